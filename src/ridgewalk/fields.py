@@ -1,0 +1,67 @@
+"""
+Scalars become fields: the score of an energy, sums of fields, and the part of a vector normal to a direction.
+
+    score(z) = -grad E(z)
+"""
+
+import torch
+from torch import Tensor
+
+from ridgewalk.protocols import Energy, VectorField
+
+CHUNK = 8192
+"""Rows that ``score`` differentiates at once where no chunk size is given."""
+
+
+def energy_and_score(energy: Energy, z: Tensor, chunk: int = CHUNK) -> tuple[Tensor, Tensor]:
+    """
+    E(z) and -grad E(z), (n,) and (n, *), detached.
+
+    Rows are independent, so the gradient of the sum is the stack of the rows' gradients. An energy that does not depend
+    on z has the score 0.
+
+    Raises:
+        ValueError: if the energy does not return one value a row.
+    """
+    values, scores = [], []
+    for part in z.detach().split(chunk):
+        with torch.enable_grad():
+            leaf = part.clone().requires_grad_(True)
+            e = energy(leaf)
+            if e.shape != leaf.shape[:1]:
+                raise ValueError(f"an energy maps (n, *) to (n,); for {tuple(leaf.shape)} it returned {tuple(e.shape)}")
+            gradient = torch.autograd.grad(e.sum(), leaf)[0] if e.requires_grad else torch.zeros_like(leaf)
+        values.append(e.detach())
+        scores.append(-gradient)
+    return torch.cat(values), torch.cat(scores)
+
+
+def score(energy: Energy, z: Tensor, chunk: int = CHUNK) -> Tensor:
+    """-grad E(z): (n, *) -> (n, *), detached, ``chunk`` rows at once."""
+    return energy_and_score(energy, z, chunk)[1]
+
+
+def add(*fields: VectorField) -> VectorField:
+    """The sum of fields: (x, t) -> sum_i f_i(x, t)."""
+
+    def total(x: Tensor, t: Tensor, /) -> Tensor:
+        return torch.stack([f(x, t) for f in fields]).sum(dim=0)
+
+    return total
+
+
+def normal_part(v: Tensor, direction: Tensor) -> Tensor:
+    """v - (v . u) u with u = direction / |direction|, row by row: (n, *); where the direction is 0, v itself."""
+    u = unit(direction)
+    return v - (v * u).flatten(1).sum(dim=1).view(-1, *(1,) * (v.dim() - 1)) * u
+
+
+def unit(v: Tensor) -> Tensor:
+    """v / |v| row by row, and 0 where v is 0: (n, *) -> (n, *)."""
+    norm = row_norm(v)
+    return torch.where(norm > 0, v / torch.where(norm > 0, norm, torch.ones_like(norm)), torch.zeros_like(v))
+
+
+def row_norm(v: Tensor) -> Tensor:
+    """|v_i| of each row, shaped to divide v: (n, *) -> (n, 1, ...)."""
+    return v.flatten(1).norm(dim=1).view(-1, *(1,) * (v.dim() - 1))

@@ -1,0 +1,109 @@
+"""The Path: what every finder returns and every metric reads."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ridgewalk import polyline
+
+CHUNK_BYTES = 2**29
+"""Memory that one chunk of ``map`` may take where no chunk size is given, counting 64 activations an output value."""
+
+
+def chunked(f: Callable[..., Tensor], *rows: Tensor, chunk: int | None = None) -> Tensor:
+    """
+    f over the rows of its arguments, in chunks, without gradients: each (n, *) -> (n, *).
+
+    Args:
+        f: takes tensors with n rows, returns one with n rows; row i depends on row i alone.
+        rows: tensors that share their first dimension n.
+        chunk: rows a call. By default the first 16 rows are run and the size follows from what they return, so that
+            a large decoder stays within ``CHUNK_BYTES``.
+    """
+    n = rows[0].shape[0]
+    size = chunk or min(n, 16)
+    with torch.no_grad():
+        first = f(*(r[:size] for r in rows))
+        if first.shape[:1] != (min(size, n),):
+            raise ValueError(f"a function over {min(size, n)} rows must return as many rows; it returned {tuple(first.shape)}")
+        if size >= n:
+            return first
+        if chunk is None:
+            values = max(first[0].numel(), rows[0][0].numel())
+            size = max(1, CHUNK_BYTES // (values * first.element_size() * 64))
+        out = first.new_empty((n, *first.shape[1:]))
+        done = first.shape[0]
+        out[:done] = first
+        while done < n:
+            end = min(n, done + size)
+            out[done:end] = f(*(r[done:end] for r in rows))
+            done = end
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """
+    Curves between pairs of points, as nodes.
+
+    Attributes:
+        nodes: (b, k, *); ``nodes[:, 0]`` is z_a exactly, ``nodes[:, -1]`` is z_b exactly where ``arrived``.
+        arrived: (b,) bool; False where the finder stopped elsewhere: the last node is then where it stopped.
+        traces: (b, k) each: energies, force norms and whatever else the finder can say of each node.
+        stats: totals of the search, such as ``nfe`` (rows on which an energy was evaluated), ``iterations``, ``seconds``.
+    """
+
+    nodes: Tensor
+    arrived: Tensor
+    traces: Mapping[str, Tensor] = field(default_factory=dict)
+    stats: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.nodes.dim() < 3 or self.nodes.shape[1] < 2:
+            raise ValueError(f"a path needs nodes (b, k, *) with k >= 2; got {tuple(self.nodes.shape)}")
+        if self.arrived.shape != self.nodes.shape[:1] or self.arrived.dtype != torch.bool:
+            raise ValueError(
+                f"arrived must be bool of shape ({self.nodes.shape[0]},); got {self.arrived.dtype} {tuple(self.arrived.shape)}"
+            )
+        for name, trace in self.traces.items():
+            if trace.shape != self.nodes.shape[:2]:
+                raise ValueError(f"trace '{name}' must have shape {tuple(self.nodes.shape[:2])}; got {tuple(trace.shape)}")
+
+    def map(self, f: Callable[..., Tensor], *per_pair: Tensor, chunk: int | None = None) -> Tensor:
+        """
+        f at every node: (b, k, *).
+
+        Args:
+            f: (n, *) -> (n, *), such as a decoder or an energy; with conditions, f(z, c, ...).
+            per_pair: (b, *) each, a condition of each pair, repeated for its nodes.
+            chunk: rows a call; see ``chunked``.
+        """
+        b, k = self.nodes.shape[:2]
+        conditions = (c.repeat_interleave(k, dim=0) for c in per_pair)
+        values = chunked(f, self.nodes.flatten(0, 1), *conditions, chunk=chunk)
+        return values.unflatten(0, (b, k))
+
+    def resample(self, k: int, distance: Callable[[Tensor], Tensor] | None = None, density: Tensor | None = None) -> "Path":
+        """
+        The same polyline with ``k`` nodes at equal arc length.
+
+        Args:
+            k: number of nodes, at least 2.
+            distance: (n, *) -> (n, *); arc length is measured between its values at the nodes, such as decoded
+                images, in place of the nodes themselves.
+            density: (b, present k) positive; frames per unit length wanted near each node, relative to the others.
+
+        Traces are carried along by linear interpolation. The ends stay bit for bit.
+        """
+        if k < 2:
+            raise ValueError(f"resampling needs at least 2 nodes; got {k}")
+        measured = self.nodes if distance is None else self.map(distance)
+        lengths = polyline.segments(measured)
+        if density is not None:
+            lengths = lengths * (density[:, 1:] + density[:, :-1]) / 2
+        arc = polyline.cumulative(lengths)
+        nodes = polyline.equally_spaced(self.nodes, k, arc)
+        traces = {name: polyline.equally_spaced(t[..., None], k, arc)[..., 0] for name, t in self.traces.items()}
+        return Path(nodes, self.arrived, traces, self.stats)
