@@ -1,0 +1,80 @@
+"""Folders of images: subfolders are classes, ``train/`` and ``test/`` on top of them are the splits."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ridgewalk.data.decode import EXTENSIONS
+from ridgewalk.data.items import Item, Parts, Reading, gather
+
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "val", "valid", "validation")
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """Key of the natural order, in which "class 9" comes before "class 10"; letter case counts last."""
+    return [int(part) if i % 2 else part.casefold() for i, part in enumerate(re.split(r"(\d+)", name))], name
+
+
+def read_folder(folder: Path, reading: Reading) -> Parts:
+    """
+    The images of a folder, classes and files in natural order; hidden files and other extensions are passed over.
+
+    Without subfolders there is one class, "all". With a subfolder ``train`` the subfolders are splits: ``test``,
+    ``val`` and ``validation`` together make the test split.
+
+    Raises:
+        ValueError: on no images, images beside subfolders, a subfolder without images, and as ``gather``.
+    """
+    subfolders = _subfolders(folder)
+    if not any(s.name.lower() in TRAIN_NAMES for s in subfolders):
+        return _read([(folder, False)], reading)
+    strange = [s.name for s in subfolders if s.name.lower() not in TRAIN_NAMES + TEST_NAMES]
+    if strange:
+        raise ValueError(
+            f"'{folder}' is divided into splits by its subfolder train, but '{strange[0]}' is no split; expected "
+            f"{', '.join(TRAIN_NAMES + TEST_NAMES)}; move it elsewhere"
+        )
+    held_out = [(s, s.name.lower() in TEST_NAMES) for s in subfolders]
+    return _read(sorted(held_out, key=lambda pair: pair[1]), reading)
+
+
+def _read(splits: list[tuple[Path, bool]], reading: Reading) -> Parts:
+    found = [(_classes(split), held_out) for split, held_out in splits]
+    names = tuple(sorted({name for classes, _ in found for name in classes}, key=natural))
+    label = {name: i for i, name in enumerate(names)}
+    items = [
+        Item(str(file), file, label[name], held_out)
+        for classes, held_out in found
+        for name, files in classes.items()
+        for file in files
+    ]
+    return gather(items, len(items), names, reading, constant_is_bad=True)
+
+
+def _classes(folder: Path) -> dict[str, list[Path]]:
+    """The image files of each class of one split."""
+    loose, subfolders = _image_files(folder.iterdir()), _subfolders(folder)
+    if loose and subfolders:
+        raise ValueError(
+            f"'{folder}' has images ({loose[0].name}) beside subfolders ({subfolders[0].name}); "
+            "put every image into a subfolder that names its class, or all into one folder"
+        )
+    if not subfolders:
+        return {"all": _not_empty(loose, folder)}
+    return {s.name: _not_empty(_image_files(s.rglob("*")), s) for s in subfolders}
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted((s for s in folder.iterdir() if s.is_dir() and s.name[0] != "."), key=lambda s: natural(s.name))
+
+
+def _image_files(files: Iterable[Path]) -> list[Path]:
+    chosen = (f for f in files if f.suffix[1:].lower() in EXTENSIONS and f.name[0] != "." and f.is_file())
+    return sorted(chosen, key=lambda f: natural(f.as_posix()))
+
+
+def _not_empty(files: list[Path], folder: Path) -> list[Path]:
+    if not files:
+        raise ValueError(f"folder '{folder}' holds no images; expected files that end in {', '.join(EXTENSIONS)}")
+    return files

@@ -1,0 +1,275 @@
+"""
+Images: any images as uint8 (n, c, h, w), with a class each; a data set is two of them, train and test.
+
+Pixels stay uint8 on the CPU until a batch is asked for as floats, pixel / 255 in [0, 1].
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ridgewalk.data.decode import BadImage, decode, refuse_constant
+
+ArrayLike = Tensor | NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """
+    Images with a class each.
+
+    Attributes:
+        pixels: uint8 (n, c, h, w), n >= 1.
+        labels: int64 (n,), each in 0 .. len(class_names) - 1.
+        class_names: the name of each label.
+
+    Raises:
+        ValueError: if types, shapes or labels disagree; ``from_array`` converts what is laid out otherwise.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != torch.uint8 or self.pixels.dim() != 4:
+            raise ValueError(
+                f"pixels must be uint8 (n, c, h, w); got {self.pixels.dtype} {tuple(self.pixels.shape)}; "
+                "Images.from_array converts other arrays"
+            )
+        if 0 in self.pixels.shape:
+            raise ValueError(
+                f"an image set needs at least one image with at least one pixel; got {tuple(self.pixels.shape)}"
+            )
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.pixels.shape[:1]:
+            raise ValueError(
+                f"labels must be int64 of shape ({len(self.pixels)},), one an image; "
+                f"got {self.labels.dtype} {tuple(self.labels.shape)}"
+            )
+        wrong = (self.labels < 0) | (self.labels >= len(self.class_names))
+        if wrong.any():
+            i = _first(wrong)
+            raise ValueError(
+                f"labels must lie in 0 .. {len(self.class_names) - 1} for {len(self.class_names)} class names; "
+                f"image {i} has {int(self.labels[i])}; correct the labels or name every class"
+            )
+
+    def __len__(self) -> int:
+        """The number of images, n."""
+        return len(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of every image."""
+        _, c, h, w = self.pixels.shape
+        return c, h, w
+
+    def take(self, index: Tensor) -> "Images":
+        """
+        The images at ``index``, int64 (m,), in its order; repeats are allowed.
+
+        Raises:
+            ValueError: if an index lies outside 0 .. n - 1, or there is none.
+        """
+        return Images(self.pixels[self._checked(index)], self.labels[index], self.class_names)
+
+    def floats(self, index: Tensor | None = None) -> Tensor:
+        """The images at ``index``, int64 (m,), or all, as pixel / 255: float32 (m, c, h, w) in [0, 1]."""
+        chosen = self.pixels if index is None else self.pixels[self._checked(index)]
+        return chosen.to(torch.float32) / 255
+
+    def fingerprint(self) -> str:
+        """Sha256 over shape, pixels and labels, in hexadecimal: the same for the same images in the same order."""
+        total = hashlib.sha256(repr(tuple(self.pixels.shape)).encode())
+        total.update(_bytes(self.pixels))
+        total.update(_bytes(self.labels))
+        return total.hexdigest()
+
+    def digests(self) -> Tensor:
+        """Int64 (n,): 64 bits of blake2b over each image's shape and pixels; equal images have equal digests."""
+        start = hashlib.blake2b(repr(self.shape).encode(), digest_size=8)
+        rows = []
+        for row in _bytes(self.pixels.flatten(1)):
+            image = start.copy()
+            image.update(row)
+            rows.append(image.digest())
+        return torch.from_numpy(np.frombuffer(b"".join(rows), dtype="<i8").astype(np.int64))
+
+    @classmethod
+    def from_array(
+        cls, array: ArrayLike, labels: ArrayLike | Sequence[int] | None = None, class_names: Sequence[str] | None = None
+    ) -> "Images":
+        """
+        Images of an array: floats become round(255 x).
+
+        Args:
+            array: numpy or torch, (n, h, w), (n, c, h, w) or (n, h, w, c) with c 1 or 3 (where both axes may be
+                channels, the first is); uint8, or floats in [0, 1].
+            labels: (n,) whole numbers from 0; all 0 where absent.
+            class_names: one a label; "0", "1", ... up to the largest label where absent, ("all",) without labels.
+
+        Raises:
+            ValueError: on another rank or type, on no images, and on NaN, Inf or values outside [0, 1], with the
+                index of the first such image.
+        """
+        pixels = _as_uint8(_as_nchw(_as_tensor(array, "images")))
+        if labels is None:
+            names = ("all",) if class_names is None else tuple(class_names)
+            return cls(pixels, torch.zeros(len(pixels), dtype=torch.int64), names)
+        given = _as_tensor(labels if isinstance(labels, Tensor) else np.asarray(labels), "labels")
+        if given.is_floating_point() or given.dim() != 1:
+            raise ValueError(
+                f"labels must be whole numbers of shape ({len(pixels)},); got {given.dtype} {tuple(given.shape)}"
+            )
+        given = given.to(torch.int64)
+        if class_names is None:
+            class_names = [str(i) for i in range(max(int(given.max()) + 1, 1))] if len(given) else ["0"]
+        return cls(pixels, given, tuple(class_names))
+
+    def _checked(self, index: Tensor) -> Tensor:
+        if index.dtype != torch.int64 or index.dim() != 1:
+            raise ValueError(f"an index must be int64 of shape (m,); got {index.dtype} {tuple(index.shape)}")
+        wrong = (index < 0) | (index >= len(self))
+        if wrong.any():
+            raise ValueError(
+                f"an index must lie in 0 .. {len(self) - 1} for {len(self)} images; got {int(index[_first(wrong)])}"
+            )
+        return index
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """
+    A data set: ``train`` and ``test`` images of one shape with the same classes.
+
+    The order is final: "test image i", as ``--from i`` and ``pairs`` count, is row i of ``test``. Shuffling, where a
+    source needs it, happened in ``splits.arrange``.
+
+    Raises:
+        ValueError: if shapes or class names of the two parts differ.
+    """
+
+    name: str
+    train: Images
+    test: Images
+
+    def __post_init__(self) -> None:
+        if self.train.shape != self.test.shape:
+            raise ValueError(
+                f"train and test images of '{self.name}' must share (c, h, w); got train {self.train.shape}, "
+                f"test {self.test.shape}; resize or convert one of them"
+            )
+        if self.train.class_names != self.test.class_names:
+            raise ValueError(
+                f"train and test images of '{self.name}' must share their class names; "
+                f"got {len(self.train.class_names)} and {len(self.test.class_names)} names that differ; "
+                "pass the same class_names to both"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of every image."""
+        return self.train.shape
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each label."""
+        return self.train.class_names
+
+
+def read_image(path: Path | str, like: tuple[int, int, int] | None = None, *, resize: bool = False) -> Tensor:
+    """
+    One image file as uint8 (c, h, w).
+
+    Args:
+        path: the file; the first frame where it has several.
+        like: (c, h, w) that it must have: it is converted to c channels (1 or 3), and h, w must match.
+        resize: where h, w do not match, scale to cover (h, w) and crop the centre.
+
+    Raises:
+        ValueError: if the file is missing, truncated, not an image, constant, or of another size than ``like``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"no such image file: '{path}'; check its name")
+    if like is not None and like[0] not in (1, 3):
+        raise ValueError(f"an image file can be converted to 1 or 3 channels; the images here have {like[0]}")
+    try:
+        pixels = decode(
+            path, str(path), like[0] if like is not None else None, like[1:] if like is not None and resize else None
+        )
+        refuse_constant(pixels, str(path))
+    except BadImage as error:
+        raise ValueError(f"{error}; choose another file") from error
+    if like is not None and pixels.shape != like:
+        raise ValueError(
+            f"{path} is {pixels.shape[1]} x {pixels.shape[2]} (height x width) and the "
+            f"images here are {like[1]} x {like[2]}; resize the file, or have it resized (resize=True)"
+        )
+    return torch.from_numpy(pixels)
+
+
+def _first(wrong: Tensor) -> int:
+    return int(wrong.nonzero()[0, 0])
+
+
+def _bytes(values: Tensor) -> Any:
+    return np.ascontiguousarray(values.cpu().numpy())
+
+
+def _as_tensor(array: ArrayLike, what: str) -> Tensor:
+    if isinstance(array, Tensor):
+        return array.detach().cpu()
+    array = np.asarray(array)
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{what} must be an array of numbers; got type {array.dtype}; are they all of one shape?")
+    return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("=")))
+
+
+def _as_nchw(values: Tensor) -> Tensor:
+    shape = tuple(values.shape)
+    if values.dim() not in (3, 4):
+        raise ValueError(
+            f"images must be (n, h, w), (n, c, h, w) or (n, h, w, c); got shape {shape}; "
+            "a single image needs a leading axis"
+        )
+    if 0 in shape:
+        raise ValueError(
+            f"an image set needs at least one image with at least one pixel; got an empty array of shape {shape}"
+        )
+    if values.dim() == 3:
+        return values[:, None]
+    if shape[1] in (1, 3):
+        return values
+    if shape[3] in (1, 3):
+        return values.permute(0, 3, 1, 2)
+    raise ValueError(
+        f"images must have 1 or 3 channels, as (n, c, h, w) or (n, h, w, c); got shape {shape}; "
+        "convert them to grey or RGB"
+    )
+
+
+def _as_uint8(values: Tensor) -> Tensor:
+    if values.dtype == torch.uint8:
+        return values.contiguous()
+    if not values.is_floating_point():
+        raise ValueError(f"pixels must be uint8 or floats in [0, 1]; got {values.dtype}; cast 0 .. 255 to uint8")
+    flat = values.flatten(1)
+    broken = ~flat.isfinite().all(dim=1)
+    if broken.any():
+        raise ValueError(f"pixels must be finite; image {_first(broken)} has NaN or infinite values; repair or drop it")
+    outside = (flat.amin(dim=1) < 0) | (flat.amax(dim=1) > 1)
+    if outside.any():
+        i = _first(outside)
+        raise ValueError(
+            f"floating-point pixels must lie in [0, 1]; image {i} has values from {float(flat[i].min()):g} to "
+            f"{float(flat[i].max()):g}; rescale them, or pass 0 .. 255 as uint8"
+        )
+    return (values * 255).round().to(torch.uint8).contiguous()

@@ -1,0 +1,133 @@
+"""From a stream of undecoded images to the two parts of a data set, in one array."""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ridgewalk.data.decode import BadImage, Pixels, decode, refuse_constant, to_pixels
+from ridgewalk.data.images import Images
+from ridgewalk.progress import track
+
+Parts = tuple[Images, Images | None]
+"""Train and test images in the source's order; no test images where the source has no such split."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """
+    An undecoded image.
+
+    Attributes:
+        name: what messages call it.
+        source: its file or bytes; None where a table holds none.
+        label: its class.
+        held_out: whether it belongs to the test split.
+    """
+
+    name: str
+    source: Path | bytes | None
+    label: int
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class Reading:
+    """
+    How images are read.
+
+    Attributes:
+        size: the shorter side is scaled to it and the centre square cut out; as they are where None.
+        channels: 1 (grey) or 3 (RGB); as they are where None.
+        skip_bad: leave unusable images out with one warning, rather than refuse the source.
+
+    Raises:
+        ValueError: on a size below 2, or other channels.
+    """
+
+    size: int | None = None
+    channels: int | None = None
+    skip_bad: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size < 2:
+            raise ValueError(f"size must be at least 2 pixels; got {self.size}")
+        if self.channels not in (None, 1, 3):
+            raise ValueError(f"channels must be 1 (grey) or 3 (RGB); got {self.channels}")
+
+    @property
+    def box(self) -> tuple[int, int] | None:
+        """(h, w) of what is read, or None where images keep their size."""
+        return None if self.size is None else (self.size, self.size)
+
+
+def gather(
+    items: Iterable[Item], total: int, class_names: tuple[str, ...], reading: Reading, constant_is_bad: bool = False
+) -> Parts:
+    """
+    Decodes ``items``, the held-out ones last, into one array of ``total`` images, and parts it.
+
+    Raises:
+        ValueError: on an unusable image (unless ``reading.skip_bad``), on mixed sizes or channels, and if none is left.
+    """
+    pixels: Pixels | None = None
+    first, n_train = "", 0
+    labels: list[int] = []
+    bad: list[str] = []
+    for item in track(items, "reading images", total=total):
+        try:
+            image = decode(item.source, item.name, reading.channels, reading.box)
+            if constant_is_bad:
+                refuse_constant(image, item.name)
+        except BadImage as error:
+            if not reading.skip_bad:
+                raise ValueError(f"{error}; repair or remove it, or pass --skip-bad to use the rest") from error
+            bad.append(str(error))
+            continue
+        if pixels is None:
+            pixels, first = np.empty((total, *image.shape), dtype=np.uint8), item.name
+        if image.shape != pixels.shape[1:]:
+            raise ValueError(_mixed(first, pixels.shape[1:], item.name, image.shape))
+        pixels[len(labels)] = image
+        labels.append(item.label)
+        n_train += not item.held_out
+    if pixels is None:
+        raise ValueError(f"none of the {total} images could be read; the first: {bad[0]}; check the source")
+    if bad:
+        warnings.warn(f"{len(bad)} of {total} images were left out; the first: {bad[0]}", UserWarning, stacklevel=4)
+    every = Images(torch.from_numpy(pixels[: len(labels)]), torch.tensor(labels, dtype=torch.int64), class_names)
+    return divided(every, n_train)
+
+
+def divided(every: Images, n_train: int) -> Parts:
+    """The first ``n_train`` images and the others; all in the first part where either would be empty."""
+    if n_train in (0, len(every)):
+        return every, None
+    train = Images(every.pixels[:n_train], every.labels[:n_train], every.class_names)
+    return train, Images(every.pixels[n_train:], every.labels[n_train:], every.class_names)
+
+
+def reshaped(images: Images, reading: Reading) -> Images:
+    """Decoded images brought to the reading's size and channels."""
+    c, h, w = images.shape
+    if (reading.channels or c, *(reading.box or (h, w))) == (c, h, w):
+        return images
+    rows = [
+        to_pixels(Image.fromarray(row[0] if c == 1 else row.transpose(1, 2, 0)), reading.channels, reading.box)
+        for row in track(images.pixels.numpy(), "resizing images")
+    ]
+    return Images(torch.from_numpy(np.stack(rows)), images.labels, images.class_names)
+
+
+def _mixed(first: str, its: tuple[int, ...], second: str, other: tuple[int, ...]) -> str:
+    """The sentence for two images of different size or channels."""
+    options = ["--size"] * (its[1:] != other[1:]) + ["--channels"] * (its[0] != other[0])
+    return (
+        f"all images must have one size and number of channels; {first} is {its[1]} x {its[2]} with {its[0]}, "
+        f"{second} is {other[1]} x {other[2]} with {other[0]} (height x width, channels); "
+        f"pass {' and '.join(options)} to make them equal"
+    )

@@ -1,0 +1,112 @@
+"""Pairs of test images: the ends of paths, drawn so that a smaller draw is the beginning of a larger one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data.images import ImageData
+from ridgewalk.data.splits import TEST_ROLES, part, role_slice
+from ridgewalk.naming import unknown
+
+_BLOCK = (
+    1024  # candidates drawn at once: fixed, so that the sequence of pairs does not depend on how many are asked for
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """
+    Pairs of rows of ``ImageData.test``.
+
+    Attributes:
+        index_a: int64 (b,), the first ends.
+        index_b: int64 (b,), the second ends.
+    """
+
+    index_a: Tensor
+    index_b: Tensor
+
+    def __post_init__(self) -> None:
+        if self.index_a.shape != self.index_b.shape or self.index_a.dim() != 1:
+            raise ValueError(
+                f"pairs need index_a and index_b of one shape (b,); got {tuple(self.index_a.shape)} "
+                f"and {tuple(self.index_b.shape)}"
+            )
+        if self.index_a.dtype != torch.int64 or self.index_b.dtype != torch.int64:
+            raise ValueError(f"pairs need int64 indices; got {self.index_a.dtype} and {self.index_b.dtype}")
+
+    def __len__(self) -> int:
+        """The number of pairs, b."""
+        return len(self.index_a)
+
+
+def draw(data: ImageData, role: str, count: int, seed: int, different_classes: bool = True) -> Pairs:
+    """
+    ``count`` pairs, uniform over the unordered pairs of a role's images that may be joined, without repetition.
+
+    Candidates are drawn in one sequence that the seed fixes, and the first ``count`` that fit are kept: pair i does not
+    depend on ``count``. A candidate fits if its images differ in their pixels, and if
+    ``different_classes`` in their class.
+
+    Args:
+        data: the data set; the pairs index its test part.
+        role: validation, test or reference.
+        count: b, at least 1.
+        seed: the same seed gives the same pairs.
+        different_classes: ends are of different classes.
+
+    Raises:
+        ValueError: if the role is unknown or of the train part, if there is one class only where two are needed, and if
+            more pairs are asked for than there are.
+    """
+    if count < 1:
+        raise ValueError(f"at least 1 pair must be asked for; got {count}")
+    where, rows = role_slice(role, len(data.train), len(data.test))
+    if where != "test":
+        raise ValueError(f"{unknown('role of test images', role, TEST_ROLES)}; pairs join test images only")
+    images = part(data, role)
+    if different_classes and (images.labels == images.labels[0]).all():
+        raise ValueError(
+            f"pairs of different classes need two classes; the {len(images)} images of role '{role}' are all of class "
+            f"'{images.class_names[int(images.labels[0])]}'; pass different_classes=False"
+        )
+    identity = images.digests().unique(return_inverse=True)[1]
+    kind = images.labels if different_classes else identity
+    available = _available(identity, kind)
+    if count > available:
+        raise ValueError(
+            f"role '{role}' with {len(images)} images has {available} pairs of different images"
+            f"{' and classes' if different_classes else ''}; {count} were asked for; ask for fewer"
+        )
+    chosen: list[tuple[int, int]] = []
+    seen: set[tuple[int, int]] = set()
+    for a, b in _candidates(identity, kind, seed):
+        if (min(a, b), max(a, b)) not in seen:
+            seen.add((min(a, b), max(a, b)))
+            chosen.append((a, b))
+        if len(chosen) == count:
+            break
+    index = torch.tensor(chosen, dtype=torch.int64) + int(rows.start)
+    return Pairs(index[:, 0].contiguous(), index[:, 1].contiguous())
+
+
+def _candidates(identity: Tensor, kind: Tensor, seed: int) -> Iterator[tuple[int, int]]:
+    """Endless ordered pairs of rows that differ in ``identity`` and in ``kind``, with repetition."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        a, b = torch.randint(len(identity), (_BLOCK, 2), generator=generator).unbind(dim=1)
+        fits = (identity[a] != identity[b]) & (kind[a] != kind[b])
+        yield from zip(a[fits].tolist(), b[fits].tolist())
+
+
+def _available(identity: Tensor, kind: Tensor) -> int:
+    """Unordered pairs that differ in both: all - equal in the one - equal in the other + equal in both."""
+    n, both = len(identity), torch.stack([identity, kind], dim=1)
+    return n * (n - 1) // 2 - _equal(identity) - _equal(kind) + _equal(both)
+
+
+def _equal(values: Tensor) -> int:
+    counts = values.unique(dim=0, return_counts=True)[1]
+    return int((counts * (counts - 1) // 2).sum())

@@ -1,0 +1,78 @@
+"""Where images come from: one word, SOURCE, to a data set. This file only tells the kinds of source apart."""
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from ridgewalk.data.folders import read_folder
+from ridgewalk.data.hub import read_hub
+from ridgewalk.data.idx import holds_idx, read_idx
+from ridgewalk.data.images import ImageData, Images
+from ridgewalk.data.items import Reading, reshaped
+from ridgewalk.data.parquet import read_parquet
+from ridgewalk.data.splits import arrange
+from ridgewalk.naming import unknown
+
+SOURCES = (
+    "SOURCE is 'digits', a folder with MNIST's four IDX files, a folder of images, a Parquet file or a folder of them, "
+    "or the name of a data set on the Hugging Face hub, such as owner/name"
+)
+"""What ``load`` takes, as a sentence for messages and help texts."""
+
+
+def load(source: str, *, skip_bad: bool = False, size: int | None = None, channels: int | None = None) -> ImageData:
+    """
+    The data set that ``source`` names, in its final order (see ``splits.arrange``).
+
+    Args:
+        source: ``digits`` (scikit-learn's 1797 digits of 8 x 8); a folder with MNIST's IDX files (``idx``), of images
+            (``folders``) or of Parquet files (``parquet``); a Parquet file; or the name of a data set on the hub
+            (``hub``). A folder called digits is given as ./digits.
+        skip_bad: leave images that cannot be used out, with one warning.
+        size: scale the shorter side to this many pixels and cut out the centre square.
+        channels: convert to 1 (grey) or 3 (RGB).
+
+    Raises:
+        ValueError: if the source is none of these, or its images cannot be used; the sentence names the first.
+    """
+    reading = Reading(size, channels, skip_bad)
+    if not source.strip():
+        raise ValueError(f"the source is empty; {SOURCES}")
+    path = Path(os.path.expanduser(source))
+    if source == "digits":
+        return arrange("digits", reshaped(_digits(), reading))
+    if path.is_dir() and holds_idx(path):
+        train, test = read_idx(path)
+        return arrange(path.resolve().name, reshaped(train, reading), reshaped(test, reading), in_file_order=True)
+    if path.is_dir() and any(path.glob("*.parquet")):
+        return arrange(path.resolve().name, *read_parquet(path, reading))
+    if path.is_dir():
+        return arrange(path.resolve().name, *read_folder(path, reading))
+    if path.is_file() and path.suffix == ".parquet":
+        return arrange(path.stem, *read_parquet(path, reading))
+    if path.is_file():
+        raise ValueError(f"'{source}' is a file, but no Parquet file; {SOURCES}")
+    if _looks_like_a_path(source):
+        raise ValueError(f"no such file or folder: '{source}'; {SOURCES}")
+    if "/" not in source and get_close_matches(source.lower(), ["digits"], cutoff=0.75):
+        raise ValueError(f"{unknown('source', source, ['digits'])}; {SOURCES}")
+    return arrange(source, *read_hub(source, reading, SOURCES))
+
+
+def _looks_like_a_path(source: str) -> bool:
+    return source[0] in "./~\\" or source.count("/") > 1 or "\\" in source or source.endswith((".parquet", "/"))
+
+
+def _digits() -> Images:
+    """
+    Round(255 v / 16) of the values v = 0 .. 16 of scikit-learn's digits, (1797, 1, 8, 8).
+
+    Source: E. Alpaydin and C. Kaynak, "Optical recognition of handwritten digits" (UCI, 1998), its test set.
+    """
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = np.round(digits.images * 255 / 16).astype(np.uint8)
+    return Images.from_array(pixels, digits.target, [str(name) for name in digits.target_names])

@@ -1,0 +1,1 @@
+"""What needs both training and metrics: judges, sensors' diagnosis, comparisons of finders."""

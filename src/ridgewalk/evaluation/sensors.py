@@ -1,0 +1,198 @@
+"""
+Sensors: training a detector of holes on any model's codes, and saying in a sentence whether a sensor is alive.
+
+A discriminator at chance gives a walk nothing. But a pile of scores at 0.5 alone does not tell a dead sensor from the equilibrium of
+an adversarial game: there the encoded data really are indistinguishable from the prior. A freshly trained probe on
+held-out codes does tell them apart.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+
+import torch
+from torch import Tensor, nn
+
+from ridgewalk.energies import frozen
+from ridgewalk.fields import row_norm, score
+from ridgewalk.metrics import calibration
+from ridgewalk.models.discriminators import Discriminator, latent_discriminator
+from ridgewalk.path import chunked
+from ridgewalk.training.loop import Schedule, fit
+from ridgewalk.training.negatives import Negatives, mixture
+from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.objectives import Detector
+
+
+def train_detector(
+    codes: Tensor,
+    negatives: Negatives | None = None,
+    *,
+    hidden: Sequence[int] = (256, 256),
+    act: str = "silu",
+    members: int = 1,
+    epochs: int = 15,
+    batch: int = 512,
+    rate: float = 1e-3,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Discriminator:
+    """
+    A density-ratio discriminator of codes against off-data points: its logit estimates log q(z) - log r(z).
+
+    Args:
+        codes: (n, d) of real data.
+        negatives: sampler of r (``training.negatives``); by default the mixture of prior, LERP points and shells.
+        hidden: widths of its layers.
+        act: name of its activation; smooth ones give smooth forces.
+        members: networks trained from different seeds whose logits are averaged.
+        epochs, batch, rate: of the training.
+        seed: of initial weights, order and noise.
+        device: to train on.
+
+    Returns:
+        A discriminator positive for ``encoded``, frozen, on the CPU.
+    """
+    if codes.dim() != 2 or not codes.isfinite().all():
+        raise ValueError(f"a detector learns from finite codes (n, d); got shape {tuple(codes.shape)}")
+    if members < 1:
+        raise ValueError(f"a detector has at least 1 member; got {members}")
+    trained = []
+    for i in range(members):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mixed_seed(seed, 7, i))
+            network = latent_discriminator(codes.shape[1], "encoded", hidden, act)
+        schedule = Schedule(epochs=epochs, batch=min(batch, len(codes)), rate=rate, decay="cosine", seed=mixed_seed(seed, i))
+        fit(Detector(network, negatives or mixture()), [codes], schedule, device=device, label=f"detector {i + 1} of {members}", shared=False)
+        trained.append(network.cpu())
+    return frozen(trained[0] if members == 1 else Discriminator(MeanLogit(trained), "encoded"))
+
+
+class MeanLogit(nn.Module):
+    """The mean of several discriminators' logits: (n, *) -> (n, 1)."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Mean logit."""
+        return torch.stack([member(z) for member in self.members]).mean(dim=0)[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """
+    What a sensor's held-out behaviour says of it.
+
+    Attributes:
+        name: of the sensor.
+        positive: the class whose logit it returns.
+        scores: sigmoid(logit) by group of points: ``encoded``, ``negatives`` (its own task's other side), ``prior``, ``lerp``.
+        bce: held-out binary cross-entropy of its task; chance is ln 2.
+        auc: area under its ROC curve on the task.
+        calibration_error: expected calibration error.
+        reliability: confidence, accuracy and count of each bin.
+        spread: standard deviation of its logits over encoded data and negatives.
+        gradient: mean gradient norm of the logit at equal steps along LERP paths.
+        probe_auc: of a discriminator trained afresh on half of the held-out task and tested on the other half.
+        verdict: one of ``alive``, ``dead``, ``equilibrium``, ``saturated``.
+        sentence: the verdict in plain words.
+    """
+
+    name: str
+    positive: str
+    scores: dict[str, Tensor]
+    bce: float
+    auc: float
+    calibration_error: float
+    reliability: tuple[Tensor, Tensor, Tensor]
+    spread: float
+    gradient: Tensor
+    probe_auc: float
+    verdict: str
+    sentence: str
+
+    def figures(self) -> dict[str, float | str]:
+        """What a table or a JSON file shows of it."""
+        return {
+            "positive": self.positive,
+            "bce": self.bce,
+            "chance": log(2),
+            "auc": self.auc,
+            "calibration_error": self.calibration_error,
+            "logit_spread": self.spread,
+            "gradient_along_lerp": float(self.gradient.mean()),
+            "probe_auc": self.probe_auc,
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+        }
+
+
+def diagnose(name: str, discriminator: Discriminator, codes: Tensor, negatives: Tensor, lerp_nodes: Tensor, prior: Tensor, seed: int = 0) -> Diagnosis:
+    """
+    Measures a sensor on codes that it was not trained on.
+
+    Args:
+        name: of the sensor.
+        discriminator: logits, positive for ``encoded`` or ``prior``.
+        codes: (n, d) held-out encoded data.
+        negatives: (n, d) draws of the task's other side: the prior for a matcher, the mixture for a detector.
+        lerp_nodes: (b, k, d) nodes of LERP paths between held-out codes.
+        prior: (m, d) draws of the prior.
+        seed: of the probe.
+    """
+    logits = {g: chunked(discriminator, z) for g, z in {"encoded": codes, "negatives": negatives, "prior": prior}.items()}
+    logits["lerp"] = chunked(discriminator, lerp_nodes[:, 1:-1].flatten(0, 1))
+    sign = 1.0 if discriminator.positive == "encoded" else -1.0
+    task = sign * torch.cat([logits["encoded"], logits["negatives"]])
+    truth = torch.cat([torch.ones(len(codes)), torch.zeros(len(negatives))]).long()
+    bce, auc = calibration.bce(task, truth), calibration.auc(task, truth)
+    error = calibration.expected_calibration_error(task, truth)
+    reliability = calibration.reliability(task, truth)
+    b, k = lerp_nodes.shape[:2]
+    gradient = row_norm(score(discriminator, lerp_nodes.flatten(0, 1))).view(b, k).mean(dim=0)
+    spread = float((logits["encoded"].std() + logits["negatives"].std()) / 2)
+    probe = _probe_auc(codes, negatives, seed)
+    verdict, sentence = _verdict(name, discriminator.positive, spread, auc, bce, probe, float(task.abs().median()))
+    scores = {g: v.sigmoid() for g, v in logits.items()}
+    return Diagnosis(name, discriminator.positive, scores, bce, auc, error, reliability, spread, gradient, probe, verdict, sentence)
+
+
+def _probe_auc(codes: Tensor, negatives: Tensor, seed: int) -> float:
+    """Two-sample test by classification (Lopez-Paz and Oquab 2017): train on half, test on the other half; 0.5 is chance."""
+    half = min(len(codes), len(negatives)) // 2
+
+    def paired(z: Tensor, noise: Noise) -> Tensor:
+        return negatives[noise.integers(half, len(z))]
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mixed_seed(seed, 11))
+        probe = latent_discriminator(codes.shape[1], "encoded", (128, 128), "silu")
+    schedule = Schedule(epochs=max(1, 40_000 // max(half, 1)) if half > 2000 else 30, batch=min(128, half), rate=1e-3, decay="cosine", weight_decay=1e-4, seed=seed)
+    fit(Detector(probe, paired), [codes[:half]], schedule, device="cpu", label="probe", shared=False)
+    held = torch.cat([codes[half : 2 * half], negatives[half : 2 * half]])
+    return calibration.auc(chunked(probe, held), torch.cat([torch.ones(half), torch.zeros(half)]).long())
+
+
+def _verdict(name: str, positive: str, spread: float, auc: float, bce: float, probe: float, size: float) -> tuple[str, str]:
+    other = "the prior" if positive == "prior" else "its negatives"
+    facts = f"held-out BCE {bce:.3f} against {log(2):.3f} at chance, AUC {auc:.2f}, logit spread {spread:.2f}"
+    if spread < 0.05 and probe > 0.6:
+        return "dead", (
+            f"{name} is dead: its score is the same everywhere ({facts}), while a fresh probe tells encoded data from {other} "
+            f"with AUC {probe:.2f}. Walks guided by it will equal LERP; train it again, or use a detector."
+        )
+    if abs(auc - 0.5) < 0.1 and probe < 0.6:
+        return "equilibrium", (
+            f"{name} is at equilibrium: encoded data and {other} really are alike (a fresh probe reaches AUC {probe:.2f}; {facts}), "
+            "so it says little about holes."
+        )
+    if auc < 0.55:
+        return "dead", (
+            f"{name} does not see what is there: {facts}, while a fresh probe reaches AUC {probe:.2f}. "
+            "Its forces are noise; train it again, or use a detector."
+        )
+    if size > 5:
+        return "saturated", f"{name} is saturated: its median |logit| is {size:.1f} ({facts}), so probabilities carry no gradient; use energies of the raw logit."
+    return "alive", f"{name} is alive: {facts}; a fresh probe reaches AUC {probe:.2f}."

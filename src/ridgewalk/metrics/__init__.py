@@ -1,0 +1,1 @@
+"""Pure functions of frames, features, probabilities and labels."""

@@ -1,0 +1,81 @@
+"""
+Networks on disk: one safetensors file for several networks, their tensors named "network.parameter".
+
+Reading one never unpickles. What does not fit is refused in one sentence that names the file and the first difference.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+
+def write_bytes(path: Path, content: bytes) -> str:
+    """Writes atomically (a temporary file beside it, flushed, then renamed) and returns the SHA-256 of the content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return hashlib.sha256(content).hexdigest()
+
+
+def save_networks(path: Path, networks: Mapping[str, nn.Module]) -> str:
+    """Writes the state of several networks to one safetensors file, atomically; returns its SHA-256."""
+    return write_bytes(path, save(_flat(networks)))
+
+
+def load_networks(path: Path, networks: Mapping[str, nn.Module], sha256: str | None = None) -> None:
+    """
+    Reads the states that ``save_networks`` wrote into ``networks``, in place.
+
+    Args:
+        path: the file.
+        networks: by the names they were saved under; architectures must match to the last shape.
+        sha256: of the file as it was written, where it is known; a file that has changed since is refused.
+
+    Raises:
+        ValueError: if the file is cut short, altered, or of another architecture.
+    """
+    tensors = read_tensors(path, sha256)
+    wanted = {name: tuple(t.shape) for name, t in _flat(networks).items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if wanted != found:
+        different = sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))[0]
+        raise ValueError(
+            f"{path} holds another architecture: '{different}' is {found.get(different, 'missing')} in the file and "
+            f"{wanted.get(different, 'missing')} in the network; load it with the settings that it was trained with"
+        )
+    for name, network in networks.items():
+        prefix = f"{name}."
+        network.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+
+
+def read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, checked against its SHA-256 where that is known."""
+    if not path.is_file():
+        raise ValueError(f"no weights at {path}: the run was not finished, or the file was moved")
+    content = path.read_bytes()
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{path} is not the file that was written: its checksum differs, so it was cut short or altered")
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}); it was cut short or altered") from error
+
+
+def _flat(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    return {
+        f"{name}.{key}": tensor.detach().cpu().contiguous().clone()
+        for name, network in networks.items()
+        for key, tensor in network.state_dict().items()
+    }

@@ -1,0 +1,43 @@
+"""
+Discriminators: networks that return one logit a row, and say which side is the positive one.
+
+With balanced classes the optimal logit is log p_positive(z) - log p_negative(z).
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from ridgewalk.models.blocks import Rows, mlp
+
+Positive = Literal["prior", "encoded", "real", "decoded", "data", "model"]
+POSITIVES: tuple[str, ...] = ("prior", "encoded", "real", "decoded", "data", "model")
+
+
+class Discriminator(nn.Module):
+    """
+    A body with one output, read as a logit for the class ``positive``.
+
+    Args:
+        body: (n, *) -> (n, 1).
+        positive: the class whose logit it is, one of ``POSITIVES``.
+    """
+
+    def __init__(self, body: nn.Module, positive: str) -> None:
+        super().__init__()
+        if positive not in POSITIVES:
+            raise ValueError(f"a discriminator's positive class must be one of {', '.join(POSITIVES)}; got '{positive}'")
+        self.body = body
+        self.positive = positive
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Logits: (n, *) -> (n,)."""
+        return self.body(z).squeeze(1)
+
+
+def latent_discriminator(
+    latent: int, positive: str, hidden: Sequence[int] = (512, 512), act: str = "relu", spectral: bool = False
+) -> Discriminator:
+    """A multilayer perceptron on codes; ``hidden`` empty makes a single affine layer."""
+    return Discriminator(nn.Sequential(Rows(), *mlp([latent, *hidden, 1], act, spectral)), positive)

@@ -1,0 +1,211 @@
+"""
+What a run is made of: dataclasses that TOML files fill, with strict keys and types.
+
+A recipe is one TOML file. Its tables are the dataclasses below; ``[budgets.NAME.TABLE]`` holds what a budget changes. A key that is
+not known, or a value of another type, is refused with its place and the nearest key that there is.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ridgewalk import naming
+from ridgewalk.training.loop import Schedule
+
+BUDGETS = ("smoke", "cpu", "full")
+
+
+@dataclass(frozen=True)
+class Model:
+    """The autoencoder. ``network`` mlp (``hidden``: widths) or conv (``hidden``: channels); ``posterior`` deterministic or gaussian."""
+
+    posterior: str = "deterministic"
+    network: str = "mlp"
+    hidden: tuple[int, ...] = (512, 512)
+    latent: int = 8
+    activation: str = "relu"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What it is trained for: ``ae``, ``vae`` or ``aae``; ``beta`` weighs the VAE's KL term, ``sigma`` and ``adversarial`` belong to the AAE."""
+
+    name: str = "aae"
+    reconstruction: str = "half_squared"
+    beta: float = 1.0
+    sigma: float = 1.0
+    adversarial: float = 1.0
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """The AAE's own latent discriminator."""
+
+    hidden: tuple[int, ...] = (512, 512)
+    activation: str = "relu"
+    spectral: bool = False
+
+
+@dataclass(frozen=True)
+class Detector:
+    """The density-ratio discriminators, trained after the model: ``members`` networks whose logits are averaged, against a mixture of negatives."""
+
+    members: int = 1
+    hidden: tuple[int, ...] = (256, 256)
+    activation: str = "silu"
+    epochs: int = 15
+    batch: int = 512
+    rate: float = 1e-3
+    prior: float = 1.0
+    lerp: float = 1.0
+    shells: float = 1.0
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The two classifiers that grade: epochs and batch of each one's training, k of the k-NN balls."""
+
+    epochs: int = 8
+    batch: int = 128
+    rate: float = 1e-3
+    neighbours: int = 3
+
+
+@dataclass(frozen=True)
+class Walks:
+    """How paths are searched and shown: pairs, frames, relaxing nodes and iterations of a string, the SGW's constants, references of the graph."""
+
+    pairs: int = 200
+    frames: int = 17
+    nodes: int = 33
+    iterations: int = 100
+    step: float = 0.03
+    smoothing: float = 0.2
+    margin: float = 1.0
+    sgw_alpha: float = 0.1
+    sgw_beta: float = 0.2
+    references: int = 20000
+    neighbours: int = 10
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment: its question, and the settings of every part."""
+
+    question: str = ""
+    model: Model = field(default_factory=Model)
+    objective: Objective = field(default_factory=Objective)
+    matcher: Matcher = field(default_factory=Matcher)
+    training: Schedule = field(default_factory=Schedule)
+    detector: Detector = field(default_factory=Detector)
+    judges: Judges = field(default_factory=Judges)
+    walks: Walks = field(default_factory=Walks)
+
+
+def names() -> list[str]:
+    """The recipes that are shipped."""
+    return sorted(p.name.removesuffix(".toml") for p in resources.files("ridgewalk.recipes").iterdir() if p.name.endswith(".toml"))
+
+
+def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = ()) -> Recipe:
+    """
+    A recipe by name or by file, at a budget.
+
+    Args:
+        recipe: the name of a shipped recipe, or the path of a TOML file.
+        budget: ``smoke``, ``cpu`` or ``full``.
+        changes: further settings, each "table.key=value" with a TOML value, applied last.
+
+    Raises:
+        ValueError: for an unknown recipe, budget or key, a value of the wrong type, or a file that is not TOML.
+    """
+    if budget not in BUDGETS:
+        raise ValueError(naming.unknown("budget", budget, BUDGETS))
+    path = Path(recipe)
+    if recipe in names():
+        text, where = (resources.files("ridgewalk.recipes") / f"{recipe}.toml").read_text(encoding="utf-8"), f"recipe {recipe}"
+    elif path.suffix == ".toml" and path.is_file():
+        text, where = path.read_text(encoding="utf-8"), str(path)
+    elif path.suffix == ".toml":
+        raise ValueError(f"no recipe file at {path}")
+    else:
+        raise ValueError(naming.unknown("recipe", recipe, names()))
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{where} is not valid TOML: {error}") from error
+    budgets = table.pop("budgets", {})
+    if not isinstance(budgets, dict) or any(not isinstance(b, dict) for b in budgets.values()):
+        raise ValueError(f"{where}: 'budgets' must hold tables such as [budgets.smoke.training]")
+    for name in budgets:
+        if name not in BUDGETS:
+            raise ValueError(f"{where}: {naming.unknown('budget', name, BUDGETS)}")
+    merged = _merged(table, budgets.get(budget, {}))
+    for change in changes:
+        merged = _merged(merged, _change(change))
+    return parse(merged, where)
+
+
+def parse(table: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe from nested tables; ``where`` names their source in errors."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    _check_keys(Recipe, table, where)
+    adapter = TypeAdapter(Recipe, config=ConfigDict(strict=True, extra="forbid"))
+    try:
+        # JSON mode lets arrays fill tuples while numbers, strings and booleans stay strict
+        return adapter.validate_json(json.dumps(table), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"]) or "the recipe"
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{where}: {place} = {first['input']!r} does not fit: {message}") from error
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as a TOML text that ``parse`` reads back; values that are None are left out."""
+    import tomli_w
+
+    return tomli_w.dumps(_plain(asdict(recipe)))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items() if v is not None}
+    return [_plain(v) for v in value] if isinstance(value, tuple | list) else value
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(base)
+    for key, value in over.items():
+        inner = out.get(key)
+        out[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return out
+
+
+def _change(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    table, dot, name = key.strip().partition(".")
+    if not equals or not dot:
+        raise ValueError(f"a change is written table.key=value, such as training.epochs=5; got '{text}'")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()  # a bare word is a string
+    return {table: {name: parsed}}
+
+
+def _check_keys(kind: type, table: Any, where: str, place: str = "") -> None:
+    known = {f.name: f.type for f in fields(kind)}
+    for key, value in table.items():
+        if key not in known:
+            raise ValueError(f"{where}: {naming.unknown('key', place + key, [place + k for k in known])}")
+        inner = known[key]
+        if isinstance(inner, type) and is_dataclass(inner):
+            if not isinstance(value, dict):
+                raise ValueError(f"{where}: {place}{key} must be a table of keys; got {value!r}")
+            _check_keys(inner, value, where, f"{place}{key}.")

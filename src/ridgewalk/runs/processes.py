@@ -1,0 +1,63 @@
+"""The processes of a run started with torchrun: which one this is, and results merged into one."""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+def world() -> int:
+    """Number of processes, 1 unless torchrun started several."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def rank() -> int:
+    """Which process this is; 0 writes files and speaks."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def join() -> None:
+    """Opens the group of processes where there are several, so that they can exchange results."""
+    if world() > 1:
+        import torch.distributed as dist
+
+        if not dist.is_initialized():
+            dist.init_process_group("gloo" if not _cuda() else "cpu:gloo,cuda:nccl")
+
+
+def gather(part: Result) -> list[Result]:
+    """Every process's part, in the order of their ranks, on every process."""
+    if world() == 1:
+        return [part]
+    import torch.distributed as dist
+
+    join()
+    parts: list[Any] = [None] * world()
+    dist.all_gather_object(parts, part)
+    return parts
+
+
+def first(make: Callable[[], Result]) -> Result:
+    """What process 0 makes, given to every process; the others wait for it, and fail with it."""
+    if world() == 1:
+        return make()
+    import torch.distributed as dist
+
+    join()
+    box: list[Any] = [None, None]
+    if rank() == 0:
+        try:
+            box[0] = make()
+        except Exception as error:  # the others would wait for ever
+            box[1] = error
+    dist.broadcast_object_list(box, src=0)
+    if box[1] is not None:
+        raise box[1]
+    return box[0]
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

@@ -1,0 +1,212 @@
+"""
+A run on disk, and in memory.
+
+    RUN/
+      run.toml                the recipe as it was run, its source, seed and budget, a fingerprint of the data
+      log.jsonl               one line a training step
+      checkpoints/            to resume from
+      model.safetensors       encoder, decoder (and the AAE's discriminator)
+      detector.safetensors    the density-ratio detector
+      manifest.json           checksums of the two; written last, so a run that has it is whole
+      walks/, report.html     what the verbs write
+
+Loading a run reads TOML, JSON and safetensors only; nothing is unpickled.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data import ImageData, load as load_data, part
+from ridgewalk.energies import frozen
+from ridgewalk.evaluation.sensors import MeanLogit
+from ridgewalk.models.autoencoders import Autoencoder
+from ridgewalk.models.checkpoints import load_networks, write_bytes
+from ridgewalk.models.discriminators import Discriminator, latent_discriminator
+from ridgewalk.path import chunked
+from ridgewalk.protocols import Energy, PathFinder
+from ridgewalk.runs import build
+from ridgewalk.runs.config import Recipe, parse, to_toml
+
+
+@dataclass(frozen=True)
+class Origin:
+    """
+    Where a run comes from.
+
+    Attributes:
+        recipe: name or file.
+        source: of its data, with the options that it was read with.
+        budget: smoke, cpu or full.
+        seed: of weights, order, noise and sensors.
+        shape: (c, h, w).
+        data: fingerprint of the images.
+        version: of ridgewalk.
+    """
+
+    recipe: str
+    source: str
+    budget: str
+    seed: int
+    shape: tuple[int, int, int]
+    data: str
+    version: str
+    skip_bad: bool = False
+    size: int | None = None
+    channels: int | None = None
+    precision: str = "no"
+
+
+def fingerprint(data: ImageData) -> str:
+    """SHA-256 of both parts of a data set."""
+    return hashlib.sha256(f"{data.train.fingerprint()}{data.test.fingerprint()}".encode()).hexdigest()
+
+
+def write_settings(folder: Path, origin: Origin, recipe: Recipe) -> None:
+    """Writes ``run.toml``."""
+    import tomli_w
+
+    head = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(origin).items() if v is not None}
+    write_bytes(folder / "run.toml", (tomli_w.dumps({"run": head}) + "\n" + to_toml(recipe)).encode())
+
+
+def read_settings(folder: Path) -> tuple[Origin, Recipe]:
+    """
+    Reads ``run.toml``.
+
+    Raises:
+        ValueError: if the folder is not a run, or its settings cannot be read.
+    """
+    file = folder / "run.toml"
+    if not folder.is_dir():
+        raise ValueError(f"no run at {folder}: there is no such folder; `ridgewalk train` makes one")
+    if not file.is_file():
+        raise ValueError(f"{folder} is not a run: it has no run.toml; name a folder that `ridgewalk train` made")
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read as TOML ({error}); it was altered or cut short") from error
+    try:
+        head = table.pop("run")
+        head["shape"] = tuple(head["shape"])
+        return Origin(**head), parse(table, str(file))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file} lacks what a run records, or has more ({error}); it was altered or cut short") from error
+
+
+def finish(folder: Path, sums: Mapping[str, str], notes: Mapping[str, Any]) -> None:
+    """Writes the manifest, which makes the run whole."""
+    write_bytes(folder / "manifest.json", json.dumps({"sha256": dict(sums), **notes}, indent=1).encode())
+
+
+def load(folder: str | Path, device: str = "cpu") -> "Run":
+    """
+    A trained run, ready to walk: ``run = load(RUN); path = run.finder("string")(run.encode(x_a), run.encode(x_b))``.
+
+    Args:
+        folder: that ``ridgewalk train`` made.
+        device: where its networks go.
+
+    Raises:
+        ValueError: if the folder is not a run, is unfinished, or holds files that were cut short, altered or are of another
+            architecture.
+    """
+    from ridgewalk.training.loop import resolve_device
+
+    folder = Path(folder)
+    origin, recipe = read_settings(folder)
+    file = folder / "manifest.json"
+    if not file.is_file():
+        raise ValueError(f"{folder} is half written: its training did not finish; go on with `ridgewalk train --resume {folder}`")
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        sums = manifest["sha256"]
+        wanted = {name: sums[name] for name in ("model.safetensors", "detector.safetensors")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
+    model, matcher = build.model(recipe, origin.shape, 0), build.matcher(recipe, 0)
+    networks: dict[str, torch.nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
+    if matcher is not None:
+        networks["discriminator"] = matcher
+    load_networks(folder / "model.safetensors", networks, wanted["model.safetensors"])
+    detector = new_detector(recipe)
+    load_networks(folder / "detector.safetensors", {"detector": detector}, wanted["detector.safetensors"])
+    where = resolve_device(device)
+    sensors = {"detector": frozen(detector).to(where)} | ({"matcher": frozen(matcher).to(where)} if matcher else {})
+    return Run(folder, origin, recipe, frozen(model).to(where), sensors, manifest)
+
+
+def new_detector(recipe: Recipe) -> Discriminator:
+    """The recipe's detector, untrained: what ``evaluation.sensors.train_detector`` returns, by its architecture."""
+    d = recipe.detector
+    members = [latent_discriminator(recipe.model.latent, "encoded", d.hidden, d.activation) for _ in range(d.members)]
+    return members[0] if d.members == 1 else Discriminator(MeanLogit(members), "encoded")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """
+    A trained model with its sensors and data.
+
+    Attributes:
+        folder: on disk.
+        origin: source, seed, budget.
+        recipe: every setting.
+        model: the autoencoder, frozen.
+        sensors: discriminators by name: ``detector``, and for an AAE ``matcher``.
+        manifest: what ``manifest.json`` holds.
+    """
+
+    folder: Path
+    origin: Origin
+    recipe: Recipe
+    model: Autoencoder
+    sensors: Mapping[str, Discriminator]
+    manifest: Mapping[str, Any]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.model.parameters()).device
+
+    @cached_property
+    def data(self) -> ImageData:
+        """The run's images, read again from their source; refused if they have changed since."""
+        o = self.origin
+        data = load_data(o.source, skip_bad=o.skip_bad, size=o.size, channels=o.channels)
+        if fingerprint(data) != o.data:
+            raise ValueError(f"the images at {o.source} have changed since {self.folder} was trained; restore them, or train again")
+        return data
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes of images (n, c, h, w) in [0, 1]."""
+        if x.dim() != 4 or tuple(x.shape[1:]) != self.origin.shape:
+            raise ValueError(f"this run encodes images (n, {', '.join(map(str, self.origin.shape))}); got {tuple(x.shape)}")
+        return chunked(self.model.encode, x.to(self.device))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images of codes (n, d)."""
+        return self.model.decode(z)
+
+    @cached_property
+    def references(self) -> Tensor:
+        """Codes of the first of the model's own images, for finders that walk among data."""
+        images = part(self.data, "model")
+        count = min(len(images), self.recipe.walks.references)
+        return self.encode(images.take(torch.arange(count)).floats())
+
+    def energy(self, name: str) -> Energy:
+        """One of ``runs.build.ENERGIES`` over this run's sensors."""
+        return build.energy(name, self.sensors, self.recipe)
+
+    def finder(self, method: str = "string", energy: str | None = None) -> PathFinder:
+        """One of ``runs.build.METHODS``, with its default energy or another."""
+        return build.finder(method, self.recipe, self.sensors, lambda: self.references, self.decode, energy)

@@ -1,0 +1,161 @@
+"""From a recipe and images to a run: train the model, then its detector, and write both down."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+import ridgewalk
+from ridgewalk.data import ImageData, load as load_data, part
+from ridgewalk.evaluation.sensors import train_detector
+from ridgewalk.models.checkpoints import save_networks
+from ridgewalk.path import chunked
+from ridgewalk.runs import build, config, processes
+from ridgewalk.runs.config import Recipe
+from ridgewalk.runs.record import Origin, Run, finish, fingerprint, load, read_settings, write_settings
+from ridgewalk.training.loop import PRECISIONS, fit
+from ridgewalk.training.noise import mixed_seed
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a source of images is read; see ``data.load``."""
+
+    source: str
+    skip_bad: bool = False
+    size: int | None = None
+    channels: int | None = None
+
+    def load(self) -> ImageData:
+        """The images."""
+        return load_data(self.source, skip_bad=self.skip_bad, size=self.size, channels=self.channels)
+
+
+def start(
+    recipe: str,
+    reading: Reading,
+    folder: Path,
+    *,
+    budget: str = "cpu",
+    seed: int = 0,
+    changes: Sequence[str] = (),
+    device: str = "auto",
+    precision: str = "no",
+    tensorboard: bool = False,
+) -> Run:
+    """
+    Trains a recipe from the beginning into a new folder.
+
+    Args:
+        recipe: shipped name or TOML file.
+        reading: of the images.
+        folder: must not exist, or be empty.
+        budget: smoke, cpu or full.
+        seed: of everything random in the run.
+        changes: settings "table.key=value" applied last.
+        device: auto, cpu, cuda or mps.
+        precision: no, bf16 or fp16.
+        tensorboard: whether to log there too.
+    """
+    settings = config.read(recipe, budget, changes)
+    if precision not in PRECISIONS:
+        raise ValueError(ridgewalk.naming.unknown("precision", precision, PRECISIONS))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists already and is not empty; choose another --out, or go on with `ridgewalk train --resume {folder}`")
+    data = reading.load()
+    images = part(data, "model")
+    shape = images.shape
+    build.objective(settings, build.model(settings, shape, seed), build.matcher(settings, seed))  # refuse before anything is written
+    source = str(Path(reading.source).resolve()) if Path(reading.source).exists() else reading.source
+    origin = Origin(
+        Path(recipe).stem, source, budget, seed, shape, fingerprint(data), ridgewalk.__version__, reading.skip_bad, reading.size, reading.channels, precision
+    )
+    processes.first(lambda: write_settings(folder, origin, settings))
+    return _train(folder, origin, settings, data, resume=False, device=device, tensorboard=tensorboard)
+
+
+def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False) -> Run:
+    """Goes on with a run that was killed, from its newest checkpoint; a run that is whole is only loaded."""
+    origin, settings = read_settings(folder)
+    if (folder / "manifest.json").is_file():
+        return load(folder)
+    data = Reading(origin.source, origin.skip_bad, origin.size, origin.channels).load()
+    if fingerprint(data) != origin.data:
+        raise ValueError(f"the images at {origin.source} have changed since {folder} was started; restore them, or start again")
+    return _train(folder, origin, settings, data, resume=True, device=device, tensorboard=tensorboard)
+
+
+def _train(folder: Path, origin: Origin, recipe: Recipe, data: ImageData, *, resume: bool, device: str, tensorboard: bool) -> Run:
+    images = part(data, "model")
+    model, matcher = build.model(recipe, origin.shape, origin.seed), build.matcher(recipe, origin.seed)
+    objective = build.objective(recipe, model, matcher)
+    schedule = _seeded(recipe, origin.seed)
+    history = fit(
+        objective,
+        [images.pixels],
+        schedule,
+        folder=folder,
+        resume=resume,
+        device=device,
+        precision=origin.precision,
+        tensorboard=tensorboard,
+        label=f"training {origin.recipe}",
+    )
+    networks = {**objective.networks, **history.averages}  # the moving average is what a run keeps, where there is one
+    for name in ("encoder", "decoder"):
+        networks[name].cpu()
+    model.encoder, model.decoder = networks["encoder"], networks["decoder"]
+
+    def write() -> None:
+        model.cpu().eval()
+        codes = chunked(model.encode, images.floats())
+        d = recipe.detector
+        detector = train_detector(
+            codes,
+            build.negatives(recipe),
+            hidden=d.hidden,
+            act=d.activation,
+            members=d.members,
+            epochs=d.epochs,
+            batch=d.batch,
+            rate=d.rate,
+            seed=origin.seed,
+            device=device,
+        )
+        sums = {
+            "model.safetensors": save_networks(folder / "model.safetensors", {n: net.cpu() for n, net in networks.items()}),
+            "detector.safetensors": save_networks(folder / "detector.safetensors", {"detector": detector}),
+        }
+        finish(folder, sums, {"seconds": history.seconds, "steps": len(history.steps), "images_per_second": _speed(history.seconds, len(history.steps), schedule.batch)})
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+    processes.first(write)
+    return load(folder)
+
+
+def _seeded(recipe: Recipe, seed: int) -> config.Schedule:
+    from dataclasses import replace
+
+    return replace(recipe.training, seed=mixed_seed(seed, recipe.training.seed))
+
+
+def _speed(seconds: float, steps: int, batch: int) -> float:
+    return round(steps * batch / seconds, 1) if seconds > 0 else 0.0
+
+
+def prior_draws(run: Run, count: int, seed: int) -> torch.Tensor:
+    """
+    Draws of the run's prior: N(0, sigma^2 I) for an AAE or a VAE, a Gaussian fitted to its codes for a plain autoencoder.
+
+    Args:
+        run: the model.
+        count: number of draws.
+        seed: of the draws.
+    """
+    drawn = torch.randn(count, run.recipe.model.latent, generator=torch.Generator().manual_seed(mixed_seed(seed, 5))).to(run.device)
+    if run.recipe.objective.name == "ae":
+        mean, factor = run.references.mean(0), torch.linalg.cholesky(run.references.T.cov())
+        return mean + drawn @ factor.T
+    return drawn * (run.recipe.objective.sigma if run.recipe.objective.name == "aae" else 1.0)

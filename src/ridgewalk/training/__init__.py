@@ -1,0 +1,1 @@
+"""Objectives, their losses, and the one loop that trains them."""

@@ -1,0 +1,356 @@
+"""
+The one training loop: any objective, over tensors in memory, on one device or several processes.
+
+At each step the players of the objective move in order; each player's loss is differentiated with respect to its own
+parameters only. Over several processes each computes its share of the global batch and gradients are averaged before the
+move, so that no wrapper hides a network and no phase touches another's gradients.
+
+Everything random is a function of (seed, step): the order of the data of (seed, epoch), the noise of (seed, step). Together with
+the networks and the optimisers in a checkpoint this makes a resumed run equal to an uninterrupted one, bit for bit.
+"""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ridgewalk import naming
+from ridgewalk.models.checkpoints import write_bytes
+from ridgewalk.progress import track
+from ridgewalk.training import checkpoint
+from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.objectives import Objective
+
+OPTIMISERS = ("adam", "sgd")
+DECAYS = ("constant", "cosine")
+PRECISIONS = ("no", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """
+    How long, how fast, and how often something is written down.
+
+    Attributes:
+        epochs: passes over the data.
+        batch: rows of the global batch; an incomplete last batch of an epoch is left out.
+        rate: learning rate of every player that ``rates`` does not name.
+        rates: learning rates by player.
+        optimiser: ``adam`` (betas as given) or ``sgd`` (momentum = betas[0]).
+        betas: of Adam.
+        weight_decay: L2 penalty's weight.
+        decay: ``constant``, or ``cosine`` to 0 over the whole run (Loshchilov and Hutter 2017).
+        clip: largest gradient norm of a player; None for no limit.
+        ema: decay of the moving average of every network (Polyak); None for none.
+        log_every: steps between two writings of the log (each step has its line).
+        checkpoint_every: steps between two checkpoints; 0 writes one at the end of each epoch.
+        seed: of order, noise and nothing else.
+    """
+
+    epochs: int = 20
+    batch: int = 256
+    rate: float = 1e-3
+    rates: Mapping[str, float] = field(default_factory=dict)
+    optimiser: str = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    decay: str = "constant"
+    clip: float | None = None
+    ema: float | None = None
+    log_every: int = 50
+    checkpoint_every: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, known, value in (("optimiser", OPTIMISERS, self.optimiser), ("decay", DECAYS, self.decay)):
+            if value not in known:
+                raise ValueError(naming.unknown(name, value, known))
+        if self.epochs < 1 or self.batch < 2 or self.rate <= 0 or self.log_every < 1 or self.checkpoint_every < 0:
+            raise ValueError(
+                "a schedule needs epochs >= 1, batch >= 2, rate > 0, log_every >= 1 and checkpoint_every >= 0; got "
+                f"{self.epochs}, {self.batch}, {self.rate}, {self.log_every}, {self.checkpoint_every}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What a run logged: one value a step for each term; ``steps`` counts from 1; ``seconds`` is this process's time in the loop."""
+
+    steps: Tensor
+    terms: Mapping[str, Tensor]
+    seconds: float
+    averages: Mapping[str, nn.Module] = field(default_factory=dict)
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto`` is the accelerator at hand, otherwise the CPU; a device that is not there is refused."""
+    if name == "auto":
+        return torch.accelerator.current_accelerator() or torch.device("cpu") if torch.accelerator.is_available() else torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device '{name}' is not available here; use 'cpu' or 'auto'") from error
+    return device
+
+
+def fit(
+    objective: Objective,
+    data: Sequence[Tensor],
+    schedule: Schedule,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    precision: str = "no",
+    tensorboard: bool = False,
+    label: str = "training",
+    shared: bool = True,
+) -> History:
+    """
+    Trains the objective's networks in place; they end on the CPU or device that they were trained on, in eval mode.
+
+    Args:
+        objective: players, networks and losses.
+        data: tensors with one row an example each, kept in memory on ``device``; uint8 rows are passed on as floats in [0, 1].
+        schedule: see ``Schedule``.
+        folder: where ``log.jsonl`` and ``checkpoints/`` go; None writes nothing.
+        resume: go on from the newest checkpoint in ``folder``; every later loss equals that of a run never interrupted.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``no`` (float32), ``bf16`` or ``fp16``.
+        tensorboard: also log to TensorBoard, in ``folder``.
+        label: of the progress bar.
+        shared: whether the processes of a distributed run work on this together; otherwise the one that calls trains alone.
+
+    Raises:
+        ValueError: for data that cannot fill one batch, or a checkpoint that does not belong to these settings.
+        FloatingPointError: when a term is not finite; it names the step, the term and the last checkpoint.
+    """
+    return _Run(objective, data, schedule, folder, device, precision, tensorboard, shared).go(resume, label)
+
+
+class _Run:
+    def __init__(self, objective: Objective, data: Sequence[Tensor], schedule: Schedule, folder: Path | None, device: str, precision: str, tensorboard: bool, shared: bool) -> None:
+        rows = {t.shape[0] for t in data}
+        if len(rows) != 1 or rows.pop() < schedule.batch:
+            raise ValueError(f"training needs tensors of equal length, at least one batch of {schedule.batch}; got {[t.shape[0] for t in data]} rows")
+        self.objective, self.schedule, self.folder = objective, schedule, folder
+        self.accelerator = _accelerator(resolve_device(device), precision, folder if tensorboard else None)
+        self.device = self.accelerator.device
+        self.world = self.accelerator.num_processes if shared else 1
+        self.rank = self.accelerator.process_index if shared else 0
+        if schedule.batch % self.world:
+            raise ValueError(f"a global batch of {schedule.batch} does not divide over {self.world} processes; choose a multiple")
+        for network in objective.networks.values():
+            network.to(self.device).train()
+        self.data = [t.to(self.device) for t in data]
+        self.n = self.data[0].shape[0]
+        self.per_epoch = self.n // schedule.batch
+        self.total = self.per_epoch * schedule.epochs
+        self.fingerprint = _fingerprint(objective, data, schedule)
+        self.parameters = {p: [w for name in names for w in objective.networks[name].parameters()] for p, names in objective.players.items()}
+        self.optimisers = {p: self.accelerator.prepare(_optimiser(schedule, p, ws)) for p, ws in self.parameters.items()}
+        self.averages = _averages(objective.networks, schedule.ema)
+        self.log: list[dict[str, float]] = []
+        self.pending: list[tuple[int, dict[str, Tensor]]] = []
+
+    @property
+    def saved(self) -> dict[str, nn.Module]:
+        return {**self.objective.networks, **{f"ema:{name}": average for name, average in self.averages.items()}}
+
+    def go(self, resume: bool, label: str) -> History:
+        start = self._restore() if resume else 0
+        began = time.perf_counter()
+        steps = track(range(start, self.total), label, total=self.total - start)
+        order = torch.empty(0)
+        for step in steps:
+            epoch, place = divmod(step, self.per_epoch)
+            if place == 0 or step == start:
+                generator = torch.Generator().manual_seed(mixed_seed(self.schedule.seed, -1 - epoch))
+                order = torch.randperm(self.n, generator=generator).to(self.device)
+            self._step(step, order[place * self.schedule.batch : (place + 1) * self.schedule.batch])
+            done, every = step + 1, self.schedule.checkpoint_every or self.per_epoch
+            due = done % every == 0 or done == self.total
+            if due or done % self.schedule.log_every == 0:
+                self._flush()
+            if due and self.folder is not None and self.rank == 0:
+                self._checkpoint(done)
+        for network in self.saved.values():
+            network.eval()
+        self._wait()
+        if self.accelerator.trackers:
+            self.accelerator.end_training()
+        names = [k for k in (self.log[0] if self.log else {}) if k != "step"]
+        terms = {name: torch.tensor([line[name] for line in self.log], dtype=torch.float64) for name in names}
+        averages = {name: average.module for name, average in self.averages.items()}
+        return History(torch.tensor([int(line["step"]) for line in self.log]), terms, time.perf_counter() - began, averages)
+
+    def _step(self, step: int, index: Tensor) -> None:
+        share = self.schedule.batch // self.world
+        mine = index[self.rank * share : (self.rank + 1) * share]
+        batch = tuple(_as_input(t[mine]) for t in self.data)
+        noise = Noise(self.schedule.seed, step, self.rank, self.world, self.device)
+        factor = _factor(self.schedule, step, self.total)
+        logged: dict[str, Tensor] = {}
+        with _seeded(mixed_seed(self.schedule.seed, step, 1 + self.rank), self.device):
+            for player, optimiser in self.optimisers.items():
+                with self.accelerator.autocast():
+                    loss, terms = self.objective.loss(player, batch, noise)
+                logged |= {name: term.detach().float() for name, term in terms.items()}
+                optimiser.zero_grad(set_to_none=True)
+                self.accelerator.backward(loss, inputs=self.parameters[player])
+                self._average_gradients(player)
+                if self.schedule.clip is not None:
+                    self.accelerator.clip_grad_norm_(self.parameters[player], self.schedule.clip)
+                for group in optimiser.param_groups:
+                    group["lr"] = factor * self.schedule.rates.get(player, self.schedule.rate)
+                optimiser.step()
+        for name, average in self.averages.items():
+            average.update_parameters(self.objective.networks[name])
+        self.pending.append((step + 1, logged))
+
+    def _wait(self) -> None:
+        if self.world > 1:
+            self.accelerator.wait_for_everyone()
+
+    def _average_gradients(self, player: str) -> None:
+        if self.world == 1:
+            return
+        gradients = [w.grad for w in self.parameters[player] if w.grad is not None]
+        flat = self.accelerator.reduce(torch.cat([g.flatten() for g in gradients]), reduction="mean")
+        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients])):
+            gradient.copy_(part.view_as(gradient))
+
+    def _flush(self) -> None:
+        if not self.pending:
+            return
+        names = list(self.pending[0][1])
+        values = torch.stack([torch.stack([terms[name] for name in names]) for _, terms in self.pending])
+        if self.world > 1:
+            values = self.accelerator.reduce(values, reduction="mean")
+        lines = [{"step": step, **dict(zip(names, row))} for (step, _), row in zip(self.pending, values.tolist())]
+        self.pending.clear()
+        for line in lines:
+            bad = [name for name in names if not math.isfinite(line[name])]
+            if bad:
+                last = checkpoint.latest(self.folder / "checkpoints") if self.folder else None
+                kept = f"the last good checkpoint is {last}" if last else "no checkpoint was written before"
+                raise FloatingPointError(f"'{bad[0]}' became {line[bad[0]]} at step {line['step']}; {kept}: lower the learning rate, clip gradients, or look at the data")
+        self.log += lines
+        if self.folder is not None and self.rank == 0:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / "log.jsonl").open("a") as file:
+                file.writelines(json.dumps(line) + "\n" for line in lines)
+        if self.accelerator.trackers:
+            for line in lines:
+                self.accelerator.log({name: line[name] for name in names}, step=int(line["step"]))
+
+    def _checkpoint(self, step: int) -> None:
+        assert self.folder is not None
+        states: dict[str, Any] = {p: o.state_dict() for p, o in self.optimisers.items()}
+        if self.accelerator.scaler is not None:
+            states["scaler"] = self.accelerator.scaler.state_dict()
+        checkpoint.write(self.folder / "checkpoints", step, self.saved, states, self.fingerprint)
+
+    def _restore(self) -> int:
+        """Loads the newest checkpoint, cuts the log back to it, and returns its step (0 where there is none)."""
+        if self.folder is None:
+            raise ValueError("resuming needs the folder of the run; pass folder=")
+        log = self.folder / "log.jsonl"
+        newest = checkpoint.latest(self.folder / "checkpoints")
+        step = checkpoint.step_of(newest) if newest else 0
+        lines = []
+        for text in log.read_text().splitlines() if log.is_file() else []:
+            try:
+                line = json.loads(text)
+            except ValueError:  # the line that was being written when the run was killed
+                continue
+            if line["step"] <= step:
+                lines.append(line)
+        self.log = lines
+        if newest is None:
+            kept = 0
+        else:
+            states = checkpoint.read(newest, self.saved, self.fingerprint)
+            for player, optimiser in self.optimisers.items():
+                optimiser.load_state_dict(states[player])
+            if self.accelerator.scaler is not None and "scaler" in states:
+                self.accelerator.scaler.load_state_dict(states["scaler"])
+            kept = step
+        self._wait()
+        if self.rank == 0:
+            write_bytes(log, "".join(json.dumps(line) + "\n" for line in lines).encode())
+        return kept
+
+
+def _accelerator(device: torch.device, precision: str, tracked: Path | None) -> Any:
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    if precision not in PRECISIONS:
+        raise ValueError(naming.unknown("precision", precision, PRECISIONS))
+    if precision == "fp16" and device.type != "cuda":
+        raise ValueError(f"precision 'fp16' needs a CUDA device; on {device.type} use 'bf16' or 'no'")
+    # one process may train on a device and then on another: forget the last choice, but keep a process group that is at work
+    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
+    settings: dict[str, Any] = {"cpu": device.type == "cpu", "mixed_precision": precision}
+    if tracked is None:
+        return Accelerator(**settings)
+    try:
+        from torch.utils import tensorboard  # noqa: F401
+    except ImportError as error:
+        raise ValueError("logging to TensorBoard needs the package: pip install 'ridgewalk[tensorboard]'") from error
+    accelerator = Accelerator(log_with="tensorboard", project_dir=str(tracked), **settings)
+    accelerator.init_trackers("tensorboard")
+    return accelerator
+
+
+def _optimiser(schedule: Schedule, player: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    rate = schedule.rates.get(player, schedule.rate)
+    if schedule.optimiser == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=schedule.betas[0], weight_decay=schedule.weight_decay)
+    return torch.optim.Adam(parameters, lr=rate, betas=schedule.betas, weight_decay=schedule.weight_decay, fused=True)
+
+
+def _averages(networks: Mapping[str, nn.Module], decay: float | None) -> dict[str, Any]:
+    if decay is None:
+        return {}
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    return {name: AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) for name, network in networks.items()}
+
+
+def _factor(schedule: Schedule, step: int, total: int) -> float:
+    return 1.0 if schedule.decay == "constant" else 0.5 * (1 + math.cos(math.pi * step / total))
+
+
+def _as_input(rows: Tensor) -> Tensor:
+    return rows.float().div_(255) if rows.dtype == torch.uint8 else rows
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Layers that draw from the global generator (dropout) draw from ``seed`` inside, and the caller's state comes back."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _fingerprint(objective: Objective, data: Sequence[Tensor], schedule: Schedule) -> str:
+    """Of what must agree for a checkpoint to be resumed: parameters' shapes, players, schedule and the data's rows."""
+    parts = {
+        "networks": {n: [list(p.shape) for p in net.parameters()] for n, net in objective.networks.items()},
+        "players": {p: list(names) for p, names in objective.players.items()},
+        "schedule": asdict(schedule),
+        "data": [hashlib.sha256(t.detach().cpu().contiguous().numpy().tobytes()).hexdigest() for t in data],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,61 @@
+"""
+Randomness that belongs to a training step and not to a process.
+
+The noise of step s is drawn for the whole global batch from a generator seeded by (seed, s), and each process takes its own
+rows: a run resumed at s, or split over processes, sees the noise that an uninterrupted single process would have seen.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+_MIX = 0x9E3779B97F4A7C15  # the golden ratio in 64 bits: spreads consecutive counters over the seeds
+
+
+def mixed_seed(*parts: int) -> int:
+    """One 63-bit seed of several integers; different tuples give unrelated streams."""
+    state = 0
+    for part in parts:
+        state = ((state ^ (part & (2**64 - 1))) * _MIX + 0x632BE59BD9B4E019) & (2**64 - 1)
+        state ^= state >> 29
+    return state >> 1
+
+
+@dataclass(eq=False)
+class Noise:
+    """
+    The draws of one step.
+
+    Args:
+        seed: of the run.
+        step: global step.
+        rank: which share of the global batch is this process's.
+        world: number of processes.
+        device: where draws are returned; they are made on the CPU, so that every device sees the same.
+    """
+
+    seed: int
+    step: int
+    rank: int = 0
+    world: int = 1
+    device: torch.device | str = "cpu"
+    _generator: torch.Generator = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._generator = torch.Generator().manual_seed(mixed_seed(self.seed, self.step))
+
+    def normal(self, rows: int, *shape: int) -> Tensor:
+        """Standard normal draws for this process's ``rows``: (rows, *shape)."""
+        return self._own(torch.randn(rows * self.world, *shape, generator=self._generator), rows)
+
+    def uniform(self, rows: int, *shape: int) -> Tensor:
+        """Draws of U[0, 1): (rows, *shape)."""
+        return self._own(torch.rand(rows * self.world, *shape, generator=self._generator), rows)
+
+    def integers(self, high: int, rows: int, *shape: int) -> Tensor:
+        """Draws of 0, ..., high - 1: int64 (rows, *shape)."""
+        return self._own(torch.randint(high, (rows * self.world, *shape), generator=self._generator), rows)
+
+    def _own(self, drawn: Tensor, rows: int) -> Tensor:
+        return drawn[self.rank * rows : (self.rank + 1) * rows].to(self.device, non_blocking=True)

@@ -1,0 +1,226 @@
+"""
+Objectives: which networks play, which parameters each player moves, and what it pays.
+
+A training step lets the players move in order. Player p's loss is differentiated with respect to p's own parameters only,
+so that no gradient leaks from one player's loss into another's network.
+
+    AE    one player:     rec(G(E(x)), x)
+    VAE   one player:     rec(G(mu + sigma eps), x) + beta KL(q(z|x) || p(z))
+    AAE   autoencoder:    rec(G(E(x)), x)                              moves E, G
+          discriminator:  1/2 [softplus(-D(z_p)) + softplus(D(E(x)))]  moves D, z_p ~ prior
+          encoder:        w softplus(-D(E(x)))                         moves E
+    Detector              1/2 [softplus(-D(z)) + softplus(D(r))]       moves D, z encoded data, r ~ negatives
+    Classification        cross-entropy                                moves the classifier
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, reparameterise
+from ridgewalk.training import losses
+from ridgewalk.training.noise import Noise
+
+Batch = tuple[Tensor, ...]
+Loss = tuple[Tensor, dict[str, Tensor]]
+"""What a player pays, and the terms that are logged (detached or not; each a scalar)."""
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """What the training loop needs to know."""
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Every network that takes part, by name: what a checkpoint holds."""
+        ...
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """In the order of their moves: each player's name and the networks whose parameters it moves."""
+        ...
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """The scalar that ``player`` minimises on this batch, and named terms for the log."""
+        ...
+
+
+@dataclass(eq=False)
+class AE:
+    """Deterministic autoencoder: the mean over images of the reconstruction loss."""
+
+    model: Autoencoder
+    reconstruction: str = "half_squared"
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The encoder and the decoder."""
+        return {"encoder": self.model.encoder, "decoder": self.model.decoder}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """One."""
+        return {"autoencoder": ("encoder", "decoder")}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """Reconstruction of the batch's images."""
+        x = batch[0]
+        rec = losses.reconstruction(self.reconstruction, self.model(x), x)
+        return rec, {"reconstruction": rec}
+
+
+@dataclass(eq=False)
+class VAE:
+    """Variational autoencoder (Kingma and Welling 2014): the negative evidence bound, its KL term weighted by ``beta``."""
+
+    model: GaussianAutoencoder
+    reconstruction: str = "half_squared"
+    beta: float = 1.0
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The encoder and the decoder."""
+        return {"encoder": self.model.encoder, "decoder": self.model.decoder}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """One."""
+        return {"autoencoder": ("encoder", "decoder")}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """Reconstruction from a reparameterised draw, plus beta KL."""
+        x = batch[0]
+        mean, log_variance = self.model.posterior(x)
+        z = reparameterise(mean, log_variance, noise.normal(*mean.shape))
+        rec = losses.reconstruction(self.reconstruction, self.model.decode(z), x)
+        kl = losses.gaussian_kl(mean, log_variance)
+        return rec + self.beta * kl, {"reconstruction": rec, "kl": kl}
+
+
+@dataclass(eq=False)
+class AAE:
+    """
+    Adversarial autoencoder (Makhzani et al. 2015): the aggregated posterior is matched to a prior by a discriminator of codes.
+
+    Args:
+        model: deterministic (z = E(x)) or Gaussian (z ~ q(z|x)).
+        discriminator: logits of codes, positive for ``prior``.
+        prior: (noise, like) -> draws of the prior shaped as ``like``; by default N(0, sigma^2 I).
+        sigma: of the default prior.
+        reconstruction: name of the reconstruction loss.
+        adversarial: weight w of the encoder's adversarial loss.
+    """
+
+    model: Autoencoder
+    discriminator: nn.Module
+    prior: Callable[[Noise, Tensor], Tensor] | None = None
+    sigma: float = 1.0
+    reconstruction: str = "half_squared"
+    adversarial: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive = getattr(self.discriminator, "positive", "prior")
+        if positive != "prior":
+            raise ValueError(f"an AAE's discriminator is positive for 'prior'; got one positive for '{positive}'")
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Encoder, decoder, discriminator."""
+        return {"encoder": self.model.encoder, "decoder": self.model.decoder, "discriminator": self.discriminator}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """Reconstruction, then the two sides of the game."""
+        return {"autoencoder": ("encoder", "decoder"), "discriminator": ("discriminator",), "matcher": ("encoder",)}
+
+    def code(self, x: Tensor, noise: Noise) -> Tensor:
+        """E(x), or a reparameterised draw of q(z|x)."""
+        if isinstance(self.model, GaussianAutoencoder):
+            mean, log_variance = self.model.posterior(x)
+            return reparameterise(mean, log_variance, noise.normal(*mean.shape))
+        return self.model.encode(x)
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """Each player's part of the game above."""
+        x = batch[0]
+        if player == "autoencoder":
+            rec = losses.reconstruction(self.reconstruction, self.model.decode(self.code(x, noise)), x)
+            return rec, {"reconstruction": rec}
+        z = self.code(x, noise)
+        if player == "discriminator":
+            z = z.detach()
+            drawn = self.prior(noise, z) if self.prior else self.sigma * noise.normal(*z.shape)
+            on_prior, on_codes = self.discriminator(drawn), self.discriminator(z)
+            bce = losses.classify(on_prior, on_codes)
+            both = (on_prior.detach().float(), on_codes.detach().float())
+            logged = {"discriminator": bce, "logit_prior": both[0].mean(), "logit_encoded": both[1].mean()}
+            return bce, logged | {"logit_spread": (both[0].std() + both[1].std()) / 2}
+        fooled = losses.fool(self.discriminator(z))
+        return self.adversarial * fooled, {"matcher": fooled}
+
+
+@dataclass(eq=False)
+class Detector:
+    """
+    A density-ratio discriminator: encoded data against draws of a reference, post hoc, on frozen codes.
+
+    Args:
+        discriminator: logits of codes, positive for ``encoded``.
+        negatives: (codes of the batch, noise) -> as many negatives.
+        jitter: standard deviation of the Gaussian noise that both sides are given, in units of each code dimension; 0 for none.
+    """
+
+    discriminator: nn.Module
+    negatives: Callable[[Tensor, Noise], Tensor]
+    jitter: float = 0.0
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The discriminator."""
+        return {"discriminator": self.discriminator}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """One."""
+        return {"discriminator": ("discriminator",)}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """Balanced binary cross-entropy; chance is ln 2."""
+        z = batch[0]
+        r = self.negatives(z, noise)
+        if self.jitter:
+            z = z + self.jitter * noise.normal(*z.shape)
+            r = r + self.jitter * noise.normal(*r.shape)
+        bce = losses.classify(self.discriminator(z), self.discriminator(r))
+        return bce, {"discriminator": bce}
+
+
+@dataclass(eq=False)
+class Classification:
+    """Cross-entropy of a classifier on images (n, c, h, w) and labels (n,), with Gaussian pixel noise and label smoothing where asked for."""
+
+    classifier: nn.Module
+    pixel_noise: float = 0.0
+    smoothing: float = 0.0
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The classifier."""
+        return {"classifier": self.classifier}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """One."""
+        return {"classifier": ("classifier",)}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """Mean cross-entropy and the batch's error."""
+        x, labels = batch
+        if self.pixel_noise:
+            x = x + self.pixel_noise * noise.normal(*x.shape)
+        logits = self.classifier(x)
+        entropy = F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
+        return entropy, {"cross_entropy": entropy, "error": (logits.argmax(1) != labels).float().mean()}
