@@ -1,1 +1,64 @@
-"""Pure functions of frames, features, probabilities and labels."""
+"""Pure functions of frames, features, probabilities and labels: what is measured, apart from what is trained."""
+
+from ridgewalk.metrics.calibration import CHANCE, Reliability, auc, bce, expected_calibration_error, reliability
+from ridgewalk.metrics.neighbours import inside, radii, realism
+from ridgewalk.metrics.paths import (
+    curve_energy,
+    end_error,
+    image_length,
+    interior,
+    largest_step,
+    mean_confidence,
+    monotonicity,
+    precision,
+    relative_length,
+    step_evenness,
+    third_class_mass,
+    wholly_real,
+    worst_confidence,
+)
+from ridgewalk.metrics.statistics import (
+    Agreement,
+    Interval,
+    bootstrap,
+    bootstrap_gap_closed,
+    bootstrap_mean,
+    bootstrap_ratio,
+    gap_closed,
+    paired_difference,
+    rank_agreement,
+)
+
+__all__ = [
+    "CHANCE",
+    "Agreement",
+    "Interval",
+    "Reliability",
+    "auc",
+    "bce",
+    "bootstrap",
+    "bootstrap_gap_closed",
+    "bootstrap_mean",
+    "bootstrap_ratio",
+    "curve_energy",
+    "end_error",
+    "expected_calibration_error",
+    "gap_closed",
+    "image_length",
+    "inside",
+    "interior",
+    "largest_step",
+    "mean_confidence",
+    "monotonicity",
+    "paired_difference",
+    "precision",
+    "radii",
+    "rank_agreement",
+    "realism",
+    "relative_length",
+    "reliability",
+    "step_evenness",
+    "third_class_mass",
+    "wholly_real",
+    "worst_confidence",
+]

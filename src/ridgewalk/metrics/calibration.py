@@ -1,37 +1,108 @@
 """
-How well a binary discriminator does on held-out points, and whether its probabilities mean what they say.
+A binary discriminator on held-out points: does its logit say anything, does it order, does it know how sure it is?
 
-Everywhere: logits (n,) of the class 1, labels (n,) in {0, 1}. Binary cross-entropy at chance, on balanced classes, is ln 2.
+    p = sigmoid(logit), the probability of label 1
+
+Logits and labels are (n,), labels 0 or 1, both present. torchmetrics takes seconds to import, hence within functions.
 """
+
+from math import log
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
+
+CHANCE = log(2)
+"""``bce`` of whoever returns the logit 0 everywhere; no constant has less."""
+
+BINS = 15
+"""Equal bins of [0, 1] where no number is given."""
 
 
 def bce(logits: Tensor, labels: Tensor) -> float:
-    """mean [softplus(l) - y l], from the raw logits."""
-    return float(F.binary_cross_entropy_with_logits(logits.double(), labels.double()))
+    """
+    1/2 [mean_{y = 1} softplus(-l) + mean_{y = 0} softplus(l)], in nats: binary cross-entropy of balanced classes.
+
+    The classes weigh the same whatever their numbers, so that no guess beats the chance level, ln 2 (``CHANCE``).
+
+    Source: Goodfellow et al. (2014), Generative adversarial nets, equation 1, halved.
+    """
+    logits, y = _checked(logits, labels)
+    return float((F.softplus(-logits[y == 1]).mean() + F.softplus(logits[y == 0]).mean()) / 2)
 
 
 def auc(logits: Tensor, labels: Tensor) -> float:
-    """Area under the ROC curve: the chance that a point of class 1 gets the larger logit."""
+    """
+    P(l+ > l-) + 1/2 P(l+ = l-), the area under the ROC curve: 0.5 at chance.
+
+    Ranks stand for logits, as the sigmoids of large logits are all 1 and would tie. The area is summed in float32:
+    right to about 1e-6.
+
+    Source: Hanley and McNeil (1982), The meaning and use of the area under a ROC curve.
+    """
     from torchmetrics.functional.classification import binary_auroc
 
-    return float(binary_auroc(logits, labels))
+    logits, y = _checked(logits, labels)
+    distinct, ranks = logits.unique(return_inverse=True)
+    return float(binary_auroc(ranks.to(logits.dtype) / len(distinct), y))
 
 
-def expected_calibration_error(logits: Tensor, labels: Tensor, bins: int = 15) -> float:
-    """sum over bins of (share of points) |mean label - mean sigmoid(l)| (Naeini et al. 2015)."""
+def expected_calibration_error(logits: Tensor, labels: Tensor, bins: int = BINS) -> float:
+    """
+    sum_m n_m / n |mean p - share of label 1| over the bins m of ``reliability``: from 0, where p is a frequency, to 1.
+
+    Source: Naeini, Cooper and Hauskrecht (2015), Obtaining well calibrated probabilities using Bayesian binning.
+    """
     from torchmetrics.functional.classification import binary_calibration_error
 
-    return float(binary_calibration_error(logits.sigmoid(), labels, n_bins=bins, norm="l1"))
+    p, y = _probabilities(logits, labels)
+    return float(binary_calibration_error(p, y, n_bins=bins, norm="l1"))
 
 
-def reliability(logits: Tensor, labels: Tensor, bins: int = 15) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean sigmoid(l), mean label and number of points in each of ``bins`` equal bins of sigmoid(l): (bins,) each, nan where a bin is empty."""
-    p = logits.double().sigmoid()
-    place = (p * bins).long().clamp_max(bins - 1)
-    zeros = torch.zeros(bins, dtype=torch.float64, device=p.device)
-    counts = zeros.index_add(0, place, torch.ones_like(p))
-    return zeros.index_add(0, place, p) / counts, zeros.index_add(0, place, labels.double()) / counts, counts
+class Reliability(NamedTuple):
+    """
+    The points of a reliability curve, bin by bin from p = 0 to 1.
+
+    Attributes:
+        confidence: (bins,) mean p, NaN in an empty bin.
+        positives: (bins,) share of label 1, NaN in an empty bin; equal to ``confidence`` if p is a frequency.
+        size: (bins,) int64, number of rows.
+    """
+
+    confidence: Tensor
+    positives: Tensor
+    size: Tensor
+
+
+def reliability(logits: Tensor, labels: Tensor, bins: int = BINS) -> Reliability:
+    """
+    Mean p and share of label 1 over the rows with m / bins <= p < (m + 1) / bins, m = 0 ... bins - 1. The last has p = 1.
+
+    Source: DeGroot and Fienberg (1983), The comparison and evaluation of forecasters.
+    """
+    p, y = _probabilities(logits, labels)
+    edges = torch.linspace(0, 1, bins + 1, dtype=p.dtype, device=p.device)
+    index = torch.bucketize(p, edges[1:-1].contiguous(), right=True)
+    size = index.bincount(minlength=bins)
+    return Reliability(index.bincount(p, bins) / size, index.bincount(y.to(p.dtype), bins) / size, size)
+
+
+def _probabilities(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Labels, and p in float64 held just below 1, which torchmetrics would give a bin of its own: p, labels."""
+    logits, y = _checked(logits, labels)
+    return logits.sigmoid().clamp_max(1 - torch.finfo(logits.dtype).eps), y
+
+
+def _checked(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits in float64 and labels in int64."""
+    if logits.dim() != 1 or logits.shape != labels.shape:
+        raise ValueError(
+            f"logits and labels must share one shape (n,); got {tuple(logits.shape)} and {tuple(labels.shape)}"
+        )
+    if logits.isnan().any():
+        raise ValueError(f"logits must be numbers; {int(logits.isnan().sum())} of {len(logits)} are NaN")
+    present = labels.unique().tolist()
+    if present != [0, 1]:
+        raise ValueError(f"labels must be 0 and 1, both present; got {present[:5]}")
+    return logits.detach().double(), labels.long()

@@ -1,84 +1,201 @@
-"""
-What a path is worth, pair by pair: pure functions of frames (b, k, *), of what a judge says of them, and of nodes. Each returns (b,).
+r"""
+Paths measured: what one path's frames, probabilities and judgements say of it, one value a pair.
 
-The interior frames 1, ..., k - 2 are judged; the ends are given, and count for nothing.
+Frames x are decoded images (b, k, \*) with pixels in [0, 1], x_1 and x_k the decoded ends; distances are Euclidean over
+all pixels. Judgements count interior frames alone, 1 < i < k, as the ends are the data's own; steps run through all k.
 """
 
 import torch
 from torch import Tensor
 
 from ridgewalk import polyline
+from ridgewalk.path import chunked
 
 
-def precision(inside: Tensor) -> Tensor:
-    """Share of the interior frames that a judge calls real: bool (b, k - 2) -> (b,)."""
-    return inside.double().mean(dim=1)
+def interior(x: Tensor) -> Tensor:
+    """x_2 ... x_{k-1}, all but the ends: (b, k, *) -> (b, k - 2, *), for k >= 3."""
+    if x.dim() < 2 or x.shape[1] < 3:
+        raise ValueError(f"a path with interior frames has (b, k, *) with k >= 3; got {tuple(x.shape)}")
+    return x[:, 1:-1]
 
 
-def wholly_real(inside: Tensor) -> Tensor:
-    """1 where every interior frame is real, otherwise 0: bool (b, k - 2) -> (b,)."""
-    return inside.all(dim=1).double()
+# -------------------------------------------------------------------------------------------------- frames
 
 
 def image_length(frames: Tensor) -> Tensor:
-    """L = sum_i |x_{i+1} - x_i|: (b, k, *) -> (b,)."""
-    return polyline.segments(frames).sum(dim=1)
+    """
+    L = sum_i |x_{i+1} - x_i|: (b, k, *) -> (b,), in pixel units.
+
+    Source: Shao, Kumar and Fletcher (2018), The Riemannian geometry of deep generative models, the discrete arc length.
+    """
+    return _steps(frames).sum(dim=1)
 
 
 def curve_energy(frames: Tensor) -> Tensor:
-    """(k - 1) sum_i |x_{i+1} - x_i|^2: at least L^2, and equal to it at even spacing: (b, k, *) -> (b,)."""
-    return (frames.shape[1] - 1) * polyline.segments(frames).square().sum(dim=1)
+    """
+    E = (k - 1) sum_i |x_{i+1} - x_i|^2: (b, k, *) -> (b,), in squared pixel units; E >= L^2, equal for even steps.
 
-
-def relative_length(frames: Tensor, baseline: Tensor) -> Tensor:
-    """Image length over that of the baseline's frames for the same pairs."""
-    return image_length(frames) / image_length(baseline)
+    Source: Shao, Kumar and Fletcher (2018), the discrete energy with time step 1 / (k - 1), without their factor 1/2.
+    """
+    steps = _steps(frames)
+    return steps.shape[1] * steps.square().sum(dim=1)
 
 
 def largest_step(frames: Tensor) -> Tensor:
-    """max_i |x_{i+1} - x_i| / |x_{k-1} - x_0|; infinite where the end frames are equal and any step is not 0."""
-    between = (frames[:, -1] - frames[:, 0]).flatten(1).norm(dim=1)
-    return polyline.segments(frames).amax(dim=1) / between
+    """
+    max_i |x_{i+1} - x_i| / |x_k - x_1|: (b, k, *) -> (b,); the straight line of even steps has the least, 1 / (k - 1).
+
+    Where the ends are equal it is inf if the path moves and NaN if it does not.
+
+    Source: Berthelot, Raffel, Roy and Goodfellow (2019), Understanding and improving interpolation in autoencoders via
+    an adversarial regularizer: their smoothness without its - 1 / (k - 1), and of pixels in place of angles.
+    """
+    steps = _steps(frames)
+    return steps.amax(dim=1) / (frames[:, -1] - frames[:, 0]).flatten(1).norm(dim=1)
 
 
 def step_evenness(frames: Tensor) -> Tensor:
-    """Largest step over the mean step: 1 for even steps; nan where nothing moves."""
-    steps = polyline.segments(frames)
+    """
+    max_i s_i / mean_i s_i with s_i = |x_{i+1} - x_i|: (b, k, *) -> (b,), from 1 (even) to k - 1 (one jump).
+
+    Where nothing moves it is NaN.
+    """
+    steps = _steps(frames)
     return steps.amax(dim=1) / steps.mean(dim=1)
 
 
+def relative_length(frames: Tensor, baseline: Tensor) -> Tensor:
+    """
+    L(frames) / L(baseline): (b,).
+
+    Args:
+        frames: (b, k, *).
+        baseline: (b, k', *), LERP's frames of the same pairs. Where they do not move it is inf, or NaN if neither does.
+    """
+    if frames.shape[:1] != baseline.shape[:1] or frames.shape[2:] != baseline.shape[2:]:
+        raise ValueError(
+            f"frames (b, k, *) and baseline (b, k', *) must be of the same pairs and images; "
+            f"got {tuple(frames.shape)} and {tuple(baseline.shape)}"
+        )
+    return image_length(frames) / image_length(baseline)
+
+
+def end_error(nodes: Tensor, z_a: Tensor, z_b: Tensor) -> Tensor:
+    """
+    max(|z_1 - z_a|, |z_k - z_b|), how far a path's ends are from those it was asked for: (b,); 0 where it arrived.
+
+    Args:
+        nodes: (b, k, *).
+        z_a: (b, *), where paths begin.
+        z_b: (b, *), where they end.
+    """
+    ends = (nodes.shape[0], *nodes.shape[2:])
+    if z_a.shape != ends or z_b.shape != ends:
+        raise ValueError(
+            f"nodes {tuple(nodes.shape)} have ends of shape {ends}; got z_a {tuple(z_a.shape)}, z_b {tuple(z_b.shape)}"
+        )
+    misses = [(nodes[:, i] - z).flatten(1).norm(dim=1) for i, z in ((0, z_a), (-1, z_b))]
+    return torch.maximum(*misses)
+
+
+# --------------------------------------------------------------------------------------- real or not, frame by frame
+
+
+def precision(inside: Tensor) -> Tensor:
+    """mean_i inside_i, the share of interior frames that a judge takes for real: bool (b, k - 2) -> (b,)."""
+    return _judged(inside).float().mean(dim=1)
+
+
+def wholly_real(inside: Tensor) -> Tensor:
+    """prod_i inside_i: bool (b, k - 2) -> (b,), 1 where every interior frame is real and 0 otherwise."""
+    return _judged(inside).all(dim=1).float()
+
+
+# ------------------------------------------------------------------------------------------ class probabilities
+
+
 def mean_confidence(probabilities: Tensor) -> Tensor:
-    """Mean over interior frames of the largest class probability: (b, k, classes) -> (b,)."""
-    return probabilities[:, 1:-1].amax(dim=2).mean(dim=1)
+    """mean_i max_c P_i(c) over interior frames: (b, k, classes) -> (b,)."""
+    return interior(_probable(probabilities)).amax(dim=2).mean(dim=1)
 
 
 def worst_confidence(probabilities: Tensor) -> Tensor:
-    """Smallest over interior frames of the largest class probability: (b, k, classes) -> (b,)."""
-    return probabilities[:, 1:-1].amax(dim=2).amin(dim=1)
+    """min_i max_c P_i(c) over interior frames: (b, k, classes) -> (b,)."""
+    return interior(_probable(probabilities)).amax(dim=2).amin(dim=1)
 
 
 def third_class_mass(probabilities: Tensor, labels_a: Tensor, labels_b: Tensor) -> Tensor:
-    """Mean over interior frames of 1 - P(A) - P(B), or 1 - P(A) where A = B: (b, k, classes), (b,), (b,) -> (b,)."""
-    of_a, of_b = _of_class(probabilities, labels_a), _of_class(probabilities, labels_b)
-    known = torch.where((labels_a == labels_b)[:, None], of_a, of_a + of_b)
-    return 1 - known[:, 1:-1].mean(dim=1)
+    """
+    mean_i [1 - P_i(A) - P_i(B)] over interior frames, 1 - P_i(A) where A = B: (b,).
+
+    Args:
+        probabilities: (b, k, classes).
+        labels_a: (b,) class of each pair's first end.
+        labels_b: (b,) and of its last.
+    """
+    a, b = _classes(probabilities, labels_a, labels_b)
+    others = probabilities.scatter(2, a, 0).scatter(2, b, 0)  # summed, not subtracted from 1: never below 0
+    return interior(others).sum(dim=2).mean(dim=1)
 
 
 def monotonicity(probabilities: Tensor, labels_a: Tensor, labels_b: Tensor) -> Tensor:
     """
-    How much of the change of s = P(B) - P(A) along the path goes the right way: sum of rises / (sum of rises + sum of falls).
+    1 - sum_i max(0, m_i - m_{i+1}) / sum_i |m_{i+1} - m_i| with m_i = P_i(B) - P_i(A), over all k frames: (b,).
 
-    1 for a path that only ever moves from A towards B, whatever its pace; nan where s does not change (A = B).
+    It is the share of the path's changes of class that go from A towards B: 1 if m never decreases, 0 if it never
+    increases, 1/2 if all is undone. A share of steps would let the rounding of a saturated plateau weigh as much as the
+    crossing. Where m never changes, as where A = B, nothing decreases: 1.
+
+    Args:
+        probabilities: (b, k, classes).
+        labels_a: (b,) class of each pair's first end.
+        labels_b: (b,) and of its last.
     """
-    s = _of_class(probabilities, labels_b) - _of_class(probabilities, labels_a)
-    change = s[:, 1:] - s[:, :-1]
-    return change.clamp_min(0).sum(dim=1) / change.abs().sum(dim=1)
+    a, b = _classes(probabilities, labels_a, labels_b)
+    change = (probabilities.gather(2, b) - probabilities.gather(2, a))[..., 0].diff(dim=1)
+    decrease, variation = (-change).clamp_min(0).sum(dim=1), change.abs().sum(dim=1)
+    return 1 - torch.where(variation == 0, torch.zeros_like(variation), decrease / variation)
 
 
-def end_error(nodes: Tensor, z_a: Tensor, z_b: Tensor) -> Tensor:
-    """max(|nodes_0 - z_a|, |nodes_{k-1} - z_b|): (b, k, *), (b, *), (b, *) -> (b,)."""
-    return torch.maximum((nodes[:, 0] - z_a).flatten(1).norm(dim=1), (nodes[:, -1] - z_b).flatten(1).norm(dim=1))
+# ------------------------------------------------------------------------------------------------------- checks
 
 
-def _of_class(probabilities: Tensor, labels: Tensor) -> Tensor:
-    return probabilities.gather(2, labels[:, None, None].expand(-1, probabilities.shape[1], 1)).squeeze(2)
+def _steps(frames: Tensor) -> Tensor:
+    """|x_{i+1} - x_i|: (b, k, *) -> (b, k - 1); some pairs at once, as differences of large images fill memory."""
+    if frames.dim() < 3 or frames.shape[1] < 2 or not frames.is_floating_point():
+        raise ValueError(
+            f"frames must be floating (b, k, *) with k >= 2, pixels in [0, 1]; got {frames.dtype} {tuple(frames.shape)}"
+        )
+    return chunked(polyline.segments, frames)
+
+
+def _judged(inside: Tensor) -> Tensor:
+    if inside.dim() != 2 or inside.shape[1] < 1 or inside.dtype != torch.bool:
+        raise ValueError(
+            f"judgements of interior frames are bool (b, k - 2) with k >= 3; got {inside.dtype} {tuple(inside.shape)}"
+        )
+    return inside
+
+
+def _probable(probabilities: Tensor) -> Tensor:
+    if probabilities.dim() != 3:
+        raise ValueError(f"probabilities must have shape (b, k, classes); got {tuple(probabilities.shape)}")
+    off = (probabilities.sum(dim=2) - 1).abs() > 1e-2  # loose for half precision; logits are caught
+    if off.any() or (probabilities < 0).any():
+        raise ValueError("each frame's probabilities must be at least 0 and sum to 1; take the softmax of logits first")
+    return probabilities
+
+
+def _classes(probabilities: Tensor, labels_a: Tensor, labels_b: Tensor) -> tuple[Tensor, Tensor]:
+    """The labels as indices for gather and scatter along the classes: (b,) each -> (b, k, 1) each."""
+    b, k, classes = _probable(probabilities).shape
+    for name, labels in (("labels_a", labels_a), ("labels_b", labels_b)):
+        if labels.shape != (b,) or labels.is_floating_point():
+            raise ValueError(f"{name} must be integers ({b},), one a pair; got {labels.dtype} {tuple(labels.shape)}")
+        if b and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+            raise ValueError(
+                f"{name} must be classes 0 to {classes - 1}; got {int(labels.min())} to {int(labels.max())}: "
+                f"unlabelled pairs have no class to measure"
+            )
+    first, second = (labels.long().view(b, 1, 1).expand(b, k, 1) for labels in (labels_a, labels_b))
+    return first, second

@@ -1,24 +1,52 @@
 """
-Intervals by the bootstrap (Efron 1979), and whether two judges agree on an order.
+Intervals of means over pairs, differences and ratios by the bootstrap, and how far two judges agree.
 
-One function resamples: ``bootstrap`` maps means of per-pair columns to a number, over and over on pairs drawn with replacement. Means,
-paired differences and ratios of means are statistics of it.
+    theta   = s(mean of each column)
+    theta*  = s(mean of each column over n rows drawn with replacement), the same rows for every column
+    [low, high] = the (1 - level) / 2 and (1 + level) / 2 quantiles of theta*
+
+Columns are values by pair: what two finders did on the same pairs is resampled together, so that hard and easy pairs
+cancel. With ``groups``, whole groups of rows are drawn: the runs of one pair, or pairs that share an image, are no
+independent evidence. Draws depend on the seed and the number of rows or groups alone.
+
+Source: Efron and Tibshirani (1993), An introduction to the bootstrap, chapter 13 (percentile interval); Davison and
+Hinkley (1997), Bootstrap methods and their application, section 3.8 (groups).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from math import isnan, nan, sqrt
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+LEVEL = 0.95
+"""Coverage of an interval where no level is given."""
+
+RESAMPLES = 2000
+"""Resamples where no number is given: an end of a 95 % interval then varies between seeds by 1.5 % of the width."""
+
+_DRAWS = 2**22
+"""Values gathered at once: 32 MB."""
+
 Statistic = Callable[[Mapping[str, Tensor]], Tensor]
-"""Means of named columns, each of any one shape, to values of that shape."""
+"""Maps the means of the columns, (r,) each by name, to the statistic, (r,): element by element."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its percentile interval at ``level``, over ``n`` pairs."""
+    """
+    An estimate and its bootstrap interval.
+
+    Attributes:
+        value: of the statistic on all rows.
+        low: end of the interval.
+        high: end of the interval.
+        level: its nominal coverage, such as 0.95.
+        n: what was resampled: the number of rows, or of groups where there are any.
+    """
 
     value: float
     low: float
@@ -28,67 +56,215 @@ class Interval:
 
 
 def bootstrap(
-    statistic: Statistic, columns: Mapping[str, Tensor], seed: int, level: float = 0.95, resamples: int = 2000, groups: Tensor | None = None
+    statistic: Statistic,
+    columns: Mapping[str, Tensor],
+    seed: int,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    groups: Tensor | None = None,
 ) -> Interval:
     """
-    statistic(means of the columns), with a percentile interval over resampled pairs.
+    s(mean_i c_i, ...) with the percentile interval of s(mean_i c*_i, ...).
 
     Args:
-        statistic: elementwise in its arguments' means, such as a difference or a ratio.
-        columns: (n,) each, over the same pairs; all are resampled together.
-        seed: of the resampling.
-        level: coverage of the interval.
-        resamples: number of resamplings.
-        groups: (n,) ids; whole groups are resampled, for rows that are not independent (several runs on one pair).
+        statistic: of the columns' means; called once, with (1 + resamples,) of each, in float64.
+        columns: (n,) each by name, over the same pairs in the same order; no NaN. Computed in float64.
+        seed: of the draws.
+        level: nominal coverage.
+        resamples: number of resamples.
+        groups: (n,) integer ids; rows with one id are drawn together.
 
-    Raises:
-        ValueError: for columns that are empty, of different length, or hold NaN.
+    Where the statistic is undefined on a resample (NaN, such as 0 / 0), that resample might lie anywhere: it counts as
+    -inf for the low end and as inf for the high one.
     """
-    lengths = {name: len(c) for name, c in columns.items()}
-    if len(set(lengths.values())) != 1 or min(lengths.values()) < 1:
-        raise ValueError(f"columns must be (n,) with one n >= 1; got lengths {lengths}")
-    table = torch.stack([c.double().cpu() for c in columns.values()])
-    bad = table.isnan().any(dim=1)
-    if bad.any():
-        name = list(columns)[int(bad.nonzero()[0])]
-        raise ValueError(f"column '{name}' holds {int(table[bad][0].isnan().sum())} NaN of {table.shape[1]}; leave those pairs out of every column")
-    ids = torch.arange(table.shape[1]) if groups is None else groups.cpu().unique(return_inverse=True)[1]
-    m = int(ids.max()) + 1
-    # a resampling is how often each group was drawn: its means follow from the groups' sums and sizes
-    sums = torch.zeros(len(table), m, dtype=torch.float64).index_add_(1, ids, table)
-    sizes = torch.zeros(m, dtype=torch.float64).index_add_(0, ids, torch.ones(len(ids), dtype=torch.float64))
+    rows, names = _rows(columns), list(columns)
+    if not 0 < level < 1 or resamples < 1:
+        raise ValueError(f"level must be in (0, 1) and resamples at least 1; got {level} and {resamples}")
+    sums, sizes = _units(rows, groups)
+    if len(sizes) < 2:
+        raise ValueError(f"a bootstrap needs at least 2 {'pairs' if groups is None else 'groups'}; got {len(sizes)}")
+    means = torch.cat([rows.mean(dim=0, keepdim=True), _resampled_means(sums, sizes, seed, resamples)])
+    values = statistic(dict(zip(names, means.unbind(dim=1))))
+    if values.shape != (1 + resamples,):
+        raise ValueError(
+            f"a statistic maps means ({1 + resamples},) each to ({1 + resamples},), element by element; "
+            f"it returned {tuple(values.shape)}"
+        )
+    replicates, tail = values[1:], (1 - level) / 2
+    low = replicates.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    high = replicates.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    return Interval(
+        value=float(values[0]),
+        low=float(low.quantile(tail, interpolation="lower")),  # outwards: between a number and inf there is no middle
+        high=float(high.quantile(1 - tail, interpolation="higher")),
+        level=level,
+        n=len(sizes),
+    )
+
+
+def bootstrap_mean(
+    values: Tensor, seed: int, level: float = LEVEL, resamples: int = RESAMPLES, groups: Tensor | None = None
+) -> Interval:
+    """mean_i v_i with its interval; ``values`` (n,), one a pair; for the other arguments see ``bootstrap``."""
+    return bootstrap(lambda mean: mean["values"], {"values": values}, seed, level, resamples, groups)
+
+
+def paired_difference(
+    a: Tensor, b: Tensor, seed: int, level: float = LEVEL, resamples: int = RESAMPLES, groups: Tensor | None = None
+) -> Interval:
+    """mean_i (a_i - b_i) with its interval; a, b (n,) over the same pairs in the same order; see ``bootstrap``."""
+    return bootstrap(lambda mean: mean["a"] - mean["b"], {"a": a, "b": b}, seed, level, resamples, groups)
+
+
+def bootstrap_ratio(
+    numerator: Tensor,
+    denominator: Tensor,
+    seed: int,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    groups: Tensor | None = None,
+) -> Interval:
+    """
+    mean_i a_i / mean_i b_i with its interval, such as a finder's share of wholly real paths over LERP's.
+
+    Args:
+        numerator: (n,).
+        denominator: (n,) over the same pairs; its mean must not be 0.
+        seed: of the draws.
+        level: nominal coverage.
+        resamples: number of resamples.
+        groups: (n,) integer ids; rows with one id are drawn together.
+    """
+    if len(denominator) and not denominator.double().mean():
+        raise ValueError("the denominator's mean is 0, so the ratio has no value; report the difference instead")
+    columns = {"over": numerator, "under": denominator}
+    return bootstrap(lambda mean: mean["over"] / mean["under"], columns, seed, level, resamples, groups)
+
+
+def gap_closed(value: float, floor: float, ceiling: float) -> float:
+    """
+    (value - floor) / (ceiling - floor), the share of a gap that is closed: 0 at the floor, 1 at the ceiling.
+
+    Args:
+        value: a finder's figure.
+        floor: LERP's.
+        ceiling: the reconstructions', what the decoder can do. It lies below the floor where less is better.
+    """
+    if ceiling == floor:
+        raise ValueError(
+            f"floor and ceiling are both {floor}, so there is no gap to close; report the difference instead"
+        )
+    return (value - floor) / (ceiling - floor)
+
+
+def bootstrap_gap_closed(
+    values: Tensor,
+    floor: Tensor,
+    ceiling: Tensor | float,
+    seed: int,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    groups: Tensor | None = None,
+) -> Interval:
+    """
+    (mean v - mean f) / (mean c - mean f), ``gap_closed`` of means, with its interval.
+
+    Args:
+        values: (n,), the finder's.
+        floor: (n,), LERP's over the same pairs.
+        ceiling: (n,) over the same pairs, resampled with them; or a number, taken as known.
+        seed: of the draws.
+        level: nominal coverage.
+        resamples: number of resamples.
+        groups: (n,) integer ids; rows with one id are drawn together.
+    """
+    top = ceiling if isinstance(ceiling, Tensor) else torch.full_like(floor, ceiling, dtype=torch.float64)
+    columns = {"value": values, "floor": floor, "ceiling": top}
+    gap_closed(*(float(c.double().mean()) for c in columns.values()))  # refuses an empty gap
+
+    def share(mean: Mapping[str, Tensor]) -> Tensor:
+        return (mean["value"] - mean["floor"]) / (mean["ceiling"] - mean["floor"])
+
+    return bootstrap(share, columns, seed, level, resamples, groups)
+
+
+class Agreement(NamedTuple):
+    """
+    How two judges' rankings agree.
+
+    Attributes:
+        tau: Kendall's tau-b, from -1 (reversed) to 1 (the same order).
+        reversed: the pairs of names that they order differently, each with the first judge's higher one first.
+    """
+
+    tau: float
+    reversed: list[tuple[str, str]]
+
+
+def rank_agreement(a: Mapping[str, float], b: Mapping[str, float]) -> Agreement:
+    """
+    tau_b = (C - D) / sqrt((C + D + T_a)(C + D + T_b)): C pairs of names ordered alike, D reversed, T tied by one judge.
+
+    Args:
+        a: figure by finder, by the first judge.
+        b: the same finders' by the second; the same direction is better.
+
+    A tie is no reversal. Tau is NaN where a judge ties all finders, or where there are fewer than two.
+
+    Source: Kendall (1945), The treatment of ties in ranking problems.
+    """
+    if set(a) != set(b):
+        raise ValueError(f"both judges must rank the same finders; only one has {', '.join(sorted(set(a) ^ set(b)))}")
+    if undefined := [name for name in a if isnan(a[name]) or isnan(b[name])]:
+        raise ValueError(f"a ranking needs a figure of every finder; NaN for {', '.join(undefined)}")
+    alike, tied_a, tied_b, swapped = 0, 0, 0, []
+    for x, y in combinations(a, 2):
+        by_a, by_b = (a[x] > a[y]) - (a[x] < a[y]), (b[x] > b[y]) - (b[x] < b[y])
+        alike += by_a * by_b > 0
+        tied_a += by_a == 0 != by_b
+        tied_b += by_b == 0 != by_a
+        if by_a * by_b < 0:
+            swapped.append((x, y) if by_a > 0 else (y, x))
+    strict = alike + len(swapped)
+    scale = sqrt((strict + tied_a) * (strict + tied_b))
+    return Agreement((alike - len(swapped)) / scale if scale else nan, swapped)
+
+
+def _rows(columns: Mapping[str, Tensor]) -> Tensor:
+    """The columns side by side in float64 on the CPU: (n, columns)."""
+    if not columns:
+        raise ValueError("a bootstrap needs at least one column of values")
+    shapes = {name: tuple(c.shape) for name, c in columns.items()}
+    if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
+        raise ValueError(f"columns must share one shape (n,), the same pairs in the same order; got {shapes}")
+    rows = torch.stack([c.detach().cpu().double() for c in columns.values()], dim=1)
+    for name, count in zip(columns, rows.isnan().sum(dim=0).tolist()):
+        if count:
+            raise ValueError(
+                f"'{name}' is NaN for {count} of {len(rows)} pairs; a mean over them has no value: "
+                f"drop those pairs from every column, and say how many"
+            )
+    return rows
+
+
+def _units(rows: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Sums and sizes of what is drawn, rows or groups of them: (u, columns), (u,)."""
+    if groups is None:
+        return rows, torch.ones(len(rows), dtype=rows.dtype)
+    if groups.shape != rows.shape[:1] or groups.is_floating_point():
+        raise ValueError(
+            f"groups must be integers ({len(rows)},), an id a pair; got {groups.dtype} {tuple(groups.shape)}"
+        )
+    _, ids, sizes = groups.detach().cpu().unique(return_inverse=True, return_counts=True)
+    return torch.zeros(len(sizes), rows.shape[1], dtype=rows.dtype).index_add(0, ids, rows), sizes.to(rows.dtype)
+
+
+def _resampled_means(sums: Tensor, sizes: Tensor, seed: int, resamples: int) -> Tensor:
+    """Means of the columns over u units drawn with replacement, each with all its rows: (resamples, columns)."""
+    u, columns = sums.shape
     generator = torch.Generator().manual_seed(seed)
-    picked = torch.randint(m, (resamples, m), generator=generator)
-    counts = torch.zeros(resamples, m, dtype=torch.float64).scatter_add_(1, picked, torch.ones_like(picked, dtype=torch.float64))
-    means = (counts @ sums.T) / (counts @ sizes)[:, None]
-    values = statistic(dict(zip(columns, means.T)))
-    finite = values[values.isfinite()]  # a ratio whose denominator was resampled to 0 says nothing
-    edge = (1 - level) / 2
-    low, high = finite.quantile(torch.tensor([edge, 1 - edge], dtype=torch.float64)).tolist() if len(finite) else (float("nan"), float("nan"))
-    value = float(statistic(dict(zip(columns, table.mean(dim=1)))))
-    return Interval(value, low, high, level, table.shape[1])
-
-
-def bootstrap_mean(values: Tensor, seed: int, level: float = 0.95, resamples: int = 2000, groups: Tensor | None = None) -> Interval:
-    """The mean of (n,) values with its interval."""
-    return bootstrap(lambda means: means["value"], {"value": values}, seed, level, resamples, groups)
-
-
-def paired_difference(a: Tensor, b: Tensor, seed: int, level: float = 0.95, resamples: int = 2000, groups: Tensor | None = None) -> Interval:
-    """mean(a - b) over the same pairs, (n,) each, with its interval."""
-    return bootstrap(lambda means: means["a"] - means["b"], {"a": a, "b": b}, seed, level, resamples, groups)
-
-
-def rank_agreement(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[float, list[tuple[str, str]]]:
-    """
-    Kendall's tau-b of two judges' values for the same things, and the pairs of things that they put in opposite orders.
-
-    tau is nan where a judge gives all things one value.
-    """
-    if set(a) != set(b) or len(a) < 2:
-        raise ValueError(f"both judges must rank the same things, at least two; got {sorted(a)} and {sorted(b)}")
-    from scipy.stats import kendalltau
-
-    names = list(a)
-    tau = float(kendalltau([a[n] for n in names], [b[n] for n in names]).statistic)
-    return tau, [(m, n) for m, n in combinations(names, 2) if (a[m] - a[n]) * (b[m] - b[n]) < 0]
+    means = sums.new_empty(resamples, columns)
+    for part in means.split(max(1, _DRAWS // (u * columns))):
+        drawn = torch.randint(u, (len(part), u), generator=generator)
+        part.copy_(sums[drawn].sum(dim=1) / sizes[drawn].sum(dim=1, keepdim=True))
+    return means

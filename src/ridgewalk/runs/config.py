@@ -152,10 +152,10 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = ()) -> Recip
 
 def parse(table: Mapping[str, Any], where: str) -> Recipe:
     """A recipe from nested tables; ``where`` names their source in errors."""
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     _check_keys(Recipe, table, where)
-    adapter = TypeAdapter(Recipe, config=ConfigDict(strict=True, extra="forbid"))
+    adapter = TypeAdapter(Recipe)
     try:
         # JSON mode lets arrays fill tuples while numbers, strings and booleans stay strict
         return adapter.validate_json(json.dumps(table), strict=True)
@@ -166,11 +166,9 @@ def parse(table: Mapping[str, Any], where: str) -> Recipe:
         raise ValueError(f"{where}: {place} = {first['input']!r} does not fit: {message}") from error
 
 
-def to_toml(recipe: Recipe) -> str:
-    """The recipe as a TOML text that ``parse`` reads back; values that are None are left out."""
-    import tomli_w
-
-    return tomli_w.dumps(_plain(asdict(recipe)))
+def to_table(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as nested tables that ``parse`` reads back; values that are None are left out."""
+    return _plain(asdict(recipe))
 
 
 def _plain(value: Any) -> Any:

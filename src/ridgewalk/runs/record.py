@@ -34,7 +34,7 @@ from ridgewalk.models.discriminators import Discriminator, latent_discriminator
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.runs import build
-from ridgewalk.runs.config import Recipe, parse, to_toml
+from ridgewalk.runs.config import Recipe, parse, to_table
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def write_settings(folder: Path, origin: Origin, recipe: Recipe) -> None:
     import tomli_w
 
     head = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(origin).items() if v is not None}
-    write_bytes(folder / "run.toml", (tomli_w.dumps({"run": head}) + "\n" + to_toml(recipe)).encode())
+    write_bytes(folder / "run.toml", tomli_w.dumps({**to_table(recipe), "run": head}).encode())
 
 
 def read_settings(folder: Path) -> tuple[Origin, Recipe]:

@@ -1,0 +1,5 @@
+"""``python -m ridgewalk``, and what torchrun starts."""
+
+from ridgewalk.cli import main
+
+main()
