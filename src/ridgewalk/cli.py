@@ -26,11 +26,15 @@ app = typer.Typer(
     add_completion=False,
 )
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `ridgewalk train` made.", show_default=False)]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder that `ridgewalk train` made.", show_default=False)
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
-Role = Annotated[str, typer.Option(help="Role of the test images that pairs are drawn from: validation, test or reference.")]
+Role = Annotated[
+    str, typer.Option(help="Role of the test images that pairs are drawn from: validation, test or reference.")
+]
 
 
 def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
@@ -42,18 +46,26 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
             return verb(**arguments)
         try:
             with warnings.catch_warnings():
-                warnings.showwarning = lambda message, category, *_: _warn(message, category)  # type: ignore[assignment]
+                warnings.showwarning = lambda message, category, *_: _warn(message, category)
                 return verb(**arguments)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             place = f" at {error.filename}" if error.filename else ""
-            what = "the disk is full; free some space, and go on: what was written before stands" if full else error.strerror or str(error)
+            what = (
+                "the disk is full; free some space, and go on: what was written before stands"
+                if full
+                else error.strerror or str(error)
+            )
             _stop(f"{what}{place}")
         except (ValueError, FloatingPointError) as error:
             _stop(str(error))
         except KeyboardInterrupt:
             where = arguments.get("resume") or arguments.get("out")
-            _say("stopped." if where is None else f"stopped; the last checkpoint stands: go on with `ridgewalk train --resume {where}` if it was training.")
+            _say(
+                "stopped."
+                if where is None
+                else f"stopped; the last checkpoint stands: go on with `ridgewalk train --resume {where}` if it was training."
+            )
             raise SystemExit(130) from None
 
     return run
@@ -94,7 +106,12 @@ def _print(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
 @app.command()
 @_guarded
 def demo(
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; the first free of runs/demo, runs/demo-2, ... by default.", show_default=False)] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run; the first free of runs/demo, runs/demo-2, ... by default.", show_default=False
+        ),
+    ] = None,
     seed: Seed = 0,
     budget: Annotated[str, typer.Option(help="cpu, or smoke for a quick look.")] = "cpu",
     device: Device = "auto",
@@ -115,18 +132,42 @@ def demo(
 @app.command()
 @_guarded
 def train(
-    recipe: Annotated[str | None, typer.Argument(help="A shipped recipe (see `ridgewalk recipes`) or a TOML file.", show_default=False)] = None,
-    data: Annotated[str | None, typer.Option(help="digits, a folder with MNIST's IDX files, a folder of images (subfolders are classes), a Parquet file, or a data set's name on the hub.", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE-seedN, or the next free name, by default.", show_default=False)] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="A shipped recipe (see `ridgewalk recipes`) or a TOML file.", show_default=False),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="digits, a folder with MNIST's IDX files, a folder of images (subfolders are classes), a Parquet file, or a data set's name on the hub.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run; runs/RECIPE-seedN, or the next free name, by default.", show_default=False
+        ),
+    ] = None,
     budget: Annotated[str, typer.Option(help="smoke, cpu or full.")] = "cpu",
     seed: Seed = 0,
-    change: Annotated[list[str] | None, typer.Option("--set", help="A setting, as training.epochs=5; may be given several times.", show_default=False)] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was killed.", show_default=False)] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting, as training.epochs=5; may be given several times.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run, which was killed.", show_default=False)
+    ] = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="no (float32), bf16 or fp16.")] = "no",
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log to TensorBoard, in the run's folder.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also log to TensorBoard, in the run's folder.")
+    ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read.")] = False,
-    size: Annotated[int | None, typer.Option(help="Resize the images' shorter side to this, and crop to a square.", show_default=False)] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Resize the images' shorter side to this, and crop to a square.", show_default=False),
+    ] = None,
     channels: Annotated[int | None, typer.Option(help="Convert images to 1 or 3 channels.", show_default=False)] = None,
     as_json: Json = False,
 ) -> None:
@@ -137,12 +178,18 @@ def train(
     with _bars():
         if resume is not None:
             if recipe is not None or data is not None or out is not None:
-                raise ValueError("--resume goes on with a run as it was started; leave out the recipe, --data and --out")
+                raise ValueError(
+                    "--resume goes on with a run as it was started; leave out the recipe, --data and --out"
+                )
             run = training.resume(resume, device=device, tensorboard=tensorboard)
         else:
             if recipe is None or data is None:
-                raise ValueError("train needs a recipe and --data, such as `ridgewalk train aae --data FOLDER`; or --resume RUN")
-            folder = out or processes.first(lambda: walking.free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}"))
+                raise ValueError(
+                    "train needs a recipe and --data, such as `ridgewalk train aae --data FOLDER`; or --resume RUN"
+                )
+            folder = out or processes.first(
+                lambda: walking.free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}")
+            )
             _say(f"training {recipe} on {data}, into {folder}")
             run = training.start(
                 recipe,
@@ -156,21 +203,45 @@ def train(
                 tensorboard=tensorboard,
             )
     speed = run.manifest.get("images_per_second")
-    _print({"run": str(run.folder), **run.manifest}, as_json, [f"trained: {run.folder} ({speed} images a second)", f"next: ridgewalk report {run.folder}"])
+    _print(
+        {"run": str(run.folder), **run.manifest},
+        as_json,
+        [f"trained: {run.folder} ({speed} images a second)", f"next: ridgewalk report {run.folder}"],
+    )
 
 
 @app.command()
 @_guarded
 def walk(
     run: RunFolder,
-    start: Annotated[str | None, typer.Option("--from", help="Test-set index or image file.", show_default=False)] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Test-set index or image file.", show_default=False)
+    ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Test-set index or image file.", show_default=False)] = None,
-    pairs: Annotated[int | None, typer.Option(help="Draw this many pairs of test images in place of --from and --to.", show_default=False)] = None,
+    pairs: Annotated[
+        int | None,
+        typer.Option(help="Draw this many pairs of test images in place of --from and --to.", show_default=False),
+    ] = None,
     role: Role = "test",
-    method: Annotated[str, typer.Option(help="lerp, slerp, sgw, sgw-arriving, guided, graph, string or graph-string.")] = "string",
-    energy: Annotated[str | None, typer.Option(help="ratio, soft-ratio, neg-log-d, logit-squared, bce-to-0 or bce-to-half; by default the method's own.", show_default=False)] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames of each path; by default the recipe's.", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the result; RUN/walks/METHOD, or the next free name, by default.", show_default=False)] = None,
+    method: Annotated[
+        str, typer.Option(help="lerp, slerp, sgw, sgw-arriving, guided, graph, string or graph-string.")
+    ] = "string",
+    energy: Annotated[
+        str | None,
+        typer.Option(
+            help="ratio, soft-ratio, neg-log-d, logit-squared, bce-to-0 or bce-to-half; by default the method's own.",
+            show_default=False,
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Frames of each path; by default the recipe's.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the result; RUN/walks/METHOD, or the next free name, by default.", show_default=False
+        ),
+    ] = None,
     gif: Annotated[bool, typer.Option("--gif", help="Also write an animation.")] = False,
     resize: Annotated[bool, typer.Option("--resize", help="Resize image files to the run's size.")] = False,
     seed: Seed = 0,
@@ -183,7 +254,18 @@ def walk(
 
     with _bars():
         result = reporting.walk(
-            load(run, device), start, end, pairs, role, method, energy, frames=frames, out=out, gif=gif, resize=resize, seed=seed
+            load(run, device),
+            start,
+            end,
+            pairs,
+            role,
+            method,
+            energy,
+            frames=frames,
+            out=out,
+            gif=gif,
+            resize=resize,
+            seed=seed,
         )
     _print(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
 
@@ -192,10 +274,19 @@ def walk(
 @_guarded
 def report(
     run: RunFolder,
-    pairs: Annotated[int | None, typer.Option(help="Pairs of test images; by default the recipe's.", show_default=False)] = None,
+    pairs: Annotated[
+        int | None, typer.Option(help="Pairs of test images; by default the recipe's.", show_default=False)
+    ] = None,
     role: Role = "test",
-    methods: Annotated[str | None, typer.Option(help="Comma-separated methods; all by default.", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option(help="File of the report; RUN/report.html, or the next free name, by default.", show_default=False)] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Comma-separated methods; all by default.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the report; RUN/report.html, or the next free name, by default.", show_default=False
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: Json = False,
@@ -205,7 +296,14 @@ def report(
     from ridgewalk.runs.record import load
 
     with _bars():
-        result = reporting.report(load(run, device), pairs=pairs, role=role, methods=methods.split(",") if methods else None, seed=seed, out=out)
+        result = reporting.report(
+            load(run, device),
+            pairs=pairs,
+            role=role,
+            methods=methods.split(",") if methods else None,
+            seed=seed,
+            out=out,
+        )
     _print(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
 
 
@@ -224,10 +322,15 @@ def sensors(run: RunFolder, seed: Seed = 0, device: Device = "auto", as_json: Js
 @app.command()
 @_guarded
 def benchmark(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs of one recipe with different seeds.", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Runs of one recipe with different seeds.", show_default=False),
+    ],
     pairs: Annotated[int, typer.Option(help="Pairs of test images.")] = 200,
     role: Role = "test",
-    methods: Annotated[str | None, typer.Option(help="Comma-separated methods; all by default.", show_default=False)] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Comma-separated methods; all by default.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the table goes, as JSON.", show_default=False)] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -238,7 +341,9 @@ def benchmark(
     from ridgewalk.runs.record import load
 
     with _bars():
-        table, figures = reporting.benchmark([load(r, device) for r in runs], pairs, role, methods.split(",") if methods else None, seed)
+        table, figures = reporting.benchmark(
+            [load(r, device) for r in runs], pairs, role, methods.split(",") if methods else None, seed
+        )
     if out is not None:
         from ridgewalk.models.checkpoints import write_bytes
 

@@ -51,13 +51,13 @@ def add(*fields: VectorField) -> VectorField:
 
 
 def normal_part(v: Tensor, direction: Tensor) -> Tensor:
-    """v - (v . u) u with u = direction / |direction|, row by row: (n, *); where the direction is 0, v itself."""
+    """V - (v . u) u with u = direction / |direction|, row by row: (n, *); where the direction is 0, v itself."""
     u = unit(direction)
     return v - (v * u).flatten(1).sum(dim=1).view(-1, *(1,) * (v.dim() - 1)) * u
 
 
 def unit(v: Tensor) -> Tensor:
-    """v / |v| row by row, and 0 where v is 0: (n, *) -> (n, *)."""
+    """V / |v| row by row, and 0 where v is 0: (n, *) -> (n, *)."""
     norm = row_norm(v)
     return torch.where(norm > 0, v / torch.where(norm > 0, norm, torch.ones_like(norm)), torch.zeros_like(v))
 

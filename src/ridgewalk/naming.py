@@ -5,7 +5,8 @@ from difflib import get_close_matches
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for a name that is not known: what came, the nearest known one, and all that there are.
+    """
+    The sentence for a name that is not known: what came, the nearest known one, and all that there are.
 
     >>> unknown("method", "strng", ["lerp", "string"])
     "unknown method 'strng'; did you mean 'string'? known: lerp, string"

@@ -14,7 +14,7 @@ CHUNK_BYTES = 2**29
 
 def chunked(f: Callable[..., Tensor], *rows: Tensor, chunk: int | None = None) -> Tensor:
     """
-    f over the rows of its arguments, in chunks, without gradients: each (n, *) -> (n, *).
+    F over the rows of its arguments, in chunks, without gradients: each (n, *) -> (n, *).
 
     Args:
         f: takes tensors with n rows, returns one with n rows; row i depends on row i alone.
@@ -27,7 +27,9 @@ def chunked(f: Callable[..., Tensor], *rows: Tensor, chunk: int | None = None) -
     with torch.no_grad():
         first = f(*(r[:size] for r in rows))
         if first.shape[:1] != (min(size, n),):
-            raise ValueError(f"a function over {min(size, n)} rows must return as many rows; it returned {tuple(first.shape)}")
+            raise ValueError(
+                f"a function over {min(size, n)} rows must return as many rows; it returned {tuple(first.shape)}"
+            )
         if size >= n:
             return first
         if chunk is None:
@@ -69,11 +71,13 @@ class Path:
             )
         for name, trace in self.traces.items():
             if trace.shape != self.nodes.shape[:2]:
-                raise ValueError(f"trace '{name}' must have shape {tuple(self.nodes.shape[:2])}; got {tuple(trace.shape)}")
+                raise ValueError(
+                    f"trace '{name}' must have shape {tuple(self.nodes.shape[:2])}; got {tuple(trace.shape)}"
+                )
 
     def map(self, f: Callable[..., Tensor], *per_pair: Tensor, chunk: int | None = None) -> Tensor:
         """
-        f at every node: (b, k, *).
+        F at every node: (b, k, *).
 
         Args:
             f: (n, *) -> (n, *), such as a decoder or an energy; with conditions, f(z, c, ...).
@@ -85,7 +89,9 @@ class Path:
         values = chunked(f, self.nodes.flatten(0, 1), *conditions, chunk=chunk)
         return values.unflatten(0, (b, k))
 
-    def resample(self, k: int, distance: Callable[[Tensor], Tensor] | None = None, density: Tensor | None = None) -> "Path":
+    def resample(
+        self, k: int, distance: Callable[[Tensor], Tensor] | None = None, density: Tensor | None = None
+    ) -> "Path":
         """
         The same polyline with ``k`` nodes at equal arc length.
 

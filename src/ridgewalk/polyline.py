@@ -1,4 +1,5 @@
-r"""Polylines, many at once: lengths along them, and the points at given lengths.
+r"""
+Polylines, many at once: lengths along them, and the points at given lengths.
 
 A polyline is a tensor of nodes (b, k, \*). Its arc length at node i is the sum of the segments before it,
 

@@ -1,4 +1,5 @@
-"""Progress bars that the library offers and only the command line shows.
+"""
+Progress bars that the library offers and only the command line shows.
 
 A long loop is written ``for item in track(items, "string method")``. Nothing is drawn until a caller opens
 ``showing(console)``; inside it every tracked loop has its bar, nested loops included.
@@ -38,7 +39,14 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
 @contextmanager
 def showing(console: "Console") -> Iterator[None]:
     """Draws the bars of every tracked loop on ``console`` until the block ends; a block inside another shares its bars."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     if _display.get() is not None:
         yield

@@ -26,7 +26,9 @@ class WeightedSum:
 
     def __post_init__(self) -> None:
         if len(self.energies) != len(self.weights) or not self.energies:
-            raise ValueError(f"a sum needs as many weights as energies; got {len(self.energies)} and {len(self.weights)}")
+            raise ValueError(
+                f"a sum needs as many weights as energies; got {len(self.energies)} and {len(self.weights)}"
+            )
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""

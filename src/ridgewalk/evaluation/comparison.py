@@ -46,17 +46,28 @@ class Entry:
 
 
 def measure(
-    frames: Tensor, nodes: Tensor, z_a: Tensor, z_b: Tensor, arrived: Tensor, judges: Sequence[Judge], labels_a: Tensor, labels_b: Tensor, lerp_frames: Tensor
+    frames: Tensor,
+    nodes: Tensor,
+    z_a: Tensor,
+    z_b: Tensor,
+    arrived: Tensor,
+    judges: Sequence[Judge],
+    labels_a: Tensor,
+    labels_b: Tensor,
+    lerp_frames: Tensor,
 ) -> dict[str, Tensor]:
     """
     Every metric of every pair.
 
     Args:
         frames: (b, k, c, h, w) in [0, 1].
-        nodes: (b, k, d), and the ends z_a, z_b (b, d) that they should begin and end with.
+        nodes: (b, k, d).
+        z_a: (b, d), where the nodes should begin.
+        z_b: (b, d), where they should end.
         arrived: (b,) bool.
         judges: each with its own features; their reference images hold none of the pairs' ends.
-        labels_a: (b,) classes of the ends, and labels_b.
+        labels_a: (b,) classes of the first ends; -1 where not known, which leaves class figures out.
+        labels_b: (b,) classes of the second ends.
         lerp_frames: (b, k, c, h, w) of the same pairs.
     """
     b, k = frames.shape[:2]
@@ -70,7 +81,7 @@ def measure(
             "wholly_real": paths.wholly_real(real),
             "realism": judge.realism(features).view(b, k - 2).mean(dim=1),
         }
-        if judge.labelled:
+        if judge.labelled and bool((labels_a >= 0).all() & (labels_b >= 0).all()):
             p = judge.probabilities(frames.flatten(0, 1)).view(b, k, -1)
             found |= {
                 "mean_confidence": paths.mean_confidence(p),
@@ -131,7 +142,9 @@ class Summary:
     best: str
 
 
-def summarise(entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int, groups: Tensor | None = None) -> Summary:
+def summarise(
+    entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int, groups: Tensor | None = None
+) -> Summary:
     """
     Means, intervals, differences to LERP and shares of the gap.
 
@@ -147,8 +160,15 @@ def summarise(entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int,
     base = by_name["lerp"].columns
     means = {line: {name: float(v.mean()) for name, v in columns.items()} for line, columns in lines.items()}
     ceiling = means["reconstructions"]["precision"]
-    rows = {m: {n: statistics.bootstrap_mean(v, seed, groups=groups) for n, v in e.columns.items()} for m, e in by_name.items()}
-    differences = {m: {n: statistics.paired_difference(v, base[n], seed, groups=groups) for n, v in e.columns.items()} for m, e in by_name.items() if m != "lerp"}
+    rows = {
+        m: {n: statistics.bootstrap_mean(v, seed, groups=groups) for n, v in e.columns.items()}
+        for m, e in by_name.items()
+    }
+    differences = {
+        m: {n: statistics.paired_difference(v, base[n], seed, groups=groups) for n, v in e.columns.items()}
+        for m, e in by_name.items()
+        if m != "lerp"
+    }
 
     def share(values: Mapping[str, Tensor]) -> Tensor:
         return (values["own"] - values["lerp"]) / (ceiling - values["lerp"])
@@ -160,7 +180,11 @@ def summarise(entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int,
         return {"own": by_name[method].columns[metric], "lerp": base[metric]}
 
     gap = {m: statistics.bootstrap(share, against("precision", m), seed, groups=groups) for m in by_name}
-    whole = {m: statistics.bootstrap(ratio, against("wholly_real", m), seed, groups=groups) for m in by_name if float(base["wholly_real"].sum()) > 0}
+    whole = {
+        m: statistics.bootstrap(ratio, against("wholly_real", m), seed, groups=groups)
+        for m in by_name
+        if float(base["wholly_real"].sum()) > 0
+    }
     judged = sorted({n.removeprefix("precision_") for n in base if n.startswith("precision_")})
     orders = [{m: rows[m][f"precision_{j}"].value for m in by_name} for j in judged]
     agreement = statistics.rank_agreement(orders[0], orders[1]) if len(orders) > 1 else (1.0, [])

@@ -105,14 +105,18 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ridgewalk"
 
 
-def judge(data: ImageData, name: str, epochs: int = 8, batch: int = 128, rate: float = 1e-3, k: int = 3, device: str = "cpu") -> Judge:
+def judge(
+    data: ImageData, name: str, epochs: int = 8, batch: int = 128, rate: float = 1e-3, k: int = 3, device: str = "cpu"
+) -> Judge:
     """
     A judge of a data set, trained once and then read from the cache.
 
     Args:
         data: its images; the judge is trained on its own role's and compares with the role ``reference``.
         name: ``A`` or ``B``.
-        epochs, batch, rate: of its training.
+        epochs: of its training.
+        batch: of its training.
+        rate: of its training.
         k: of the k-NN balls.
         device: that it is trained on.
     """
@@ -121,7 +125,15 @@ def judge(data: ImageData, name: str, epochs: int = 8, batch: int = 128, rate: f
     labelled = len(images.class_names) > 1
     x, labels = (images.pixels, images.labels) if labelled else _mirrored(images.pixels)
     classes = len(images.class_names) if labelled else 4
-    settings = {"version": _VERSION, "name": name, "epochs": epochs, "batch": batch, "rate": rate, "seed": seed, "noise": noise}
+    settings = {
+        "version": _VERSION,
+        "name": name,
+        "epochs": epochs,
+        "batch": batch,
+        "rate": rate,
+        "seed": seed,
+        "noise": noise,
+    }
     key = hashlib.sha256(json.dumps([settings, images.fingerprint()]).encode()).hexdigest()[:24]
     file = cache_folder() / "judges" / f"{key}.safetensors"
     with torch.random.fork_rng(devices=[]):
@@ -131,15 +143,20 @@ def judge(data: ImageData, name: str, epochs: int = 8, batch: int = 128, rate: f
         load_networks(file, {"classifier": classifier})
     except ValueError:  # not trained yet, or the cached file is damaged: train, and replace it
         schedule = Schedule(epochs=epochs, batch=min(batch, len(x)), rate=rate, decay="cosine", seed=seed)
-        fit(Classification(classifier, pixel_noise=noise), [x, labels], schedule, device=device, label=f"judge {name}", shared=False)
+        fit(
+            Classification(classifier, pixel_noise=noise),
+            [x, labels],
+            schedule,
+            device=device,
+            label=f"judge {name}",
+            shared=False,
+        )
         classifier.cpu()
         save_networks(file, {"classifier": classifier})
     classifier.eval().requires_grad_(False)
     held, truth = (reference.pixels, reference.labels) if labelled else _mirrored(reference.pixels)
     guess = chunked(classifier, held.float() / 255, chunk=_BATCH).argmax(dim=1)
     return Judge(name, classifier, images.digests(), reference, labelled, float((guess == truth).float().mean()), k)
-
-
 
 
 def _mirrored(pixels: Tensor) -> tuple[Tensor, Tensor]:

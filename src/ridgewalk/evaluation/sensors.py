@@ -46,7 +46,9 @@ def train_detector(
         hidden: widths of its layers.
         act: name of its activation; smooth ones give smooth forces.
         members: networks trained from different seeds whose logits are averaged.
-        epochs, batch, rate: of the training.
+        epochs: of the training.
+        batch: of the training.
+        rate: of the training.
         seed: of initial weights, order and noise.
         device: to train on.
 
@@ -62,8 +64,17 @@ def train_detector(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mixed_seed(seed, 7, i))
             network = latent_discriminator(codes.shape[1], "encoded", hidden, act)
-        schedule = Schedule(epochs=epochs, batch=min(batch, len(codes)), rate=rate, decay="cosine", seed=mixed_seed(seed, i))
-        fit(Detector(network, negatives or mixture()), [codes], schedule, device=device, label=f"detector {i + 1} of {members}", shared=False)
+        schedule = Schedule(
+            epochs=epochs, batch=min(batch, len(codes)), rate=rate, decay="cosine", seed=mixed_seed(seed, i)
+        )
+        fit(
+            Detector(network, negatives or mixture()),
+            [codes],
+            schedule,
+            device=device,
+            label=f"detector {i + 1} of {members}",
+            shared=False,
+        )
         trained.append(network.cpu())
     return frozen(trained[0] if members == 1 else Discriminator(MeanLogit(trained), "encoded"))
 
@@ -129,7 +140,15 @@ class Diagnosis:
         }
 
 
-def diagnose(name: str, discriminator: Discriminator, codes: Tensor, negatives: Tensor, lerp_nodes: Tensor, prior: Tensor, seed: int = 0) -> Diagnosis:
+def diagnose(
+    name: str,
+    discriminator: Discriminator,
+    codes: Tensor,
+    negatives: Tensor,
+    lerp_nodes: Tensor,
+    prior: Tensor,
+    seed: int = 0,
+) -> Diagnosis:
     """
     Measures a sensor on codes that it was not trained on.
 
@@ -142,7 +161,9 @@ def diagnose(name: str, discriminator: Discriminator, codes: Tensor, negatives: 
         prior: (m, d) draws of the prior.
         seed: of the probe.
     """
-    logits = {g: chunked(discriminator, z) for g, z in {"encoded": codes, "negatives": negatives, "prior": prior}.items()}
+    logits = {
+        g: chunked(discriminator, z) for g, z in {"encoded": codes, "negatives": negatives, "prior": prior}.items()
+    }
     logits["lerp"] = chunked(discriminator, lerp_nodes[:, 1:-1].flatten(0, 1))
     sign = 1.0 if discriminator.positive == "encoded" else -1.0
     task = sign * torch.cat([logits["encoded"], logits["negatives"]])
@@ -156,7 +177,9 @@ def diagnose(name: str, discriminator: Discriminator, codes: Tensor, negatives: 
     probe = _probe_auc(codes, negatives, seed)
     verdict, sentence = _verdict(name, discriminator.positive, spread, auc, bce, probe, float(task.abs().median()))
     scores = {g: v.sigmoid() for g, v in logits.items()}
-    return Diagnosis(name, discriminator.positive, scores, bce, auc, error, reliability, spread, gradient, probe, verdict, sentence)
+    return Diagnosis(
+        name, discriminator.positive, scores, bce, auc, error, reliability, spread, gradient, probe, verdict, sentence
+    )
 
 
 def _probe_auc(codes: Tensor, negatives: Tensor, seed: int) -> float:
@@ -169,13 +192,22 @@ def _probe_auc(codes: Tensor, negatives: Tensor, seed: int) -> float:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(seed, 11))
         probe = latent_discriminator(codes.shape[1], "encoded", (128, 128), "silu")
-    schedule = Schedule(epochs=max(1, 40_000 // max(half, 1)) if half > 2000 else 30, batch=min(128, half), rate=1e-3, decay="cosine", weight_decay=1e-4, seed=seed)
+    schedule = Schedule(
+        epochs=max(1, 40_000 // max(half, 1)) if half > 2000 else 30,
+        batch=min(128, half),
+        rate=1e-3,
+        decay="cosine",
+        weight_decay=1e-4,
+        seed=seed,
+    )
     fit(Detector(probe, paired), [codes[:half]], schedule, device="cpu", label="probe", shared=False)
     held = torch.cat([codes[half : 2 * half], negatives[half : 2 * half]])
     return calibration.auc(chunked(probe, held), torch.cat([torch.ones(half), torch.zeros(half)]).long())
 
 
-def _verdict(name: str, positive: str, spread: float, auc: float, bce: float, probe: float, size: float) -> tuple[str, str]:
+def _verdict(
+    name: str, positive: str, spread: float, auc: float, bce: float, probe: float, size: float
+) -> tuple[str, str]:
     other = "the prior" if positive == "prior" else "its negatives"
     facts = f"held-out BCE {bce:.3f} against {log(2):.3f} at chance, AUC {auc:.2f}, logit spread {spread:.2f}"
     if spread < 0.05 and probe > 0.6:
@@ -194,5 +226,8 @@ def _verdict(name: str, positive: str, spread: float, auc: float, bce: float, pr
             "Its forces are noise; train it again, or use a detector."
         )
     if size > 5:
-        return "saturated", f"{name} is saturated: its median |logit| is {size:.1f} ({facts}), so probabilities carry no gradient; use energies of the raw logit."
+        return (
+            "saturated",
+            f"{name} is saturated: its median |logit| is {size:.1f} ({facts}), so probabilities carry no gradient; use energies of the raw logit.",
+        )
     return "alive", f"{name} is alive: {facts}; a fresh probe reaches AUC {probe:.2f}."

@@ -22,7 +22,8 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """
     Points on great circles, norms interpolated linearly: a, b (n, *), t (k,) -> (n, k, *).
 
-    Nearly collinear ends, and ends at the origin, are joined by ``lerp``. For antiparallel ends, whose great circle is not unique, the arc goes through the direction normal to
+    Nearly collinear ends, and ends at the origin, are joined by ``lerp``. For antiparallel
+    ends, whose great circle is not unique, the arc goes through the direction normal to
     ``a`` that is nearest to the coordinate axis on which ``a`` is smallest. Exact at t = 0 and t = 1.
     """
     n = a.shape[0]

@@ -82,7 +82,11 @@ def conv_encoder(shape: Shape, channels: Sequence[int], outputs: int, act: str =
     c, h, w = shape
     layers: list[nn.Module] = []
     for before, after in zip([c, *channels[:-1]], channels):
-        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(_groups(after), after), activation(act)]
+        layers += [
+            nn.Conv2d(before, after, 3, stride=2, padding=1),
+            nn.GroupNorm(_groups(after), after),
+            activation(act),
+        ]
     flat = channels[-1] * _halved(h, len(channels))[-1] * _halved(w, len(channels))[-1]
     return nn.Sequential(*layers, Rows(), nn.Linear(flat, outputs))
 
@@ -133,7 +137,9 @@ def build(
     if network not in ("mlp", "conv"):
         raise ValueError(f"network must be 'mlp' or 'conv'; got '{network}'")
     if latent < 1 or not hidden:
-        raise ValueError(f"an autoencoder needs latent >= 1 and at least one hidden layer; got {latent}, {list(hidden)}")
+        raise ValueError(
+            f"an autoencoder needs latent >= 1 and at least one hidden layer; got {latent}, {list(hidden)}"
+        )
     outputs = 2 * latent if posterior == "gaussian" else latent
     if network == "mlp":
         encoder = mlp_encoder(shape, hidden, outputs, act)

@@ -1,6 +1,7 @@
 """Parts of networks: activations by name, and multilayer perceptrons."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -36,7 +37,7 @@ def mlp(sizes: Sequence[int], act: str = "relu", spectral: bool = False) -> nn.S
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"an MLP needs at least an input and an output size, all positive; got {list(sizes)}")
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:]):
+    for fan_in, fan_out in pairwise(sizes):
         linear = nn.Linear(fan_in, fan_out)
         layers += [spectral_norm(linear) if spectral else linear, activation(act)]
     return nn.Sequential(*layers[:-1])

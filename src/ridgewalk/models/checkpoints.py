@@ -66,7 +66,9 @@ def read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
         raise ValueError(f"no weights at {path}: the run was not finished, or the file was moved")
     content = path.read_bytes()
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path} is not the file that was written: its checksum differs, so it was cut short or altered")
+        raise ValueError(
+            f"{path} is not the file that was written: its checksum differs, so it was cut short or altered"
+        )
     try:
         return load(content)
     except SafetensorError as error:

@@ -27,7 +27,9 @@ class Discriminator(nn.Module):
     def __init__(self, body: nn.Module, positive: str) -> None:
         super().__init__()
         if positive not in POSITIVES:
-            raise ValueError(f"a discriminator's positive class must be one of {', '.join(POSITIVES)}; got '{positive}'")
+            raise ValueError(
+                f"a discriminator's positive class must be one of {', '.join(POSITIVES)}; got '{positive}'"
+            )
         self.body = body
         self.positive = positive
 

@@ -7,6 +7,7 @@ short edges are cheaper than one long one, so the path stays where references ar
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,9 @@ class GraphPath:
         if not self.references.isfinite().all():
             raise ValueError("the references of a graph must be finite; some are NaN or infinite")
         if not 1 <= self.neighbours < self.references.shape[0]:
-            raise ValueError(f"neighbours must be at least 1 and below the number of references; got {self.neighbours} of {self.references.shape[0]}")
+            raise ValueError(
+                f"neighbours must be at least 1 and below the number of references; got {self.neighbours} of {self.references.shape[0]}"
+            )
         if self.power <= 0:
             raise ValueError(f"power must be positive; got {self.power}")
 
@@ -50,7 +53,9 @@ class GraphPath:
     def _index(self) -> Any:
         from sklearn.neighbors import NearestNeighbors
 
-        return NearestNeighbors(n_neighbors=self.neighbours + 1).fit(self.references.detach().flatten(1).cpu().double().numpy())
+        return NearestNeighbors(n_neighbors=self.neighbours + 1).fit(
+            self.references.detach().flatten(1).cpu().double().numpy()
+        )
 
     @cached_property
     def _edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, set[tuple[int, int]], int]:
@@ -60,12 +65,21 @@ class GraphPath:
 
         m = self.references.shape[0]
         lengths, found = self._index.kneighbors()
-        source, target, length = np.repeat(np.arange(m), self.neighbours), found[:, : self.neighbours].ravel(), lengths[:, : self.neighbours].ravel()
-        components, label = connected_components(csr_matrix((np.ones_like(length), (source, target)), shape=(m, m)), directed=False)
+        source, target, length = (
+            np.repeat(np.arange(m), self.neighbours),
+            found[:, : self.neighbours].ravel(),
+            lengths[:, : self.neighbours].ravel(),
+        )
+        components, label = connected_components(
+            csr_matrix((np.ones_like(length), (source, target)), shape=(m, m)), directed=False
+        )
         bridges: set[tuple[int, int]] = set()
         if components > 1 and self.bridge:
             bridged = _bridges(self.references.detach().flatten(1).cpu().double().numpy(), label)
-            source, target = np.append(source, [i for i, _, _ in bridged]), np.append(target, [j for _, j, _ in bridged])
+            source, target = (
+                np.append(source, [i for i, _, _ in bridged]),
+                np.append(target, [j for _, j, _ in bridged]),
+            )
             length = np.append(length, [r for _, _, r in bridged])
             bridges = {(i, j) for i, j, _ in bridged} | {(j, i) for i, j, _ in bridged}
         return source, target, length, bridges, components
@@ -77,7 +91,9 @@ class GraphPath:
 
         ends.check(z_a, z_b, self.nodes)
         if z_a.shape[1:] != self.references.shape[1:]:
-            raise ValueError(f"endpoints must be shaped as the references, (b, *{tuple(self.references.shape[1:])}); got {tuple(z_a.shape)}")
+            raise ValueError(
+                f"endpoints must be shaped as the references, (b, *{tuple(self.references.shape[1:])}); got {tuple(z_a.shape)}"
+            )
         b, m = z_a.shape[0], self.references.shape[0]
         source, target, length, bridges, components = self._edges
         points = torch.cat([z_a, z_b]).detach().flatten(1).cpu().double().numpy()
@@ -100,13 +116,18 @@ class GraphPath:
             while chain[-1] != m + i:
                 chain.append(int(before[chain[-1]]))
             chain.reverse()
-            bridged[i] = any(link in bridges for link in zip(chain, chain[1:]))
+            bridged[i] = any(link in bridges for link in pairwise(chain))
             line = torch.from_numpy(every[chain]).unflatten(1, z_a.shape[1:])[None]
             lines.append(polyline.equally_spaced(line, self.nodes))
         nodes = torch.cat(lines).to(z_a)
         nodes[:, 0], nodes[:, -1] = z_a, z_b
         marks = bridged.to(z_a)[:, None].expand(b, self.nodes)
-        return Path(nodes, ends.all_arrived(z_a), {"bridged": marks}, {"nfe": 0, "components": components, "bridged": int(bridged.sum())})
+        return Path(
+            nodes,
+            ends.all_arrived(z_a),
+            {"bridged": marks},
+            {"nfe": 0, "components": components, "bridged": int(bridged.sum())},
+        )
 
 
 def _bridges(points: np.ndarray, label: np.ndarray) -> list[tuple[int, int, float]]:

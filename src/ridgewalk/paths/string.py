@@ -66,7 +66,9 @@ class StringMethod:
         ends.check(z_a, z_b, self.nodes)
         began = self.start(z_a.detach(), z_b.detach())
         if not bool(began.arrived.all()):
-            raise ValueError(f"a string starts from curves that reach z_b; {int((~began.arrived).sum())} of its start's did not arrive")
+            raise ValueError(
+                f"a string starts from curves that reach z_b; {int((~began.arrived).sum())} of its start's did not arrive"
+            )
         z = polyline.equally_spaced(began.nodes, self.nodes)
         nfe, moved = began.stats.get("nfe", 0), torch.zeros(())
         for _ in track(range(self.iterations), "string method"):

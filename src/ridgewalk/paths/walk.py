@@ -60,7 +60,9 @@ class ScoreGuidedWalk:
         _positive(alpha=self.alpha, eps=self.eps, clamp=self.clamp, max_steps=self.max_steps)
         _not_negative(beta=self.beta)
         if self.eps > self.alpha:
-            raise ValueError(f"eps must be at most alpha, so that the last step is no longer than the others; got eps {self.eps}, alpha {self.alpha}")
+            raise ValueError(
+                f"eps must be at most alpha, so that the last step is no longer than the others; got eps {self.eps}, alpha {self.alpha}"
+            )
 
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
         """(b, *), (b, *) -> nodes (b, k, *); traces ``energy``, ``correction``, ``distance``; stats ``clamped``, ``nonfinite``."""
@@ -142,7 +144,9 @@ class ArrivingWalk:
         _positive(steps=self.steps)
         _not_negative(beta=self.beta, fade=self.fade)
         if not 0 <= self.share < 1:
-            raise ValueError(f"share must be in [0, 1): a correction as large as the drive need not arrive; got {self.share}")
+            raise ValueError(
+                f"share must be in [0, 1): a correction as large as the drive need not arrive; got {self.share}"
+            )
 
     @property
     def most_steps(self) -> int:
@@ -170,7 +174,14 @@ class ArrivingWalk:
 
 
 def _walk(
-    z_a: Tensor, z_b: Tensor, energy: Energy, move: Callable[..., tuple[Tensor, dict[str, Tensor]]], reach: float | Tensor, max_steps: int, nodes: int, *per_pair: Tensor
+    z_a: Tensor,
+    z_b: Tensor,
+    energy: Energy,
+    move: Callable[..., tuple[Tensor, dict[str, Tensor]]],
+    reach: float | Tensor,
+    max_steps: int,
+    nodes: int,
+    *per_pair: Tensor,
 ) -> Path:
     """
     Moves all walkers until each is within ``reach`` of its end, and takes the last step there, or ``max_steps`` are spent.
@@ -206,7 +217,12 @@ def _walk(
     line = Path(torch.stack(walked, 1), arrived, {"correction": torch.stack(corrections, 1)}).resample(nodes)
     distance = (line.nodes - z_b[:, None]).flatten(2).norm(dim=2)
     traces = {"energy": line.map(energy), "correction": line.traces["correction"], "distance": distance}
-    stats = {"nfe": nfe + b * nodes, "iterations": len(walked) - 1, "steps_mean": float(steps.float().mean()), "steps_max": int(steps.max())}
+    stats = {
+        "nfe": nfe + b * nodes,
+        "iterations": len(walked) - 1,
+        "steps_mean": float(steps.float().mean()),
+        "steps_max": int(steps.max()),
+    }
     residual = row_norm(z_b - z).flatten()
     stats |= {"arrived": float(arrived.float().mean()), "residual_mean": float(residual.mean()), **counts}
     return Path(line.nodes, arrived, traces, stats)

@@ -28,5 +28,7 @@ def write_gif(frames: np.ndarray, path: Path, seconds: float = 2.0) -> None:
     images = [Image.fromarray(r[:, :, 0] if r.shape[2] == 1 else r) for r in rows]
     buffer = io.BytesIO()
     loop = images + images[-2:0:-1]
-    loop[0].save(buffer, format="GIF", save_all=True, append_images=loop[1:], duration=max(20, round(1000 * seconds / k)), loop=0)
+    loop[0].save(
+        buffer, format="GIF", save_all=True, append_images=loop[1:], duration=max(20, round(1000 * seconds / k)), loop=0
+    )
     write_bytes(path, buffer.getvalue())

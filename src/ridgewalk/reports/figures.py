@@ -53,19 +53,47 @@ def strips(frames: Mapping[str, Array], marks: Mapping[str, Array] | None = None
     left = 1.4 / (k * cell + 1.5)
     figure.subplots_adjust(left=left, right=0.995, top=0.98, bottom=0.05)
     for row, (name, images) in zip(axes, frames.items()):
-        row[0].text(-0.15, 0.5, name, transform=row[0].transAxes, ha="right", va="center", fontsize=9, color=colour(name), fontweight="bold")
+        row[0].text(
+            -0.15,
+            0.5,
+            name,
+            transform=row[0].transAxes,
+            ha="right",
+            va="center",
+            fontsize=9,
+            color=colour(name),
+            fontweight="bold",
+        )
         for i, ax in enumerate(row):
             ax.set_axis_off()
             if i >= len(images):
                 continue
             image = np.clip(images[i], 0, 1)
-            ax.imshow(image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            ax.imshow(
+                image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0),
+                cmap="gray",
+                vmin=0,
+                vmax=1,
+                interpolation="nearest",
+            )
             if marks is not None and name in marks and marks[name][i]:
-                ax.plot([0.04, 0.96], [-0.05, -0.05], color="#D00000", linewidth=2.2, transform=ax.transAxes, clip_on=False, solid_capstyle="butt")
+                ax.plot(
+                    [0.04, 0.96],
+                    [-0.05, -0.05],
+                    color="#D00000",
+                    linewidth=2.2,
+                    transform=ax.transAxes,
+                    clip_on=False,
+                    solid_capstyle="butt",
+                )
     return figure
 
 
-def traces(panels: Mapping[str, Mapping[str, Array]], xlabel: str = "position along the path, from A (0) to B (1)", height: float = 3.0) -> "Figure":
+def traces(
+    panels: Mapping[str, Mapping[str, Array]],
+    xlabel: str = "position along the path, from A (0) to B (1)",
+    height: float = 3.0,
+) -> "Figure":
     """
     Values along paths, a panel for each quantity.
 
@@ -86,7 +114,9 @@ def traces(panels: Mapping[str, Mapping[str, Array]], xlabel: str = "position al
                 middle = many[0]
             ax.plot(t, middle, color=colour(name, i), label=name, linewidth=1.8)
         _plain(ax, xlabel, quantity)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False, fontsize=8)
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False, fontsize=8
+    )
     return figure
 
 
@@ -95,7 +125,15 @@ def histograms(panels: Mapping[str, Mapping[str, Array]]) -> "Figure":
     figure = _figure((4.6 * len(panels), 3.0), layout="constrained")
     for ax, (sensor, groups) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
         for i, (name, scores) in enumerate(groups.items()):
-            ax.hist(scores, bins=np.linspace(0, 1, 51), density=True, histtype="step", linewidth=1.6, color=colour(name, i), label=name)
+            ax.hist(
+                scores,
+                bins=np.linspace(0, 1, 51),
+                density=True,
+                histtype="step",
+                linewidth=1.6,
+                color=colour(name, i),
+                label=name,
+            )
         ax.axvline(0.5, color="#888888", linestyle=":", linewidth=1)
         _plain(ax, "score, sigmoid of the logit", "density")
         ax.set_title(sensor, fontsize=10, loc="left")
@@ -106,9 +144,18 @@ def histograms(panels: Mapping[str, Mapping[str, Array]]) -> "Figure":
 def reliability(panels: Mapping[str, tuple[Array, Array, Array]]) -> "Figure":
     """Mean score against share of positives in each bin, marks sized by the bin's count; a calibrated sensor lies on the diagonal."""
     figure = _figure((3.4 * len(panels), 3.2), layout="constrained")
-    for ax, (sensor, (confidence, accuracy, counts)) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
+    for ax, (sensor, (confidence, accuracy, counts)) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items()
+    ):
         ax.plot([0, 1], [0, 1], color="#888888", linestyle=":", linewidth=1)
-        ax.scatter(confidence, accuracy, s=8 + 120 * counts / max(1, np.nanmax(counts)), color="#0072B2", alpha=0.7, linewidth=0)
+        ax.scatter(
+            confidence,
+            accuracy,
+            s=8 + 120 * counts / max(1, np.nanmax(counts)),
+            color="#0072B2",
+            alpha=0.7,
+            linewidth=0,
+        )
         _plain(ax, "mean score of the bin", "share that is positive")
         ax.set_title(sensor, fontsize=10, loc="left")
     return figure
@@ -125,7 +172,15 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], xlabel: str, lines
     ax.set_ylim(len(rows) - 0.5, -0.8)
     for i, (name, value) in enumerate(lines.items()):
         ax.axvline(value, color="#666666", linestyle="--", linewidth=1)
-        ax.annotate(name, (value, 1.0 + 0.09 * (i % 2)), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=8, color="#555555")
+        ax.annotate(
+            name,
+            (value, 1.0 + 0.09 * (i % 2)),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="bottom",
+            fontsize=8,
+            color="#555555",
+        )
     _plain(ax, xlabel, "")
     return figure
 
@@ -151,7 +206,12 @@ def losses(curves: Mapping[str, tuple[Array, Array]]) -> "Figure":
     for ax, (name, (steps, values)) in zip(axes, curves.items()):
         width = max(1, len(values) // 100)
         whole = len(values) // width * width
-        ax.plot(np.reshape(steps[:whole], (-1, width)).mean(1), np.reshape(values[:whole], (-1, width)).mean(1), color="#0072B2", linewidth=1.2)
+        ax.plot(
+            np.reshape(steps[:whole], (-1, width)).mean(1),
+            np.reshape(values[:whole], (-1, width)).mean(1),
+            color="#0072B2",
+            linewidth=1.2,
+        )
         _plain(ax, "step", "")
         ax.set_title(name.replace("_", " "), fontsize=9, loc="left")
     for ax in axes[len(curves) :]:

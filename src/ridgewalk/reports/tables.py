@@ -55,7 +55,9 @@ class Table:
 
     def to_html(self) -> str:
         """A <table>; headings carry their explanation as a title."""
-        head = "".join(f'<th title="{escape(c.about)}">{escape(c.heading)}{_arrow(c)}</th>' for c in self.columns.values())
+        head = "".join(
+            f'<th title="{escape(c.about)}">{escape(c.heading)}{_arrow(c)}</th>' for c in self.columns.values()
+        )
         best = {key: self.best(key) for key in self.columns}
         body = []
         for name, row in self.rows.items():
@@ -70,7 +72,10 @@ class Table:
 
     def to_markdown(self) -> str:
         """A Markdown table."""
-        lines = ["| | " + " | ".join(c.heading + _arrow(c) for c in self.columns.values()) + " |", "|---" * (len(self.columns) + 1) + "|"]
+        lines = [
+            "| | " + " | ".join(c.heading + _arrow(c) for c in self.columns.values()) + " |",
+            "|---" * (len(self.columns) + 1) + "|",
+        ]
         best = {key: self.best(key) for key in self.columns}
         for name, row in self.rows.items():
             cells = []
@@ -84,7 +89,11 @@ class Table:
 def _written(cell: Cell | None, column: Column) -> tuple[str, str]:
     if cell is None or cell.value is None or cell.value != cell.value:
         return DASH, ""
-    spread = f"[{cell.low:{column.form}}, {cell.high:{column.form}}]" if cell.low is not None and cell.high is not None else ""
+    spread = (
+        f"[{cell.low:{column.form}}, {cell.high:{column.form}}]"
+        if cell.low is not None and cell.high is not None
+        else ""
+    )
     return format(cell.value, column.form), spread
 
 

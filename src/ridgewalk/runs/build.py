@@ -47,13 +47,17 @@ def objective(recipe: Recipe, autoencoder: Autoencoder, discriminator: Discrimin
         raise ValueError(naming.unknown("objective", o.name, OBJECTIVES))
     if o.name == "aae":
         assert discriminator is not None
-        return AAE(autoencoder, discriminator, sigma=o.sigma, reconstruction=o.reconstruction, adversarial=o.adversarial)
+        return AAE(
+            autoencoder, discriminator, sigma=o.sigma, reconstruction=o.reconstruction, adversarial=o.adversarial
+        )
     if o.name == "vae":
         if not isinstance(autoencoder, GaussianAutoencoder):
             raise ValueError("the objective 'vae' needs model.posterior = \"gaussian\"; got 'deterministic'")
         return VAE(autoencoder, o.reconstruction, o.beta)
     if isinstance(autoencoder, GaussianAutoencoder):
-        raise ValueError("the objective 'ae' needs model.posterior = \"deterministic\"; got 'gaussian': use the objective 'vae'")
+        raise ValueError(
+            "the objective 'ae' needs model.posterior = \"deterministic\"; got 'gaussian': use the objective 'vae'"
+        )
     return AE(autoencoder, o.reconstruction)
 
 
@@ -94,7 +98,9 @@ def energy(name: str, sensors: Mapping[str, Discriminator], recipe: Recipe) -> E
     wanted = ENERGIES[name]
     if wanted.sensor not in sensors:
         has = ", ".join(n for n, e in ENERGIES.items() if e.sensor in sensors)
-        raise ValueError(f"energy '{name}' reads a {wanted.sensor}, which this run has not (only an AAE has a matcher); it has: {has}")
+        raise ValueError(
+            f"energy '{name}' reads a {wanted.sensor}, which this run has not (only an AAE has a matcher); it has: {has}"
+        )
     if name == "soft-ratio":
         return SoftRatio(sensors["detector"], recipe.walks.margin)
     return wanted.make(sensors[wanted.sensor])
@@ -112,7 +118,9 @@ METHODS: Mapping[str, Method] = {
     "lerp": Method(None, "straight line"),
     "slerp": Method(None, "great circle"),
     "sgw": Method("logit-squared", "score-guided walk as written; need not arrive"),
-    "sgw-arriving": Method("soft-ratio", "score-guided walk whose correction is normal to the drive and capped below it"),
+    "sgw-arriving": Method(
+        "soft-ratio", "score-guided walk whose correction is normal to the drive and capped below it"
+    ),
     "guided": Method("neg-log-d", "guided exploration along grad log D; need not arrive"),
     "graph": Method(None, "shortest path over a k-nearest-neighbour graph of codes"),
     "string": Method("soft-ratio", "string method from a straight line"),
@@ -128,7 +136,14 @@ def default_energy(method: str, sensors: Mapping[str, Discriminator]) -> str | N
     return "neg-log-d" if own is not None and ENERGIES[own].sensor not in sensors else own
 
 
-def finder(name: str, recipe: Recipe, sensors: Mapping[str, Discriminator], references: Callable[[], Tensor], decode: Callable[[Tensor], Tensor], energy_name: str | None = None) -> PathFinder:
+def finder(
+    name: str,
+    recipe: Recipe,
+    sensors: Mapping[str, Discriminator],
+    references: Callable[[], Tensor],
+    decode: Callable[[Tensor], Tensor],
+    energy_name: str | None = None,
+) -> PathFinder:
     """
     The finder called ``name``.
 
@@ -145,7 +160,9 @@ def finder(name: str, recipe: Recipe, sensors: Mapping[str, Discriminator], refe
     default, w = METHODS[name].energy, recipe.walks
     if default is None:
         if energy_name is not None:
-            raise ValueError(f"method '{name}' asks no energy; leave out the energy '{energy_name}', or choose sgw, sgw-arriving, guided, string or graph-string")
+            raise ValueError(
+                f"method '{name}' asks no energy; leave out the energy '{energy_name}', or choose sgw, sgw-arriving, guided, string or graph-string"
+            )
         simple: dict[str, Callable[[], PathFinder]] = {
             "lerp": lambda: Lerp(w.frames),
             "slerp": lambda: Slerp(w.frames),
@@ -159,7 +176,13 @@ def finder(name: str, recipe: Recipe, sensors: Mapping[str, Discriminator], refe
         return ArrivingWalk(e, nodes=w.frames)
     if name == "guided":
         return GuidedExploration(e, nodes=w.frames)
-    settings: dict[str, Any] = {"nodes": w.nodes, "iterations": w.iterations, "step": w.step, "smoothing": w.smoothing, "spacing": decode}
+    settings: dict[str, Any] = {
+        "nodes": w.nodes,
+        "iterations": w.iterations,
+        "step": w.step,
+        "smoothing": w.smoothing,
+        "spacing": decode,
+    }
     if name == "graph-string":
         settings["start"] = GraphPath(references(), w.neighbours, bridge=True, nodes=w.nodes)
     return StringMethod(e, **settings)

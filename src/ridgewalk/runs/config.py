@@ -108,7 +108,9 @@ class Recipe:
 
 def names() -> list[str]:
     """The recipes that are shipped."""
-    return sorted(p.name.removesuffix(".toml") for p in resources.files("ridgewalk.recipes").iterdir() if p.name.endswith(".toml"))
+    return sorted(
+        p.name.removesuffix(".toml") for p in resources.files("ridgewalk.recipes").iterdir() if p.name.endswith(".toml")
+    )
 
 
 def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = ()) -> Recipe:
@@ -127,7 +129,10 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = ()) -> Recip
         raise ValueError(naming.unknown("budget", budget, BUDGETS))
     path = Path(recipe)
     if recipe in names():
-        text, where = (resources.files("ridgewalk.recipes") / f"{recipe}.toml").read_text(encoding="utf-8"), f"recipe {recipe}"
+        text, where = (
+            (resources.files("ridgewalk.recipes") / f"{recipe}.toml").read_text(encoding="utf-8"),
+            f"recipe {recipe}",
+        )
     elif path.suffix == ".toml" and path.is_file():
         text, where = path.read_text(encoding="utf-8"), str(path)
     elif path.suffix == ".toml":

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 SHOWN_PAIRS = 4
 
 _ABOUT = {
-    "precision": ("precision", ".3f", "share of interior frames within a k-NN ball of a real image; mean of both judges"),
+    "precision": (
+        "precision",
+        ".3f",
+        "share of interior frames within a k-NN ball of a real image; mean of both judges",
+    ),
     "precision_A": ("judge A", ".3f", "precision by judge A alone"),
     "precision_B": ("judge B", ".3f", "precision by judge B alone"),
     "wholly_real": ("wholly real", ".3f", "share of paths with every interior frame real; mean of both judges"),
@@ -40,7 +44,11 @@ _ABOUT = {
     "third_class": ("third class", ".3f", "probability of neither end's class"),
     "monotonicity": ("monotony", ".3f", "share of the change of P(B) - P(A) that goes the right way"),
     "relative_length": ("length / LERP", ".2f", "length of the path in pixels over LERP's"),
-    "largest_step": ("largest step", ".3f", "largest step between frames over the distance between the ends, in pixels"),
+    "largest_step": (
+        "largest step",
+        ".3f",
+        "largest step between frames over the distance between the ends, in pixels",
+    ),
     "step_evenness": ("largest / mean", ".2f", "largest step over the mean step"),
     "end_error": ("end error", ".1g", "distance of the path's ends from the codes of A and B"),
     "arrived": ("arrived", ".0%", "share of paths that reached B by steps no longer than the others"),
@@ -52,7 +60,13 @@ _SHAPE = ("arrived", "end_error", "relative_length", "largest_step", "step_evenn
 
 def _column(key: str) -> Column:
     heading, form, about = _ABOUT[key]
-    better = None if key in ("relative_length",) else "higher" if key in HIGHER or key.removesuffix("_A").removesuffix("_B") in HIGHER else "lower"
+    better = (
+        None
+        if key in ("relative_length",)
+        else "higher"
+        if key in HIGHER or key.removesuffix("_A").removesuffix("_B") in HIGHER
+        else "lower"
+    )
     return Column(heading, form, better, about)
 
 
@@ -77,7 +91,11 @@ def _against_lerp(summary: Summary) -> Table:
     }
     rows = {}
     for m, d in summary.differences.items():
-        rows[m] = {"precision": _cell(d["precision"]), "gap": _cell(summary.gap_closed[m]), "wholly_real": _cell(d["wholly_real"])}
+        rows[m] = {
+            "precision": _cell(d["precision"]),
+            "gap": _cell(summary.gap_closed[m]),
+            "wholly_real": _cell(d["wholly_real"]),
+        }
         if m in summary.whole_ratio:
             rows[m]["ratio"] = _cell(summary.whole_ratio[m])
     return Table(columns, rows)
@@ -102,9 +120,28 @@ def _cost(entries: Sequence[Entry]) -> Table:
 
 def benchmark_table(summary: Summary, entries: Sequence[Entry]) -> Table:
     """One wide table: what the benchmark's figures ask for."""
-    table = _table(summary, ("precision", "precision_A", "precision_B", "wholly_real", "wholly_real_A", "wholly_real_B", "largest_step", "relative_length", "arrived", "end_error"), True)
+    table = _table(
+        summary,
+        (
+            "precision",
+            "precision_A",
+            "precision_B",
+            "wholly_real",
+            "wholly_real_A",
+            "wholly_real_B",
+            "largest_step",
+            "relative_length",
+            "arrived",
+            "end_error",
+        ),
+        True,
+    )
     columns, rows = dict(table.columns), {n: dict(r) for n, r in table.rows.items()}
-    columns |= {"gap": Column("gap closed", ".2f", "higher"), "ratio": Column("wholly real / LERP's", ".2f", "higher"), "ms": Column("ms a path", ".2f", "lower")}
+    columns |= {
+        "gap": Column("gap closed", ".2f", "higher"),
+        "ratio": Column("wholly real / LERP's", ".2f", "higher"),
+        "ms": Column("ms a path", ".2f", "lower"),
+    }
     for e in entries:
         rows[e.method] |= {"gap": _cell(summary.gap_closed[e.method]), "ms": Cell(1000 * e.stats["seconds_per_path"])}
         if e.method in summary.whole_ratio:
@@ -125,7 +162,11 @@ def _strips(frames: Mapping[str, Tensor], pair: int, judges: Sequence[Judge], na
     rows = {m: f[pair] for m, f in frames.items()}
     marks = {m: _marks(f, judges) for m, f in rows.items()}
     image = figures.png(figures.strips({m: f.numpy() for m, f in rows.items()}, marks))
-    return Picture(image, f"Frames from {names} by each method", f"{names}. Each row is one method's path from left to right; a red line stands under a frame that neither judge takes for real.")
+    return Picture(
+        image,
+        f"Frames from {names} by each method",
+        f"{names}. Each row is one method's path from left to right; a red line stands under a frame that neither judge takes for real.",
+    )
 
 
 def _ends_name(run: Run, ends: Ends, pair: int) -> str:
@@ -149,13 +190,25 @@ def _distance_along(curves: Mapping[str, Curve], z_b: Tensor | None = None) -> d
     return {m: (c.nodes - target[:, None]).flatten(2).norm(dim=2).cpu().numpy() for m, c in curves.items()}
 
 
-def write_report(path: Path, run: Run, measured: "Measured", summary: Summary, diagnoses: Sequence[Diagnosis], verdict: Sequence[str], role: str, seed: int) -> None:
+def write_report(
+    path: Path,
+    run: Run,
+    measured: "Measured",
+    summary: Summary,
+    diagnoses: Sequence[Diagnosis],
+    verdict: Sequence[str],
+    role: str,
+    seed: int,
+) -> None:
     """The comparison of all methods on one run."""
     n, k = len(measured.ends), next(iter(measured.frames.values())).shape[1]
     b = min(SHOWN_PAIRS, n)
     lerp = measured.curves["lerp"]
     energy_name, energies = _energy_along(run, measured.curves)
-    along = {energy_name: energies, "distance to B in latent space": _distance_along(measured.curves, lerp.nodes[:, -1])}
+    along = {
+        energy_name: energies,
+        "distance to B in latent space": _distance_along(measured.curves, lerp.nodes[:, -1]),
+    }
     rows = {m: (r["precision"].value, r["precision"].low, r["precision"].high) for m, r in summary.rows.items()}
     points = {m: (r["largest_step"].value, r["precision"].value) for m, r in summary.rows.items()}
     tau, swapped = summary.agreement
@@ -163,59 +216,160 @@ def write_report(path: Path, run: Run, measured: "Measured", summary: Summary, d
         Section(
             "Paths side by side",
             f"The first {b} of {n} pairs, {k} frames each, not chosen. The ends are reconstructions of real held-out images.",
-            pictures=[_strips(measured.frames, i, measured.judges, _ends_name(run, measured.ends, i)) for i in range(b)],
+            pictures=[
+                _strips(measured.frames, i, measured.judges, _ends_name(run, measured.ends, i)) for i in range(b)
+            ],
         ),
         Section(
             "How real the frames are",
-            "A frame is real to a judge when its features lie within a 3-nearest-neighbour ball of a real held-out image. Two judges, which share neither data nor architecture nor seed with each other, and none of which "
-            "guided a path. Brackets are 95 % bootstrap intervals over pairs; the best of each column is set off.",
+            "A frame is real to a judge when its features lie within a 3-nearest-neighbour ball of a real held-out image. Two judges grade, "
+            "which share no data, architecture or seed, and neither of which guided a path. Brackets are 95 % bootstrap intervals over pairs; the best of each column is set off.",
             tables=[_table(summary, _REAL, True), _against_lerp(summary)],
             pictures=[
-                Picture(figures.png(figures.intervals(rows, "precision of the interior frames, mean of two judges", {n: v["precision"] for n, v in summary.lines.items()})), "Precision of each method with its interval",
-                        "Right is better. Dashed lines: real images, reconstructions (the ceiling of what this decoder can do) and decoded draws of the prior (the floor)."),
-                Picture(figures.png(figures.tradeoff(points, "largest step between frames / distance between the ends (left is smoother)", "precision (up is more real)")), "Precision against the largest step",
-                        "Realism and smoothness trade off: up and to the left is better."),
+                Picture(
+                    figures.png(
+                        figures.intervals(
+                            rows,
+                            "precision of the interior frames, mean of two judges",
+                            {n: v["precision"] for n, v in summary.lines.items()},
+                        )
+                    ),
+                    "Precision of each method with its interval",
+                    "Right is better. Dashed lines: real images, reconstructions (the ceiling) and decoded draws of the prior (the floor).",
+                ),
+                Picture(
+                    figures.png(
+                        figures.tradeoff(
+                            points,
+                            "largest step between frames / distance between the ends (left is smoother)",
+                            "precision (up is more real)",
+                        )
+                    ),
+                    "Precision against the largest step",
+                    "Realism and smoothness trade off: up and to the left is better.",
+                ),
             ],
             notes=[
                 f"Judges' order of the methods: Kendall's tau {tau:.2f}."
-                + (f" They order these pairs differently: {', '.join(f'{x} and {y}' for x, y in swapped)}." if swapped else " They agree on every pair of methods."),
-                "Precision is a share within balls round real images, so a path of ever the same real-looking frame would score well: read it beside the steps and the length below.",
+                + (
+                    f" They order these pairs differently: {', '.join(f'{x} and {y}' for x, y in swapped)}."
+                    if swapped
+                    else " They agree on every pair of methods."
+                ),
+                "A path that shows one real-looking frame again and again would score well here: read precision beside the steps and "
+                "the length below.",
             ],
         ),
-        Section("What the classifiers see", "Mean of both judges' class probabilities.", tables=[_table(summary, _CLASSES, True)]) if any("mean_confidence" in r for r in summary.rows.values()) else Section("Classes", "The images have one class only, so class figures were not measured."),
-        Section("Shape and cost of the paths", "A path has arrived when it reaches B by steps no longer than the others; a walk that stalls is counted as it is.", tables=[_table(summary, _SHAPE, False), _cost(measured.entries)]),
+        Section(
+            "What the classifiers see",
+            "Mean of both judges' class probabilities.",
+            tables=[_table(summary, _CLASSES, True)],
+        )
+        if any("mean_confidence" in r for r in summary.rows.values())
+        else Section("Classes", "The images have one class only, so class figures were not measured."),
+        Section(
+            "Shape and cost of the paths",
+            "A path has arrived when it reaches B by steps no longer than the others; a walk that stalls is counted as it is.",
+            tables=[_table(summary, _SHAPE, False), _cost(measured.entries)],
+        ),
         Section(
             "Energy and distance along the paths",
-            "Median over pairs, with the middle half as a band. The energy is the detector's, which guides some of the methods: it shows what they descend, and grades nobody.",
-            pictures=[Picture(figures.png(figures.traces(along)), "Energy and distance along the paths", "A hump in the energy is a hole that the path crosses; a distance that levels off is a walk that stalls.")],
+            "Median over pairs, with the middle half as a band. The energy is the detector's, which "
+            "guides some of the methods: it shows what they descend, and grades nobody.",
+            pictures=[
+                Picture(
+                    figures.png(figures.traces(along)),
+                    "Energy and distance along the paths",
+                    "A hump in the energy is a hole that the path crosses; a distance that levels off is a walk that stalls.",
+                )
+            ],
         ),
         _sensors(diagnoses),
         _training(run),
     ]
-    extra = {"judges": {f"judge {j.name}": f"accuracy {j.accuracy:.3f} on {len(j.reference)} reference images it never saw" for j in measured.judges}}
-    write(Page(f"ridgewalk: {run.origin.recipe} on {Path(run.origin.source).name}", _budget(run, n, role, seed), verdict, sections, {**extra, **_settings(run)}), path)
+    extra = {
+        "judges": {
+            f"judge {j.name}": f"accuracy {j.accuracy:.3f} on {len(j.reference)} reference images it never saw"
+            for j in measured.judges
+        }
+    }
+    write(
+        Page(
+            f"ridgewalk: {run.origin.recipe} on {Path(run.origin.source).name}",
+            _budget(run, n, role, seed),
+            verdict,
+            sections,
+            {**extra, **_settings(run)},
+        ),
+        path,
+    )
 
 
 def write_walk(
-    path: Path, run: Run, ends: Ends, curves: Mapping[str, Curve], frames: Mapping[str, Tensor], columns: Mapping[str, Mapping[str, Tensor]], judges: Sequence[Judge], settings: Mapping[str, Any], verdict: Sequence[str]
+    path: Path,
+    run: Run,
+    ends: Ends,
+    curves: Mapping[str, Curve],
+    frames: Mapping[str, Tensor],
+    columns: Mapping[str, Mapping[str, Tensor]],
+    judges: Sequence[Judge],
+    settings: Mapping[str, Any],
+    verdict: Sequence[str],
 ) -> None:
     """One method beside LERP."""
     b = min(8, len(ends))
     energy_name, energies = _energy_along(run, curves)
-    along = {energy_name: energies, "distance to B in latent space": _distance_along(curves, curves["lerp"].nodes[:, -1])}
+    along = {
+        energy_name: energies,
+        "distance to B in latent space": _distance_along(curves, curves["lerp"].nodes[:, -1]),
+    }
     keys = [k for k in (*_REAL, *_CLASSES, *_SHAPE) if k in columns["lerp"]]
-    table = Table({k: _column(k) for k in keys}, {m: {k: Cell(float(c[k].mean())) for k in keys if k in c} for m, c in columns.items()})
+    table = Table(
+        {k: _column(k) for k in keys},
+        {m: {k: Cell(float(c[k].mean())) for k in keys if k in c} for m, c in columns.items()},
+    )
     sections = [
-        Section("Frames", f"{b} of {len(ends)} pairs." if len(ends) > b else "", pictures=[_strips(frames, i, judges, _ends_name(run, ends, i)) for i in range(b)]),
-        Section("Figures", "Means over the pairs. For a few pairs these are an impression and no measurement; `ridgewalk report` gives intervals.", tables=[table]),
-        Section("Energy and distance along the path", pictures=[Picture(figures.png(figures.traces(along)), "Energy and distance along the path", "A hump in the energy is a hole that the path crosses.")]),
+        Section(
+            "Frames",
+            f"{b} of {len(ends)} pairs." if len(ends) > b else "",
+            pictures=[_strips(frames, i, judges, _ends_name(run, ends, i)) for i in range(b)],
+        ),
+        Section(
+            "Figures",
+            "Means over the pairs. For a few pairs these are an impression and no measurement; `ridgewalk report` gives intervals.",
+            tables=[table],
+        ),
+        Section(
+            "Energy and distance along the path",
+            pictures=[
+                Picture(
+                    figures.png(figures.traces(along)),
+                    "Energy and distance along the path",
+                    "A hump in the energy is a hole that the path crosses.",
+                )
+            ],
+        ),
     ]
     shown = {k: v for k, v in settings.items() if v is not None}
-    write(Page(f"ridgewalk: {settings['method']} on {run.origin.recipe}", _budget(run, len(ends), "as given", int(settings["seed"])), verdict, sections, {"walk": shown, **_settings(run)}), path)
+    write(
+        Page(
+            f"ridgewalk: {settings['method']} on {run.origin.recipe}",
+            _budget(run, len(ends), "as given", int(settings["seed"])),
+            verdict,
+            sections,
+            {"walk": shown, **_settings(run)},
+        ),
+        path,
+    )
 
 
 def _sensors(diagnoses: Sequence[Diagnosis]) -> Section:
-    histogram = {f"{d.name}: probability of “{d.positive}”": {g: s.numpy() for g, s in d.scores.items() if not (g == "negatives" and d.name == "matcher")} for d in diagnoses}
+    histogram = {
+        f"{d.name}: probability of “{d.positive}”": {
+            g: s.numpy() for g, s in d.scores.items() if not (g == "negatives" and d.name == "matcher")
+        }
+        for d in diagnoses
+    }
     calibrated = {d.name: tuple(t.numpy() for t in d.reliability) for d in diagnoses}
     along = {"gradient norm of the logit along LERP": {d.name: d.gradient.numpy() for d in diagnoses}}
     columns = {
@@ -232,21 +386,48 @@ def _sensors(diagnoses: Sequence[Diagnosis]) -> Section:
         " ".join(d.sentence for d in diagnoses),
         tables=[Table(columns, rows)],
         pictures=[
-            Picture(figures.png(figures.histograms(histogram)), "Histograms of the sensors' scores", "How each sensor scores held-out encodings, draws of the prior, points on LERP paths, and its own negatives. A spike at 0.5 is either a dead sensor or an equilibrium; the fresh probe tells which."),
-            Picture(figures.png(figures.reliability({n: (r[0], r[1], r[2]) for n, r in calibrated.items()})), "Reliability of the sensors", "On the diagonal a score means what it says. The positive side is encoded data."),
-            Picture(figures.png(figures.traces(along)), "Gradient of each sensor along LERP", "No gradient, no force: where this is 0 a guided walk is LERP."),
+            Picture(
+                figures.png(figures.histograms(histogram)),
+                "Histograms of the sensors' scores",
+                "How each sensor scores held-out encodings, draws of the prior, points on LERP paths, and its own "
+                "negatives. A spike at 0.5 is either a dead sensor or an equilibrium; the fresh probe tells which.",
+            ),
+            Picture(
+                figures.png(figures.reliability({n: (r[0], r[1], r[2]) for n, r in calibrated.items()})),
+                "Reliability of the sensors",
+                "On the diagonal a score means what it says. The positive side is encoded data.",
+            ),
+            Picture(
+                figures.png(figures.traces(along)),
+                "Gradient of each sensor along LERP",
+                "No gradient, no force: where this is 0 a guided walk is LERP.",
+            ),
         ],
     )
 
 
 def _training(run: Run) -> Section:
-    lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()] if (run.folder / "log.jsonl").is_file() else []
+    lines = (
+        [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+        if (run.folder / "log.jsonl").is_file()
+        else []
+    )
     if not lines:
         return Section("Training", "The run's log is not there.")
     steps = np.array([line["step"] for line in lines])
     curves = {n: (steps, np.array([line[n] for line in lines])) for n in lines[0] if n != "step"}
     speed = run.manifest.get("images_per_second")
-    return Section("Training", f"{len(lines)} steps at {speed} images a second.", pictures=[Picture(figures.png(figures.losses(curves)), "Training losses", "Every term of the training log. The discriminator's chance level is 0.693.")])
+    return Section(
+        "Training",
+        f"{len(lines)} steps at {speed} images a second.",
+        pictures=[
+            Picture(
+                figures.png(figures.losses(curves)),
+                "Training losses",
+                "Every term of the training log. The discriminator's chance level is 0.693.",
+            )
+        ],
+    )
 
 
 def _budget(run: Run, pairs: int, role: str, seed: int) -> str:
@@ -256,7 +437,25 @@ def _budget(run: Run, pairs: int, role: str, seed: int) -> str:
 
 
 def _settings(run: Run) -> dict[str, dict[str, object]]:
-    flat = {f"{table}.{key}": value for table, values in asdict(run.recipe).items() if isinstance(values, dict) for key, value in values.items()}
-    hardware = {"python": platform.python_version(), "torch": torch.__version__, "machine": platform.machine(), "threads": torch.get_num_threads(), "device": str(run.device)}
-    methods = {m: f"{build.METHODS[m].about}; energy: {build.default_energy(m, run.sensors) or 'none'}" for m in build.METHODS}
-    return {"methods": dict(methods), "run": {**vars(run.origin), "source": Path(run.origin.source).name}, "recipe": dict(flat), "machine": dict(hardware)}
+    flat = {
+        f"{table}.{key}": value
+        for table, values in asdict(run.recipe).items()
+        if isinstance(values, dict)
+        for key, value in values.items()
+    }
+    hardware = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "device": str(run.device),
+    }
+    methods = {
+        m: f"{build.METHODS[m].about}; energy: {build.default_energy(m, run.sensors) or 'none'}" for m in build.METHODS
+    }
+    return {
+        "methods": dict(methods),
+        "run": {**vars(run.origin), "source": Path(run.origin.source).name},
+        "recipe": dict(flat),
+        "machine": dict(hardware),
+    }

@@ -25,7 +25,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ridgewalk.data import ImageData, load as load_data, part
+from ridgewalk.data import ImageData, part
+from ridgewalk.data import load as load_data
 from ridgewalk.energies import frozen
 from ridgewalk.evaluation.sensors import MeanLogit
 from ridgewalk.models.autoencoders import Autoencoder
@@ -99,7 +100,9 @@ def read_settings(folder: Path) -> tuple[Origin, Recipe]:
         head["shape"] = tuple(head["shape"])
         return Origin(**head), parse(table, str(file))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{file} lacks what a run records, or has more ({error}); it was altered or cut short") from error
+        raise ValueError(
+            f"{file} lacks what a run records, or has more ({error}); it was altered or cut short"
+        ) from error
 
 
 def finish(folder: Path, sums: Mapping[str, str], notes: Mapping[str, Any]) -> None:
@@ -109,7 +112,9 @@ def finish(folder: Path, sums: Mapping[str, str], notes: Mapping[str, Any]) -> N
 
 def load(folder: str | Path, device: str = "cpu") -> "Run":
     """
-    A trained run, ready to walk: ``run = load(RUN); path = run.finder("string")(run.encode(x_a), run.encode(x_b))``.
+    A trained run, ready to walk.
+
+    ``run = load(RUN); path = run.finder("string")(run.encode(x_a), run.encode(x_b))``.
 
     Args:
         folder: that ``ridgewalk train`` made.
@@ -125,7 +130,9 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
     origin, recipe = read_settings(folder)
     file = folder / "manifest.json"
     if not file.is_file():
-        raise ValueError(f"{folder} is half written: its training did not finish; go on with `ridgewalk train --resume {folder}`")
+        raise ValueError(
+            f"{folder} is half written: its training did not finish; go on with `ridgewalk train --resume {folder}`"
+        )
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         sums = manifest["sha256"]
@@ -183,13 +190,17 @@ class Run:
         o = self.origin
         data = load_data(o.source, skip_bad=o.skip_bad, size=o.size, channels=o.channels)
         if fingerprint(data) != o.data:
-            raise ValueError(f"the images at {o.source} have changed since {self.folder} was trained; restore them, or train again")
+            raise ValueError(
+                f"the images at {o.source} have changed since {self.folder} was trained; restore them, or train again"
+            )
         return data
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes of images (n, c, h, w) in [0, 1]."""
         if x.dim() != 4 or tuple(x.shape[1:]) != self.origin.shape:
-            raise ValueError(f"this run encodes images (n, {', '.join(map(str, self.origin.shape))}); got {tuple(x.shape)}")
+            raise ValueError(
+                f"this run encodes images (n, {', '.join(map(str, self.origin.shape))}); got {tuple(x.shape)}"
+            )
         return chunked(self.model.encode, x.to(self.device))
 
     def decode(self, z: Tensor) -> Tensor:

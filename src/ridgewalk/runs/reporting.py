@@ -109,7 +109,15 @@ def measure(run: Run, pairs: int | None, role: str, methods: Sequence[str] | Non
     return Measured(ends, curves, frames, entries, lines, judges)
 
 
-def report(run: Run, *, pairs: int | None = None, role: str = "test", methods: Sequence[str] | None = None, seed: int = 0, out: Path | None = None) -> Result:
+def report(
+    run: Run,
+    *,
+    pairs: int | None = None,
+    role: str = "test",
+    methods: Sequence[str] | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+) -> Result:
     """Compares methods on one run and writes the page; never over another file."""
     target = _free_file(out or run.folder / "report.html", given=out is not None)
     measured = measure(run, pairs, role, methods, seed)
@@ -147,7 +155,9 @@ def walk(
     if frames is not None and frames < 3:
         raise ValueError(f"a path to judge needs at least 3 frames; got --frames {frames}")
     build.default_energy(method, run.sensors)
-    ends = walking.drawn(run, pairs, seed, role) if pairs is not None else walking.named(run, str(start), str(end), resize)
+    ends = (
+        walking.drawn(run, pairs, seed, role) if pairs is not None else walking.named(run, str(start), str(end), resize)
+    )
     folder = processes.first(lambda: _new_folder(run, method, out))
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     curve = walking.search(run, method, z_a, z_b, energy, frames)
@@ -158,9 +168,9 @@ def walk(
     both = {method: curve, "lerp": baseline}
     decoded = {name: c.map(run.decode).cpu() for name, c in both.items()}
     columns = {
-        name: comparison.measure(decoded[name], c.nodes, z_a, z_b, c.arrived, judges, ends.labels_a, ends.labels_b, decoded["lerp"])
-        if bool((ends.labels_a >= 0).all() & (ends.labels_b >= 0).all())
-        else comparison.measure_unlabelled(decoded[name], c.nodes, z_a, z_b, c.arrived, judges, decoded["lerp"])
+        name: comparison.measure(
+            decoded[name], c.nodes, z_a, z_b, c.arrived, judges, ends.labels_a, ends.labels_b, decoded["lerp"]
+        )
         for name, c in both.items()
     }
     settings = {
@@ -170,8 +180,9 @@ def walk(
     walking.write(folder, run, ends, curve, z_a, z_b, settings, columns[method])
     own, base = columns[method], columns["lerp"]
     arrived = int(curve.arrived.sum())
+    share, lerp_share = float(own["precision"].mean()), float(base["precision"].mean())
     verdict = [
-        f"{method}: {float(own['precision'].mean()):.0%} of the frames between the ends are real by the mean of two judges (LERP {float(base['precision'].mean()):.0%}); "
+        f"{method}: {share:.0%} of the frames between the ends are real by the mean of two judges (LERP {lerp_share:.0%}); "
         f"{arrived} of {len(ends)} paths arrived"
     ]
     page = folder / "report.html"
@@ -185,7 +196,9 @@ def walk(
     return Result(page, verdict, figures)
 
 
-def benchmark(runs: Sequence[Run], pairs: int, role: str, methods: Sequence[str] | None, seed: int) -> tuple[str, dict[str, Any]]:
+def benchmark(
+    runs: Sequence[Run], pairs: int, role: str, methods: Sequence[str] | None, seed: int
+) -> tuple[str, dict[str, Any]]:
     """All runs' paths over the same pairs, pooled: a Markdown table, and the figures."""
     if len({r.origin.data for r in runs}) != 1:
         raise ValueError("a benchmark pools runs on the same images; these runs' differ")
@@ -198,7 +211,10 @@ def benchmark(runs: Sequence[Run], pairs: int, role: str, methods: Sequence[str]
         columns = {n: torch.cat([e.columns[n] for e in same]) for n in same[0].columns}
         stats = {n: sum(e.stats.get(n, 0) for e in same) / len(same) for n in same[0].stats}
         entries.append(Entry(same[0].method, columns, stats))
-    lines = {line: {n: torch.cat([m.lines[line][n] for m in measured]) for n in measured[0].lines[line]} for line in measured[0].lines}
+    lines = {
+        line: {n: torch.cat([m.lines[line][n] for m in measured]) for n in measured[0].lines[line]}
+        for line in measured[0].lines
+    }
     groups = torch.arange(pairs).repeat(len(measured))
     summary = comparison.summarise(entries, lines, seed, groups)
     figures = figures_of(runs, summary, entries, measured[0].judges, pairs, role, seed)
@@ -213,21 +229,36 @@ def verdict_of(summary: Summary, diagnoses: Sequence[Diagnosis], pairs: int) -> 
         first = f"No method that arrives beats LERP here: {base['precision'].value:.0%} of its interior frames are real ({pairs} pairs, mean of two judges)."
     else:
         difference = summary.differences[best]["precision"]
-        sure = "the interval excludes zero" if difference.low > 0 else "the interval includes zero, so this is not settled"
+        sure = (
+            "the interval excludes zero" if difference.low > 0 else "the interval includes zero, so this is not settled"
+        )
         gap = summary.gap_closed[best]
+        ceiling = summary.lines["reconstructions"]["precision"]
         first = (
             f"Best: {best}. {rows['precision'].value:.1%} of its interior frames are real against LERP's {base['precision'].value:.1%} "
-            f"(difference {difference.value:+.1%}, 95 % interval {difference.low:+.1%} to {difference.high:+.1%}: {sure}); it closes {gap.value:.2f} of LERP's gap to the reconstructions "
-            f"({summary.lines['reconstructions']['precision']:.1%})."
+            f"(difference {difference.value:+.1%}, 95 % interval {difference.low:+.1%} to {difference.high:+.1%}: {sure}); "
+            f"it closes {gap.value:.2f} of LERP's gap to the reconstructions ({ceiling:.1%})."
         )
     lost = [f"{m} {1 - r['arrived'].value:.0%}" for m, r in summary.rows.items() if r["arrived"].value < 1]
     arrival = f"Did not arrive: {', '.join(lost)} of its walks." if lost else "Every walk arrived."
     tau, swapped = summary.agreement
-    judged = f"The two judges order the methods with Kendall's tau {tau:.2f}" + (f"; they disagree on {', '.join(f'{a}/{b}' for a, b in swapped[:4])}." if swapped else " and agree on every pair.")
+    judged = f"The two judges order the methods with Kendall's tau {tau:.2f}" + (
+        f"; they disagree on {', '.join(f'{a}/{b}' for a, b in swapped[:4])}."
+        if swapped
+        else " and agree on every pair."
+    )
     return [first, arrival, judged, *(d.sentence for d in diagnoses)]
 
 
-def figures_of(runs: Sequence[Run], summary: Summary, entries: Sequence[Entry], judges: Sequence[Judge], pairs: int, role: str, seed: int) -> dict[str, Any]:
+def figures_of(
+    runs: Sequence[Run],
+    summary: Summary,
+    entries: Sequence[Entry],
+    judges: Sequence[Judge],
+    pairs: int,
+    role: str,
+    seed: int,
+) -> dict[str, Any]:
     """Everything measured, for JSON."""
     return {
         "recipe": runs[0].origin.recipe,
@@ -238,7 +269,9 @@ def figures_of(runs: Sequence[Run], summary: Summary, entries: Sequence[Entry], 
         "seed": seed,
         "best": summary.best,
         "rows": {m: {n: [i.value, i.low, i.high] for n, i in row.items()} for m, row in summary.rows.items()},
-        "differences": {m: {n: [i.value, i.low, i.high] for n, i in row.items()} for m, row in summary.differences.items()},
+        "differences": {
+            m: {n: [i.value, i.low, i.high] for n, i in row.items()} for m, row in summary.differences.items()
+        },
         "gap_closed": {m: [i.value, i.low, i.high] for m, i in summary.gap_closed.items()},
         "whole_ratio": {m: [i.value, i.low, i.high] for m, i in summary.whole_ratio.items()},
         "lines": {line: dict(v) for line, v in summary.lines.items()},

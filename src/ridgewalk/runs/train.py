@@ -2,20 +2,21 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 import ridgewalk
-from ridgewalk.data import ImageData, load as load_data, part
+from ridgewalk.data import ImageData, part
+from ridgewalk.data import load as load_data
 from ridgewalk.evaluation.sensors import train_detector
 from ridgewalk.models.checkpoints import save_networks
 from ridgewalk.path import chunked
 from ridgewalk.runs import build, config, processes
 from ridgewalk.runs.config import Recipe
-from ridgewalk.runs.record import Origin, Run, finish, fingerprint, load, read_settings, write_settings
-from ridgewalk.training.loop import PRECISIONS, fit
+from ridgewalk.runs.record import Origin, Run, fingerprint, finish, load, read_settings, write_settings
+from ridgewalk.training.loop import PRECISIONS, Schedule, fit
 from ridgewalk.training.noise import mixed_seed
 
 
@@ -63,14 +64,28 @@ def start(
     if precision not in PRECISIONS:
         raise ValueError(ridgewalk.naming.unknown("precision", precision, PRECISIONS))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} exists already and is not empty; choose another --out, or go on with `ridgewalk train --resume {folder}`")
+        raise ValueError(
+            f"{folder} exists already and is not empty; choose another --out, or go on with `ridgewalk train --resume {folder}`"
+        )
     data = reading.load()
     images = part(data, "model")
     shape = images.shape
-    build.objective(settings, build.model(settings, shape, seed), build.matcher(settings, seed))  # refuse before anything is written
+    build.objective(
+        settings, build.model(settings, shape, seed), build.matcher(settings, seed)
+    )  # refuse before anything is written
     source = str(Path(reading.source).resolve()) if Path(reading.source).exists() else reading.source
     origin = Origin(
-        Path(recipe).stem, source, budget, seed, shape, fingerprint(data), ridgewalk.__version__, reading.skip_bad, reading.size, reading.channels, precision
+        Path(recipe).stem,
+        source,
+        budget,
+        seed,
+        shape,
+        fingerprint(data),
+        ridgewalk.__version__,
+        reading.skip_bad,
+        reading.size,
+        reading.channels,
+        precision,
     )
     processes.first(lambda: write_settings(folder, origin, settings))
     return _train(folder, origin, settings, data, resume=False, device=device, tensorboard=tensorboard)
@@ -83,11 +98,15 @@ def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False) -> 
         return load(folder)
     data = Reading(origin.source, origin.skip_bad, origin.size, origin.channels).load()
     if fingerprint(data) != origin.data:
-        raise ValueError(f"the images at {origin.source} have changed since {folder} was started; restore them, or start again")
+        raise ValueError(
+            f"the images at {origin.source} have changed since {folder} was started; restore them, or start again"
+        )
     return _train(folder, origin, settings, data, resume=True, device=device, tensorboard=tensorboard)
 
 
-def _train(folder: Path, origin: Origin, recipe: Recipe, data: ImageData, *, resume: bool, device: str, tensorboard: bool) -> Run:
+def _train(
+    folder: Path, origin: Origin, recipe: Recipe, data: ImageData, *, resume: bool, device: str, tensorboard: bool
+) -> Run:
     images = part(data, "model")
     model, matcher = build.model(recipe, origin.shape, origin.seed), build.matcher(recipe, origin.seed)
     objective = build.objective(recipe, model, matcher)
@@ -125,19 +144,27 @@ def _train(folder: Path, origin: Origin, recipe: Recipe, data: ImageData, *, res
             device=device,
         )
         sums = {
-            "model.safetensors": save_networks(folder / "model.safetensors", {n: net.cpu() for n, net in networks.items()}),
+            "model.safetensors": save_networks(
+                folder / "model.safetensors", {n: net.cpu() for n, net in networks.items()}
+            ),
             "detector.safetensors": save_networks(folder / "detector.safetensors", {"detector": detector}),
         }
-        finish(folder, sums, {"seconds": history.seconds, "steps": len(history.steps), "images_per_second": _speed(history.seconds, len(history.steps), schedule.batch)})
+        finish(
+            folder,
+            sums,
+            {
+                "seconds": history.seconds,
+                "steps": len(history.steps),
+                "images_per_second": _speed(history.seconds, len(history.steps), schedule.batch),
+            },
+        )
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
     processes.first(write)
     return load(folder)
 
 
-def _seeded(recipe: Recipe, seed: int) -> config.Schedule:
-    from dataclasses import replace
-
+def _seeded(recipe: Recipe, seed: int) -> Schedule:
     return replace(recipe.training, seed=mixed_seed(seed, recipe.training.seed))
 
 
@@ -154,7 +181,9 @@ def prior_draws(run: Run, count: int, seed: int) -> torch.Tensor:
         count: number of draws.
         seed: of the draws.
     """
-    drawn = torch.randn(count, run.recipe.model.latent, generator=torch.Generator().manual_seed(mixed_seed(seed, 5))).to(run.device)
+    drawn = torch.randn(
+        count, run.recipe.model.latent, generator=torch.Generator().manual_seed(mixed_seed(seed, 5))
+    ).to(run.device)
     if run.recipe.objective.name == "ae":
         mean, factor = run.references.mean(0), torch.linalg.cholesky(run.references.T.cov())
         return mean + drawn @ factor.T

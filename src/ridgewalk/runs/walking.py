@@ -85,7 +85,9 @@ def roles(run: Run, ends: Ends) -> list[str]:
     return sorted({role_of_test_index(i, len(run.data.test)) for i in indices if i >= 0})
 
 
-def search(run: Run, method: str, z_a: Tensor, z_b: Tensor, energy: str | None = None, frames: int | None = None) -> Path:
+def search(
+    run: Run, method: str, z_a: Tensor, z_b: Tensor, energy: str | None = None, frames: int | None = None
+) -> Path:
     """
     Paths of all pairs by one of the methods, with ``frames`` nodes, shared among the processes of a torchrun.
 
@@ -97,7 +99,11 @@ def search(run: Run, method: str, z_a: Tensor, z_b: Tensor, energy: str | None =
     if method in ("graph", "graph-string"):
         _ = run.references  # read once, outside the clock
     began = time.perf_counter()
-    own = {i: _resampled(finder, a, b, frames, run.decode) for i, (a, b) in enumerate(blocks) if i % processes.world() == processes.rank()}
+    own = {
+        i: _resampled(finder, a, b, frames, run.decode)
+        for i, (a, b) in enumerate(blocks)
+        if i % processes.world() == processes.rank()
+    }
     parts: dict[int, Path] = {}
     for part in processes.gather(own):
         parts |= part
@@ -124,7 +130,12 @@ def _merge(parts: Sequence[Path]) -> Path:
             stats[key] = max(values)
         else:
             stats[key] = sum(v * w for v, w in zip(values, weights)) / sum(weights)
-    return Path(torch.cat([p.nodes for p in parts]), torch.cat([p.arrived for p in parts]), {n: torch.cat([p.traces[n] for p in parts]) for n in names}, stats)
+    return Path(
+        torch.cat([p.nodes for p in parts]),
+        torch.cat([p.arrived for p in parts]),
+        {n: torch.cat([p.traces[n] for p in parts]) for n in names},
+        stats,
+    )
 
 
 def peak_memory() -> float:
@@ -133,7 +144,16 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def write(folder: FilePath, run: Run, ends: Ends, path: Path, z_a: Tensor, z_b: Tensor, settings: Mapping[str, Any], columns: Mapping[str, Tensor] | None = None) -> Tensor:
+def write(
+    folder: FilePath,
+    run: Run,
+    ends: Ends,
+    path: Path,
+    z_a: Tensor,
+    z_b: Tensor,
+    settings: Mapping[str, Any],
+    columns: Mapping[str, Tensor] | None = None,
+) -> Tensor:
     """
     Writes ``paths.npz`` and ``stats.json`` into ``folder`` and returns the frames (b, k, c, h, w).
 
@@ -141,12 +161,28 @@ def write(folder: FilePath, run: Run, ends: Ends, path: Path, z_a: Tensor, z_b: 
     and a trace (b, k) for each of the finder's.
     """
     frames = path.map(run.decode).cpu()
-    arrays = {"nodes": path.nodes, "frames": frames, "z_a": z_a, "z_b": z_b, "index_a": ends.index_a, "index_b": ends.index_b}
-    arrays |= {"labels_a": ends.labels_a, "labels_b": ends.labels_b, "arrived": path.arrived} | {f"trace_{n}": t for n, t in path.traces.items()}
+    arrays = {
+        "nodes": path.nodes,
+        "frames": frames,
+        "z_a": z_a,
+        "z_b": z_b,
+        "index_a": ends.index_a,
+        "index_b": ends.index_b,
+    }
+    arrays |= {"labels_a": ends.labels_a, "labels_b": ends.labels_b, "arrived": path.arrived} | {
+        f"trace_{n}": t for n, t in path.traces.items()
+    }
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{n: t.detach().cpu().numpy() for n, t in arrays.items()})
+    stored: dict[str, Any] = {n: t.detach().cpu().numpy() for n, t in arrays.items()}
+    np.savez_compressed(buffer, **stored)
     write_bytes(folder / "paths.npz", buffer.getvalue())
-    record: dict[str, Any] = {**settings, "pairs": len(ends), "frames": frames.shape[1], "arrived": int(path.arrived.sum()), "roles": roles(run, ends)}
+    record: dict[str, Any] = {
+        **settings,
+        "pairs": len(ends),
+        "frames": frames.shape[1],
+        "arrived": int(path.arrived.sum()),
+        "roles": roles(run, ends),
+    }
     record["search"] = dict(path.stats)
     if columns is not None:
         record["metrics"] = {n: float(v.mean()) for n, v in columns.items()}

@@ -27,7 +27,14 @@ from ridgewalk.models.checkpoints import load_networks, save_networks, write_byt
 _NAME = re.compile(r"step-(\d{8})")
 
 
-def write(folder: Path, step: int, networks: Mapping[str, nn.Module], optimisers: Mapping[str, Any], fingerprint: str, keep: int = 2) -> Path:
+def write(
+    folder: Path,
+    step: int,
+    networks: Mapping[str, nn.Module],
+    optimisers: Mapping[str, Any],
+    fingerprint: str,
+    keep: int = 2,
+) -> Path:
     """Writes the checkpoint of ``step`` below ``folder`` and removes all but the newest ``keep``."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step-{step:08d}"
@@ -78,14 +85,20 @@ def read(checkpoint: Path, networks: Mapping[str, nn.Module], fingerprint: str) 
         progress = json.loads(record.read_text())
         sums, found = progress["sha256"], progress["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{record} cannot be read, so {checkpoint.name} is not a whole checkpoint; remove that folder to resume from the one before") from error
+        raise ValueError(
+            f"{record} cannot be read, so {checkpoint.name} is not a whole checkpoint; remove that folder to resume from the one before"
+        ) from error
     if found != fingerprint:
-        raise ValueError(f"{checkpoint} was written by a run with other settings or other data; resume with those that it was started with")
+        raise ValueError(
+            f"{checkpoint} was written by a run with other settings or other data; resume with those that it was started with"
+        )
     load_networks(checkpoint / "networks.safetensors", networks, sums.get("networks.safetensors"))
     states = checkpoint / "optimisers.pt"
     content = states.read_bytes() if states.is_file() else b""
     if hashlib.sha256(content).hexdigest() != sums.get("optimisers.pt"):
-        raise ValueError(f"{states} is missing, cut short or altered: its checksum differs; remove {checkpoint.name} to resume from the checkpoint before")
+        raise ValueError(
+            f"{states} is missing, cut short or altered: its checksum differs; remove {checkpoint.name} to resume from the checkpoint before"
+        )
     return torch.load(io.BytesIO(content), weights_only=True)
 
 

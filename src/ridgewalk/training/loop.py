@@ -93,7 +93,11 @@ class History:
 def resolve_device(name: str) -> torch.device:
     """``auto`` is the accelerator at hand, otherwise the CPU; a device that is not there is refused."""
     if name == "auto":
-        return torch.accelerator.current_accelerator() or torch.device("cpu") if torch.accelerator.is_available() else torch.device("cpu")
+        return (
+            torch.accelerator.current_accelerator() or torch.device("cpu")
+            if torch.accelerator.is_available()
+            else torch.device("cpu")
+        )
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -138,17 +142,31 @@ def fit(
 
 
 class _Run:
-    def __init__(self, objective: Objective, data: Sequence[Tensor], schedule: Schedule, folder: Path | None, device: str, precision: str, tensorboard: bool, shared: bool) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        data: Sequence[Tensor],
+        schedule: Schedule,
+        folder: Path | None,
+        device: str,
+        precision: str,
+        tensorboard: bool,
+        shared: bool,
+    ) -> None:
         rows = {t.shape[0] for t in data}
         if len(rows) != 1 or rows.pop() < schedule.batch:
-            raise ValueError(f"training needs tensors of equal length, at least one batch of {schedule.batch}; got {[t.shape[0] for t in data]} rows")
+            raise ValueError(
+                f"training needs tensors of equal length, at least one batch of {schedule.batch}; got {[t.shape[0] for t in data]} rows"
+            )
         self.objective, self.schedule, self.folder = objective, schedule, folder
         self.accelerator = _accelerator(resolve_device(device), precision, folder if tensorboard else None)
         self.device = self.accelerator.device
         self.world = self.accelerator.num_processes if shared else 1
         self.rank = self.accelerator.process_index if shared else 0
         if schedule.batch % self.world:
-            raise ValueError(f"a global batch of {schedule.batch} does not divide over {self.world} processes; choose a multiple")
+            raise ValueError(
+                f"a global batch of {schedule.batch} does not divide over {self.world} processes; choose a multiple"
+            )
         for network in objective.networks.values():
             network.to(self.device).train()
         self.data = [t.to(self.device) for t in data]
@@ -156,8 +174,13 @@ class _Run:
         self.per_epoch = self.n // schedule.batch
         self.total = self.per_epoch * schedule.epochs
         self.fingerprint = _fingerprint(objective, data, schedule)
-        self.parameters = {p: [w for name in names for w in objective.networks[name].parameters()] for p, names in objective.players.items()}
-        self.optimisers = {p: self.accelerator.prepare(_optimiser(schedule, p, ws)) for p, ws in self.parameters.items()}
+        self.parameters = {
+            p: [w for name in names for w in objective.networks[name].parameters()]
+            for p, names in objective.players.items()
+        }
+        self.optimisers = {
+            p: self.accelerator.prepare(_optimiser(schedule, p, ws)) for p, ws in self.parameters.items()
+        }
         self.averages = _averages(objective.networks, schedule.ema)
         self.log: list[dict[str, float]] = []
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
@@ -191,7 +214,9 @@ class _Run:
         names = [k for k in (self.log[0] if self.log else {}) if k != "step"]
         terms = {name: torch.tensor([line[name] for line in self.log], dtype=torch.float64) for name in names}
         averages = {name: average.module for name, average in self.averages.items()}
-        return History(torch.tensor([int(line["step"]) for line in self.log]), terms, time.perf_counter() - began, averages)
+        return History(
+            torch.tensor([int(line["step"]) for line in self.log]), terms, time.perf_counter() - began, averages
+        )
 
     def _step(self, step: int, index: Tensor) -> None:
         share = self.schedule.batch // self.world
@@ -243,7 +268,9 @@ class _Run:
             if bad:
                 last = checkpoint.latest(self.folder / "checkpoints") if self.folder else None
                 kept = f"the last good checkpoint is {last}" if last else "no checkpoint was written before"
-                raise FloatingPointError(f"'{bad[0]}' became {line[bad[0]]} at step {line['step']}; {kept}: lower the learning rate, clip gradients, or look at the data")
+                raise FloatingPointError(
+                    f"'{bad[0]}' became {line[bad[0]]} at step {line['step']}; {kept}: lower the learning rate, clip gradients, or look at the data"
+                )
         self.log += lines
         if self.folder is not None and self.rank == 0:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -325,7 +352,10 @@ def _averages(networks: Mapping[str, nn.Module], decay: float | None) -> dict[st
         return {}
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-    return {name: AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) for name, network in networks.items()}
+    return {
+        name: AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        for name, network in networks.items()
+    }
 
 
 def _factor(schedule: Schedule, step: int, total: int) -> float:

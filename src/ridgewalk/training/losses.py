@@ -1,7 +1,7 @@
 """Losses as pure functions. Each returns a scalar, the mean over rows; per-row terms are sums over the row."""
 
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from ridgewalk import naming
 
@@ -42,5 +42,5 @@ def classify(logits_positive: Tensor, logits_negative: Tensor) -> Tensor:
 
 
 def fool(logits_negative: Tensor) -> Tensor:
-    """mean softplus(-l): the non-saturating loss of whoever wants its rows taken for the positive class (Goodfellow et al. 2014)."""
+    """Mean softplus(-l): the non-saturating loss of whoever wants its rows taken for the positive class (Goodfellow et al. 2014)."""
     return F.softplus(-logits_negative).mean()

@@ -72,7 +72,12 @@ class Mixture:
     weights: Sequence[float]
 
     def __post_init__(self) -> None:
-        if len(self.samplers) != len(self.weights) or not self.samplers or min(self.weights) < 0 or sum(self.weights) <= 0:
+        if (
+            len(self.samplers) != len(self.weights)
+            or not self.samplers
+            or min(self.weights) < 0
+            or sum(self.weights) <= 0
+        ):
             raise ValueError(
                 f"a mixture needs one weight >= 0 for each sampler, not all 0; got {len(self.samplers)} samplers, "
                 f"weights {list(self.weights)}"

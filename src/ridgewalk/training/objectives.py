@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, reparameterise
 from ridgewalk.training import losses
