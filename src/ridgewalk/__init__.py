@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ridgewalk.energies import DensityRatio
+    from ridgewalk.energies import DensityRatio, SoftRatio
     from ridgewalk.evaluation.sensors import train_detector
     from ridgewalk.path import Path
     from ridgewalk.paths import GraphPath, Lerp, ScoreGuidedWalk, Slerp, StringMethod
@@ -18,6 +18,7 @@ _HOMES = {
     "Path": "ridgewalk.path",
     "ScoreGuidedWalk": "ridgewalk.paths",
     "Slerp": "ridgewalk.paths",
+    "SoftRatio": "ridgewalk.energies",
     "StringMethod": "ridgewalk.paths",
     "load": "ridgewalk.runs.record",
     "train_detector": "ridgewalk.evaluation.sensors",
@@ -30,6 +31,7 @@ __all__ = [
     "Path",
     "ScoreGuidedWalk",
     "Slerp",
+    "SoftRatio",
     "StringMethod",
     "__version__",
     "load",

@@ -77,7 +77,7 @@ class Reliability(NamedTuple):
 
 def reliability(logits: Tensor, labels: Tensor, bins: int = BINS) -> Reliability:
     """
-    Mean p and share of label 1 over the rows with m / bins <= p < (m + 1) / bins, m = 0 ... bins - 1. The last has p = 1.
+    Mean p and share of label 1 over the rows with m / bins <= p < (m + 1) / bins, m = 0 ... bins - 1; the last has 1.
 
     Source: DeGroot and Fienberg (1983), The comparison and evaluation of forecasters.
     """

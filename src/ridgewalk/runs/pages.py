@@ -223,7 +223,8 @@ def write_report(
         Section(
             "How real the frames are",
             "A frame is real to a judge when its features lie within a 3-nearest-neighbour ball of a real held-out image. Two judges grade, "
-            "which share no data, architecture or seed, and neither of which guided a path. Brackets are 95 % bootstrap intervals over pairs; the best of each column is set off.",
+            "which share no data, architecture or seed, and neither of which guided a path. Brackets are 95 % bootstrap intervals over pairs; "
+            "the best of each column is set off.",
             tables=[_table(summary, _REAL, True), _against_lerp(summary)],
             pictures=[
                 Picture(

@@ -1,0 +1,221 @@
+"""Intervals that cover as often as they say, groups that count once, ratios resampled jointly, and judges that disagree."""
+
+from math import inf, isnan, sqrt
+
+import pytest
+import torch
+from scipy.stats import kendalltau
+from torch import Tensor
+
+from ridgewalk.metrics import (
+    Interval,
+    bootstrap,
+    bootstrap_gap_closed,
+    bootstrap_mean,
+    bootstrap_ratio,
+    gap_closed,
+    paired_difference,
+    rank_agreement,
+)
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def width(interval: Interval) -> float:
+    return interval.high - interval.low
+
+
+def test_the_width_is_that_of_the_normal_theory() -> None:
+    values = 3 + 2 * normal(1000)
+    interval = bootstrap_mean(values, seed=1, resamples=8000)
+    assert interval.value == pytest.approx(float(values.mean()), rel=1e-12)
+    # 2 x 1.96 s / sqrt(n); each end varies by 0.0075 of the width with 8,000 resamples, so 3 % is three sigma of the difference
+    theory = 2 * 1.96 * float(values.std(correction=0)) / sqrt(1000)
+    assert width(interval) == pytest.approx(theory, rel=0.03)
+    assert (interval.level, interval.n) == (0.95, 1000)
+
+
+@pytest.mark.parametrize(("level", "expected"), [(0.95, 0.94), (0.8, 0.79)])
+def test_intervals_cover_the_mean_as_often_as_they_say(level: float, expected: float) -> None:
+    # n = 50: normal quantiles and s with n in place of t and n - 1 lose a percent. 400 data sets leave a standard
+    # error of 0.012 and 0.02; three of them either way.
+    data = normal(400, 50, seed=2)
+    intervals = [bootstrap_mean(row, seed=i, level=level, resamples=400) for i, row in enumerate(data)]
+    covered = sum(i.low <= 0 <= i.high for i in intervals) / 400
+    assert covered == pytest.approx(expected, abs=3 * sqrt(level * (1 - level) / 400))
+
+
+def test_an_interval_of_two_values_by_hand() -> None:
+    # means of two draws from {0, 1}: 0, 1/2, 1 with chances 1/4, 1/2, 1/4
+    values = torch.tensor([0.0, 1.0])
+    assert bootstrap_mean(values, seed=0) == Interval(0.5, 0.0, 1.0, 0.95, 2)
+    middle = bootstrap_mean(values, seed=0, level=0.4)
+    assert (middle.low, middle.high) == (0.5, 0.5)
+
+
+def test_the_seed_decides() -> None:
+    values = normal(30)
+    assert bootstrap_mean(values, seed=5) == bootstrap_mean(values, seed=5)
+    assert bootstrap_mean(values, seed=5) != bootstrap_mean(values, seed=6)
+    state = torch.random.get_rng_state()
+    bootstrap_mean(values, seed=5)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_rows_drawn_do_not_depend_on_the_columns_beside() -> None:
+    n = 3000  # large enough for several chunks, of sizes that depend on the number of columns
+    a, b = normal(n), normal(n, seed=1)
+    alone = bootstrap_mean(a, seed=3)
+    beside = bootstrap(lambda mean: mean["a"], {"b": b, "c": b, "a": a}, seed=3)
+    assert (alone.low, alone.high) == pytest.approx((beside.low, beside.high), rel=1e-12)
+
+
+def test_groups_of_one_row_change_nothing() -> None:
+    values = normal(40)
+    assert bootstrap_mean(values, seed=1, groups=torch.arange(40)) == bootstrap_mean(values, seed=1)
+
+
+def test_duplicated_rows_are_no_evidence_when_they_are_grouped() -> None:
+    values, ids = normal(60), torch.arange(60)
+    once = bootstrap_mean(values, seed=1)
+    naive = bootstrap_mean(values.repeat(4), seed=1)
+    grouped = bootstrap_mean(values.repeat(4), seed=1, groups=ids.repeat(4) * 7 - 3)
+    assert (grouped.low, grouped.high) == pytest.approx((once.low, once.high), rel=1e-12)
+    assert (once.n, naive.n, grouped.n) == (60, 240, 60)
+    assert width(grouped) / width(naive) == pytest.approx(2, rel=0.1)  # sqrt(4); an end varies by 1.5 % of the width
+
+
+def test_grouped_intervals_cover_where_naive_ones_do_not() -> None:
+    # 40 images in 5 pairs each, values shared within an image: the naive interval is sqrt(5) too narrow and covers
+    # P(|N| < 1.96 / sqrt 5) = 0.62. 200 data sets: standard errors 0.015 and 0.034; three of them and the percent of n = 40.
+    groups = torch.arange(40).repeat_interleave(5)
+    data = normal(200, 40, seed=3).repeat_interleave(5, dim=1)
+    grouped = [bootstrap_mean(row, seed=i, resamples=400, groups=groups) for i, row in enumerate(data)]
+    naive = [bootstrap_mean(row, seed=i, resamples=400) for i, row in enumerate(data)]
+    assert sum(i.low <= 0 <= i.high for i in grouped) / 200 == pytest.approx(0.94, abs=0.05)
+    assert sum(i.low <= 0 <= i.high for i in naive) / 200 == pytest.approx(0.62, abs=0.1)
+
+
+def test_groups_of_unequal_size_weigh_by_their_rows() -> None:
+    values, groups = torch.tensor([0.0, 0.0, 0.0, 4.0]), torch.tensor([1, 1, 1, 0])
+    interval = bootstrap_mean(values, seed=0, groups=groups)
+    # draws of two groups: {0,0,0,0,0,0} mean 0, {0,0,0,4} mean 1, {4,4} mean 4
+    assert (interval.value, interval.low, interval.high, interval.n) == (1, 0, 4, 2)
+
+
+def test_paired_differences_cancel_what_pairs_share() -> None:
+    hard, gain = 10 * normal(100), 0.5 + 0.1 * normal(100, seed=1)
+    difference = paired_difference(hard + gain, hard, seed=2)
+    assert difference.value == pytest.approx(float(gain.mean()), rel=1e-9)
+    own = bootstrap_mean(gain, seed=2)
+    assert (difference.low, difference.high) == pytest.approx((own.low, own.high), rel=1e-9)
+    assert width(bootstrap_mean(hard + gain, seed=2)) > 50 * width(difference)
+
+
+def test_a_constant_ratio_has_no_width() -> None:
+    under = normal(50).exp()
+    interval = bootstrap_ratio(3 * under, under, seed=1)
+    assert (interval.value, interval.low, interval.high) == pytest.approx((3, 3, 3), rel=1e-12)
+
+
+def test_a_ratio_is_of_means_not_a_mean_of_ratios() -> None:
+    assert bootstrap_ratio(torch.tensor([1.0, 5.0]), torch.tensor([1.0, 2.0]), seed=0).value == 2
+
+
+def test_gap_closed() -> None:
+    assert gap_closed(0.8, 0.6, 1.0) == pytest.approx(0.5)
+    assert gap_closed(0.6, 0.6, 1.0) == 0
+    assert gap_closed(1.0, 0.6, 1.0) == 1
+    assert gap_closed(12.0, 10.0, 2.0) == -0.25  # less is better, and it got worse
+    with pytest.raises(ValueError, match="no gap"):
+        gap_closed(0.5, 0.6, 0.6)
+
+
+def test_bootstrap_gap_closed_resamples_jointly() -> None:
+    floor, gap = normal(80), normal(80, seed=1).exp()
+    interval = bootstrap_gap_closed(floor + 0.25 * gap, floor, floor + gap, seed=1)
+    assert (interval.value, interval.low, interval.high) == pytest.approx((0.25, 0.25, 0.25), rel=1e-9)
+    fixed = bootstrap_gap_closed(floor + 0.25 * gap, floor, 5.0, seed=1)
+    lerp = float(floor.mean())
+    assert fixed.value == pytest.approx(0.25 * float(gap.mean()) / (5 - lerp), rel=1e-12)
+    assert fixed.low < fixed.value < fixed.high
+    with pytest.raises(ValueError, match="no gap"):
+        bootstrap_gap_closed(floor, torch.ones(80), 1.0, seed=1)
+
+
+def test_an_undefined_resample_opens_both_ends() -> None:
+    # one pair in four has a path to divide by: 0.75^4 = 0.32 of the resamples are 0 / 0
+    over, under = torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.tensor([1.0, 0.0, 0.0, 0.0])
+    interval = bootstrap_ratio(over, under, seed=0)
+    assert (interval.value, interval.low, interval.high) == (1, -inf, inf)
+    above = bootstrap_ratio(torch.ones(4), under, seed=0)  # 1 / 0 is inf, and on that side alone
+    assert above.value == 4
+    assert 0 < above.low < 4 < above.high == inf
+
+
+def test_nan_is_refused_and_named() -> None:
+    values = torch.tensor([1.0, torch.nan, torch.nan])
+    with pytest.raises(ValueError, match="'values' is NaN for 2 of 3 pairs"):
+        bootstrap_mean(values, seed=0)
+    with pytest.raises(ValueError, match="'b' is NaN"):
+        paired_difference(torch.ones(3), values, seed=0)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    values = torch.arange(4.0)
+    with pytest.raises(ValueError, match="same pairs"):
+        paired_difference(values, values[:3], seed=0)
+    with pytest.raises(ValueError, match="same pairs"):
+        bootstrap_mean(values.view(2, 2), seed=0)
+    with pytest.raises(ValueError, match="an id a pair"):
+        bootstrap_mean(values, seed=0, groups=torch.arange(3))
+    with pytest.raises(ValueError, match="at least 2 groups; got 1"):
+        bootstrap_mean(values, seed=0, groups=torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(ValueError, match="at least 2 pairs; got 1"):
+        bootstrap_mean(values[:1], seed=0)
+    with pytest.raises(ValueError, match="level"):
+        bootstrap_mean(values, seed=0, level=95)
+    with pytest.raises(ValueError, match="mean is 0"):
+        bootstrap_ratio(values, torch.tensor([1.0, -1.0, 1.0, -1.0]), seed=0)
+    with pytest.raises(ValueError, match="element by element"):
+        bootstrap(lambda mean: mean["a"].sum(), {"a": values}, seed=0)
+    with pytest.raises(ValueError, match="at least one column"):
+        bootstrap(lambda mean: mean["a"], {}, seed=0)
+
+
+def test_inputs_stay_as_they_are_and_bools_count() -> None:
+    real, groups = torch.tensor([True, False, True, True]), torch.tensor([2, 1, 2, 0])
+    kept = real.clone(), groups.clone()
+    assert bootstrap_mean(real, seed=0, groups=groups).value == 0.75
+    assert torch.equal(real, kept[0])
+    assert torch.equal(groups, kept[1])
+
+
+def test_rank_agreement_names_what_is_reversed() -> None:
+    a = {"lerp": 0.1, "walk": 0.2, "string": 0.3, "graph": 0.4}
+    assert rank_agreement(a, a) == (1.0, [])
+    swapped = rank_agreement(a, {"graph": 9.0, "string": 7.0, "walk": 8.0, "lerp": 1.0})
+    assert swapped.tau == pytest.approx((5 - 1) / 6)
+    assert swapped.reversed == [("string", "walk")]  # the first judge's higher one first
+    opposite = rank_agreement(a, {name: -value for name, value in a.items()})
+    assert (opposite.tau, len(opposite.reversed)) == (-1, 6)
+
+
+def test_tau_agrees_with_scipy_with_ties() -> None:
+    g = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        a, b = torch.randint(4, (2, 7), generator=g).tolist()
+        ours = rank_agreement({str(i): v for i, v in enumerate(a)}, {str(i): v for i, v in enumerate(b)})
+        assert ours.tau == pytest.approx(kendalltau(a, b).statistic, abs=1e-12)
+        assert all((a[int(x)] - a[int(y)]) * (b[int(x)] - b[int(y)]) < 0 for x, y in ours.reversed)
+
+
+def test_rank_agreement_where_there_is_no_ranking() -> None:
+    assert isnan(rank_agreement({"lerp": 1.0}, {"lerp": 2.0}).tau)
+    assert isnan(rank_agreement({"x": 1.0, "y": 1.0}, {"x": 1.0, "y": 2.0}).tau)
+    with pytest.raises(ValueError, match="same finders; only one has string, walk"):
+        rank_agreement({"lerp": 1.0, "walk": 1.0}, {"lerp": 1.0, "string": 1.0})
+    with pytest.raises(ValueError, match="NaN for walk"):
+        rank_agreement({"lerp": 1.0, "walk": torch.nan}, {"lerp": 1.0, "walk": 1.0})
