@@ -97,7 +97,7 @@ class SoftRatio:
     """
 
     discriminator: Logits
-    margin: float = 1.0
+    margin: float = 1.5
 
     def __post_init__(self) -> None:
         _require(self.discriminator, "encoded", "SoftRatio")

@@ -28,10 +28,10 @@ def train_detector(
     codes: Tensor,
     negatives: Negatives | None = None,
     *,
-    hidden: Sequence[int] = (256, 256),
-    act: str = "silu",
-    members: int = 1,
-    epochs: int = 15,
+    hidden: Sequence[int] = (256, 256, 256),
+    act: str = "relu",
+    members: int = 3,
+    epochs: int = 20,
     batch: int = 512,
     rate: float = 1e-3,
     seed: int = 0,
@@ -44,7 +44,7 @@ def train_detector(
         codes: (n, d) of real data.
         negatives: sampler of r (``training.negatives``); by default the mixture of prior, LERP points and shells.
         hidden: widths of its layers.
-        act: name of its activation; smooth ones give smooth forces.
+        act: name of its activation.
         members: networks trained from different seeds whose logits are averaged.
         epochs: of the training.
         batch: of the training.

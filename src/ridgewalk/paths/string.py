@@ -50,7 +50,7 @@ class StringMethod:
     iterations: int = 150
     step: float = 0.02
     cap: float = 0.5
-    smoothing: float = 0.2
+    smoothing: float = 0.95
     start: PathFinder = field(default_factory=Lerp)
     spacing: Callable[[Tensor], Tensor] | None = None
 

@@ -54,10 +54,10 @@ class Matcher:
 class Detector:
     """The density-ratio discriminators, trained after the model: ``members`` networks whose logits are averaged, against a mixture of negatives."""
 
-    members: int = 1
-    hidden: tuple[int, ...] = (256, 256)
-    activation: str = "silu"
-    epochs: int = 15
+    members: int = 3
+    hidden: tuple[int, ...] = (256, 256, 256)
+    activation: str = "relu"
+    epochs: int = 20
     batch: int = 512
     rate: float = 1e-3
     prior: float = 1.0
@@ -82,10 +82,10 @@ class Walks:
     pairs: int = 200
     frames: int = 17
     nodes: int = 33
-    iterations: int = 100
-    step: float = 0.03
-    smoothing: float = 0.2
-    margin: float = 1.0
+    iterations: int = 150
+    step: float = 0.02
+    smoothing: float = 0.95
+    margin: float = 1.5
     sgw_alpha: float = 0.1
     sgw_beta: float = 0.2
     references: int = 20000
