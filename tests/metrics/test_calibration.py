@@ -59,7 +59,7 @@ def test_auc_agrees_with_the_definition() -> None:
 def test_calibration_by_hand() -> None:
     # bins of width 1/4: three rows at 0.1, one of them positive; two at 0.9 (0.8 and 1.0), one positive
     logits = torch.cat([logits_of(0.1, 0.1, 0.1, 0.8), torch.tensor([1000.0], dtype=torch.float64)])
-    labels = torch.tensor([1, 0, 0, 0, 1])
+    labels = torch.tensor([1, 0, 0, 1, 0])
     curve = reliability(logits, labels, bins=4)
     assert curve.size.tolist() == [3, 0, 0, 2]
     for got, expected in (

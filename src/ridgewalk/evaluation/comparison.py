@@ -160,13 +160,18 @@ def summarise(
     base = by_name["lerp"].columns
     means = {line: {name: float(v.mean()) for name, v in columns.items()} for line, columns in lines.items()}
     ceiling = means["reconstructions"]["precision"]
+    # a metric that is not defined on some path, such as the evenness of steps of one that stands still, is left out of its row
+    defined = {m: {n: v for n, v in e.columns.items() if not v.isnan().any()} for m, e in by_name.items()}
     rows = {
-        m: {n: statistics.bootstrap_mean(v, seed, groups=groups) for n, v in e.columns.items()}
-        for m, e in by_name.items()
+        m: {n: statistics.bootstrap_mean(v, seed, groups=groups) for n, v in own.items()} for m, own in defined.items()
     }
     differences = {
-        m: {n: statistics.paired_difference(v, base[n], seed, groups=groups) for n, v in e.columns.items()}
-        for m, e in by_name.items()
+        m: {
+            n: statistics.paired_difference(v, base[n], seed, groups=groups)
+            for n, v in own.items()
+            if n in defined["lerp"]
+        }
+        for m, own in defined.items()
         if m != "lerp"
     }
 

@@ -107,7 +107,7 @@ class Diagnosis:
         spread: standard deviation of its logits over encoded data and negatives.
         gradient: mean gradient norm of the logit at equal steps along LERP paths.
         probe_auc: of a discriminator trained afresh on half of the held-out task and tested on the other half.
-        verdict: one of ``alive``, ``dead``, ``equilibrium``, ``saturated``.
+        verdict: one of ``alive``, ``overconfident``, ``saturated``, ``equilibrium``, ``dead``.
         sentence: the verdict in plain words.
     """
 
@@ -224,6 +224,11 @@ def _verdict(
         return "dead", (
             f"{name} does not see what is there: {facts}, while a fresh probe reaches AUC {probe:.2f}. "
             "Its forces are noise; train it again, or use a detector."
+        )
+    if bce > log(2) and auc > 0.55:
+        return "overconfident", (
+            f"{name} is overconfident: it orders points (AUC {auc:.2f}), but its held-out BCE {bce:.3f} is worse than chance "
+            f"({log(2):.3f}), so it learned its training codes by heart; train it for fewer epochs, or on more data."
         )
     if size > 5:
         return (

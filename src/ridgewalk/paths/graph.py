@@ -53,7 +53,7 @@ class GraphPath:
     def _index(self) -> Any:
         from sklearn.neighbors import NearestNeighbors
 
-        return NearestNeighbors(n_neighbors=self.neighbours + 1).fit(
+        return NearestNeighbors(n_neighbors=self.neighbours).fit(
             self.references.detach().flatten(1).cpu().double().numpy()
         )
 
@@ -67,8 +67,8 @@ class GraphPath:
         lengths, found = self._index.kneighbors()
         source, target, length = (
             np.repeat(np.arange(m), self.neighbours),
-            found[:, : self.neighbours].ravel(),
-            lengths[:, : self.neighbours].ravel(),
+            found.ravel(),
+            lengths.ravel(),
         )
         components, label = connected_components(
             csr_matrix((np.ones_like(length), (source, target)), shape=(m, m)), directed=False
@@ -98,15 +98,22 @@ class GraphPath:
         source, target, length, bridges, components = self._edges
         points = torch.cat([z_a, z_b]).detach().flatten(1).cpu().double().numpy()
         near_length, near = self._index.kneighbors(points, n_neighbors=self.neighbours)
-        source = np.concatenate([source, m + np.repeat(np.arange(2 * b), self.neighbours)])
-        target = np.concatenate([target, near.ravel()])
-        cost = np.concatenate([length, near_length.ravel()]) ** self.power
-        # an end may coincide with a reference; a sparse matrix would drop an edge of cost 0
-        graph = csr_matrix((np.maximum(cost, np.finfo(float).tiny), (source, target)), shape=(m + 2 * b, m + 2 * b))
+        # costs of 0, as of ends that coincide with a reference, would be dropped by a sparse matrix
+        cost, near_cost = (np.maximum(r**self.power, np.finfo(float).tiny) for r in (length, near_length))
+        size = (m + 2 * b, m + 2 * b)
+        between = csr_matrix((cost, (source, target)), shape=size)
+        # one can only leave z_a and only enter z_b, so that no path runs through the ends of another pair
+        leaving = csr_matrix(
+            (near_cost[:b].ravel(), (m + np.repeat(np.arange(b), self.neighbours), near[:b].ravel())), size
+        )
+        entering = csr_matrix(
+            (near_cost[b:].ravel(), (near[b:].ravel(), m + b + np.repeat(np.arange(b), self.neighbours))), size
+        )
+        graph = between.maximum(between.T) + leaving + entering
         every = np.concatenate([self.references.detach().flatten(1).cpu().double().numpy(), points])
         lines, bridged = [], torch.zeros(b, dtype=torch.bool)
         for i in track(range(b), "graph paths"):
-            distance, before = dijkstra(graph, directed=False, indices=m + i, return_predecessors=True)
+            distance, before = dijkstra(graph, indices=m + i, return_predecessors=True)
             if not np.isfinite(distance[m + b + i]):
                 raise ValueError(
                     f"the ends of pair {i} lie in parts of the {self.neighbours}-nearest-neighbour graph that are not connected "
@@ -119,8 +126,8 @@ class GraphPath:
             bridged[i] = any(link in bridges for link in pairwise(chain))
             line = torch.from_numpy(every[chain]).unflatten(1, z_a.shape[1:])[None]
             lines.append(polyline.equally_spaced(line, self.nodes))
-        nodes = torch.cat(lines).to(z_a)
-        nodes[:, 0], nodes[:, -1] = z_a, z_b
+        nodes = torch.cat(lines).to(z_a.detach())
+        nodes[:, 0], nodes[:, -1] = z_a.detach(), z_b.detach()
         marks = bridged.to(z_a)[:, None].expand(b, self.nodes)
         return Path(
             nodes,

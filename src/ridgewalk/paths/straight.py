@@ -20,7 +20,7 @@ class Lerp:
         """(b, *), (b, *) -> nodes (b, k, *)."""
         ends.check(z_a, z_b, self.nodes)
         t = torch.linspace(0, 1, self.nodes, device=z_a.device, dtype=z_a.dtype)
-        return Path(lerp(z_a, z_b, t), ends.all_arrived(z_a), stats={"nfe": 0})
+        return Path(lerp(z_a.detach(), z_b.detach(), t), ends.all_arrived(z_a), stats={"nfe": 0})
 
 
 @dataclass(frozen=True)
@@ -33,4 +33,4 @@ class Slerp:
         """(b, *), (b, *) -> nodes (b, k, *)."""
         ends.check(z_a, z_b, self.nodes)
         t = torch.linspace(0, 1, self.nodes, device=z_a.device, dtype=z_a.dtype)
-        return Path(slerp(z_a, z_b, t), ends.all_arrived(z_a), stats={"nfe": 0})
+        return Path(slerp(z_a.detach(), z_b.detach(), t), ends.all_arrived(z_a), stats={"nfe": 0})

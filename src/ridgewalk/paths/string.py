@@ -35,7 +35,8 @@ class StringMethod:
     Relaxes all pairs' curves at once, in one tensor.
 
     Attributes:
-        energy: what the nodes descend.
+        energy: what the nodes descend; where it is nan the search stops with FloatingPointError, and components of its
+            gradient that are not finite count as 0.
         nodes: k, of the relaxing curve and of the path returned.
         iterations: number of moves.
         step: h, in units of latent length squared per unit of energy.
@@ -83,8 +84,14 @@ class StringMethod:
 
     def _relax(self, z: Tensor) -> tuple[Tensor, Tensor]:
         inner = z[:, 1:-1]
-        _, force = energy_and_score(self.energy, inner.flatten(0, 1))
-        move = self.step * force.view_as(inner)
+        values, force = energy_and_score(self.energy, inner.flatten(0, 1))
+        if values.isnan().any():
+            pair = int(values.view(inner.shape[:2]).isnan().any(dim=1).nonzero()[0])
+            raise FloatingPointError(
+                f"the string's energy became nan on the path of pair {pair}; look at the sensor and at its input"
+            )
+        # one value that is not finite would spread along the whole curve
+        move = self.step * torch.where(force.isfinite(), force, torch.zeros_like(force)).view_as(inner)
         spacing = polyline.segments(z).mean(dim=1).view(-1, 1, *(1,) * (z.dim() - 2))
         size = move.flatten(2).norm(dim=2).view(*inner.shape[:2], *(1,) * (z.dim() - 2))
         move = move * (self.cap * spacing / size.clamp_min(torch.finfo(z.dtype).tiny)).clamp_max(1.0)

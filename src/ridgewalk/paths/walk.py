@@ -155,18 +155,22 @@ class ArrivingWalk:
 
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
         """(b, *), (b, *) -> nodes (b, k, *); traces ``energy``, ``correction``, ``distance``; every walk arrives."""
-        whole = row_norm(z_b - z_a)
+        ends.check(z_a, z_b, self.nodes)
+        whole = row_norm(z_b - z_a).detach()
         alpha = whole / self.steps
 
         def move(z: Tensor, target: Tensor, whole: Tensor, alpha: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             _, force = energy_and_score(self.energy, z)
             finite = force.isfinite()
             drive = target - z
-            normal = self.beta * alpha * normal_part(torch.where(finite, force, torch.zeros_like(force)), drive)
-            size = row_norm(normal)
+            clean = torch.where(finite, force, torch.zeros_like(force))
+            # scaled to at most 1, so that the squares of a steep gradient do not overflow
+            largest = clean.flatten(1).abs().amax(1).clamp_min(1).view_as(alpha)
+            normal = normal_part(clean / largest, drive)
+            size = self.beta * alpha * row_norm(normal) * largest
             near = (row_norm(drive) / (self.fade * whole)).clamp_max(1.0) if self.fade > 0 else torch.ones_like(alpha)
             cap = self.share * alpha * near
-            correction = normal * (cap / size.clamp_min(torch.finfo(z.dtype).tiny)).clamp_max(1.0)
+            correction = size * unit(normal)
             counts = {"capped": (size > cap).flatten(), "nonfinite": (~finite).flatten(1).any(1)}
             return alpha * unit(drive) + correction, {"correction": row_norm(correction).flatten(), **counts}
 

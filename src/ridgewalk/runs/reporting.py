@@ -234,10 +234,15 @@ def verdict_of(summary: Summary, diagnoses: Sequence[Diagnosis], pairs: int) -> 
         )
         gap = summary.gap_closed[best]
         ceiling = summary.lines["reconstructions"]["precision"]
+        ceiling = summary.lines["reconstructions"]["precision"]
+        closes = (
+            f" It closes {gap.value:.2f} of LERP's gap to the reconstructions ({ceiling:.1%})."
+            if ceiling > base["precision"].value
+            else ""
+        )
         first = (
             f"Best: {best}. {rows['precision'].value:.1%} of its interior frames are real against LERP's {base['precision'].value:.1%} "
-            f"(difference {difference.value:+.1%}, 95 % interval {difference.low:+.1%} to {difference.high:+.1%}: {sure}); "
-            f"it closes {gap.value:.2f} of LERP's gap to the reconstructions ({ceiling:.1%})."
+            f"(difference {difference.value:+.1%}, 95 % interval {difference.low:+.1%} to {difference.high:+.1%}: {sure}).{closes}"
         )
     lost = [f"{m} {1 - r['arrived'].value:.0%}" for m, r in summary.rows.items() if r["arrived"].value < 1]
     arrival = f"Did not arrive: {', '.join(lost)} of its walks." if lost else "Every walk arrived."

@@ -1,0 +1,124 @@
+"""
+What ridgewalk's own loops cost beside the bare arithmetic, measured side by side in one process.
+
+    python benchmarks/overheads.py
+
+1. Training an AAE (512-512 multilayer perceptrons, batch 256) by ``training.loop.fit`` against the same networks, losses and
+   optimisers in a bare loop over the same tensor in memory. Ratio of speeds; asked for: at least 0.9.
+2. A string on a latent energy (200 pairs, 33 nodes, 150 iterations) against the bare forward and backward passes that it needs. Ratio of
+   times; asked for: at most 1.3.
+3. ``import ridgewalk`` with the library's public names, and ``ridgewalk --help``. Asked for: under 2.5 s and 1 s.
+
+The two sides alternate, so that a noisy machine slows both; medians are quoted.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional as F
+
+from ridgewalk.energies import SoftRatio
+from ridgewalk.models import autoencoders
+from ridgewalk.models.discriminators import latent_discriminator
+from ridgewalk.paths import StringMethod
+from ridgewalk.training.loop import Schedule, fit
+from ridgewalk.training.objectives import AAE
+
+ROUNDS = 5
+
+
+def seconds(f: Callable[[], object]) -> float:
+    """Wall clock of one call."""
+    began = time.perf_counter()
+    f()
+    return time.perf_counter() - began
+
+
+def training() -> dict[str, float]:
+    """Speed of ``fit`` over that of a bare loop."""
+    images = torch.randint(0, 256, (256 * 40, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    floats = images.float() / 255
+
+    def networks() -> tuple[autoencoders.Autoencoder, torch.nn.Module]:
+        return autoencoders.build((1, 28, 28), 8), latent_discriminator(8, "prior")
+
+    def ours() -> None:
+        model, discriminator = networks()
+        fit(AAE(model, discriminator), [floats], Schedule(epochs=1, batch=256), device="cpu")
+
+    def bare() -> None:
+        model, discriminator = networks()
+        e, g, d = model.encoder, model.decoder, discriminator
+        both = torch.optim.Adam([*e.parameters(), *g.parameters()], lr=1e-3, fused=True)
+        of_d = torch.optim.Adam(d.parameters(), lr=1e-3, fused=True)
+        of_e = torch.optim.Adam(e.parameters(), lr=1e-3, fused=True)
+        order = torch.randperm(len(floats))
+        for index in order.split(256):
+            x = floats[index]
+            both.zero_grad(set_to_none=True)
+            (F.mse_loss(g(e(x)), x, reduction="sum") / (2 * len(x))).backward()
+            both.step()
+            z = e(x).detach()
+            of_d.zero_grad(set_to_none=True)
+            ((F.softplus(-d(torch.randn_like(z))).mean() + F.softplus(d(z)).mean()) / 2).backward()
+            of_d.step()
+            of_e.zero_grad(set_to_none=True)
+            F.softplus(-d(e(x))).mean().backward(inputs=list(e.parameters()))
+            of_e.step()
+
+    ours(), bare()
+    pairs = [(seconds(ours), seconds(bare)) for _ in range(ROUNDS)]
+    mine, theirs = (statistics.median(column) for column in zip(*pairs))
+    return {"fit_s": mine, "bare_s": theirs, "speed_ratio": theirs / mine}
+
+
+def searching() -> dict[str, float]:
+    """Time of a string over that of the bare passes that it needs."""
+    detector = latent_discriminator(8, "encoded", (256, 256, 256)).eval().requires_grad_(False)
+    energy = SoftRatio(detector)
+    generator = torch.Generator().manual_seed(0)
+    z_a, z_b = torch.randn(200, 8, generator=generator), torch.randn(200, 8, generator=generator)
+    finder = StringMethod(energy, nodes=33, iterations=150)
+
+    def bare() -> None:
+        z = torch.randn(200 * 31, 8, generator=generator)
+        for _ in range(150):
+            leaf = z.clone().requires_grad_(True)
+            torch.autograd.grad(energy(leaf).sum(), leaf)
+
+    finder(z_a[:2], z_b[:2]), bare()
+    rounds = [(seconds(lambda: finder(z_a, z_b)), seconds(bare)) for _ in range(ROUNDS)]
+    mine, theirs = (statistics.median(column) for column in zip(*rounds))
+    return {"string_s": mine, "bare_s": theirs, "time_ratio": mine / theirs}
+
+
+def starting() -> dict[str, float]:
+    """Start-up times of fresh interpreters."""
+    names = "import ridgewalk; [getattr(ridgewalk, n) for n in ridgewalk.__all__]"
+
+    def fresh(*command: str) -> float:
+        return statistics.median(
+            seconds(lambda: subprocess.run([sys.executable, *command], check=True, capture_output=True))
+            for _ in range(ROUNDS)
+        )
+
+    return {
+        "import_s": fresh("-c", "import ridgewalk"),
+        "import_all_names_s": fresh("-c", names),
+        "help_s": fresh("-m", "ridgewalk", "--help"),
+    }
+
+
+if __name__ == "__main__":
+    result = {
+        "threads": torch.get_num_threads(),
+        "training": training(),
+        "searching": searching(),
+        "starting": starting(),
+    }
+    print(json.dumps(result, indent=1))

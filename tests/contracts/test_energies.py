@@ -1,0 +1,94 @@
+"""What every energy keeps: (n, *) -> (n,), rows alone, differentiable, the input as it was."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from problems import Gaussian, GaussianLogit, Mixture, MuellerBrown, Ring, points
+from ridgewalk.energies import (
+    Decoded,
+    DensityRatio,
+    GaussianPrior,
+    Ideal,
+    LogitSquared,
+    NegativeLogD,
+    SoftRatio,
+    TowardsEncoded,
+    WeightedSum,
+    frozen,
+)
+from ridgewalk.fields import score
+from ridgewalk.models.discriminators import latent_discriminator
+from ridgewalk.protocols import Energy
+
+
+def discriminator(positive: str) -> Callable[[Tensor], Tensor]:
+    torch.manual_seed(0)  # of the network's first weights, within this process
+    return frozen(latent_discriminator(2, positive, (16, 16), "tanh").double())
+
+
+ENERGIES: dict[str, Callable[[], Energy]] = {
+    "GaussianPrior": lambda: GaussianPrior(0.7),
+    "LogitSquared": lambda: LogitSquared(discriminator("prior")),
+    "Ideal": lambda: Ideal(discriminator("prior")),
+    "TowardsEncoded": lambda: TowardsEncoded(discriminator("prior")),
+    "DensityRatio": lambda: DensityRatio(discriminator("encoded")),
+    "SoftRatio": lambda: SoftRatio(discriminator("encoded"), 0.5),
+    "NegativeLogD": lambda: NegativeLogD(discriminator("encoded")),
+    "DensityRatio of spectral layers": lambda: DensityRatio(
+        frozen(latent_discriminator(2, "encoded", (8,), "leaky_relu", spectral=True).double())
+    ),
+    "WeightedSum": lambda: WeightedSum((DensityRatio(discriminator("encoded")), GaussianPrior()), (1.0, 0.1)),
+    "Decoded": lambda: Decoded(GaussianPrior(), lambda z: torch.tanh(z @ points(2, 12)).unflatten(1, (3, 2, 2))),
+    "Gaussian": lambda: Gaussian(2.0, 0.5),
+    "Mixture": lambda: Mixture(points(3, 2, seed=9)),
+    "MuellerBrown": MuellerBrown,
+    "Ring": lambda: Ring(3.0),
+    "exact detector": lambda: DensityRatio(GaussianLogit("encoded")),
+}
+
+
+@pytest.fixture(params=ENERGIES, ids=lambda name: name.replace(" ", "-"))
+def energy(request: pytest.FixtureRequest) -> Energy:
+    return ENERGIES[request.param]()
+
+
+def test_it_is_an_energy(energy: Energy) -> None:
+    assert isinstance(energy, Energy)
+
+
+@pytest.mark.parametrize("n", [0, 1, 17])
+def test_one_finite_value_a_row_in_the_inputs_dtype(energy: Energy, n: int) -> None:
+    values = energy(points(n, 2))
+    assert values.shape == (n,)
+    assert values.dtype == torch.float64
+    assert values.isfinite().all()
+
+
+def test_rows_do_not_depend_on_each_other(energy: Energy) -> None:
+    z = points(17, 2)
+    together = energy(z)
+    assert together.unique().numel() > 1
+    for i in range(17):
+        # matrix products of other sizes may round otherwise
+        torch.testing.assert_close(energy(z[i : i + 1])[0], together[i], rtol=1e-12, atol=1e-13)
+    order = torch.randperm(17, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(energy(z[order]), together[order], rtol=1e-12, atol=1e-13)
+
+
+def test_the_score_is_minus_the_slope(energy: Energy) -> None:
+    z, direction, h = points(17, 2) / 2, points(17, 2, seed=1), 1e-5
+    slope = (energy(z + h * direction) - energy(z - h * direction)) / (2 * h)
+    # the difference's own error, h^2 times third derivatives: for Mueller and Brown's surface 1e-10 x 1e5 of values of 1e3
+    torch.testing.assert_close((score(energy, z) * direction).sum(1), -slope, rtol=1e-6, atol=1e-6)
+
+
+def test_the_input_stays_as_it_was_and_the_same_input_gives_the_same_value(energy: Energy) -> None:
+    z = points(9, 2)
+    kept = z.clone()
+    first = energy(z)
+    score(energy, z)
+    assert torch.equal(z, kept)
+    assert torch.equal(energy(z), first)

@@ -1,0 +1,105 @@
+"""Small energies with exact answers: Gaussians, a mixture of them, the Mueller-Brown surface, a ring, and a counter of rows."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ridgewalk.protocols import Energy
+
+
+def points(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Standard normal draws of a shape, in float64."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def rows(*values: tuple[float, ...]) -> Tensor:
+    """Points (n, d) in float64."""
+    return torch.tensor(values, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """|z - mu|^2 / (2 sigma^2), whose score is -(z - mu) / sigma^2."""
+
+    sigma: float = 1.0
+    mean: float = 0.0
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        return (z - self.mean).flatten(1).square().sum(dim=1) / (2 * self.sigma**2)
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """-log sum_j exp(-|z - mu_j|^2 / (2 sigma^2)), minus the log density of equal Gaussians at means (m, d)."""
+
+    means: Tensor
+    sigma: float = 1.0
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        squared = (z.flatten(1)[:, None] - self.means.to(z)).square().sum(dim=2)
+        return -torch.logsumexp(-squared / (2 * self.sigma**2), dim=1)
+
+
+@dataclass(frozen=True)
+class MuellerBrown:
+    """sum_j A_j exp(a_j (x - X_j)^2 + b_j (x - X_j)(y - Y_j) + c_j (y - Y_j)^2) (Mueller and Brown 1979)."""
+
+    terms = (
+        (-200.0, -1.0, 0.0, -10.0, 1.0, 0.0),
+        (-100.0, -1.0, 0.0, -10.0, 0.0, 0.5),
+        (-170.0, -6.5, 11.0, -6.5, -0.5, 1.5),
+        (15.0, 0.7, 0.6, 0.7, -1.0, 1.0),
+    )
+    minima = ((-0.558, 1.442), (-0.050, 0.467), (0.623, 0.028))
+    saddles = ((-0.822, 0.624), (0.212, 0.293))
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        x, y = z[:, 0], z[:, 1]
+        total = torch.zeros_like(x)
+        for height, a, b, c, x_0, y_0 in self.terms:
+            u, v = x - x_0, y - y_0
+            total = total + height * torch.exp(a * u**2 + b * u * v + c * v**2)
+        return total
+
+
+@dataclass(frozen=True)
+class Ring:
+    """s (|z| - 1)^2 / 2: the valley is the unit circle."""
+
+    stiffness: float = 1.0
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        return self.stiffness * (z.flatten(1).norm(dim=1) - 1).square() / 2
+
+
+@dataclass(frozen=True)
+class GaussianLogit:
+    """log N(z; 0, s_+^2) - log N(z; 0, s_-^2), the optimal logit of two Gaussians, and the name of the positive one."""
+
+    positive: str
+    sigma_positive: float = 1.0
+    sigma_negative: float = 2.0
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        flat = z.flatten(1)
+        ratio = torch.log(torch.tensor(self.sigma_negative / self.sigma_positive, dtype=z.dtype))
+        bend = 1 / self.sigma_negative**2 - 1 / self.sigma_positive**2
+        return flat.shape[1] * ratio + bend / 2 * flat.square().sum(dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """An energy that counts the rows it was asked for."""
+
+    energy: Energy
+    asked: list[int] = field(default_factory=list)
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        self.asked.append(z.shape[0])
+        return self.energy(z)
+
+    @property
+    def rows(self) -> int:
+        """Rows evaluated since it was made."""
+        return sum(self.asked)
