@@ -60,12 +60,7 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
         except (ValueError, FloatingPointError) as error:
             _stop(str(error))
         except KeyboardInterrupt:
-            where = arguments.get("resume") or arguments.get("out")
-            _say(
-                "stopped."
-                if where is None
-                else f"stopped; the last checkpoint stands: go on with `ridgewalk train --resume {where}` if it was training."
-            )
+            _say("ridgewalk: stopped.")
             raise SystemExit(130) from None
 
     return run
@@ -97,6 +92,20 @@ def _bars() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """Training into ``folder``: whoever stops it is told how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say(
+            f"ridgewalk: stopped; go on with `ridgewalk train --resume {folder}`."
+            if (folder / "run.toml").is_file()
+            else "ridgewalk: stopped before anything was written."
+        )
+        raise SystemExit(130) from None
+
+
 def _print(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
     if int(os.environ.get("RANK", "0")) != 0:
         return
@@ -123,7 +132,8 @@ def demo(
     folder = out or walking.free_folder(Path("runs"), "demo")
     _say(f"training an adversarial autoencoder and its sensors on scikit-learn's digits, into {folder}")
     with _bars():
-        run = train.start("digits", train.Reading("digits"), folder, budget=budget, seed=seed, device=device)
+        with _resumable(folder):
+            run = train.start("digits", train.Reading("digits"), folder, budget=budget, seed=seed, device=device)
         _say("walking between held-out digits with every method, and judging the paths")
         result = reporting.report(run, seed=seed)
     _print(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
@@ -177,11 +187,12 @@ def train(
 
     with _bars():
         if resume is not None:
-            if recipe is not None or data is not None or out is not None:
+            if recipe is not None or data is not None or out is not None or change:
                 raise ValueError(
-                    "--resume goes on with a run as it was started; leave out the recipe, --data and --out"
+                    "--resume goes on with a run as it was started; leave out the recipe, --data, --out and --set"
                 )
-            run = training.resume(resume, device=device, tensorboard=tensorboard)
+            with _resumable(resume):
+                run = training.resume(resume, device=device, tensorboard=tensorboard)
         else:
             if recipe is None or data is None:
                 raise ValueError(
@@ -191,17 +202,18 @@ def train(
                 lambda: walking.free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}")
             )
             _say(f"training {recipe} on {data}, into {folder}")
-            run = training.start(
-                recipe,
-                training.Reading(data, skip_bad, size, channels),
-                folder,
-                budget=budget,
-                seed=seed,
-                changes=change or (),
-                device=device,
-                precision=precision,
-                tensorboard=tensorboard,
-            )
+            with _resumable(folder):
+                run = training.start(
+                    recipe,
+                    training.Reading(data, skip_bad, size, channels),
+                    folder,
+                    budget=budget,
+                    seed=seed,
+                    changes=change or (),
+                    device=device,
+                    precision=precision,
+                    tensorboard=tensorboard,
+                )
     speed = run.manifest.get("images_per_second")
     _print(
         {"run": str(run.folder), **run.manifest},
@@ -224,8 +236,8 @@ def walk(
     ] = None,
     role: Role = "test",
     method: Annotated[
-        str, typer.Option(help="lerp, slerp, sgw, sgw-arriving, guided, graph, string or graph-string.")
-    ] = "string",
+        str, typer.Option(help="lerp, slerp, sgw, sgw-arriving, guided, graph, string, graph-string or best-string.")
+    ] = "best-string",
     energy: Annotated[
         str | None,
         typer.Option(
@@ -340,6 +352,8 @@ def benchmark(
     from ridgewalk.runs import reporting
     from ridgewalk.runs.record import load
 
+    if out is not None and out.exists():
+        raise ValueError(f"{out} exists already; choose another --out")
     with _bars():
         table, figures = reporting.benchmark(
             [load(r, device) for r in runs], pairs, role, methods.split(",") if methods else None, seed
@@ -347,8 +361,6 @@ def benchmark(
     if out is not None:
         from ridgewalk.models.checkpoints import write_bytes
 
-        if out.exists():
-            raise ValueError(f"{out} exists already; choose another --out")
         write_bytes(out, json.dumps(figures, indent=1).encode())
     _print(figures, as_json, [table])
 

@@ -128,11 +128,17 @@ def test_moves_are_capped_at_a_share_of_the_spacing() -> None:
 
 def test_gradients_that_are_not_finite_count_as_none() -> None:
     def cliff(z: torch.Tensor) -> torch.Tensor:
-        return 5 * z[:, 1] + torch.sqrt(1.5 - z[:, 0])  # NaN beyond x = 1.5
+        return 5 * z[:, 1] + (1.5 - z[:, 0]).clamp_min(0).sqrt()  # 0 beyond x = 1.5, its slope there inf x 0
 
-    path = StringMethod(cliff, nodes=17)(rows((0.6, 0)), rows((2, 0)))
+    assert score(cliff, rows((1.7, 0))).isnan().any()
+    path = StringMethod(cliff, nodes=17, smoothing=0.2)(rows((0.6, 0)), rows((2, 0)))
     assert path.nodes.isfinite().all()
     assert path.nodes[0, :, 1].min() < -0.1  # it still goes down where there is a slope
+
+
+def test_an_energy_that_is_nan_stops_the_search_and_names_the_pair() -> None:
+    with pytest.raises(FloatingPointError, match="on the path of pair 1"):
+        StringMethod(lambda z: torch.sqrt(1.5 - z[:, 0]))(rows((0, 0), (0.6, 0)), rows((1, 0), (2, 0)))
 
 
 def test_spacing_places_the_nodes_at_equal_distances_of_a_map() -> None:

@@ -170,7 +170,7 @@ class ArrivingWalk:
             size = self.beta * alpha * row_norm(normal) * largest
             near = (row_norm(drive) / (self.fade * whole)).clamp_max(1.0) if self.fade > 0 else torch.ones_like(alpha)
             cap = self.share * alpha * near
-            correction = size * unit(normal)
+            correction = torch.minimum(size, cap) * unit(normal)
             counts = {"capped": (size > cap).flatten(), "nonfinite": (~finite).flatten(1).any(1)}
             return alpha * unit(drive) + correction, {"correction": row_norm(correction).flatten(), **counts}
 

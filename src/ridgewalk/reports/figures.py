@@ -24,6 +24,7 @@ COLOURS: Mapping[str, str] = {
     "graph": "#999999",
     "string": "#009E73",
     "graph-string": "#00573F",
+    "best-string": "#7B3FA0",
     "encoded": "#0072B2",
     "negatives": "#D55E00",
     "prior": "#CC79A7",

@@ -12,7 +12,16 @@ from ridgewalk.energies import DensityRatio, Ideal, LogitSquared, NegativeLogD, 
 from ridgewalk.models import autoencoders
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator, latent_discriminator
-from ridgewalk.paths import ArrivingWalk, GraphPath, GuidedExploration, Lerp, ScoreGuidedWalk, Slerp, StringMethod
+from ridgewalk.paths import (
+    ArrivingWalk,
+    BestOf,
+    GraphPath,
+    GuidedExploration,
+    Lerp,
+    ScoreGuidedWalk,
+    Slerp,
+    StringMethod,
+)
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.runs.config import Recipe
 from ridgewalk.training.negatives import Mixture, mixture
@@ -125,6 +134,9 @@ METHODS: Mapping[str, Method] = {
     "graph": Method(None, "shortest path over a k-nearest-neighbour graph of codes"),
     "string": Method("soft-ratio", "string method from a straight line"),
     "graph-string": Method("soft-ratio", "string method from the graph's path"),
+    "best-string": Method(
+        "soft-ratio", "the best, by energy and length, of strings from a line, a great circle and the graph"
+    ),
 }
 
 
@@ -161,7 +173,7 @@ def finder(
     if default is None:
         if energy_name is not None:
             raise ValueError(
-                f"method '{name}' asks no energy; leave out the energy '{energy_name}', or choose sgw, sgw-arriving, guided, string or graph-string"
+                f"method '{name}' asks no energy; leave out the energy '{energy_name}', or choose sgw, sgw-arriving, guided or one of the strings"
             )
         simple: dict[str, Callable[[], PathFinder]] = {
             "lerp": lambda: Lerp(w.frames),
@@ -183,6 +195,11 @@ def finder(
         "smoothing": w.smoothing,
         "spacing": decode,
     }
-    if name == "graph-string":
-        settings["start"] = GraphPath(references(), w.neighbours, bridge=True, nodes=w.nodes)
-    return StringMethod(e, **settings)
+    starts: dict[str, Callable[[], PathFinder]] = {
+        "string": lambda: Lerp(w.nodes),
+        "great-circle": lambda: Slerp(w.nodes),
+        "graph-string": lambda: GraphPath(references(), w.neighbours, bridge=True, nodes=w.nodes),
+    }
+    if name != "best-string":
+        return StringMethod(e, start=starts[name](), **settings)
+    return BestOf([StringMethod(e, start=start(), **settings) for start in starts.values()], e, w.length_weight, decode)

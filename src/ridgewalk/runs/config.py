@@ -86,6 +86,7 @@ class Walks:
     step: float = 0.02
     smoothing: float = 0.95
     margin: float = 1.5
+    length_weight: float = 0.3
     sgw_alpha: float = 0.1
     sgw_beta: float = 0.2
     references: int = 20000
@@ -134,7 +135,10 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = ()) -> Recip
             f"recipe {recipe}",
         )
     elif path.suffix == ".toml" and path.is_file():
-        text, where = path.read_text(encoding="utf-8"), str(path)
+        try:
+            text, where = path.read_text(encoding="utf-8"), str(path)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not text in UTF-8: {error}") from error
     elif path.suffix == ".toml":
         raise ValueError(f"no recipe file at {path}")
     else:

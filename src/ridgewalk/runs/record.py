@@ -95,14 +95,17 @@ def read_settings(folder: Path) -> tuple[Origin, Recipe]:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} cannot be read as TOML ({error}); it was altered or cut short") from error
+    from pydantic import TypeAdapter
+
     try:
         head = table.pop("run")
-        head["shape"] = tuple(head["shape"])
-        return Origin(**head), parse(table, str(file))
-    except (KeyError, TypeError) as error:
+        _ = head["precision"]  # written last
+        origin = TypeAdapter(Origin).validate_json(json.dumps(head), strict=True)
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{file} lacks what a run records, or has more ({error}); it was altered or cut short"
         ) from error
+    return origin, parse(table, str(file))
 
 
 def finish(folder: Path, sums: Mapping[str, str], notes: Mapping[str, Any]) -> None:
@@ -136,7 +139,7 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         sums = manifest["sha256"]
-        wanted = {name: sums[name] for name in ("model.safetensors", "detector.safetensors")}
+        wanted = {name: str(sums[name]) for name in ("model.safetensors", "detector.safetensors")}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
     model, matcher = build.model(recipe, origin.shape, 0), build.matcher(recipe, 0)

@@ -92,7 +92,7 @@ def measure(run: Run, pairs: int | None, role: str, methods: Sequence[str] | Non
     for name in wanted:
         build.default_energy(name, run.sensors)
     wanted = ["lerp", *(m for m in wanted if m != "lerp")]
-    ends = walking.drawn(run, pairs or run.recipe.walks.pairs, seed, role)
+    ends = walking.drawn(run, run.recipe.walks.pairs if pairs is None else pairs, seed, role)
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     curves = {name: walking.search(run, name, z_a, z_b) for name in track(wanted, "methods")}
     if processes.rank() != 0:
@@ -154,7 +154,7 @@ def walk(
         raise ValueError("walk needs both --from and --to")
     if frames is not None and frames < 3:
         raise ValueError(f"a path to judge needs at least 3 frames; got --frames {frames}")
-    build.default_energy(method, run.sensors)
+    _refuse_energy(run, method, energy)
     ends = (
         walking.drawn(run, pairs, seed, role) if pairs is not None else walking.named(run, str(start), str(end), resize)
     )
@@ -284,6 +284,17 @@ def figures_of(
         "agreement": {"tau": summary.agreement[0], "different": summary.agreement[1]},
         "search": {e.method: dict(e.stats) for e in entries},
     }
+
+
+def _refuse_energy(run: Run, method: str, energy: str | None) -> None:
+    """Refuses unknown methods and energies before anything is made."""
+    default = build.default_energy(method, run.sensors)
+    if default is None and energy is not None:
+        raise ValueError(
+            f"method '{method}' asks no energy; leave out --energy {energy}, or choose a method that asks one"
+        )
+    if energy is not None:
+        run.energy(energy)
 
 
 def _new_folder(run: Run, method: str, out: Path | None) -> Path:

@@ -16,7 +16,7 @@ from ridgewalk.path import chunked
 from ridgewalk.runs import build, config, processes
 from ridgewalk.runs.config import Recipe
 from ridgewalk.runs.record import Origin, Run, fingerprint, finish, load, read_settings, write_settings
-from ridgewalk.training.loop import PRECISIONS, Schedule, fit
+from ridgewalk.training.loop import Schedule, check, fit
 from ridgewalk.training.noise import mixed_seed
 
 
@@ -61,18 +61,15 @@ def start(
         tensorboard: whether to log there too.
     """
     settings = config.read(recipe, budget, changes)
-    if precision not in PRECISIONS:
-        raise ValueError(ridgewalk.naming.unknown("precision", precision, PRECISIONS))
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(
-            f"{folder} exists already and is not empty; choose another --out, or go on with `ridgewalk train --resume {folder}`"
-        )
+    processes.first(lambda: _refuse_used(folder))
     data = reading.load()
     images = part(data, "model")
     shape = images.shape
-    build.objective(
-        settings, build.model(settings, shape, seed), build.matcher(settings, seed)
-    )  # refuse before anything is written
+    objective = build.objective(settings, build.model(settings, shape, seed), build.matcher(settings, seed))
+    build.negatives(settings)
+    check(
+        objective, [len(images)], settings.training, device, precision, processes.world()
+    )  # before anything is written
     source = str(Path(reading.source).resolve()) if Path(reading.source).exists() else reading.source
     origin = Origin(
         Path(recipe).stem,
@@ -155,13 +152,20 @@ def _train(
             {
                 "seconds": history.seconds,
                 "steps": len(history.steps),
-                "images_per_second": _speed(history.seconds, len(history.steps), schedule.batch),
+                "images_per_second": _speed(history.seconds, history.taken, schedule.batch),
             },
         )
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
     processes.first(write)
     return load(folder)
+
+
+def _refuse_used(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(
+            f"{folder} exists already and is not empty; choose another --out, or go on with `ridgewalk train --resume {folder}`"
+        )
 
 
 def _seeded(recipe: Recipe, seed: int) -> Schedule:

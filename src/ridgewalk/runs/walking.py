@@ -96,7 +96,7 @@ def search(
     frames = frames or run.recipe.walks.frames
     finder = run.finder(method, energy)
     blocks = list(zip(z_a.split(BLOCK), z_b.split(BLOCK)))
-    if method in ("graph", "graph-string"):
+    if method in ("graph", "graph-string", "best-string"):
         _ = run.references  # read once, outside the clock
     began = time.perf_counter()
     own = {

@@ -12,6 +12,7 @@ the networks and the optimisers in a checkpoint this makes a resumed run equal t
 import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -73,21 +74,30 @@ class Schedule:
         for name, known, value in (("optimiser", OPTIMISERS, self.optimiser), ("decay", DECAYS, self.decay)):
             if value not in known:
                 raise ValueError(naming.unknown(name, value, known))
-        if self.epochs < 1 or self.batch < 2 or self.rate <= 0 or self.log_every < 1 or self.checkpoint_every < 0:
+        if self.epochs < 1 or self.batch < 2 or self.log_every < 1 or self.checkpoint_every < 0:
             raise ValueError(
-                "a schedule needs epochs >= 1, batch >= 2, rate > 0, log_every >= 1 and checkpoint_every >= 0; got "
-                f"{self.epochs}, {self.batch}, {self.rate}, {self.log_every}, {self.checkpoint_every}"
+                "a schedule needs epochs >= 1, batch >= 2, log_every >= 1 and checkpoint_every >= 0; got "
+                f"{self.epochs}, {self.batch}, {self.log_every}, {self.checkpoint_every}"
             )
+        if not all(0 < rate < math.inf for rate in (self.rate, *self.rates.values())):
+            raise ValueError(f"learning rates must be finite and above 0; got {self.rate}, {dict(self.rates)}")
+        if not all(0 <= beta < 1 for beta in self.betas) or not 0 <= self.weight_decay < math.inf:
+            raise ValueError(
+                f"a schedule needs betas in [0, 1) and weight_decay >= 0; got {self.betas}, {self.weight_decay}"
+            )
+        if (self.clip is not None and not self.clip > 0) or (self.ema is not None and not 0 <= self.ema < 1):
+            raise ValueError(f"clip must be above 0 and ema in [0, 1), or left out; got {self.clip} and {self.ema}")
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a run logged: one value a step for each term; ``steps`` counts from 1; ``seconds`` is this process's time in the loop."""
+    """What a run logged: one value a step for each term; ``steps`` counts from 1; ``seconds`` is this process's time in the loop, for the last ``taken`` steps."""
 
     steps: Tensor
     terms: Mapping[str, Tensor]
     seconds: float
     averages: Mapping[str, nn.Module] = field(default_factory=dict)
+    taken: int = 0
 
 
 def resolve_device(name: str) -> torch.device:
@@ -100,10 +110,32 @@ def resolve_device(name: str) -> torch.device:
         )
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"device '{name}' is not available here; use 'cpu' or 'auto'") from error
     return device
+
+
+def check(
+    objective: Objective, rows: Sequence[int], schedule: Schedule, device: str, precision: str, world: int
+) -> None:
+    """Raises ValueError for what ``fit`` would refuse: rows that fill no batch, a device or precision that is not there, unknown players."""
+    if len(set(rows)) != 1 or rows[0] < schedule.batch:
+        raise ValueError(
+            f"training needs tensors of equal length, at least one batch of {schedule.batch}; got {list(rows)} rows"
+        )
+    if schedule.batch % world:
+        raise ValueError(
+            f"a global batch of {schedule.batch} does not divide over {world} processes; choose a multiple"
+        )
+    for player in schedule.rates:
+        if player not in objective.players:
+            raise ValueError(f"rates: {naming.unknown('player', player, objective.players)}")
+    if precision not in PRECISIONS:
+        raise ValueError(naming.unknown("precision", precision, PRECISIONS))
+    where = resolve_device(device)
+    if precision == "fp16" and where.type != "cuda":
+        raise ValueError(f"precision 'fp16' needs a CUDA device; on {where.type} use 'bf16' or 'no'")
 
 
 def fit(
@@ -153,20 +185,13 @@ class _Run:
         tensorboard: bool,
         shared: bool,
     ) -> None:
-        rows = {t.shape[0] for t in data}
-        if len(rows) != 1 or rows.pop() < schedule.batch:
-            raise ValueError(
-                f"training needs tensors of equal length, at least one batch of {schedule.batch}; got {[t.shape[0] for t in data]} rows"
-            )
+        world = int(os.environ.get("WORLD_SIZE", "1")) if shared else 1  # torchrun's
+        check(objective, [t.shape[0] for t in data], schedule, device, precision, world)
         self.objective, self.schedule, self.folder = objective, schedule, folder
         self.accelerator = _accelerator(resolve_device(device), precision, folder if tensorboard else None)
         self.device = self.accelerator.device
         self.world = self.accelerator.num_processes if shared else 1
         self.rank = self.accelerator.process_index if shared else 0
-        if schedule.batch % self.world:
-            raise ValueError(
-                f"a global batch of {schedule.batch} does not divide over {self.world} processes; choose a multiple"
-            )
         for network in objective.networks.values():
             network.to(self.device).train()
         self.data = [t.to(self.device) for t in data]
@@ -204,6 +229,8 @@ class _Run:
             due = done % every == 0 or done == self.total
             if due or done % self.schedule.log_every == 0:
                 self._flush()
+            if due:
+                self._refuse_broken(done)
             if due and self.folder is not None and self.rank == 0:
                 self._checkpoint(done)
         for network in self.saved.values():
@@ -215,7 +242,11 @@ class _Run:
         terms = {name: torch.tensor([line[name] for line in self.log], dtype=torch.float64) for name in names}
         averages = {name: average.module for name, average in self.averages.items()}
         return History(
-            torch.tensor([int(line["step"]) for line in self.log]), terms, time.perf_counter() - began, averages
+            torch.tensor([int(line["step"]) for line in self.log]),
+            terms,
+            time.perf_counter() - began,
+            averages,
+            self.total - start,
         )
 
     def _step(self, step: int, index: Tensor) -> None:
@@ -266,11 +297,7 @@ class _Run:
         for line in lines:
             bad = [name for name in names if not math.isfinite(line[name])]
             if bad:
-                last = checkpoint.latest(self.folder / "checkpoints") if self.folder else None
-                kept = f"the last good checkpoint is {last}" if last else "no checkpoint was written before"
-                raise FloatingPointError(
-                    f"'{bad[0]}' became {line[bad[0]]} at step {line['step']}; {kept}: lower the learning rate, clip gradients, or look at the data"
-                )
+                raise self._diverged(f"'{bad[0]}' became {line[bad[0]]} at step {line['step']}")
         self.log += lines
         if self.folder is not None and self.rank == 0:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -279,6 +306,17 @@ class _Run:
         if self.accelerator.trackers:
             for line in lines:
                 self.accelerator.log({name: line[name] for name in names}, step=int(line["step"]))
+
+    def _refuse_broken(self, step: int) -> None:
+        """A step may end in weights that are not finite before any term shows it; such a checkpoint would be no good."""
+        for name, network in self.objective.networks.items():
+            if not all(w.isfinite().all() for w in network.parameters()):
+                raise self._diverged(f"weights of '{name}' are not finite after step {step}")
+
+    def _diverged(self, what: str) -> FloatingPointError:
+        last = checkpoint.latest(self.folder / "checkpoints") if self.folder else None
+        kept = f"the last good checkpoint is {last}" if last else "no checkpoint was written before"
+        return FloatingPointError(f"{what}; {kept}: lower the learning rate, clip gradients, or look at the data")
 
     def _checkpoint(self, step: int) -> None:
         assert self.folder is not None
@@ -322,10 +360,6 @@ def _accelerator(device: torch.device, precision: str, tracked: Path | None) -> 
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
 
-    if precision not in PRECISIONS:
-        raise ValueError(naming.unknown("precision", precision, PRECISIONS))
-    if precision == "fp16" and device.type != "cuda":
-        raise ValueError(f"precision 'fp16' needs a CUDA device; on {device.type} use 'bf16' or 'no'")
     # one process may train on a device and then on another: forget the last choice, but keep a process group that is at work
     AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
     settings: dict[str, Any] = {"cpu": device.type == "cpu", "mixed_precision": precision}

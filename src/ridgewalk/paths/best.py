@@ -1,0 +1,73 @@
+"""
+Several finders asked, the best path of each pair kept.
+
+A relaxing curve ends in the valley that it started in. Started from several curves it finds several valleys, and the energy says
+which is best: for each pair the path with the smallest
+
+    mean_i E(z_i) + w L / |x_b - x_a|,   L = sum_i |x_{i+1} - x_i|,
+
+is kept, where x are the nodes, or what ``spacing`` makes of them. The mean energy alone would take detours; w says what length costs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ridgewalk import polyline
+from ridgewalk.path import Path
+from ridgewalk.protocols import Energy, PathFinder
+
+
+@dataclass(frozen=True, eq=False)
+class BestOf:
+    """
+    The best of several finders' paths, pair by pair; one that arrived is preferred to one that did not.
+
+    Attributes:
+        finders: whose paths have as many nodes as one another's.
+        energy: low where a node is plausible.
+        length_weight: w, at least 0.
+        spacing: (n, *) -> (n, *), such as the decoder, between whose values lengths are measured; by default the nodes themselves.
+    """
+
+    finders: Sequence[PathFinder]
+    energy: Energy
+    length_weight: float = 0.3
+    spacing: Callable[[Tensor], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.finders or not self.length_weight >= 0:
+            raise ValueError(
+                f"a choice needs at least one finder and length_weight >= 0; got {len(self.finders)}, {self.length_weight}"
+            )
+
+    def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
+        """(b, *), (b, *) -> nodes (b, k, *); traces ``energy`` and ``choice`` (which finder's path it is); stats add up the finders'."""
+        found = [finder(z_a, z_b) for finder in self.finders]
+        if len({p.nodes.shape for p in found}) != 1:
+            raise ValueError(f"the finders must return equally many nodes; got {[p.nodes.shape[1] for p in found]}")
+        costs, energies = zip(*(self._cost(p) for p in found))
+        choice = torch.stack(list(costs)).argmin(dim=0)
+        rows = torch.arange(len(choice), device=choice.device)
+        nodes = torch.stack([p.nodes for p in found])[choice, rows]
+        arrived = torch.stack([p.arrived for p in found])[choice, rows]
+        traces = {
+            "energy": torch.stack(list(energies))[choice, rows],
+            "choice": choice.to(nodes)[:, None].expand(nodes.shape[:2]),
+        }
+        nfe = sum(p.stats.get("nfe", 0) for p in found) + len(found) * nodes.shape[0] * nodes.shape[1]
+        iterations = max(p.stats.get("iterations", 0) for p in found)
+        return Path(nodes, arrived, traces, {"nfe": nfe, "iterations": iterations})
+
+    def _cost(self, path: Path) -> tuple[Tensor, Tensor]:
+        energy = path.map(self.energy)
+        x = path.nodes if self.spacing is None else path.map(self.spacing)
+        between = (x[:, -1] - x[:, 0]).flatten(1).norm(dim=1)
+        cost = energy.mean(dim=1)
+        if self.length_weight:  # ends that decode alike leave no length to compare with
+            cost = cost + self.length_weight * polyline.segments(x).sum(dim=1) / between.clamp_min(
+                torch.finfo(x.dtype).tiny
+            )
+        return torch.where(path.arrived, cost, torch.full_like(cost, float("inf"))), energy
