@@ -8,7 +8,16 @@ from torch import Tensor
 
 from problems import Counted, Gaussian, Mixture, points
 from ridgewalk.path import Path
-from ridgewalk.paths import ArrivingWalk, GraphPath, GuidedExploration, Lerp, ScoreGuidedWalk, Slerp, StringMethod
+from ridgewalk.paths import (
+    ArrivingWalk,
+    BestOf,
+    GraphPath,
+    GuidedExploration,
+    Lerp,
+    ScoreGuidedWalk,
+    Slerp,
+    StringMethod,
+)
 from ridgewalk.protocols import Energy, PathFinder
 
 SHAPES = pytest.mark.parametrize("shape", [(3,), (1,), (2, 3, 4)], ids=["vector", "scalar", "spatial"])
@@ -32,6 +41,11 @@ FINDERS: dict[str, Callable[[Energy, tuple[int, ...], int], PathFinder]] = {
     ),
     "StringMethod from a walk, spaced by a map": lambda energy, shape, k: StringMethod(
         energy, nodes=k, iterations=5, start=ArrivingWalk(energy, steps=10, nodes=9), spacing=torch.tanh
+    ),
+    "BestOf": lambda energy, shape, k: BestOf(
+        [StringMethod(energy, nodes=k, iterations=5), ScoreGuidedWalk(energy, max_steps=100, nodes=k), Slerp(k)],
+        energy,
+        spacing=torch.tanh,
     ),
 }
 

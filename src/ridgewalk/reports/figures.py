@@ -1,245 +1,326 @@
 """
-Pictures: arrays to matplotlib figures, without pyplot and without touching matplotlib's settings.
+Pictures: arrays to matplotlib figures.
 
-Every method keeps its colour on every page: LERP orange, score-guided walks blue.
+Each function is pure, takes NumPy arrays and draws on a canvas of its own; ``READING`` holds the sentence that tells a
+stranger how to read it. ``png`` makes a file of a figure.
 """
 
-import io
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from ridgewalk.reports.placing import label_points
+from ridgewalk.reports.sensing import losses, reliability, score_histogram
+from ridgewalk.reports.strips import strips
+from ridgewalk.reports.style import (
+    COLOURS,
+    CSS_DPI,
+    FAINT,
+    INK,
+    SOFT,
+    WIDE,
+    Array,
+    blank,
+    colour,
+    dashes,
+    data_uri,
+    legend,
+    marker,
+    numbers,
+    plain,
+    png,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = np.ndarray
+__all__ = [
+    "COLOURS",
+    "READING",
+    "colour",
+    "data_uri",
+    "intervals",
+    "latent_plane",
+    "losses",
+    "png",
+    "reliability",
+    "score_histogram",
+    "strips",
+    "traces",
+    "tradeoff",
+]
 
-COLOURS: Mapping[str, str] = {
-    "lerp": "#E69F00",
-    "slerp": "#B8860B",
-    "sgw": "#56B4E9",
-    "sgw-arriving": "#0072B2",
-    "guided": "#5D6D9E",
-    "graph": "#999999",
-    "string": "#009E73",
-    "graph-string": "#00573F",
-    "best-string": "#7B3FA0",
-    "encoded": "#0072B2",
-    "negatives": "#D55E00",
-    "prior": "#CC79A7",
+READING: Mapping[str, str] = {
+    "strips": "Each row is one method's path from a (left) to b (right); a red bar stands under a frame that is not taken for real.",
+    "traces": "Read from a (left) to b (right): a line is the median over pairs, its band the middle half of them.",
+    "score_histogram": "Each outline shows how one group of points scores; groups that the sensor tells apart have outlines apart.",
+    "reliability": "On the diagonal a score means what it says; below it the sensor is too sure, and the bars count its points.",
+    "tradeoff": "Each mark is one method with its interval; the arrow points to the better corner.",
+    "intervals": "A mark is a mean, the line through it its interval; dashed lines are what to compare with.",
+    "losses": "The line is a running mean over training, the band around it the range of single steps.",
+    "latent_plane": "Dots are encoded images in the two directions in which they vary most; lines are paths from a to b.",
 }
-"""Okabe and Ito's palette (2008), which colour-blind readers can tell apart, and shades of it."""
+"""How to read each figure, by the name of its function."""
 
-_OTHER = ("#D55E00", "#CC79A7", "#56B4E9", "#0072B2", "#009E73", "#999999")
-
-
-def colour(name: str, position: int = 0) -> str:
-    """The colour of a method or group of points."""
-    return COLOURS.get(name, _OTHER[position % len(_OTHER)])
-
-
-def strips(frames: Mapping[str, Array], marks: Mapping[str, Array] | None = None, cell: float = 0.62) -> "Figure":
-    """
-    One row of frames a method.
-
-    Args:
-        frames: by method, (k, c, h, w) in [0, 1]; all of one k.
-        marks: by method, bool (k,): frames to underline in red, such as those that a judge calls unreal.
-        cell: side of a frame in inches.
-    """
-    k = max(len(f) for f in frames.values())
-    figure = _figure((k * cell + 1.5, len(frames) * (cell + 0.1) + 0.1))
-    axes = figure.subplots(len(frames), k, squeeze=False, gridspec_kw={"wspace": 0.06, "hspace": 0.2})
-    left = 1.4 / (k * cell + 1.5)
-    figure.subplots_adjust(left=left, right=0.995, top=0.98, bottom=0.05)
-    for row, (name, images) in zip(axes, frames.items()):
-        row[0].text(
-            -0.15,
-            0.5,
-            name,
-            transform=row[0].transAxes,
-            ha="right",
-            va="center",
-            fontsize=9,
-            color=colour(name),
-            fontweight="bold",
-        )
-        for i, ax in enumerate(row):
-            ax.set_axis_off()
-            if i >= len(images):
-                continue
-            image = np.clip(images[i], 0, 1)
-            ax.imshow(
-                image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0),
-                cmap="gray",
-                vmin=0,
-                vmax=1,
-                interpolation="nearest",
-            )
-            if marks is not None and name in marks and marks[name][i]:
-                ax.plot(
-                    [0.04, 0.96],
-                    [-0.05, -0.05],
-                    color="#D00000",
-                    linewidth=2.2,
-                    transform=ax.transAxes,
-                    clip_on=False,
-                    solid_capstyle="butt",
-                )
-    return figure
+Corner = Literal["upper left", "upper right", "lower left", "lower right"]
 
 
 def traces(
-    panels: Mapping[str, Mapping[str, Array]],
-    xlabel: str = "position along the path, from A (0) to B (1)",
-    height: float = 3.0,
+    curves: Mapping[str, Array], ylabel: str, title: str = "", lines: Mapping[str, float] | None = None
 ) -> "Figure":
     """
-    Values along paths, a panel for each quantity.
+    A quantity along paths, against t from a to b.
 
     Args:
-        panels: by quantity, by method: (k,), or (b, k) for a median with its interquartile band.
-        xlabel: of every panel.
-        height: in inches.
+        curves: by method, (k,), or (b, k) for the median and the band from quartile to quartile; NaN is left out.
+        ylabel: the quantity.
+        title: of the axes.
+        lines: horizontal reference lines by name.
     """
-    figure = _figure((4.6 * len(panels), height), layout="constrained")
-    for ax, (quantity, curves) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
-        for i, (name, values) in enumerate(curves.items()):
-            many = np.atleast_2d(values)
-            t = np.linspace(0, 1, many.shape[1])
-            if len(many) > 1:
-                low, middle, high = np.nanquantile(many, [0.25, 0.5, 0.75], axis=0)
-                ax.fill_between(t, low, high, color=colour(name, i), alpha=0.12, linewidth=0)
-            else:
-                middle = many[0]
-            ax.plot(t, middle, color=colour(name, i), label=name, linewidth=1.8)
-        _plain(ax, xlabel, quantity)
-    figure.legend(
-        *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False, fontsize=8
-    )
-    return figure
-
-
-def histograms(panels: Mapping[str, Mapping[str, Array]]) -> "Figure":
-    """Scores sigmoid(logit) in [0, 1], a panel for each sensor, an outline for each group of points; a dotted line at 1/2."""
-    figure = _figure((4.6 * len(panels), 3.0), layout="constrained")
-    for ax, (sensor, groups) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
-        for i, (name, scores) in enumerate(groups.items()):
-            ax.hist(
-                scores,
-                bins=np.linspace(0, 1, 51),
-                density=True,
-                histtype="step",
-                linewidth=1.6,
-                color=colour(name, i),
-                label=name,
-            )
-        ax.axvline(0.5, color="#888888", linestyle=":", linewidth=1)
-        _plain(ax, "score, sigmoid of the logit", "density")
-        ax.set_title(sensor, fontsize=10, loc="left")
-        ax.legend(frameon=False, fontsize=8)
-    return figure
-
-
-def reliability(panels: Mapping[str, tuple[Array, Array, Array]]) -> "Figure":
-    """Mean score against share of positives in each bin, marks sized by the bin's count; a calibrated sensor lies on the diagonal."""
-    figure = _figure((3.4 * len(panels), 3.2), layout="constrained")
-    for ax, (sensor, (confidence, accuracy, counts)) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels.items()
-    ):
-        ax.plot([0, 1], [0, 1], color="#888888", linestyle=":", linewidth=1)
-        ax.scatter(
-            confidence,
-            accuracy,
-            s=8 + 120 * counts / max(1, np.nanmax(counts)),
-            color="#0072B2",
-            alpha=0.7,
-            linewidth=0,
-        )
-        _plain(ax, "mean score of the bin", "share that is positive")
-        ax.set_title(sensor, fontsize=10, loc="left")
-    return figure
-
-
-def intervals(rows: Mapping[str, tuple[float, float, float]], xlabel: str, lines: Mapping[str, float]) -> "Figure":
-    """A dot with its interval for each method, and dashed vertical lines to read them against."""
-    figure = _figure((7.2, 0.36 * len(rows) + 1.2), layout="constrained")
+    figure = blank(WIDE, 320, layout="constrained")
     ax = figure.subplots()
-    for i, (name, (value, low, high)) in enumerate(rows.items()):
-        ax.plot([low, high], [i, i], color=colour(name, i), linewidth=2)
-        ax.plot(value, i, "o", color=colour(name, i), markersize=6)
-    ax.set_yticks(range(len(rows)), list(rows))
-    ax.set_ylim(len(rows) - 0.5, -0.8)
-    for i, (name, value) in enumerate(lines.items()):
-        ax.axvline(value, color="#666666", linestyle="--", linewidth=1)
-        ax.annotate(
-            name,
-            (value, 1.0 + 0.09 * (i % 2)),
-            xycoords=("data", "axes fraction"),
-            ha="center",
-            va="bottom",
-            fontsize=8,
-            color="#555555",
+    plain(ax, "t, along the path from a to b", ylabel, title)
+    for i, (name, values) in enumerate(curves.items()):
+        many = np.atleast_2d(numbers(f"'{name}'", values, 1, 2)).astype(float)
+        low, middle, high = _quartiles(many)
+        t = np.linspace(0, 1, many.shape[1])
+        if len(many) > 1:
+            ax.fill_between(t, low, high, color=colour(name, i), alpha=0.1, linewidth=0)
+        ax.plot(t, middle, color=colour(name, i), linestyle=dashes(name), label=name, linewidth=2)
+    for name, value in (lines or {}).items():
+        ax.axhline(value, color=SOFT, linestyle=":", linewidth=1.2)
+        said = ax.annotate(
+            name, (1, value), (-3, 3), ("axes fraction", "data"), "offset points", fontsize=8.5, color=SOFT, ha="right"
         )
-    _plain(ax, xlabel, "")
+        said.set_bbox({"facecolor": "white", "alpha": 0.75, "pad": 1, "linewidth": 0})
+    ax.set_xlim(0, 1)
+    legend(ax)
     return figure
 
 
-def tradeoff(points: Mapping[str, tuple[float, float]], xlabel: str, ylabel: str) -> "Figure":
-    """One labelled point a method, such as realism against smoothness."""
-    figure = _figure((6.4, 4.2), layout="constrained")
-    ax = figure.subplots()
-    for i, (name, (x, y)) in enumerate(points.items()):
-        ax.plot(x, y, "o", color=colour(name, i), markersize=8)
-        ax.annotate(name, (x, y), xytext=(7, 4), textcoords="offset points", fontsize=9, color=colour(name, i))
-    ax.margins(x=0.16, y=0.12)
-    _plain(ax, xlabel, ylabel)
-    return figure
+def tradeoff(
+    points: Mapping[str, tuple[float, float, float, float, float, float]],
+    xlabel: str,
+    ylabel: str,
+    better: Corner | None = "upper left",
+) -> "Figure":
+    """
+    Two figures of each method against each other, such as realism against smoothness, with the front of the best.
 
-
-def losses(curves: Mapping[str, tuple[Array, Array]]) -> "Figure":
-    """A small panel for each term of the training log, smoothed over windows of a hundredth of the run."""
-    columns = min(4, len(curves))
-    rows = -(-len(curves) // columns)
-    figure = _figure((3.1 * columns, 2.2 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, (name, (steps, values)) in zip(axes, curves.items()):
-        width = max(1, len(values) // 100)
-        whole = len(values) // width * width
+    Args:
+        points: by method, (x, y, x_low, x_high, y_low, y_high); NaN ends draw no interval.
+        xlabel: of the first figure.
+        ylabel: of the second.
+        better: the corner where a method would have both; None draws neither arrow nor front.
+    """
+    figure = blank(WIDE, 430)
+    ax = figure.add_axes((0.09, 0.11, 0.88, 0.87))
+    plain(ax, xlabel, ylabel)
+    if better and points:
+        front = _front([(x, y) for x, y, *_ in points.values()], better)
+        ax.plot(*np.array(front).T, color="#c9ced6", linewidth=5, alpha=0.6, solid_joinstyle="round", zorder=1)
+    for i, (name, (x, y, x_low, x_high, y_low, y_high)) in enumerate(points.items()):
+        ax.plot([x_low, x_high], [y, y], color=colour(name, i), linewidth=1.4, alpha=0.6, zorder=3)
+        ax.plot([x, x], [y_low, y_high], color=colour(name, i), linewidth=1.4, alpha=0.6, zorder=3)
         ax.plot(
-            np.reshape(steps[:whole], (-1, width)).mean(1),
-            np.reshape(values[:whole], (-1, width)).mean(1),
-            color="#0072B2",
-            linewidth=1.2,
+            x,
+            y,
+            marker(name),
+            color=colour(name, i),
+            markersize=9,
+            markeredgecolor="white",
+            markeredgewidth=1,
+            zorder=4,
         )
-        _plain(ax, "step", "")
-        ax.set_title(name.replace("_", " "), fontsize=9, loc="left")
-    for ax in axes[len(curves) :]:
-        ax.set_axis_off()
+    ax.margins(0.1)
+    ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
+    if better:
+        right, up = "right" in better, "upper" in better
+        tip, tail = (0.985 if right else 0.015, 0.975 if up else 0.025), (0.93 if right else 0.07, 0.89 if up else 0.11)
+        ax.annotate(
+            "", tip, tail, "axes fraction", "axes fraction", arrowprops={"arrowstyle": "-|>", "color": SOFT, "lw": 1.4}
+        )
+        ax.text(
+            tail[0],
+            tail[1],
+            "better",
+            transform=ax.transAxes,
+            fontsize=9,
+            color=SOFT,
+            ha="right" if right else "left",
+            va="top" if up else "bottom",
+        )
+    corner = [] if not better else [_pixels(ax, (0.8, 0.82, 1.0, 1.0), "right" in better, "upper" in better)]
+    crosses = [
+        tuple(np.sort(ax.transData.transform([(a, c), (b, d)]), axis=0).ravel() + np.array((-1, -1, 1, 1)))
+        for x, y, x_low, x_high, y_low, y_high in points.values()
+        for a, b, c, d in ((x_low, x_high, y, y), (x, x, y_low, y_high))
+        if np.isfinite([a, b, c, d]).all()
+    ]
+    label_points(ax, [(x, y, name) for name, (x, y, *_) in points.items()], [*crosses, *corner])
     return figure
 
 
-def png(figure: "Figure", dpi: int = 110) -> bytes:
-    """The figure as a PNG file's bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
+def intervals(
+    rows: Mapping[str, tuple[float, float, float]],
+    xlabel: str,
+    lines: Mapping[str, float] | None = None,
+    form: str = ".2f",
+) -> "Figure":
+    """
+    A forest plot: a mark and its interval a row, the first row on top, and the figures in words at the right.
 
-
-def _figure(size: tuple[float, float], **settings: Any) -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, facecolor="white", **settings)
-    FigureCanvasAgg(figure)
+    Args:
+        rows: (value, low, high) by method.
+        xlabel: the quantity.
+        lines: vertical lines to compare with, by name: LERP, reconstructions.
+        form: how figures are written.
+    """
+    if not rows:
+        raise ValueError("a forest plot needs at least one row")
+    lines = lines or {}
+    figure = blank(WIDE, 100)
+    left, width = (24 + 7.2 * max(map(len, rows))) / WIDE, 1 - (176 + 7.2 * max(map(len, rows))) / WIDE
+    ax = figure.add_axes((left, 0, width, 1))
+    plain(ax, xlabel)
+    ax.grid(axis="y", visible=False)
+    ax.spines["left"].set_visible(False)
+    for value in lines.values():
+        ax.axvline(value, color=FAINT, linestyle="--", linewidth=1.1, zorder=1)
+    for i, (name, (value, low, high)) in enumerate(rows.items()):
+        if i % 2 == 0:
+            ax.axhspan(i - 0.5, i + 0.5, color="#f6f8fa", linewidth=0, zorder=0)
+        ax.plot([low, high], [i, i], color=colour(name, i), linewidth=2.4, solid_capstyle="round", zorder=3)
+        ax.plot(
+            value,
+            i,
+            marker(name),
+            color=colour(name, i),
+            markersize=8,
+            markeredgecolor="white",
+            markeredgewidth=1,
+            zorder=4,
+        )
+        said = f"{value:{form}}  [{low:{form}}, {high:{form}}]" if np.isfinite([low, high]).all() else f"{value:{form}}"
+        ax.annotate(
+            said,
+            (1, i),
+            (12, 0),
+            ("axes fraction", "data"),
+            "offset points",
+            fontsize=9,
+            color=INK,
+            va="center",
+            annotation_clip=False,
+        )
+    ax.set_yticks(range(len(rows)), list(rows), color=INK)
+    ax.tick_params(axis="y", length=0, labelsize=9.5, labelcolor=INK)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    bottom, height, top = 44, 30 * len(rows), 8 + 15 * _headings(ax, lines)
+    figure.set_size_inches(WIDE / CSS_DPI, (bottom + height + top) / CSS_DPI)
+    ax.set_position((left, bottom / (bottom + height + top), width, height / (bottom + height + top)))
     return figure
 
 
-def _plain(ax: Any, xlabel: str, ylabel: str) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=8, colors="#444444")
-    ax.set_xlabel(xlabel, fontsize=9)
-    ax.set_ylabel(ylabel, fontsize=9)
-    ax.grid(axis="y", color="#eeeeee", linewidth=0.8)
-    ax.set_axisbelow(True)
+def latent_plane(
+    points: Array, labels: Sequence[str] | Array | None = None, paths: Mapping[str, Array] | None = None
+) -> "Figure":
+    """
+    Codes in a plane with paths over them.
+
+    Args:
+        points: (n, 2), such as the codes' first two principal components.
+        labels: (n,) classes, written once at each class's median.
+        paths: by method, (k, 2) in the same plane.
+    """
+    from matplotlib.patheffects import withStroke
+
+    dots = numbers("points", points, 2)
+    if dots.shape[1] != 2:
+        raise ValueError(f"points must be (n, 2); got {dots.shape}: project them first")
+    figure = blank(WIDE, 500, layout="constrained")
+    ax = figure.subplots()
+    plain(ax, "first direction", "second direction")
+    ax.grid(visible=False)
+    ax.set_aspect("equal", adjustable="datalim")
+    names = np.asarray(labels) if labels is not None else np.zeros(len(dots), int)
+    classes = np.unique(names)
+    for i, kind in enumerate(classes):
+        own = dots[names == kind]
+        ax.scatter(own[:, 0], own[:, 1], s=9, color=_TINTS[i % len(_TINTS)], linewidth=0, alpha=0.8, zorder=1)
+    for i, (name, curve) in enumerate((paths or {}).items()):
+        nodes = numbers(f"path '{name}'", curve, 2)
+        ax.plot(*nodes.T, color="white", linewidth=5, zorder=3)
+        ax.plot(*nodes.T, color=colour(name, i), linestyle=dashes(name), linewidth=2.2, label=name, zorder=4)
+    if paths:
+        nodes = np.asarray(next(iter(paths.values())))
+        for place, text in ((nodes[0], "a"), (nodes[-1], "b")):
+            ax.plot(*place, "o", color="white", markeredgecolor=INK, markersize=15, zorder=5)
+            ax.annotate(
+                text, place, fontsize=9.5, fontweight="bold", color=INK, ha="center", va="center_baseline", zorder=6
+            )
+        legend(ax)
+    if labels is not None:
+        for kind in classes:
+            x, y = np.median(dots[names == kind], axis=0)
+            written = ax.text(
+                x, y, str(kind), fontsize=11, fontweight="bold", color=INK, ha="center", va="center", zorder=4.5
+            )
+            written.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+    return figure
+
+
+_TINTS = ("#a6cee3", "#fdcf9b", "#b8dfb0", "#e3b8d4", "#d5cdb6", "#b9bdf0", "#f0b9b4", "#a8ddd5", "#dcdc9c", "#c6ccd4")
+
+
+def _quartiles(values: Array) -> Array:
+    """Quartiles of each column of (b, k), NaN left out: (3, k), NaN where a column has no number."""
+    out = np.full((3, values.shape[1]), np.nan)
+    known = np.isfinite(values).any(axis=0)
+    finite = np.where(np.isfinite(values), values, np.nan)
+    out[:, known] = np.nanquantile(finite[:, known], [0.25, 0.5, 0.75], axis=0)
+    return out
+
+
+def _front(points: Sequence[tuple[float, float]], better: Corner) -> list[tuple[float, float]]:
+    """The points that no other one beats in both, from left to right."""
+    sx, sy = (1 if "right" in better else -1), (1 if "upper" in better else -1)
+
+    def beaten(p: tuple[float, float]) -> bool:
+        return any(sx * q[0] >= sx * p[0] and sy * q[1] >= sy * p[1] and q != p for q in points)
+
+    return sorted(p for p in points if not beaten(p))
+
+
+def _pixels(
+    ax: Any, box: tuple[float, float, float, float], right: bool, up: bool
+) -> tuple[float, float, float, float]:
+    """A box of the axes' upper right corner, mirrored to another one, in pixels."""
+    x = (box[0], box[2]) if right else (1 - box[2], 1 - box[0])
+    y = (box[1], box[3]) if up else (1 - box[3], 1 - box[1])
+    (left, bottom), (end, top) = ax.transAxes.transform([(x[0], y[0]), (x[1], y[1])])
+    return left, bottom, end, top
+
+
+def _headings(ax: Any, lines: Mapping[str, float]) -> int:
+    """Names of vertical lines over the axes, each on the lowest level where it is clear of the others; how many levels."""
+    renderer = ax.figure.canvas.get_renderer()
+    ends: list[float] = []
+    for name, value in sorted(lines.items(), key=lambda item: item[1]):
+        text = ax.annotate(
+            name,
+            (value, 1),
+            (0, 3),
+            ("data", "axes fraction"),
+            "offset points",
+            fontsize=8.5,
+            color=SOFT,
+            ha="center",
+            annotation_clip=False,
+        )
+        extent = text.get_window_extent(renderer)
+        level = next((i for i, end in enumerate(ends) if extent.x0 > end + 8), len(ends))
+        ends[level : level + 1] = [extent.x1]
+        text.set_position((0, 3 + 11 * level))
+    return len(ends)

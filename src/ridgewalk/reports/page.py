@@ -1,36 +1,111 @@
-"""One self-contained HTML page: pictures inside it, no address outside it."""
+"""
+One self-contained HTML page: pictures inside it, no address outside it, every text escaped.
 
-import base64
-from collections.abc import Mapping, Sequence
+A page is sections, a section is blocks: a figure, a table, a text, or values under their keys.
+"""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
+from ridgewalk.reports.style import CSS_DPI, data_uri
 from ridgewalk.reports.tables import Table
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A PNG with the text that stands for it, and the sentence that says how to read it."""
+class Figure:
+    """
+    A picture with its words.
+
+    Attributes:
+        image: a PNG, GIF or JPEG file, such as ``figures.png`` gives.
+        alt: what it shows, for whoever cannot see it.
+        caption: what is to be seen in it.
+        title: over it.
+        reading: how to read it, in a sentence; ``figures.READING`` has one for each kind of figure.
+        wide: shown at its own size and scrolled sideways, as strips are, rather than shrunk to a narrow screen.
+    """
 
     image: bytes
     alt: str
     caption: str
+    title: str
+    reading: str = ""
+    wide: bool = False
+
+    kind: ClassVar[str] = "figure"
+
+    def __post_init__(self) -> None:
+        for name in ("alt", "caption", "title"):
+            if not getattr(self, name).strip():
+                raise ValueError(
+                    f"a figure needs its {name} in words; got an empty one ({self.title or self.alt or 'no title'})"
+                )
 
     @property
     def uri(self) -> str:
-        """The picture as a data address."""
-        return f"data:image/png;base64,{base64.b64encode(self.image).decode()}"
+        """The picture as the address that holds it."""
+        return data_uri(self.image)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in CSS pixels, by the density that the file states (one pixel each if it states none)."""
+        from PIL import Image
+
+        with Image.open(io.BytesIO(self.image)) as image:
+            density = round(image.info.get("dpi", (CSS_DPI, CSS_DPI))[0]) / CSS_DPI
+            return max(1, round(image.width / density)), max(1, round(image.height / density))
+
+
+@dataclass(frozen=True)
+class TableBlock:
+    """A table under its title, and how to read it; what its columns mean is folded away beneath it."""
+
+    table: Table
+    title: str = ""
+    reading: str = ""
+
+    kind: ClassVar[str] = "table"
+
+
+@dataclass(frozen=True)
+class Text:
+    """Paragraphs, parted by empty lines; ``aside`` sets them small, as a remark."""
+
+    text: str
+    aside: bool = False
+
+    kind: ClassVar[str] = "text"
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """One string each."""
+        return [p for p in self.text.split("\n\n") if p.strip()]
+
+
+@dataclass(frozen=True)
+class KeyValues:
+    """Values under their keys, folded away unless ``open``."""
+
+    title: str
+    values: Mapping[str, object]
+    open: bool = False
+
+    kind: ClassVar[str] = "values"
+
+
+Block = Figure | TableBlock | Text | KeyValues
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a sentence or two, then tables and pictures."""
+    """A heading, a sentence or two that lead in, and blocks."""
 
     title: str
     lead: str = ""
-    tables: Sequence[Table] = ()
-    pictures: Sequence[Picture] = ()
-    notes: Sequence[str] = ()
+    blocks: Sequence[Block] = ()
 
 
 @dataclass(frozen=True)
@@ -40,21 +115,53 @@ class Page:
 
     Attributes:
         title: of the page.
-        budget: its first line: how much was spent on what is shown.
-        verdict: sentences.
+        budget: its first line, with or without the word: "smoke; ..." or "Budget: smoke; ...".
+        verdict: sentences, the most important first.
         sections: in order.
-        settings: tables of names and values, folded away at the end.
+        settings: values by name, tables of them by table; folded away at the end.
+        subtitle: the question that the page answers.
+        provenance: what made it: version, command, seed, machine.
     """
 
     title: str
     budget: str
     verdict: Sequence[str]
     sections: Sequence[Section]
-    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+    subtitle: str = ""
+    provenance: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def spent(self) -> str:
+        """The budget without the word."""
+        return self.budget.strip().removeprefix("Budget:").strip()
+
+    @property
+    def smoke(self) -> bool:
+        """Whether it is a smoke run's page, which counts as no benchmark."""
+        return self.spent.lower().startswith("smoke")
+
+    @property
+    def groups(self) -> Iterator[KeyValues]:
+        """The settings, a folded block for each table and one for the values outside of tables."""
+        loose = {k: v for k, v in self.settings.items() if not isinstance(v, Mapping)}
+        if loose:
+            yield KeyValues("general", loose)
+        for name, value in self.settings.items():
+            if isinstance(value, Mapping):
+                yield KeyValues(name, dict(_flat(value)))
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def render(page: Page) -> str:
-    """The page as HTML; every text from outside is escaped."""
+    """The page as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -68,7 +175,9 @@ def render(page: Page) -> str:
 
 
 def write(page: Page, path: Path) -> None:
-    """Renders first, then writes atomically: a page that fails leaves what was there."""
+    """Renders first and writes atomically then: a page that fails leaves what was there."""
+    html = render(page).encode()
+
     from ridgewalk.models.checkpoints import write_bytes
 
-    write_bytes(path, render(page).encode())
+    write_bytes(path, html)

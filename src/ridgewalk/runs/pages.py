@@ -17,7 +17,7 @@ from ridgewalk.evaluation.judges import Judge
 from ridgewalk.evaluation.sensors import Diagnosis
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path as Curve
-from ridgewalk.reports import Cell, Column, Page, Picture, Section, Table, figures, write
+from ridgewalk.reports import Block, Cell, Column, Figure, Page, Section, Table, TableBlock, Text, figures, write
 from ridgewalk.runs import build
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.walking import Ends
@@ -158,14 +158,19 @@ def _marks(frames: Tensor, judges: Sequence[Judge]) -> np.ndarray:
     return unreal.numpy()
 
 
-def _strips(frames: Mapping[str, Tensor], pair: int, judges: Sequence[Judge], names: str) -> Picture:
+def _strips(frames: Mapping[str, Tensor], pair: int, judges: Sequence[Judge], names: str) -> Figure:
     rows = {m: f[pair] for m, f in frames.items()}
     marks = {m: _marks(f, judges) for m, f in rows.items()}
-    image = figures.png(figures.strips({m: f.numpy() for m, f in rows.items()}, marks))
-    return Picture(
+    image = figures.png(
+        figures.strips({m: f.numpy() for m, f in rows.items()}, marks, mark_label="neither judge takes it for real")
+    )
+    return Figure(
         image,
-        f"Frames from {names} by each method",
-        f"{names}. Each row is one method's path from left to right; a red line stands under a frame that neither judge takes for real.",
+        f"Frames of each method's path. {names}.",
+        f"{sum(int(m.sum()) for m in marks.values())} frames of {sum(map(len, marks.values()))} are real to neither judge.",
+        names,
+        figures.READING["strips"],
+        wide=True,
     )
 
 
@@ -190,6 +195,25 @@ def _distance_along(curves: Mapping[str, Curve], z_b: Tensor | None = None) -> d
     return {m: (c.nodes - target[:, None]).flatten(2).norm(dim=2).cpu().numpy() for m, c in curves.items()}
 
 
+def _traces(energy_name: str, energies: Mapping[str, np.ndarray], distances: Mapping[str, np.ndarray]) -> list[Block]:
+    return [
+        Figure(
+            figures.png(figures.traces(energies, energy_name)),
+            "Energy against position along the path, a line for each method",
+            "A hump is a hole that the path crosses.",
+            "Energy along the paths",
+            figures.READING["traces"],
+        ),
+        Figure(
+            figures.png(figures.traces(distances, "distance to b in latent space")),
+            "Distance to b against position along the path, a line for each method",
+            "A distance that levels off is a walk that stalls.",
+            "Distance to b along the paths",
+            figures.READING["traces"],
+        ),
+    ]
+
+
 def write_report(
     path: Path,
     run: Run,
@@ -205,29 +229,36 @@ def write_report(
     b = min(SHOWN_PAIRS, n)
     lerp = measured.curves["lerp"]
     energy_name, energies = _energy_along(run, measured.curves)
-    along = {
-        energy_name: energies,
-        "distance to B in latent space": _distance_along(measured.curves, lerp.nodes[:, -1]),
-    }
+    distances = _distance_along(measured.curves, lerp.nodes[:, -1])
     rows = {m: (r["precision"].value, r["precision"].low, r["precision"].high) for m, r in summary.rows.items()}
-    points = {m: (r["largest_step"].value, r["precision"].value) for m, r in summary.rows.items()}
+    points = {}
+    for m, r in summary.rows.items():
+        x, y = r["largest_step"], r["precision"]
+        points[m] = (x.value, y.value, x.low, x.high, y.low, y.high)
     tau, swapped = summary.agreement
     sections = [
         Section(
             "Paths side by side",
             f"The first {b} of {n} pairs, {k} frames each, not chosen. The ends are reconstructions of real held-out images.",
-            pictures=[
-                _strips(measured.frames, i, measured.judges, _ends_name(run, measured.ends, i)) for i in range(b)
-            ],
+            [_strips(measured.frames, i, measured.judges, _ends_name(run, measured.ends, i)) for i in range(b)],
         ),
         Section(
             "How real the frames are",
             "A frame is real to a judge when its features lie within a 3-nearest-neighbour ball of a real held-out image. Two judges grade, "
             "which share no data, architecture or seed, and neither of which guided a path. Brackets are 95 % bootstrap intervals over pairs; "
             "the best of each column is set off.",
-            tables=[_table(summary, _REAL, True), _against_lerp(summary)],
-            pictures=[
-                Picture(
+            [
+                TableBlock(
+                    _table(summary, _REAL, True),
+                    "Realism",
+                    "Arrows say which direction is better; rows in italics are to compare with.",
+                ),
+                TableBlock(
+                    _against_lerp(summary),
+                    "Against LERP on the same pairs",
+                    "An interval that excludes zero is a difference that is settled.",
+                ),
+                Figure(
                     figures.png(
                         figures.intervals(
                             rows,
@@ -235,10 +266,12 @@ def write_report(
                             {n: v["precision"] for n, v in summary.lines.items()},
                         )
                     ),
-                    "Precision of each method with its interval",
-                    "Right is better. Dashed lines: real images, reconstructions (the ceiling) and decoded draws of the prior (the floor).",
+                    "Precision of each method with its interval, and the precision of real images, reconstructions and the prior",
+                    "Right is better. Reconstructions are the ceiling of what this decoder can do, decoded draws of the prior the floor.",
+                    "Precision of each method",
+                    figures.READING["intervals"],
                 ),
-                Picture(
+                Figure(
                     figures.png(
                         figures.tradeoff(
                             points,
@@ -246,44 +279,41 @@ def write_report(
                             "precision (up is more real)",
                         )
                     ),
-                    "Precision against the largest step",
-                    "Realism and smoothness trade off: up and to the left is better.",
+                    "Precision of each method against its largest step",
+                    "Realism and smoothness trade off; the grey band joins the methods that none beats in both.",
+                    "Realism against smoothness",
+                    figures.READING["tradeoff"],
                 ),
-            ],
-            notes=[
-                f"Judges' order of the methods: Kendall's tau {tau:.2f}."
-                + (
-                    f" They order these pairs differently: {', '.join(f'{x} and {y}' for x, y in swapped)}."
-                    if swapped
-                    else " They agree on every pair of methods."
+                Text(
+                    f"Judges' order of the methods: Kendall's tau {tau:.2f}."
+                    + (
+                        f" They order these pairs differently: {', '.join(f'{x} and {y}' for x, y in swapped)}."
+                        if swapped
+                        else " They agree on every pair of methods."
+                    )
+                    + "\n\nA path that shows one real-looking frame again and again would score well here: read precision beside "
+                    "the steps and the length below.",
+                    aside=True,
                 ),
-                "A path that shows one real-looking frame again and again would score well here: read precision beside the steps and "
-                "the length below.",
             ],
         ),
         Section(
             "What the classifiers see",
             "Mean of both judges' class probabilities.",
-            tables=[_table(summary, _CLASSES, True)],
+            [TableBlock(_table(summary, _CLASSES, True), "Class probabilities")],
         )
         if any("mean_confidence" in r for r in summary.rows.values())
         else Section("Classes", "The images have one class only, so class figures were not measured."),
         Section(
             "Shape and cost of the paths",
             "A path has arrived when it reaches B by steps no longer than the others; a walk that stalls is counted as it is.",
-            tables=[_table(summary, _SHAPE, False), _cost(measured.entries)],
+            [TableBlock(_table(summary, _SHAPE, False), "Shape"), TableBlock(_cost(measured.entries), "Cost")],
         ),
         Section(
             "Energy and distance along the paths",
             "Median over pairs, with the middle half as a band. The energy is the detector's, which "
             "guides some of the methods: it shows what they descend, and grades nobody.",
-            pictures=[
-                Picture(
-                    figures.png(figures.traces(along)),
-                    "Energy and distance along the paths",
-                    "A hump in the energy is a hole that the path crosses; a distance that levels off is a walk that stalls.",
-                )
-            ],
+            _traces(energy_name, energies, distances),
         ),
         _sensors(diagnoses),
         _training(run),
@@ -320,10 +350,7 @@ def write_walk(
     """One method beside LERP."""
     b = min(8, len(ends))
     energy_name, energies = _energy_along(run, curves)
-    along = {
-        energy_name: energies,
-        "distance to B in latent space": _distance_along(curves, curves["lerp"].nodes[:, -1]),
-    }
+    distances = _distance_along(curves, curves["lerp"].nodes[:, -1])
     keys = [k for k in (*_REAL, *_CLASSES, *_SHAPE) if k in columns["lerp"]]
     table = Table(
         {k: _column(k) for k in keys},
@@ -333,22 +360,16 @@ def write_walk(
         Section(
             "Frames",
             f"{b} of {len(ends)} pairs." if len(ends) > b else "",
-            pictures=[_strips(frames, i, judges, _ends_name(run, ends, i)) for i in range(b)],
+            [_strips(frames, i, judges, _ends_name(run, ends, i)) for i in range(b)],
         ),
         Section(
             "Figures",
             "Means over the pairs. For a few pairs these are an impression and no measurement; `ridgewalk report` gives intervals.",
-            tables=[table],
+            [TableBlock(table)],
         ),
         Section(
             "Energy and distance along the path",
-            pictures=[
-                Picture(
-                    figures.png(figures.traces(along)),
-                    "Energy and distance along the path",
-                    "A hump in the energy is a hole that the path crosses.",
-                )
-            ],
+            blocks=_traces(energy_name, energies, distances),
         ),
     ]
     shown = {k: v for k, v in settings.items() if v is not None}
@@ -365,14 +386,6 @@ def write_walk(
 
 
 def _sensors(diagnoses: Sequence[Diagnosis]) -> Section:
-    histogram = {
-        f"{d.name}: probability of “{d.positive}”": {
-            g: s.numpy() for g, s in d.scores.items() if not (g == "negatives" and d.name == "matcher")
-        }
-        for d in diagnoses
-    }
-    calibrated = {d.name: tuple(t.numpy() for t in d.reliability) for d in diagnoses}
-    along = {"gradient norm of the logit along LERP": {d.name: d.gradient.numpy() for d in diagnoses}}
     columns = {
         "bce": Column("held-out BCE", ".3f", None, "chance is 0.693"),
         "auc": Column("AUC", ".2f", None),
@@ -382,28 +395,39 @@ def _sensors(diagnoses: Sequence[Diagnosis]) -> Section:
         "probe_auc": Column("AUC of a fresh probe", ".2f", None),
     }
     rows = {d.name: {k: Cell(float(d.figures()[k])) for k in columns} for d in diagnoses}
+    pictures: list[Block] = []
+    for d in diagnoses:
+        scores = {g: x.numpy() for g, x in d.scores.items() if not (g == "negatives" and d.name == "matcher")}
+        confidence, accuracy, counts = (t.numpy() for t in d.reliability)
+        pictures += [
+            Figure(
+                figures.png(figures.score_histogram(scores, f"probability of “{d.positive}”")),
+                f"Histogram of the {d.name}'s scores by group of points",
+                "A spike at 0.5 is either a dead sensor or an equilibrium; the fresh probe tells which.",
+                f"Scores of the {d.name}",
+                figures.READING["score_histogram"],
+            ),
+            Figure(
+                figures.png(figures.reliability(confidence, accuracy, counts)),
+                f"Share of positives against the {d.name}'s mean score, bin by bin",
+                f"The positive side is “{d.positive}”.",
+                f"Calibration of the {d.name}",
+                figures.READING["reliability"],
+            ),
+        ]
+    gradients = {d.name: d.gradient.numpy() for d in diagnoses}
+    pictures.append(
+        Figure(
+            figures.png(figures.traces(gradients, "gradient norm of the logit")),
+            "Gradient norm of each sensor's logit along LERP",
+            "No gradient, no force: where this is 0 a guided walk is LERP.",
+            "Gradient of each sensor along LERP",
+        )
+    )
     return Section(
         "The sensors",
         " ".join(d.sentence for d in diagnoses),
-        tables=[Table(columns, rows)],
-        pictures=[
-            Picture(
-                figures.png(figures.histograms(histogram)),
-                "Histograms of the sensors' scores",
-                "How each sensor scores held-out encodings, draws of the prior, points on LERP paths, and its own "
-                "negatives. A spike at 0.5 is either a dead sensor or an equilibrium; the fresh probe tells which.",
-            ),
-            Picture(
-                figures.png(figures.reliability({n: (r[0], r[1], r[2]) for n, r in calibrated.items()})),
-                "Reliability of the sensors",
-                "On the diagonal a score means what it says. The positive side is encoded data.",
-            ),
-            Picture(
-                figures.png(figures.traces(along)),
-                "Gradient of each sensor along LERP",
-                "No gradient, no force: where this is 0 a guided walk is LERP.",
-            ),
-        ],
+        [TableBlock(Table(columns, rows), "The sensors on held-out codes"), *pictures],
     )
 
 
@@ -421,11 +445,13 @@ def _training(run: Run) -> Section:
     return Section(
         "Training",
         f"{len(lines)} steps at {speed} images a second.",
-        pictures=[
-            Picture(
+        [
+            Figure(
                 figures.png(figures.losses(curves)),
+                "Every term of the training log against the step",
+                "Every term of the training log. A discriminator's chance level is 0.693.",
                 "Training losses",
-                "Every term of the training log. The discriminator's chance level is 0.693.",
+                figures.READING["losses"],
             )
         ],
     )
@@ -433,8 +459,7 @@ def _training(run: Run) -> Section:
 
 def _budget(run: Run, pairs: int, role: str, seed: int) -> str:
     o = run.origin
-    warning = " A smoke run proves the plumbing; its figures mean nothing." if o.budget == "smoke" else ""
-    return f"Budget: {o.budget}; model seed {o.seed}; {pairs} pairs ({role} images), pair seed {seed}; ridgewalk {ridgewalk.__version__}.{warning}"
+    return f"{o.budget}; model seed {o.seed}; {pairs} pairs ({role} images), pair seed {seed}; ridgewalk {ridgewalk.__version__}."
 
 
 def _settings(run: Run) -> dict[str, dict[str, object]]:

@@ -1,0 +1,129 @@
+"""Paths as rows of frames: one picture a method, pixel for pixel."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ridgewalk.reports.style import FILE_DPI, INK, SOFT, UNREAL, Array, blank, colour
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SCALE = 2  # device pixels for each CSS pixel
+_GAP, _END_GAP, _BAR, _SWATCH = (
+    4,
+    14,
+    10,
+    18,
+)  # device pixels: between frames, beside the ends, under frames, at the left
+_EDGE = (201, 206, 214)
+
+
+def strips(
+    frames: Mapping[str, Array],
+    marks: Mapping[str, Array] | None = None,
+    cell: int | None = None,
+    mark_label: str = "judged unreal",
+) -> "Figure":
+    """
+    One row of frames a method, from a to b; the two ends stand a little apart.
+
+    Args:
+        frames: by method, (k, c, h, w) in [0, 1], c = 1 (grey) or 3 (RGB); k may differ.
+        marks: by method, bool (k,): frames to underline in red. A method without marks has none.
+        cell: side of a frame in CSS pixels, kept to a whole number of file pixels for each image pixel; by default
+            what lets the row fit a page.
+        mark_label: what an underlined frame is, said below the rows.
+    """
+    if not frames:
+        raise ValueError("strips need at least one method's frames")
+    checked = {name: _checked(name, f) for name, f in frames.items()}
+    rows = {
+        name: _row(name, f, (marks or {}).get(name), cell or _fitting(len(f)), i)
+        for i, (name, f) in enumerate(checked.items())
+    }
+    widest, tallest = max(r.shape[1] for r in rows.values()), sum(r.shape[0] for r in rows.values())
+
+    left, top, between = 14 + 7.4 * max(map(len, rows)), 22, 5
+    bottom = 26 if marks is not None else 6
+    height = top + bottom + tallest / _SCALE + between * (len(rows) - 1)
+    width = left + widest / _SCALE + 8
+    figure = blank(width, height)
+    y = height - top
+    for name, row in rows.items():
+        h, w = row.shape[0] / _SCALE, row.shape[1] / _SCALE
+        y -= h
+        ax = figure.add_axes((left / width, y / height, w / width, h / height))
+        ax.imshow(row, interpolation="nearest", aspect="auto")
+        ax.set_axis_off()
+        middle = (y + (h + _BAR / _SCALE) / 2) / height
+        figure.text(
+            (left - 7) / width, middle, name, ha="right", va="center", fontsize=9.5, color=INK, fontweight="bold"
+        )
+        y -= between
+    first, last = left + (_SWATCH + 10) / _SCALE, width - 8
+    for x, text, side in ((first, "a", "left"), (last, "b", "right")):
+        figure.text(x / width, (height - 6) / height, text, ha=side, va="top", fontsize=9.5, color=SOFT, style="italic")
+    if marks is not None:
+        _key(figure, (left + _SWATCH / _SCALE) / width, 10 / height, 22 / width, mark_label)
+    return figure
+
+
+def _checked(name: str, frames: Array) -> Array:
+    array = np.asarray(frames)
+    if array.ndim != 4 or array.shape[1] not in (1, 3) or array.shape[0] < 2:
+        raise ValueError(f"frames of '{name}' must be (k, 1, h, w) or (k, 3, h, w) with k >= 2; got {array.shape}")
+    return array
+
+
+def _fitting(k: int) -> int:
+    return max(24, min(56, 890 // k - 3))
+
+
+def pixels(frames: Array, side: int) -> Array:
+    """Frames (k, c, h, w) in [0, 1] as bytes (k, h', w', 3), their longer side near ``side``: whole multiples, or shrunk."""
+    whole = (np.clip(np.nan_to_num(frames), 0, 1) * 255).round().astype(np.uint8).transpose(0, 2, 3, 1)
+    whole = np.broadcast_to(whole, (*whole.shape[:3], 3))
+    longer = max(whole.shape[1:3])
+    if longer > 1.5 * side:
+        from PIL import Image
+
+        h, w = (max(1, round(n * side / longer)) for n in whole.shape[1:3])
+        resized = [Image.fromarray(np.ascontiguousarray(f)).resize((w, h), Image.Resampling.LANCZOS) for f in whole]
+        return np.stack([np.asarray(f) for f in resized])
+    factor = max(1, side // longer)
+    factor += factor * longer < 0.75 * side
+    return whole.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def _row(name: str, frames: Array, marked: Array | None, cell: int, position: int) -> Array:
+    """Swatch, framed images and the bars under them, as bytes (height, width, 3) in file pixels."""
+    k = len(frames)
+    flags = np.zeros(k, bool) if marked is None else np.asarray(marked)
+    if flags.shape != (k,):
+        raise ValueError(f"marks of '{name}' must be ({k},), one a frame; got {flags.shape}")
+    images = pixels(frames, cell * _SCALE)
+    h, w = images.shape[1] + 2, images.shape[2] + 2  # with their edges
+    starts = _SWATCH + np.arange(k) * (w + _GAP) + _END_GAP * (np.arange(k) > 0) + _END_GAP * (np.arange(k) == k - 1)
+    width = int(starts[-1]) + w
+    canvas = np.full((h + _BAR + h % 2, width + width % 2, 3), 255, np.uint8)
+    canvas[:h, :8] = _rgb(colour(name, position))
+    for start, image, flag in zip(starts, images, flags):
+        canvas[:h, start : start + w] = _EDGE
+        canvas[1 : h - 1, start + 1 : start + w - 1] = image
+        if flag:
+            canvas[h + 3 : h + _BAR - 1, start : start + w] = _rgb(UNREAL)
+    return canvas
+
+
+def _rgb(code: str) -> tuple[int, int, int]:
+    return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
+
+
+def _key(figure: "Figure", x: float, y: float, length: float, label: str) -> None:
+    from matplotlib.lines import Line2D
+
+    thickness = 3 * 72 / (FILE_DPI / _SCALE)
+    figure.add_artist(Line2D([x, x + length], [y, y], color=UNREAL, linewidth=thickness, solid_capstyle="butt"))
+    figure.text(x + 1.3 * length, y, label, ha="left", va="center_baseline", fontsize=9, color=SOFT)
