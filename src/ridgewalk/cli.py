@@ -130,10 +130,19 @@ def demo(
     from ridgewalk.runs import reporting, train, walking
 
     folder = out or walking.free_folder(Path("runs"), "demo")
-    _say(f"training an adversarial autoencoder and its sensors on scikit-learn's digits, into {folder}")
     with _bars():
         with _resumable(folder):
-            run = train.start("digits", train.Reading("digits"), folder, budget=budget, seed=seed, device=device)
+            run = train.start(
+                "digits",
+                train.Reading("digits"),
+                folder,
+                budget=budget,
+                seed=seed,
+                device=device,
+                accepted=lambda: _say(
+                    f"training an adversarial autoencoder and its sensors on scikit-learn's digits, into {folder}"
+                ),
+            )
         _say("walking between held-out digits with every method, and judging the paths")
         result = reporting.report(run, seed=seed)
     _print(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
@@ -201,7 +210,6 @@ def train(
             folder = out or processes.first(
                 lambda: walking.free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}")
             )
-            _say(f"training {recipe} on {data}, into {folder}")
             with _resumable(folder):
                 run = training.start(
                     recipe,
@@ -213,6 +221,7 @@ def train(
                     device=device,
                     precision=precision,
                     tensorboard=tensorboard,
+                    accepted=lambda: _say(f"training {recipe} on {data}, into {folder}"),
                 )
     speed = run.manifest.get("images_per_second")
     _print(
@@ -237,7 +246,7 @@ def walk(
     role: Role = "test",
     method: Annotated[
         str, typer.Option(help="lerp, slerp, sgw, sgw-arriving, guided, graph, string, graph-string or best-string.")
-    ] = "best-string",
+    ] = "string",
     energy: Annotated[
         str | None,
         typer.Option(

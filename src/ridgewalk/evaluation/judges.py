@@ -121,7 +121,8 @@ def judge(
         device: that it is trained on.
     """
     role, architecture, seed, noise = _KINDS[name]
-    images, reference = part(data, role), part(data, "reference")
+    images = part(data, role)
+    reference = _unseen(part(data, "reference"), images, name)
     labelled = len(images.class_names) > 1
     x, labels = (images.pixels, images.labels) if labelled else _mirrored(images.pixels)
     classes = len(images.class_names) if labelled else 4
@@ -157,6 +158,18 @@ def judge(
     held, truth = (reference.pixels, reference.labels) if labelled else _mirrored(reference.pixels)
     guess = chunked(classifier, held.float() / 255, chunk=_BATCH).argmax(dim=1)
     return Judge(name, classifier, images.digests(), reference, labelled, float((guess == truth).float().mean()), k)
+
+
+def _unseen(reference: Images, images: Images, name: str) -> Images:
+    """The reference images without copies of the judge's own: data sets may hold an image twice."""
+    unseen = ~torch.isin(reference.digests(), images.digests())
+    if unseen.all():
+        return reference
+    if not unseen.any():
+        raise ValueError(
+            f"every reference image is also one that judge {name} is trained on; remove the copies from the data"
+        )
+    return reference.take(unseen.nonzero()[:, 0])
 
 
 def _mirrored(pixels: Tensor) -> tuple[Tensor, Tensor]:

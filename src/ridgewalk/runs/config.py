@@ -6,6 +6,7 @@ not known, or a value of another type, is refused with its place and the nearest
 """
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 from ridgewalk import naming
 from ridgewalk.training.loop import Schedule
+from ridgewalk.training.losses import RECONSTRUCTIONS
 
 BUDGETS = ("smoke", "cpu", "full")
 
@@ -29,6 +31,9 @@ class Model:
     latent: int = 8
     activation: str = "relu"
 
+    def __post_init__(self) -> None:
+        _at_least(1, latent=self.latent, hidden=min(self.hidden, default=0))
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -40,6 +45,12 @@ class Objective:
     sigma: float = 1.0
     adversarial: float = 1.0
 
+    def __post_init__(self) -> None:
+        if self.reconstruction not in RECONSTRUCTIONS:
+            raise ValueError(naming.unknown("reconstruction loss", self.reconstruction, RECONSTRUCTIONS))
+        _at_least(0, beta=self.beta, adversarial=self.adversarial)
+        _above_zero(sigma=self.sigma)
+
 
 @dataclass(frozen=True)
 class Matcher:
@@ -48,6 +59,9 @@ class Matcher:
     hidden: tuple[int, ...] = (512, 512)
     activation: str = "relu"
     spectral: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least(1, hidden=min(self.hidden, default=1))
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,11 @@ class Detector:
     lerp: float = 1.0
     shells: float = 1.0
 
+    def __post_init__(self) -> None:
+        _at_least(1, members=self.members, epochs=self.epochs, hidden=min(self.hidden, default=1))
+        _at_least(2, batch=self.batch)
+        _above_zero(rate=self.rate)
+
 
 @dataclass(frozen=True)
 class Judges:
@@ -73,6 +92,11 @@ class Judges:
     batch: int = 128
     rate: float = 1e-3
     neighbours: int = 3
+
+    def __post_init__(self) -> None:
+        _at_least(1, epochs=self.epochs, neighbours=self.neighbours)
+        _at_least(2, batch=self.batch)
+        _above_zero(rate=self.rate)
 
 
 @dataclass(frozen=True)
@@ -92,6 +116,14 @@ class Walks:
     references: int = 20000
     neighbours: int = 10
 
+    def __post_init__(self) -> None:
+        _at_least(1, pairs=self.pairs, references=self.references, neighbours=self.neighbours)
+        _at_least(0, iterations=self.iterations, smoothing=self.smoothing, sgw_beta=self.sgw_beta)
+        _at_least(3, frames=self.frames, nodes=self.nodes)
+        _above_zero(step=self.step, sgw_alpha=self.sgw_alpha)
+        if not self.smoothing < 1:
+            raise ValueError(f"smoothing must be below 1; got {self.smoothing}")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -105,6 +137,18 @@ class Recipe:
     detector: Detector = field(default_factory=Detector)
     judges: Judges = field(default_factory=Judges)
     walks: Walks = field(default_factory=Walks)
+
+
+def _at_least(low: int, **values: float) -> None:
+    for name, value in values.items():
+        if not low <= value < math.inf:
+            raise ValueError(f"{name} must be at least {low}, and finite; got {value}")
+
+
+def _above_zero(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} must be above 0, and finite; got {value}")
 
 
 def names() -> list[str]:
@@ -167,11 +211,13 @@ def parse(table: Mapping[str, Any], where: str) -> Recipe:
     adapter = TypeAdapter(Recipe)
     try:
         # JSON mode lets arrays fill tuples while numbers, strings and booleans stay strict
-        return adapter.validate_json(json.dumps(table), strict=True)
+        return adapter.validate_json(json.dumps(table, default=str), strict=True)  # TOML's dates become text
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"]) or "the recipe"
-        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "value_error":  # a table that refused its values names them itself
+            raise ValueError(f"{where}: {place}: {first['ctx']['error']}") from error
+        message = first["msg"]
         raise ValueError(f"{where}: {place} = {first['input']!r} does not fit: {message}") from error
 
 

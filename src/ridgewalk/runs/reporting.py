@@ -59,9 +59,8 @@ def _decoded(run: Run, z: Tensor) -> Tensor:
 
 
 def diagnose(run: Run, seed: int = 0) -> list[Diagnosis]:
-    """Each sensor of the run on held-out codes (the reference images', which neither model nor sensor saw)."""
-    images = part(run.data, "reference")
-    codes = run.encode(images.floats()).cpu()
+    """Each sensor of the run on codes of the roles test and reference, which neither model nor sensor saw."""
+    codes = torch.cat([run.encode(part(run.data, role).floats()).cpu() for role in ("test", "reference")])
     noise = Noise(seed, 0)
     prior = prior_draws(run, len(codes), seed).cpu()
     half = min(len(codes) // 2, 200)

@@ -1,7 +1,7 @@
 """From a recipe and images to a run: train the model, then its detector, and write both down."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from ridgewalk.models.checkpoints import save_networks
 from ridgewalk.path import chunked
 from ridgewalk.runs import build, config, processes
 from ridgewalk.runs.config import Recipe
-from ridgewalk.runs.record import Origin, Run, fingerprint, finish, load, read_settings, write_settings
+from ridgewalk.runs.record import Origin, Run, fingerprint, finish, load, new_detector, read_settings, write_settings
 from ridgewalk.training.loop import Schedule, check, fit
 from ridgewalk.training.noise import mixed_seed
 
@@ -45,6 +45,7 @@ def start(
     device: str = "auto",
     precision: str = "no",
     tensorboard: bool = False,
+    accepted: Callable[[], None] = lambda: None,
 ) -> Run:
     """
     Trains a recipe from the beginning into a new folder.
@@ -59,6 +60,7 @@ def start(
         device: auto, cpu, cuda or mps.
         precision: no, bf16 or fp16.
         tensorboard: whether to log there too.
+        accepted: called when nothing is left to refuse, before the training.
     """
     settings = config.read(recipe, budget, changes)
     processes.first(lambda: _refuse_used(folder))
@@ -67,6 +69,7 @@ def start(
     shape = images.shape
     objective = build.objective(settings, build.model(settings, shape, seed), build.matcher(settings, seed))
     build.negatives(settings)
+    new_detector(settings)
     check(
         objective, [len(images)], settings.training, device, precision, processes.world()
     )  # before anything is written
@@ -84,6 +87,7 @@ def start(
         reading.channels,
         precision,
     )
+    accepted()
     processes.first(lambda: write_settings(folder, origin, settings))
     return _train(folder, origin, settings, data, resume=False, device=device, tensorboard=tensorboard)
 

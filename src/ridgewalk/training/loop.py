@@ -91,7 +91,7 @@ class Schedule:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a run logged: one value a step for each term; ``steps`` counts from 1; ``seconds`` is this process's time in the loop, for the last ``taken`` steps."""
+    """What a run logged: one value a step for each term, ``steps`` from 1; ``seconds`` in the loop, for the last ``taken`` steps."""
 
     steps: Tensor
     terms: Mapping[str, Tensor]
