@@ -32,9 +32,7 @@ RunFolder = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]
-Role = Annotated[
-    str, typer.Option(help="Role of the test images that pairs are drawn from: validation, test or reference.")
-]
+Role = Annotated[str, typer.Option(help="Role of the test images that pairs are drawn from: validation or test.")]
 
 
 def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
@@ -300,7 +298,11 @@ def report(
     ] = None,
     role: Role = "test",
     methods: Annotated[
-        str | None, typer.Option(help="Comma-separated methods; all by default.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Comma-separated methods, each alone or with an energy, as string:dual; all methods by default.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -342,6 +344,30 @@ def sensors(run: RunFolder, seed: Seed = 0, device: Device = "auto", as_json: Js
 
 @app.command()
 @_guarded
+def sense(
+    run: RunFolder,
+    contrast: Annotated[
+        str, typer.Option(help="holes (decoded data against decoded holes), or real (real images against those).")
+    ] = "holes",
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train a pixel discriminator for a run: what `--energy pixel` and `--energy dual` read."""
+    from ridgewalk.runs import train
+    from ridgewalk.runs.record import load
+
+    with _bars():
+        figures = train.sense(load(run), contrast, seed, device)
+    _print(
+        figures,
+        as_json,
+        [f"trained: {figures['sensor']} sensor of {run}", f"next: ridgewalk walk {run} --pairs 20 --energy dual"],
+    )
+
+
+@app.command()
+@_guarded
 def benchmark(
     runs: Annotated[
         list[Path],
@@ -350,7 +376,11 @@ def benchmark(
     pairs: Annotated[int, typer.Option(help="Pairs of test images.")] = 200,
     role: Role = "test",
     methods: Annotated[
-        str | None, typer.Option(help="Comma-separated methods; all by default.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Comma-separated methods, each alone or with an energy, as string:dual; all methods by default.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the table goes, as JSON.", show_default=False)] = None,
     seed: Seed = 0,

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
+from ridgewalk.fields import row_norm, score
 from ridgewalk.protocols import Energy
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -49,3 +50,52 @@ class Decoded:
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
         return self.energy(self.decode(z))
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """w E(z)."""
+
+    energy: Energy
+    weight: float
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        """Maps (n, *) to (n,)."""
+        return self.weight * self.energy(z)
+
+
+def typical_force(energy: Energy, points: Tensor) -> float:
+    """
+    Median over points of |grad E|: what an energy's force amounts to where paths go, such as on LERP points.
+
+    Args:
+        energy: of the points.
+        points: (n, *).
+
+    Raises:
+        ValueError: if it is 0 or not finite: a dead sensor has no force to weigh.
+    """
+    size = float(row_norm(score(energy, points)).median())
+    if not 0 < size < float("inf"):
+        raise ValueError(
+            f"the median force of {type(energy).__name__} on {len(points)} points is {size}: a dead sensor cannot be weighed against another"
+        )
+    return size
+
+
+def balanced(energies: Sequence[Energy], points: Tensor, shares: Sequence[float] | None = None) -> WeightedSum:
+    """
+    The weighted sum in which each energy's typical force is its share of the first one's: -sum_i beta_i grad E_i with beta_i = share_i f_0 / f_i.
+
+    Args:
+        energies: the first sets the scale.
+        points: (n, *) where forces are measured, such as LERP points.
+        shares: of the forces, at least 0; equal shares that sum to 1 by default.
+    """
+    given = [1 / len(energies)] * len(energies) if shares is None else list(shares)
+    if len(given) != len(energies) or not all(0 <= s < float("inf") for s in given) or not any(given):
+        raise ValueError(
+            f"shares must be one number >= 0 for each of {len(energies)} energies, not all 0, and finite; got {given}"
+        )
+    forces = [typical_force(energy, points) for energy in energies]
+    return WeightedSum(tuple(energies), tuple(share * forces[0] / force for share, force in zip(given, forces)))

@@ -27,12 +27,17 @@ from torch.nn.functional import softplus
 Logits = Callable[[Tensor], Tensor]
 
 
-def _require(discriminator: Logits, positive: str, energy: str) -> None:
-    named = getattr(discriminator, "positive", positive)
-    if named != positive:
+_ON_DATA = ("encoded", "real")
+"""Positive classes of a detector: the side that is on the data."""
+
+
+def _require(discriminator: Logits, positives: tuple[str, ...], energy: str) -> None:
+    named = getattr(discriminator, "positive", positives[0])
+    if named not in positives:
+        wanted = " or ".join(f"'{p}'" for p in positives)
         raise ValueError(
-            f"{energy} reads a discriminator whose positive class is '{positive}'; this one's is '{named}': "
-            f"use an energy made for '{named}', or train one for '{positive}'"
+            f"{energy} reads a discriminator whose positive class is {wanted}; this one's is '{named}': "
+            f"use an energy made for '{named}', or train one for '{positives[0]}'"
         )
 
 
@@ -66,7 +71,7 @@ class TowardsEncoded:
     discriminator: Logits
 
     def __post_init__(self) -> None:
-        _require(self.discriminator, "prior", "TowardsEncoded")
+        _require(self.discriminator, ("prior",), "TowardsEncoded")
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
@@ -80,7 +85,7 @@ class DensityRatio:
     discriminator: Logits
 
     def __post_init__(self) -> None:
-        _require(self.discriminator, "encoded", "DensityRatio")
+        _require(self.discriminator, _ON_DATA, "DensityRatio")
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
@@ -100,7 +105,7 @@ class SoftRatio:
     margin: float = 1.5
 
     def __post_init__(self) -> None:
-        _require(self.discriminator, "encoded", "SoftRatio")
+        _require(self.discriminator, _ON_DATA, "SoftRatio")
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
@@ -114,7 +119,7 @@ class NegativeLogD:
     discriminator: Logits
 
     def __post_init__(self) -> None:
-        _require(self.discriminator, "encoded", "NegativeLogD")
+        _require(self.discriminator, _ON_DATA, "NegativeLogD")
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -75,6 +75,11 @@ class Judge:
                 f"judge {self.name} was trained on {int(known.sum())} of these {len(images)} images "
                 f"(the first is number {int(known.nonzero()[0])}); judge on images of the roles test or reference"
             )
+
+    def without(self, digests: Tensor) -> "Judge":
+        """The same judge without the reference images of these digests: a path's end, in its own ball, would vouch for its neighbours."""
+        ends = torch.isin(self.reference.digests(), digests)
+        return replace(self, reference=self.reference.take((~ends).nonzero()[:, 0])) if ends.any() else self
 
     def features(self, frames: Tensor) -> Tensor:
         """(n, c, h, w) in [0, 1] -> (n, f)."""

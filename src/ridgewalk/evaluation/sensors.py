@@ -6,7 +6,7 @@ an adversarial game: there the encoded data really are indistinguishable from th
 held-out codes does tell them apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -22,7 +22,7 @@ from ridgewalk.path import chunked
 from ridgewalk.training.loop import Schedule, fit
 from ridgewalk.training.negatives import Negatives, mixture
 from ridgewalk.training.noise import mixed_seed
-from ridgewalk.training.objectives import Detector
+from ridgewalk.training.objectives import Detector, PixelDetector
 
 PROBE = 1500
 """Largest number of points of each side that the probe is given."""
@@ -81,6 +81,50 @@ def train_detector(
         )
         trained.append(network.cpu())
     return frozen(trained[0] if members == 1 else Discriminator(MeanLogit(trained), "encoded"))
+
+
+def train_pixel_detector(
+    codes: Tensor,
+    images: Tensor,
+    decode: Callable[[Tensor], Tensor],
+    discriminator: Discriminator,
+    negatives: Negatives | None = None,
+    *,
+    contrast: str = "holes",
+    epochs: int = 10,
+    batch: int = 256,
+    rate: float = 1e-3,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Discriminator:
+    """
+    Trains a pixel discriminator D_x to see holes of the latent space in what they decode to.
+
+    Args:
+        codes: (n, d) of real data.
+        images: (n, c, h, w) that they are codes of, uint8 or floats in [0, 1].
+        decode: the frozen decoder, on ``device``.
+        discriminator: logits of images, positive for ``encoded`` (contrast ``holes``) or ``real``; trained in place.
+        negatives: sampler of off-data codes; by default the mixture of prior, LERP points and shells.
+        contrast: ``holes`` or ``real``; see ``training.objectives.PixelDetector``.
+        epochs: of the training.
+        batch: of the training.
+        rate: of the training.
+        seed: of order and noise.
+        device: to train on.
+
+    Returns:
+        The discriminator, frozen, on the CPU.
+    """
+    wanted = "encoded" if contrast == "holes" else "real"
+    if discriminator.positive != wanted:
+        raise ValueError(
+            f"a pixel detector of contrast '{contrast}' is positive for '{wanted}'; got '{discriminator.positive}'"
+        )
+    schedule = Schedule(epochs=epochs, batch=min(batch, len(codes)), rate=rate, decay="cosine", seed=seed)
+    objective = PixelDetector(discriminator, decode, negatives or mixture(), contrast)
+    fit(objective, [codes, images], schedule, device=device, label="pixel detector", shared=False)
+    return frozen(discriminator.cpu())
 
 
 class MeanLogit(nn.Module):
@@ -169,7 +213,7 @@ def diagnose(
         g: chunked(discriminator, z) for g, z in {"encoded": codes, "negatives": negatives, "prior": prior}.items()
     }
     logits["lerp"] = chunked(discriminator, lerp_nodes[:, 1:-1].flatten(0, 1))
-    sign = 1.0 if discriminator.positive == "encoded" else -1.0
+    sign = -1.0 if discriminator.positive == "prior" else 1.0
     task = sign * torch.cat([logits["encoded"], logits["negatives"]])
     truth = torch.cat([torch.ones(len(codes)), torch.zeros(len(negatives))]).long()
     bce, auc = calibration.bce(task, truth), calibration.auc(task, truth)
@@ -217,7 +261,7 @@ def _verdict(
             f"{name} is dead: its score is the same everywhere ({facts}), while a fresh probe tells encoded data from {other} "
             f"with AUC {probe:.2f}. Walks guided by it will equal LERP; train it again, or use a detector."
         )
-    if abs(auc - 0.5) < 0.1 and probe < 0.6:
+    if abs(auc - 0.5) < 0.05 and probe < 0.6:
         return "equilibrium", (
             f"{name} is at equilibrium: encoded data and {other} really are alike (a fresh probe reaches AUC {probe:.2f}; {facts}), "
             "so it says little about holes."

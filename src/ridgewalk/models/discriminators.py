@@ -9,6 +9,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from ridgewalk.models.autoencoders import conv_encoder, mlp_encoder
 from ridgewalk.models.blocks import Rows, mlp
 
 Positive = Literal["prior", "encoded", "real", "decoded", "data", "model"]
@@ -43,3 +44,17 @@ def latent_discriminator(
 ) -> Discriminator:
     """A multilayer perceptron on codes; ``hidden`` empty makes a single affine layer."""
     return Discriminator(nn.Sequential(Rows(), *mlp([latent, *hidden, 1], act, spectral)), positive)
+
+
+def image_discriminator(
+    shape: tuple[int, int, int],
+    positive: str,
+    hidden: Sequence[int] = (256, 256),
+    act: str = "leaky_relu",
+    network: str = "mlp",
+) -> Discriminator:
+    """A discriminator of images (n, c, h, w): ``mlp`` (``hidden``: widths) or ``conv`` (``hidden``: channels of stride-2 stages)."""
+    if network not in ("mlp", "conv"):
+        raise ValueError(f"network must be 'mlp' or 'conv'; got '{network}'")
+    make = mlp_encoder if network == "mlp" else conv_encoder
+    return Discriminator(make(shape, hidden, 1, act), positive)

@@ -2,13 +2,28 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ridgewalk import naming
-from ridgewalk.energies import DensityRatio, Ideal, LogitSquared, NegativeLogD, SoftRatio, TowardsEncoded
+from ridgewalk.energies import (
+    Decoded,
+    DensityRatio,
+    Ideal,
+    KernelDensity,
+    LogitSquared,
+    NearestNeighbours,
+    NegativeLogD,
+    Reprojection,
+    Scaled,
+    SoftRatio,
+    TowardsEncoded,
+    balanced,
+    typical_force,
+)
 from ridgewalk.models import autoencoders
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator, latent_discriminator
@@ -24,8 +39,8 @@ from ridgewalk.paths import (
 )
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.runs.config import Recipe
-from ridgewalk.training.negatives import Mixture, mixture
-from ridgewalk.training.noise import mixed_seed
+from ridgewalk.training.negatives import LerpPoints, Mixture, mixture
+from ridgewalk.training.noise import Noise, mixed_seed
 from ridgewalk.training.objectives import AAE, AE, VAE, Objective
 
 OBJECTIVES = ("ae", "vae", "aae")
@@ -76,26 +91,124 @@ def negatives(recipe: Recipe) -> Mixture:
     return mixture(d.prior, d.lerp, d.shells)
 
 
-@dataclass(frozen=True)
-class EnergyName:
-    """An energy that can be named: which sensor it reads, and how."""
+@dataclass(frozen=True, eq=False)
+class Materials:
+    """
+    What energies and finders are built from.
 
-    sensor: str
-    make: Callable[[Discriminator], Energy]
-    formula: str
+    Attributes:
+        recipe: their constants.
+        sensors: discriminators by name: ``detector``, and where there are such ``matcher``, ``pixel``, ``pixel-real``.
+        encode: images to codes.
+        decode: codes to images.
+        references: codes of real data; called only by what uses them.
+    """
+
+    recipe: Recipe
+    sensors: Mapping[str, Discriminator]
+    encode: Callable[[Tensor], Tensor]
+    decode: Callable[[Tensor], Tensor]
+    references: Callable[[], Tensor]
+
+    def sensor(self, name: str) -> Discriminator:
+        """The discriminator called ``name``; ValueError with what to do where the run has none."""
+        if name not in self.sensors:
+            has = ", ".join(n for n, e in ENERGIES.items() if e.sensor is None or e.sensor in self.sensors)
+            raise ValueError(
+                f"this run has no {name} sensor: {_REMEDIES[name]}; without it there are the energies {has}"
+            )
+        return self.sensors[name]
+
+    @cached_property
+    def lerp_points(self) -> Tensor:
+        """Points on straight lines between references, where forces are measured against one another: (n, *)."""
+        codes = self.references()
+        return LerpPoints()(codes[:FORCE_POINTS], Noise(0, 0, device=codes.device))
 
 
-ENERGIES: Mapping[str, EnergyName] = {
-    "logit-squared": EnergyName("matcher", LogitSquared, "l^2 of the AAE's D_z"),
-    "bce-to-0": EnergyName("matcher", TowardsEncoded, "softplus(l) of the AAE's D_z, which has no minimum"),
-    "bce-to-half": EnergyName("matcher", Ideal, "softplus(l) - l/2 - ln 2 of the AAE's D_z, lowest at D = 1/2"),
-    "ratio": EnergyName("detector", DensityRatio, "-l of the density-ratio detector"),
-    "soft-ratio": EnergyName("detector", SoftRatio, "softplus(m - l) of the density-ratio detector"),
-    "neg-log-d": EnergyName("detector", NegativeLogD, "softplus(-l) of the density-ratio detector"),
+FORCE_POINTS = 512
+"""LERP points on which energies are weighed against one another."""
+
+_REMEDIES = {
+    "matcher": "only an adversarial autoencoder has one",
+    "detector": "train the run again",
+    "pixel": "train one with `ridgewalk sense RUN`",
+    "pixel-real": "train one with `ridgewalk sense RUN --contrast real`",
 }
 
 
-def energy(name: str, sensors: Mapping[str, Discriminator], recipe: Recipe) -> Energy:
+@dataclass(frozen=True)
+class EnergyName:
+    """An energy that can be named: which sensor it needs (None: none), how it is made, and its formula in words."""
+
+    sensor: str | None
+    make: Callable[[Materials], Energy]
+    formula: str
+
+
+def _soft(m: Materials) -> Energy:
+    return SoftRatio(m.sensor("detector"), m.recipe.walks.margin)
+
+
+def _pixel(m: Materials, sensor: str = "pixel") -> Energy:
+    return Decoded(SoftRatio(m.sensor(sensor), m.recipe.walks.margin), m.decode)
+
+
+def _alike(m: Materials, energy: Energy) -> Energy:
+    """The energy, scaled so that its typical force is that of the density ratio: one step size serves all."""
+    return Scaled(energy, typical_force(_soft(m), m.lerp_points) / typical_force(energy, m.lerp_points))
+
+
+def _dual(m: Materials) -> Energy:
+    return balanced([_soft(m), _pixel(m)], m.lerp_points)
+
+
+ENERGIES: Mapping[str, EnergyName] = {
+    "logit-squared": EnergyName("matcher", lambda m: LogitSquared(m.sensor("matcher")), "l^2 of the AAE's D_z"),
+    "bce-to-0": EnergyName(
+        "matcher", lambda m: TowardsEncoded(m.sensor("matcher")), "softplus(l) of the AAE's D_z, which has no minimum"
+    ),
+    "bce-to-half": EnergyName(
+        "matcher", lambda m: Ideal(m.sensor("matcher")), "softplus(l) - l/2 - ln 2 of the AAE's D_z, lowest at D = 1/2"
+    ),
+    "ratio": EnergyName("detector", lambda m: DensityRatio(m.sensor("detector")), "-l of the density-ratio detector"),
+    "soft-ratio": EnergyName("detector", _soft, "softplus(m - l) of the density-ratio detector"),
+    "neg-log-d": EnergyName(
+        "detector", lambda m: NegativeLogD(m.sensor("detector")), "softplus(-l) of the density-ratio detector"
+    ),
+    "pixel": EnergyName(
+        "pixel",
+        lambda m: _alike(m, _pixel(m)),
+        "softplus(m - l(G(z))) of D_x, which tells decoded data from decoded holes",
+    ),
+    "pixel-real": EnergyName(
+        "pixel-real",
+        lambda m: _alike(m, _pixel(m, "pixel-real")),
+        "softplus(m - l(G(z))) of the naive D_x, which tells real images from decoded holes",
+    ),
+    "dual": EnergyName("pixel", _dual, "soft-ratio of D_z and of D_x(G(z)), of equal typical force"),
+    "reprojection": EnergyName(
+        None,
+        lambda m: _alike(m, Reprojection(m.encode, m.decode)),
+        "|z - E(G(z))|^2, scaled to the density ratio's force",
+    ),
+    "neighbours": EnergyName(
+        None,
+        lambda m: _alike(m, NearestNeighbours(m.references()[:DENSITY_REFERENCES])),
+        "mean squared distance to the 10 nearest codes, scaled to the density ratio's force",
+    ),
+    "kernel": EnergyName(
+        None,
+        lambda m: _alike(m, KernelDensity(m.references()[:DENSITY_REFERENCES])),
+        "minus the log of a kernel density of codes, h = 0.5, scaled to the density ratio's force",
+    ),
+}
+
+DENSITY_REFERENCES = 2000
+"""Codes behind the energies that measure distances."""
+
+
+def energy(name: str, materials: Materials) -> Energy:
     """
     The energy called ``name`` over a run's sensors.
 
@@ -104,15 +217,7 @@ def energy(name: str, sensors: Mapping[str, Discriminator], recipe: Recipe) -> E
     """
     if name not in ENERGIES:
         raise ValueError(naming.unknown("energy", name, ENERGIES))
-    wanted = ENERGIES[name]
-    if wanted.sensor not in sensors:
-        has = ", ".join(n for n, e in ENERGIES.items() if e.sensor in sensors)
-        raise ValueError(
-            f"energy '{name}' reads a {wanted.sensor}, which this run has not (only an AAE has a matcher); it has: {has}"
-        )
-    if name == "soft-ratio":
-        return SoftRatio(sensors["detector"], recipe.walks.margin)
-    return wanted.make(sensors[wanted.sensor])
+    return ENERGIES[name].make(materials)
 
 
 @dataclass(frozen=True)
@@ -140,6 +245,14 @@ METHODS: Mapping[str, Method] = {
 }
 
 
+def method_and_energy(name: str) -> tuple[str, str | None]:
+    """A method's name, alone or with an energy in place of its own: ``string``, or ``string:dual``."""
+    method, _, energy_name = name.partition(":")
+    if method not in METHODS:
+        raise ValueError(naming.unknown("method", method, METHODS))
+    return method, energy_name or None
+
+
 def default_energy(method: str, sensors: Mapping[str, Discriminator]) -> str | None:
     """The energy that a method takes where none is named: its own, or the detector's bounded one for a model without a matcher."""
     if method not in METHODS:
@@ -148,28 +261,19 @@ def default_energy(method: str, sensors: Mapping[str, Discriminator]) -> str | N
     return "neg-log-d" if own is not None and ENERGIES[own].sensor not in sensors else own
 
 
-def finder(
-    name: str,
-    recipe: Recipe,
-    sensors: Mapping[str, Discriminator],
-    references: Callable[[], Tensor],
-    decode: Callable[[Tensor], Tensor],
-    energy_name: str | None = None,
-) -> PathFinder:
+def finder(name: str, materials: Materials, energy_name: str | None = None) -> PathFinder:
     """
     The finder called ``name``.
 
     Args:
         name: one of ``METHODS``.
-        recipe: its constants.
-        sensors: discriminators by name.
-        references: codes of real data, called only by the finders that use them.
-        decode: the decoder, between whose images a string's frames are spaced.
+        materials: what it is built from.
         energy_name: in place of the method's default energy.
     """
     if name not in METHODS:
         raise ValueError(naming.unknown("method", name, METHODS))
-    default, w = METHODS[name].energy, recipe.walks
+    default, w = METHODS[name].energy, materials.recipe.walks
+    references, decode = materials.references, materials.decode
     if default is None:
         if energy_name is not None:
             raise ValueError(
@@ -181,7 +285,7 @@ def finder(
             "graph": lambda: GraphPath(references(), w.neighbours, bridge=True, nodes=w.frames),
         }
         return simple[name]()
-    e = energy(energy_name or default_energy(name, sensors) or default, sensors, recipe)
+    e = energy(energy_name or default_energy(name, materials.sensors) or default, materials)
     if name == "sgw":
         return ScoreGuidedWalk(e, alpha=w.sgw_alpha, beta=w.sgw_beta, eps=w.sgw_alpha, nodes=w.frames)
     if name == "sgw-arriving":

@@ -85,6 +85,23 @@ class Detector:
 
 
 @dataclass(frozen=True)
+class Pixel:
+    """The pixel discriminator D_x, trained on demand: ``network`` mlp (``hidden``: widths) or conv (``hidden``: channels)."""
+
+    network: str = "mlp"
+    hidden: tuple[int, ...] = (256, 256)
+    activation: str = "leaky_relu"
+    epochs: int = 10
+    batch: int = 256
+    rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        _at_least(1, epochs=self.epochs, hidden=min(self.hidden, default=1))
+        _at_least(2, batch=self.batch)
+        _above_zero(rate=self.rate)
+
+
+@dataclass(frozen=True)
 class Judges:
     """The two classifiers that grade: epochs and batch of each one's training, k of the k-NN balls."""
 
@@ -118,7 +135,13 @@ class Walks:
 
     def __post_init__(self) -> None:
         _at_least(1, pairs=self.pairs, references=self.references, neighbours=self.neighbours)
-        _at_least(0, iterations=self.iterations, smoothing=self.smoothing, sgw_beta=self.sgw_beta)
+        _at_least(
+            0,
+            iterations=self.iterations,
+            smoothing=self.smoothing,
+            sgw_beta=self.sgw_beta,
+            length_weight=self.length_weight,
+        )
         _at_least(3, frames=self.frames, nodes=self.nodes)
         _above_zero(step=self.step, sgw_alpha=self.sgw_alpha)
         if not self.smoothing < 1:
@@ -135,6 +158,7 @@ class Recipe:
     matcher: Matcher = field(default_factory=Matcher)
     training: Schedule = field(default_factory=Schedule)
     detector: Detector = field(default_factory=Detector)
+    pixel: Pixel = field(default_factory=Pixel)
     judges: Judges = field(default_factory=Judges)
     walks: Walks = field(default_factory=Walks)
 

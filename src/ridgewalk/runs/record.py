@@ -8,6 +8,7 @@ A run on disk, and in memory.
       model.safetensors       encoder, decoder (and the AAE's discriminator)
       detector.safetensors    the density-ratio detector
       manifest.json           checksums of the two; written last, so a run that has it is whole
+      pixel.safetensors       the pixel detector, where one was trained, and pixel.json its checksum
       walks/, report.html     what the verbs write
 
 Loading a run reads TOML, JSON and safetensors only; nothing is unpickled.
@@ -31,11 +32,12 @@ from ridgewalk.energies import frozen
 from ridgewalk.evaluation.sensors import MeanLogit
 from ridgewalk.models.autoencoders import Autoencoder
 from ridgewalk.models.checkpoints import load_networks, write_bytes
-from ridgewalk.models.discriminators import Discriminator, latent_discriminator
+from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.runs import build
 from ridgewalk.runs.config import Recipe, parse, to_table
+from ridgewalk.training.noise import mixed_seed
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,35 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
     load_networks(folder / "detector.safetensors", {"detector": detector}, wanted["detector.safetensors"])
     where = resolve_device(device)
     sensors = {"detector": frozen(detector).to(where)} | ({"matcher": frozen(matcher).to(where)} if matcher else {})
+    for name in PIXEL_SENSORS.values():
+        if (folder / f"{name}.json").is_file():
+            sensors[name] = _read_pixel(folder, name, recipe, origin.shape).to(where)
     return Run(folder, origin, recipe, frozen(model).to(where), sensors, manifest)
+
+
+PIXEL_SENSORS = {"holes": "pixel", "real": "pixel-real"}
+"""Contrast of a pixel detector: the name of its sensor and of its files."""
+
+
+def new_pixel_detector(recipe: Recipe, shape: tuple[int, int, int], contrast: str, seed: int = 0) -> Discriminator:
+    """The recipe's pixel detector, untrained."""
+    p = recipe.pixel
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mixed_seed(seed, 9))
+        positive = "encoded" if contrast == "holes" else "real"
+        return image_discriminator(shape, positive, p.hidden, p.activation, p.network)
+
+
+def _read_pixel(folder: Path, name: str, recipe: Recipe, shape: tuple[int, int, int]) -> Discriminator:
+    record = folder / f"{name}.json"
+    contrast = next(c for c, n in PIXEL_SENSORS.items() if n == name)
+    try:
+        wanted = str(json.loads(record.read_text(encoding="utf-8"))["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{record} cannot be read ({error}); it was altered or cut short") from error
+    network = new_pixel_detector(recipe, shape, contrast)
+    load_networks(folder / f"{name}.safetensors", {name: network}, wanted)
+    return frozen(network)
 
 
 def new_detector(recipe: Recipe) -> Discriminator:
@@ -217,10 +247,15 @@ class Run:
         count = min(len(images), self.recipe.walks.references)
         return self.encode(images.take(torch.arange(count)).floats())
 
+    @cached_property
+    def materials(self) -> build.Materials:
+        """What its energies and finders are built from."""
+        return build.Materials(self.recipe, self.sensors, self.model.encode, self.decode, lambda: self.references)
+
     def energy(self, name: str) -> Energy:
         """One of ``runs.build.ENERGIES`` over this run's sensors."""
-        return build.energy(name, self.sensors, self.recipe)
+        return build.energy(name, self.materials)
 
     def finder(self, method: str = "string", energy: str | None = None) -> PathFinder:
         """One of ``runs.build.METHODS``, with its default energy or another."""
-        return build.finder(method, self.recipe, self.sensors, lambda: self.references, self.decode, energy)
+        return build.finder(method, self.materials, energy)

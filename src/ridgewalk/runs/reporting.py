@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ridgewalk.data import part
+from ridgewalk.energies import frozen
 from ridgewalk.evaluation import comparison
 from ridgewalk.evaluation.comparison import Entry, Summary
 from ridgewalk.evaluation.judges import NAMES, Judge, judge
 from ridgewalk.evaluation.sensors import Diagnosis
 from ridgewalk.evaluation.sensors import diagnose as diagnose_sensor
 from ridgewalk.geometry import lerp
+from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import Path as Curve
 from ridgewalk.progress import track
 from ridgewalk.runs import build, pages, processes, walking
@@ -66,11 +68,20 @@ def diagnose(run: Run, seed: int = 0) -> list[Diagnosis]:
     half = min(len(codes) // 2, 200)
     ends_a, ends_b = codes[:half], codes[half : 2 * half]
     nodes = lerp(ends_a, ends_b, torch.linspace(0, 1, 17))
-    sides = {"matcher": prior, "detector": build.negatives(run.recipe)(codes, noise)}
-    return [
-        diagnose_sensor(name, sensor.cpu(), codes, sides[name], nodes, prior, seed)
-        for name, sensor in track(sorted(run.sensors.items()), "diagnosing sensors")
-    ]
+    off_data = build.negatives(run.recipe)(codes, noise)
+    found = []
+    for name, sensor in track(sorted(run.sensors.items()), "diagnosing sensors"):
+        seen = (
+            Discriminator(nn.Sequential(run.model.decoder, sensor.body), sensor.positive)
+            if name.startswith("pixel")
+            else sensor
+        )
+        found.append(
+            diagnose_sensor(
+                name, frozen(seen).cpu(), codes, prior if name == "matcher" else off_data, nodes, prior, seed
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +98,18 @@ class Measured:
 
 def measure(run: Run, pairs: int | None, role: str, methods: Sequence[str] | None, seed: int) -> Measured | None:
     """Searches and judges; None on all processes of a torchrun but the first."""
+    _refuse_role(role)
     wanted = list(methods or build.METHODS)
     for name in wanted:
-        build.default_energy(name, run.sensors)
+        method, energy = build.method_and_energy(name)
+        _refuse_energy(run, method, energy)
     wanted = ["lerp", *(m for m in wanted if m != "lerp")]
     ends = walking.drawn(run, run.recipe.walks.pairs if pairs is None else pairs, seed, role)
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
-    curves = {name: walking.search(run, name, z_a, z_b) for name in track(wanted, "methods")}
+    curves = {
+        name: walking.search(run, method, z_a, z_b, energy)
+        for name, (method, energy) in track([(n, build.method_and_energy(n)) for n in wanted], "methods")
+    }
     if processes.rank() != 0:
         return None
     judges = judges_of(run)
@@ -154,6 +170,7 @@ def walk(
     if frames is not None and frames < 3:
         raise ValueError(f"a path to judge needs at least 3 frames; got --frames {frames}")
     _refuse_energy(run, method, energy)
+    _refuse_role(role)
     ends = (
         walking.drawn(run, pairs, seed, role) if pairs is not None else walking.named(run, str(start), str(end), resize)
     )
@@ -163,7 +180,7 @@ def walk(
     baseline = walking.search(run, "lerp", z_a, z_b, None, frames or run.recipe.walks.frames)
     if processes.rank() != 0:
         return Result(folder, [], {})
-    judges = judges_of(run)
+    judges = [j.without(ends.digests()) for j in judges_of(run)]  # --from and --to may name reference images
     both = {method: curve, "lerp": baseline}
     decoded = {name: c.map(run.decode).cpu() for name, c in both.items()}
     columns = {
@@ -283,6 +300,11 @@ def figures_of(
         "agreement": {"tau": summary.agreement[0], "different": summary.agreement[1]},
         "search": {e.method: dict(e.stats) for e in entries},
     }
+
+
+def _refuse_role(role: str) -> None:
+    if role == "reference":
+        raise ValueError("pairs of the role 'reference' would be judged by themselves; choose validation or test")
 
 
 def _refuse_energy(run: Run, method: str, energy: str | None) -> None:

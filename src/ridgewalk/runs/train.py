@@ -1,5 +1,6 @@
 """From a recipe and images to a run: train the model, then its detector, and write both down."""
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,15 +9,28 @@ from pathlib import Path
 import torch
 
 import ridgewalk
+from ridgewalk import naming
 from ridgewalk.data import ImageData, part
 from ridgewalk.data import load as load_data
-from ridgewalk.evaluation.sensors import train_detector
-from ridgewalk.models.checkpoints import save_networks
+from ridgewalk.energies import frozen
+from ridgewalk.evaluation.sensors import train_detector, train_pixel_detector
+from ridgewalk.models.checkpoints import save_networks, write_bytes
 from ridgewalk.path import chunked
 from ridgewalk.runs import build, config, processes
 from ridgewalk.runs.config import Recipe
-from ridgewalk.runs.record import Origin, Run, fingerprint, finish, load, new_detector, read_settings, write_settings
-from ridgewalk.training.loop import Schedule, check, fit
+from ridgewalk.runs.record import (
+    PIXEL_SENSORS,
+    Origin,
+    Run,
+    fingerprint,
+    finish,
+    load,
+    new_detector,
+    new_pixel_detector,
+    read_settings,
+    write_settings,
+)
+from ridgewalk.training.loop import Schedule, check, fit, resolve_device
 from ridgewalk.training.noise import mixed_seed
 
 
@@ -178,6 +192,48 @@ def _seeded(recipe: Recipe, seed: int) -> Schedule:
 
 def _speed(seconds: float, steps: int, batch: int) -> float:
     return round(steps * batch / seconds, 1) if seconds > 0 else 0.0
+
+
+def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto") -> dict[str, object]:
+    """
+    Trains a pixel detector for a run and writes it beside its other sensors.
+
+    Args:
+        run: the model.
+        contrast: ``holes`` (decodings of data against decodings of off-data codes) or ``real`` (real images against those).
+        seed: of weights, order and noise.
+        device: to train on.
+
+    Raises:
+        ValueError: for an unknown contrast, or a sensor that is there already.
+    """
+    if contrast not in PIXEL_SENSORS:
+        raise ValueError(naming.unknown("contrast", contrast, PIXEL_SENSORS))
+    name = PIXEL_SENSORS[contrast]
+    if (run.folder / f"{name}.json").exists():
+        raise ValueError(
+            f"{run.folder} has a {name} sensor already; remove {name}.json and {name}.safetensors to train another"
+        )
+    images, p = part(run.data, "model"), run.recipe.pixel
+    codes = run.encode(images.floats())
+    where = resolve_device(device)
+    network = train_pixel_detector(
+        codes,
+        images.pixels,
+        frozen(run.model).to(where).decode,
+        new_pixel_detector(run.recipe, run.origin.shape, contrast, seed),
+        build.negatives(run.recipe),
+        contrast=contrast,
+        epochs=p.epochs,
+        batch=p.batch,
+        rate=p.rate,
+        seed=seed,
+        device=device,
+    )
+    digest = save_networks(run.folder / f"{name}.safetensors", {name: network})
+    record = {"sha256": digest, "contrast": contrast, "seed": seed}
+    write_bytes(run.folder / f"{name}.json", json.dumps(record, indent=1).encode())
+    return {"run": str(run.folder), "sensor": name, **record}
 
 
 def prior_draws(run: Run, count: int, seed: int) -> torch.Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ridgewalk.data import draw, read_image, role_of_test_index
+from ridgewalk.data import Images, draw, read_image, role_of_test_index
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.path import Path
 from ridgewalk.protocols import PathFinder
@@ -49,6 +49,10 @@ class Ends:
     def __len__(self) -> int:
         """Number of pairs."""
         return len(self.x_a)
+
+    def digests(self) -> Tensor:
+        """Of all ends, as ``Images.digests``."""
+        return Images.from_array(torch.cat([self.x_a, self.x_b])).digests()
 
 
 def drawn(run: Run, count: int, seed: int, role: str = "test") -> Ends:

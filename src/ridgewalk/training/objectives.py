@@ -10,6 +10,7 @@ so that no gradient leaks from one player's loss into another's network.
           discriminator:  1/2 [softplus(-D(z_p)) + softplus(D(E(x)))]  moves D, z_p ~ prior
           encoder:        w softplus(-D(E(x)))                         moves E
     Detector              1/2 [softplus(-D(z)) + softplus(D(r))]       moves D, z encoded data, r ~ negatives
+    PixelDetector         the same on images G(z) and G(r)             moves D
     Classification        cross-entropy                                moves the classifier
 """
 
@@ -17,9 +18,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ridgewalk import naming
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, reparameterise
 from ridgewalk.training import losses
 from ridgewalk.training.noise import Noise
@@ -195,6 +198,55 @@ class Detector:
             z = z + self.jitter * noise.normal(*z.shape)
             r = r + self.jitter * noise.normal(*r.shape)
         bce = losses.classify(self.discriminator(z), self.discriminator(r))
+        return bce, {"discriminator": bce}
+
+
+CONTRASTS = ("holes", "real")
+
+
+@dataclass(eq=False)
+class PixelDetector:
+    """
+    A discriminator of images that is to see holes of the latent space through the decoder.
+
+    What is contrasted with decodings G(r) of off-data points r decides what it sees:
+
+        holes   decodings G(z) of encoded data: both sides are decoded, so that blur tells nothing and only the hole does
+        real    real images x, the naive choice: the decoder's blur tells all, on the data as off it
+
+    Args:
+        discriminator: logits of images, positive for ``encoded`` (holes) or ``real``.
+        decode: the frozen decoder.
+        negatives: (codes of the batch, noise) -> as many off-data codes r.
+        contrast: ``holes`` or ``real``.
+    """
+
+    discriminator: nn.Module
+    decode: Callable[[Tensor], Tensor]
+    negatives: Callable[[Tensor, Noise], Tensor]
+    contrast: str = "holes"
+
+    def __post_init__(self) -> None:
+        if self.contrast not in CONTRASTS:
+            raise ValueError(naming.unknown("contrast", self.contrast, CONTRASTS))
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The discriminator."""
+        return {"discriminator": self.discriminator}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """One."""
+        return {"discriminator": ("discriminator",)}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """Balanced binary cross-entropy over the codes (n, d) and images (n, c, h, w) of a batch; chance is ln 2."""
+        z, x = batch
+        with torch.no_grad():
+            positive = self.decode(z) if self.contrast == "holes" else x
+            negative = self.decode(self.negatives(z, noise))
+        bce = losses.classify(self.discriminator(positive), self.discriminator(negative))
         return bce, {"discriminator": bce}
 
 

@@ -1,0 +1,86 @@
+"""Recipes: every shipped one parses at every budget, and what is written reads back equal."""
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from ridgewalk.runs import build, config
+from ridgewalk.runs.config import BUDGETS, Recipe
+from ridgewalk.training.loop import Schedule
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", config.names())
+def test_every_shipped_recipe_parses_and_builds_at_every_budget(name: str, budget: str) -> None:
+    recipe = config.read(name, budget)
+    assert recipe.question
+    model, matcher = build.model(recipe, (1, 28, 28), 0), build.matcher(recipe, 0)
+    objective = build.objective(recipe, model, matcher)
+    assert set(recipe.training.rates) <= set(objective.players)
+    build.negatives(recipe)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("name", config.names())
+def test_a_recipe_survives_toml(name: str, budget: str) -> None:
+    recipe = config.read(name, budget)
+    text = tomli_w.dumps(config.to_table(recipe))
+    assert config.parse(tomllib.loads(text), "here") == recipe
+
+
+def test_optional_settings_survive_toml() -> None:
+    recipe = replace(Recipe(), training=Schedule(clip=1.0, ema=0.999, rates={"matcher": 1e-4}, betas=(0.5, 0.9)))
+    assert config.parse(tomllib.loads(tomli_w.dumps(config.to_table(recipe))), "here") == recipe
+
+
+def test_changes_come_last_and_in_order() -> None:
+    recipe = config.read("digits", "smoke", ["training.epochs=3", "training.epochs=4", "model.activation=silu"])
+    assert recipe.training.epochs == 4
+    assert recipe.model.activation == "silu"
+    assert recipe.training.batch == config.read("digits", "smoke").training.batch
+
+
+def test_a_budget_changes_its_own_keys_only() -> None:
+    smoke, cpu = config.read("digits", "smoke"), config.read("digits", "cpu")
+    assert smoke.training.epochs < cpu.training.epochs
+    assert smoke.model == cpu.model
+
+
+def test_a_users_recipe_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('question = "mine"\n[model]\nlatent = 3\n[budgets.smoke.model]\nlatent = 2\n')
+    assert config.read(str(file)).model.latent == 3
+    assert config.read(str(file), "smoke").model.latent == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[model]\nlatnt = 3", "did you mean 'model.latent'"),
+        ("[modle]\nlatent = 3", "did you mean 'model'"),
+        ("model = 3", "model must be a table"),
+        ("[model]\nlatent = 3.5", "model.latent = 3.5"),
+        ("[model]\nlatent = true", "model.latent = True"),
+        ('[model]\nhidden = ["a"]', "model.hidden.0"),
+        ("[budgets.tiny.model]\nlatent = 3", "unknown budget 'tiny'"),
+        ("[budgets.cpu.model]\nlatnt = 3", "did you mean 'model.latent'"),
+        ("[model", "not valid TOML"),
+    ],
+)
+def test_a_refusal_names_the_file_the_place_and_the_nearest(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(ValueError) as caught:
+        config.read(str(file))
+    assert said in str(caught.value)
+    assert "mine.toml" in str(caught.value)
+
+
+def test_an_unknown_recipe_and_budget_name_the_nearest() -> None:
+    with pytest.raises(ValueError, match="did you mean 'digits'"):
+        config.read("digit")
+    with pytest.raises(ValueError, match="did you mean 'smoke'"):
+        config.read("digits", "smok")
