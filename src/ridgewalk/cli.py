@@ -31,7 +31,7 @@ RunFolder = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.", min=0, max=2**63 - 1)]
 Role = Annotated[str, typer.Option(help="Role of the test images that pairs are drawn from: validation or test.")]
 
 
@@ -57,6 +57,11 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
             _stop(f"{what}{place}")
         except (ValueError, FloatingPointError) as error:
             _stop(str(error))
+        except RuntimeError as error:
+            if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+                raise
+            first = str(error).splitlines()[0]
+            _stop(f"the memory does not suffice ({first}); use a smaller model, batch or number of pairs")
         except KeyboardInterrupt:
             _say("ridgewalk: stopped.")
             raise SystemExit(130) from None
@@ -108,6 +113,16 @@ def _print(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
     if int(os.environ.get("RANK", "0")) != 0:
         return
     print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)
+
+
+def _listed(text: str | None, option: str) -> list[str] | None:
+    """The names of a comma-separated option; None where it was not given."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise ValueError(f"{option} takes names with commas between them; got '{text}'")
+    return names
 
 
 @app.command()
@@ -328,6 +343,70 @@ def report(
             out=out,
         )
     _print(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+
+
+@app.command(name="map")
+@_guarded
+def map_(
+    run: RunFolder,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Test-set index or image file.", show_default=False)
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Test-set index or image file.", show_default=False)] = None,
+    third: Annotated[
+        int | None,
+        typer.Option(
+            help="Test-set index of the plane's third point; by default one near both ends, off the line through them.",
+            show_default=False,
+        ),
+    ] = None,
+    plane: Annotated[
+        str | None,
+        typer.Option(
+            help="abc (through both ends and a third point; the default with --from and --to) or pca (where the codes vary most).",
+            show_default=False,
+        ),
+    ] = None,
+    energy: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated energies; by default those of the run's sensors.", show_default=False),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated methods whose paths are drawn from --from to --to; lerp,string by default.",
+            show_default=False,
+        ),
+    ] = None,
+    resize: Annotated[bool, typer.Option("--resize", help="Resize image files to the run's size.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the result; RUN/maps/PLANE, or the next free name, by default.", show_default=False
+        ),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Draw an energy over a plane of the latent space, with the data and paths on it."""
+    from ridgewalk.runs import mapping
+    from ridgewalk.runs.record import load
+
+    with _bars():
+        result = mapping.draw(
+            load(run, device),
+            start,
+            end,
+            third=third,
+            plane=plane,
+            energies=_listed(energy, "--energy"),
+            methods=_listed(methods, "--methods"),
+            resize=resize,
+            out=out,
+            seed=seed,
+        )
+    _print(result.figures, as_json, [*result.verdict, f"map: {result.page}"])
 
 
 @app.command()

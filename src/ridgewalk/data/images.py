@@ -211,7 +211,7 @@ def read_image(path: Path | str, like: tuple[int, int, int] | None = None, *, re
     if like is not None and pixels.shape != like:
         raise ValueError(
             f"{path} is {pixels.shape[1]} x {pixels.shape[2]} (height x width) and the "
-            f"images here are {like[1]} x {like[2]}; resize the file, or have it resized (resize=True)"
+            f"images here are {like[1]} x {like[2]}; resize the file, or have it resized (--resize, or resize=True)"
         )
     return torch.from_numpy(pixels)
 

@@ -244,7 +244,7 @@ def write_report(
         ),
         Section(
             "How real the frames are",
-            "A frame is real to a judge when its features lie within a 3-nearest-neighbour ball of a real held-out image. Two judges grade, "
+            "A frame is real to a judge when its features lie within a nearest-neighbour ball of a real held-out image. Two judges grade, "
             "which share no data, architecture or seed, and neither of which guided a path. Brackets are 95 % bootstrap intervals over pairs; "
             "the best of each column is set off.",
             [
@@ -267,7 +267,8 @@ def write_report(
                         )
                     ),
                     "Precision of each method with its interval, and the precision of real images, reconstructions and the prior",
-                    "Right is better. Reconstructions are the ceiling of what this decoder can do, decoded draws of the prior the floor.",
+                    "Right is better. Reconstructions are the ceiling of what this decoder can do, decoded draws of the prior the floor. "
+                    "Pixel averages of two images are real to no eye: what the judges say of them is their leniency.",
                     "Precision of each method",
                     figures.READING["intervals"],
                 ),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -23,7 +24,8 @@ def join() -> None:
         import torch.distributed as dist
 
         if not dist.is_initialized():
-            dist.init_process_group("gloo" if not _cuda() else "cpu:gloo,cuda:nccl")
+            # process 0 may train a detector or a judge while the others wait
+            dist.init_process_group("cpu:gloo,cuda:nccl" if _cuda() else "gloo", timeout=timedelta(days=1))
 
 
 def gather(part: Result) -> list[Result]:
