@@ -41,7 +41,9 @@ def install() -> None:
         sys.exit(f"ridgewalk needs Python 3.11 to 3.13; this is {sys.version.split()[0]}")
     backend = os.environ.get("RIDGEWALK_TORCH", "")
     wanted = [ROOT / "pyproject.toml", ROOT / "constraints" / "dev.txt"]
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in wanted) + f"{ROOT} {backend} {sys.version}".encode()).hexdigest()
+    digest = hashlib.sha256(
+        b"".join(p.read_bytes() for p in wanted) + f"{ROOT} {backend} {sys.version}".encode()
+    ).hexdigest()
     if STAMP.is_file() and STAMP.read_text() == digest:
         return
     say(f"making the environment {VENV}")

@@ -274,7 +274,7 @@ def _verdict(
     if bce > log(2) and auc > 0.55:
         return "overconfident", (
             f"{name} is overconfident: it orders points (AUC {auc:.2f}), but its held-out BCE {bce:.3f} is worse than chance "
-            f"({log(2):.3f}), so it learned its training codes by heart; train it for fewer epochs, or on more data."
+            f"({log(2):.3f}): it learned its training points by heart, or was trained for another task; train it for fewer epochs, on more data, or anew."
         )
     if size > 5:
         return (
