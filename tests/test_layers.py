@@ -45,7 +45,7 @@ def test_finders_import_neither_scikit_learn_nor_scipy_nor_matplotlib() -> None:
 
 
 def test_reports_draw_without_pyplot() -> None:
-    code = "from ridgewalk.reports import figures; figures.png(figures.tradeoff({'a': (1, 2)}, 'x', 'y'))"
+    code = "from ridgewalk.reports import figures; figures.png(figures.tradeoff({'a': (1, 2, 1, 1, 2, 2)}, 'x', 'y'))"
     assert imported_by("import ridgewalk.reports", "matplotlib") == []
     assert imported_by(code, "matplotlib", "matplotlib.pyplot") == ["matplotlib"]
 

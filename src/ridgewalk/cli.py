@@ -411,6 +411,50 @@ def map_(
 
 @app.command()
 @_guarded
+def project(
+    run: RunFolder,
+    latents: Annotated[
+        Path, typer.Option(help="A .npy file with an array (n, d), or an .npz file with it as z.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the result, new or empty.", show_default=False)],
+    energy: Annotated[str, typer.Option(help="The energy that the points go down.")] = "soft-ratio",
+    langevin: Annotated[
+        bool, typer.Option("--langevin", help="Sample exp(-E/T) from each point on, in place of descending.")
+    ] = False,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Most steps of the descent (300 by default), or Langevin's (200) after as many of burn-in.",
+            show_default=False,
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="T of --langevin; 1 by default.", show_default=False)
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Move latents of your own to where the energy says that data are."""
+    from ridgewalk.runs import projecting
+    from ridgewalk.runs.record import load
+
+    with _bars():
+        result = projecting.project(
+            load(run, device),
+            latents,
+            energy=energy,
+            langevin=langevin,
+            steps=steps,
+            temperature=temperature,
+            seed=seed,
+            out=out,
+        )
+    _print(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+
+
+@app.command()
+@_guarded
 def sensors(run: RunFolder, seed: Seed = 0, device: Device = "auto", as_json: Json = False) -> None:
     """Say whether each sensor of a run is alive."""
     from ridgewalk.runs import reporting

@@ -49,6 +49,10 @@ def examples() -> dict[str, Any]:
             1,
         ),
         "losses": (figures.losses({n: (np.arange(999), r.random(999)) for n in "abcd"}, log=True, lines={"a": 0.5}), 6),
+        "before_after": (figures.before_after(drawn(30), drawn(30)), 1),
+        "histograms": (figures.histograms({"before": r.random(50), "after": r.random(50) - 1}, "energy"), 1),
+        "energy_map": (figures.energy_map(np.arange(6), np.arange(5), {"ratio": r.random((5, 6))}), 2),
+        "decoded_map": (figures.decoded_map(np.arange(3), np.arange(2), r.random((2, 3, 1, 8, 8))), 2),
         "latent_plane": (figures.latent_plane(r.random((60, 2)), r.integers(0, 3, 60), {"lerp": curve}), 1),
     }
 

@@ -1,5 +1,6 @@
-"""Curves between points: interpolation formulas."""
+"""Curves between points, and planes to draw them on."""
 
 from ridgewalk.geometry.interpolation import lerp, slerp
+from ridgewalk.geometry.planes import Plane
 
-__all__ = ["lerp", "slerp"]
+__all__ = ["Plane", "lerp", "slerp"]

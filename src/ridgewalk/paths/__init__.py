@@ -1,7 +1,8 @@
-"""Finders: one family a file, from straight lines to whole curves."""
+"""Finders: one family a file, from straight lines to whole curves; and walks that have no second end."""
 
 from ridgewalk.paths.best import BestOf
 from ridgewalk.paths.graph import GraphPath
+from ridgewalk.paths.langevin import Descent, Langevin, Moved
 from ridgewalk.paths.straight import Lerp, Slerp
 from ridgewalk.paths.string import StringMethod
 from ridgewalk.paths.walk import ArrivingWalk, GuidedExploration, ScoreGuidedWalk
@@ -9,9 +10,12 @@ from ridgewalk.paths.walk import ArrivingWalk, GuidedExploration, ScoreGuidedWal
 __all__ = [
     "ArrivingWalk",
     "BestOf",
+    "Descent",
     "GraphPath",
     "GuidedExploration",
+    "Langevin",
     "Lerp",
+    "Moved",
     "ScoreGuidedWalk",
     "Slerp",
     "StringMethod",

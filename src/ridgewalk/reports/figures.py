@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ridgewalk.reports.changes import before_after, histograms
+from ridgewalk.reports.maps import decoded_map, energy_map
 from ridgewalk.reports.placing import label_points
 from ridgewalk.reports.sensing import losses, reliability, score_histogram
 from ridgewalk.reports.strips import strips
@@ -38,8 +40,12 @@ if TYPE_CHECKING:
 __all__ = [
     "COLOURS",
     "READING",
+    "before_after",
     "colour",
     "data_uri",
+    "decoded_map",
+    "energy_map",
+    "histograms",
     "intervals",
     "latent_plane",
     "losses",
@@ -59,6 +65,11 @@ READING: Mapping[str, str] = {
     "tradeoff": "Each mark is one method with its interval; the arrow points to the better corner.",
     "intervals": "A mark is a mean, the line through it its interval; dashed lines are what to compare with.",
     "losses": "The line is a running mean over training, the band around it the range of single steps.",
+    "before_after": "Each column is one point: its image before above, its image after below.",
+    "histograms": "Each outline shows how one group's values are spread; what lies beyond the axis is counted at its edge.",
+    "energy_map": "Pale is low energy, where a point is plausible; dark is a hole. Arrows are the score, projected on the plane: they point downhill. "
+    "Figures, letters or dots are codes of held-out images, projected.",
+    "decoded_map": "Each image is what the decoder makes of the point of the plane on which it stands.",
     "latent_plane": "Dots are encoded images in the two directions in which they vary most; lines are paths from a to b.",
 }
 """How to read each figure, by the name of its function."""
