@@ -101,7 +101,9 @@ def test_a_run_killed_within_an_epoch_goes_on_to_the_same_bits(straight: Path, k
 
 
 def test_ctrl_c_says_how_to_go_on(straight: Path, tmp_path: Path) -> None:
-    process = start(*TRAIN, cwd=tmp_path)  # without --out: the message must name the folder
+    # a session in the background ignores SIGINT, and its processes would inherit that
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    process = start(*TRAIN, cwd=tmp_path, prepare=heed)  # without --out: the message must name the folder
     run = tmp_path / "runs" / "digits-seed0"
     wait_for_step(process, run, 7)
     process.send_signal(signal.SIGINT)

@@ -285,13 +285,16 @@ def finder(name: str, materials: Materials, energy_name: str | None = None) -> P
             "graph": lambda: GraphPath(references(), w.neighbours, bridge=True, nodes=w.frames),
         }
         return simple[name]()
-    e = energy(energy_name or default_energy(name, materials.sensors) or default, materials)
+    chosen = energy_name or default_energy(name, materials.sensors) or default
+    e = energy(chosen, materials)
     if name == "sgw":
         return ScoreGuidedWalk(e, alpha=w.sgw_alpha, beta=w.sgw_beta, eps=w.sgw_alpha, nodes=w.frames)
-    if name == "sgw-arriving":
-        return ArrivingWalk(e, nodes=w.frames)
     if name == "guided":
         return GuidedExploration(e, nodes=w.frames)
+    if ENERGIES[chosen].sensor == "matcher":
+        e = _alike(materials, e)  # a matcher's forces are weak: what follows has one step size for all energies
+    if name == "sgw-arriving":
+        return ArrivingWalk(e, nodes=w.frames)
     settings: dict[str, Any] = {
         "nodes": w.nodes,
         "iterations": w.iterations,
