@@ -107,3 +107,17 @@ def test_bad_words_get_a_sentence(smoke: Path, words: list[str], part: str) -> N
     assert result.exit_code == 2
     assert part in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_strings_and_arriving_walks_take_a_matchers_energy_at_the_density_ratios_force_and_the_walk_as_written_does_not(
+    smoke: Path,
+) -> None:
+    run = ridgewalk.load(smoke)
+    points = run.materials.lerp_points
+    force = typical_force(run.energy("soft-ratio"), points)
+    for name in ("logit-squared", "bce-to-0", "bce-to-half"):
+        for method in ("string", "graph-string", "sgw-arriving"):
+            energy = run.finder(method, name).energy  # type: ignore[attr-defined]
+            assert typical_force(energy, points) == pytest.approx(force, rel=1e-4)
+        written = run.finder("sgw", name).energy  # type: ignore[attr-defined]
+        assert typical_force(written, points) == pytest.approx(typical_force(run.energy(name), points))

@@ -19,7 +19,7 @@ from ridgewalk.geometry import lerp
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import Path as Curve
 from ridgewalk.progress import track
-from ridgewalk.runs import build, pages, processes, walking
+from ridgewalk.runs import build, pages, processes, tables, walking
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.train import prior_draws
 from ridgewalk.runs.walking import Ends
@@ -247,7 +247,7 @@ def benchmark(
     groups = torch.arange(pairs).repeat(len(measured))
     summary = comparison.summarise(entries, lines, seed, groups)
     figures = figures_of(runs, summary, entries, measured[0].judges, pairs, role, seed)
-    return pages.benchmark_table(summary, entries).to_markdown(), figures
+    return tables.benchmark_table(summary, entries).to_markdown(), figures
 
 
 def verdict_of(summary: Summary, diagnoses: Sequence[Diagnosis], pairs: int) -> list[str]:
