@@ -253,3 +253,14 @@ def test_the_arriving_walk_leaves_the_ridge_for_the_valley() -> None:
 def test_a_correction_as_large_as_the_drive_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match=r"share must be in \[0, 1\)"):
         ArrivingWalk(Gaussian(), share=share)
+
+
+def test_a_walker_that_overshoots_ever_further_is_given_up_where_it_last_was() -> None:
+    # z <- z - 0.05 z / 0.01^2 + ...: each step is 500 times the distance from the energy's centre
+    z_a, z_b = points(5, 2, seed=1), points(5, 2, seed=2)
+    path = GuidedExploration(Gaussian(0.01), nodes=9)(z_a, z_b)
+    assert not path.arrived.any()
+    assert path.stats["lost"] == 5
+    assert path.nodes.isfinite().all()
+    assert ((path.nodes - z_b[:, None]).norm(dim=2) <= 100 * (z_b - z_a).norm(dim=1)[:, None]).all()
+    assert GuidedExploration(Gaussian(2.0), nodes=9)(z_a, z_b).stats["lost"] == 0

@@ -33,6 +33,10 @@ Move = Callable[[Tensor, Tensor], tuple[Tensor, dict[str, Tensor]]]
 """(z, z_b), both (m, *) -> the displacement (m, *) and per-row records (m,)."""
 
 
+LOST = 100.0
+"""A walker further from z_b than this many times the distance of the ends has left the space, and is given up."""
+
+
 @dataclass(frozen=True, eq=False)
 class ScoreGuidedWalk:
     """
@@ -190,17 +194,19 @@ def _walk(
     """
     Moves all walkers until each is within ``reach`` of its end, and takes the last step there, or ``max_steps`` are spent.
 
-    Walkers that have arrived, or been given up, hold their place; only the others are moved and counted.
+    Walkers that have arrived, or are further than ``LOST`` times the ends' distance from z_b, hold their place; only the others are
+    moved and counted. Stat ``lost`` counts the latter.
     """
     ends.check(z_a, z_b, nodes)
     z_a, z_b = z_a.detach(), z_b.detach()
     b = z_a.shape[0]
     within = torch.as_tensor(reach, dtype=z_a.dtype, device=z_a.device).expand(b, *(1,) * (z_a.dim() - 1)).flatten()
     z, arrived = z_a.clone(), torch.zeros(b, dtype=torch.bool, device=z_a.device)
+    lost = torch.zeros_like(arrived)
     steps = torch.zeros(b, dtype=torch.long, device=z_a.device)
     walked, corrections, counts, nfe = [z_a], [torch.zeros(b, dtype=z_a.dtype, device=z_a.device)], dict[str, int](), 0
     for _ in track(range(max_steps), "walking"):
-        moving = (~arrived).nonzero().flatten()
+        moving = (~(arrived | lost)).nonzero().flatten()
         if moving.numel() == 0:
             break
         at_end = row_norm(z_b[moving] - z[moving]).flatten() <= within[moving]
@@ -210,8 +216,12 @@ def _walk(
         on = moving[~at_end]
         if on.numel():
             step, record = move(z[on], z_b[on], *(p[on] for p in per_pair))
-            z[on] = z[on] + step
-            correction[on] = record.pop("correction")
+            stepped = z[on] + step
+            # a drive against a steep energy may overshoot ever further: such a walker is given up where it last was
+            away = row_norm(stepped - z_b[on]) <= LOST * row_norm(z_b[on] - z_a[on])  # False for nan, too
+            lost[on] = ~away.flatten()
+            z[on] = torch.where(away, stepped, z[on])
+            correction[on] = torch.where(away.flatten(), record.pop("correction"), correction[on])
             nfe += on.numel()
             for name, happened in record.items():
                 counts[name] = counts.get(name, 0) + int(happened.sum())
@@ -228,7 +238,12 @@ def _walk(
         "steps_max": int(steps.max()),
     }
     residual = row_norm(z_b - z).flatten()
-    stats |= {"arrived": float(arrived.float().mean()), "residual_mean": float(residual.mean()), **counts}
+    stats |= {
+        "lost": int(lost.sum()),
+        "arrived": float(arrived.float().mean()),
+        "residual_mean": float(residual.mean()),
+        **counts,
+    }
     return Path(line.nodes, arrived, traces, stats)
 
 

@@ -24,7 +24,7 @@ from ridgewalk.runs.record import Run
 BLOCK = 64
 """Pairs that are searched in one tensor. Blocks, not single pairs, go to the processes, so that a path does not depend on how many there are."""
 
-_SUMS = {"nfe", "clamped", "capped", "nonfinite", "bridged"}
+_SUMS = {"nfe", "clamped", "capped", "nonfinite", "lost", "bridged"}
 _LARGEST = {"iterations", "steps_max", "components"}
 
 
