@@ -45,7 +45,8 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = lambda message, category, *_: _warn(message, category)
-                return verb(**arguments)
+                verb(**arguments)
+            _leave(together=True)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             place = f" at {error.filename}" if error.filename else ""
@@ -65,8 +66,17 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             _say("ridgewalk: stopped.")
             raise SystemExit(130) from None
+        finally:
+            _leave(together=False)
 
     return run
+
+
+def _leave(together: bool) -> None:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from ridgewalk.runs import processes
+
+        processes.leave(together)
 
 
 def _warn(message: Any, category: type) -> None:

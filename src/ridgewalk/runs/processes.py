@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -57,6 +58,23 @@ def first(make: Callable[[], Result]) -> Result:
     if box[1] is not None:
         raise box[1]
     return box[0]
+
+
+def leave(together: bool) -> None:
+    """
+    Closes the group of processes, where one is open; a process that exits with it open may be aborted by the threads behind it.
+
+    Args:
+        together: whether all processes are on their way here, and none is to leave before the others have.
+    """
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized()):
+        return
+    if together:
+        with suppress(RuntimeError):  # another process failed meanwhile, and says so itself
+            dist.barrier()
+    dist.destroy_process_group()
 
 
 def _cuda() -> bool:
