@@ -100,7 +100,7 @@ class Judge:
         return neighbours.inside(features, *self.balls)
 
     def realism(self, features: Tensor) -> Tensor:
-        """max_r radius_r / |phi - phi_r|, above 1 inside a ball: (n,)."""
+        """max_r radius_r / |phi - phi_r| over the half of the references with the smaller balls: (n,); see ``metrics.neighbours``."""
         return neighbours.realism(features, *self.balls)
 
 
