@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from ridgewalk.reports.claims import Claims
 from ridgewalk.reports.style import CSS_DPI, data_uri
 from ridgewalk.reports.tables import Table
 
@@ -96,7 +97,7 @@ class KeyValues:
     kind: ClassVar[str] = "values"
 
 
-Block = Figure | TableBlock | Text | KeyValues
+Block = Figure | TableBlock | Text | KeyValues | Claims
 
 
 @dataclass(frozen=True)
