@@ -26,8 +26,8 @@ from ridgewalk.energies import SoftRatio
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.paths import StringMethod
+from ridgewalk.training.adversarial import AAE
 from ridgewalk.training.loop import Schedule, fit
-from ridgewalk.training.objectives import AAE
 
 ROUNDS = 5
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from ridgewalk.runs import build, config
+from ridgewalk.runs import config, players
 from ridgewalk.runs.config import BUDGETS, Recipe
 from ridgewalk.training.loop import Schedule
 
@@ -17,10 +17,11 @@ from ridgewalk.training.loop import Schedule
 def test_every_shipped_recipe_parses_and_builds_at_every_budget(name: str, budget: str) -> None:
     recipe = config.read(name, budget)
     assert recipe.question
-    model, matcher = build.model(recipe, (1, 28, 28), 0), build.matcher(recipe, 0)
-    objective = build.objective(recipe, model, matcher)
-    assert set(recipe.training.rates) <= set(objective.players)
-    build.negatives(recipe)
+    shape = (1, 28, 28)
+    stages = players.stages(recipe, players.model(recipe, shape, 0), players.adversaries(recipe, shape, 0), seed=0)
+    assert set(recipe.training.rates) <= {p for s in stages for p in s.objective.players}
+    assert sum(s.schedule.epochs for s in stages) == recipe.training.epochs
+    players.negatives(recipe)
 
 
 @pytest.mark.parametrize("budget", BUDGETS)

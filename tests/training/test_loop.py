@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.training import checkpoint
+from ridgewalk.training.adversarial import AAE
 from ridgewalk.training.loop import History, Schedule, fit, resolve_device
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import AAE, AE, VAE, Batch, Loss, Objective
+from ridgewalk.training.objectives import AE, VAE, Batch, Loss, Objective
 
 SHAPE = (1, 4, 4)
 X = torch.randint(0, 256, (40, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))

@@ -40,6 +40,7 @@ def train_detector(
     rate: float = 1e-3,
     seed: int = 0,
     device: str = "cpu",
+    log_variance: Tensor | None = None,
 ) -> Discriminator:
     """
     A density-ratio discriminator of codes against off-data points: its logit estimates log q(z) - log r(z).
@@ -55,6 +56,7 @@ def train_detector(
         rate: of the training.
         seed: of initial weights, order and noise.
         device: to train on.
+        log_variance: (n, d) of q(z|x), where ``codes`` are its means; every step then takes fresh draws in place of the means.
 
     Returns:
         A discriminator positive for ``encoded``, frozen, on the CPU.
@@ -73,7 +75,7 @@ def train_detector(
         )
         fit(
             Detector(network, negatives or mixture()),
-            [codes],
+            [codes] if log_variance is None else [codes, log_variance],
             schedule,
             device=device,
             label=f"detector {i + 1} of {members}",

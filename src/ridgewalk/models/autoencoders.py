@@ -10,6 +10,7 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from ridgewalk.models.blocks import Rows, activation, mlp
 
@@ -56,9 +57,11 @@ class GaussianAutoencoder(Autoencoder):
         return self.posterior(x)[0]
 
 
-def mlp_encoder(shape: Shape, hidden: Sequence[int], outputs: int, act: str = "relu") -> nn.Module:
+def mlp_encoder(
+    shape: Shape, hidden: Sequence[int], outputs: int, act: str = "relu", spectral: bool = False
+) -> nn.Module:
     """Images of ``shape`` (c, h, w) -> (n, outputs) through hidden layers of the given widths."""
-    return nn.Sequential(Rows(), *mlp([prod(shape), *hidden, outputs], act))
+    return nn.Sequential(Rows(), *mlp([prod(shape), *hidden, outputs], act, spectral))
 
 
 def mlp_decoder(shape: Shape, hidden: Sequence[int], latent: int, act: str = "relu") -> nn.Module:
@@ -73,22 +76,24 @@ def _halved(size: int, times: int) -> list[int]:
     return sizes
 
 
-def conv_encoder(shape: Shape, channels: Sequence[int], outputs: int, act: str = "relu") -> nn.Module:
+def conv_encoder(
+    shape: Shape, channels: Sequence[int], outputs: int, act: str = "relu", spectral: bool = False
+) -> nn.Module:
     """
     Images of ``shape`` -> (n, outputs): a 3 x 3 convolution of stride 2 for each entry of ``channels``, then one affine layer.
 
-    Each stage halves height and width, rounding up, so that sides need not be powers of two.
+    Each stage halves height and width, rounding up, so that sides need not be powers of two. With ``spectral`` the layers' spectral
+    norms are held at 1, and there is no group norm, which would undo that bound.
     """
     c, h, w = shape
     layers: list[nn.Module] = []
     for before, after in zip([c, *channels[:-1]], channels):
-        layers += [
-            nn.Conv2d(before, after, 3, stride=2, padding=1),
-            nn.GroupNorm(_groups(after), after),
-            activation(act),
-        ]
+        conv = nn.Conv2d(before, after, 3, stride=2, padding=1)
+        layers += [spectral_norm(conv)] if spectral else [conv, nn.GroupNorm(_groups(after), after)]
+        layers += [activation(act)]
     flat = channels[-1] * _halved(h, len(channels))[-1] * _halved(w, len(channels))[-1]
-    return nn.Sequential(*layers, Rows(), nn.Linear(flat, outputs))
+    last = nn.Linear(flat, outputs)
+    return nn.Sequential(*layers, Rows(), spectral_norm(last) if spectral else last)
 
 
 def conv_decoder(shape: Shape, channels: Sequence[int], latent: int, act: str = "relu") -> nn.Module:

@@ -38,6 +38,14 @@ class Discriminator(nn.Module):
         """Logits: (n, *) -> (n,)."""
         return self.body(z).squeeze(1)
 
+    def features(self, z: Tensor) -> Tensor:
+        """What the last layer reads: (n, *) -> (n, f); of a body that is an ``nn.Sequential``."""
+        if not isinstance(self.body, nn.Sequential) or len(self.body) < 2:
+            raise ValueError(
+                f"features are those before the last layer of an nn.Sequential; this body is a {type(self.body).__name__}"
+            )
+        return self.body[:-1](z).flatten(1)
+
 
 def latent_discriminator(
     latent: int, positive: str, hidden: Sequence[int] = (512, 512), act: str = "relu", spectral: bool = False
@@ -52,9 +60,20 @@ def image_discriminator(
     hidden: Sequence[int] = (256, 256),
     act: str = "leaky_relu",
     network: str = "mlp",
+    spectral: bool = False,
 ) -> Discriminator:
-    """A discriminator of images (n, c, h, w): ``mlp`` (``hidden``: widths) or ``conv`` (``hidden``: channels of stride-2 stages)."""
+    """
+    A discriminator of images (n, c, h, w).
+
+    Args:
+        shape: (c, h, w).
+        positive: the class whose logit it returns.
+        hidden: widths of ``mlp``, or channels of the stride-2 stages of ``conv``.
+        act: name of the activation.
+        network: ``mlp`` or ``conv``.
+        spectral: whether each layer's spectral norm is held at 1, in place of the convolutions' group norm.
+    """
     if network not in ("mlp", "conv"):
         raise ValueError(f"network must be 'mlp' or 'conv'; got '{network}'")
     make = mlp_encoder if network == "mlp" else conv_encoder
-    return Discriminator(make(shape, hidden, 1, act), positive)
+    return Discriminator(make(shape, hidden, 1, act, spectral), positive)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ridgewalk import naming
@@ -24,9 +23,7 @@ from ridgewalk.energies import (
     balanced,
     typical_force,
 )
-from ridgewalk.models import autoencoders
-from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
-from ridgewalk.models.discriminators import Discriminator, latent_discriminator
+from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.paths import (
     ArrivingWalk,
     BestOf,
@@ -39,56 +36,8 @@ from ridgewalk.paths import (
 )
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.runs.config import Recipe
-from ridgewalk.training.negatives import LerpPoints, Mixture, mixture
-from ridgewalk.training.noise import Noise, mixed_seed
-from ridgewalk.training.objectives import AAE, AE, VAE, Objective
-
-OBJECTIVES = ("ae", "vae", "aae")
-
-
-def model(recipe: Recipe, shape: tuple[int, int, int], seed: int) -> Autoencoder:
-    """The recipe's autoencoder for images of ``shape``, its weights drawn from ``seed``."""
-    m = recipe.model
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(seed, 1))
-        return autoencoders.build(shape, m.latent, m.posterior, m.network, m.hidden, m.activation)
-
-
-def matcher(recipe: Recipe, seed: int) -> Discriminator | None:
-    """The AAE's discriminator, positive for the prior; None for objectives that have none."""
-    if recipe.objective.name != "aae":
-        return None
-    m = recipe.matcher
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(seed, 2))
-        return latent_discriminator(recipe.model.latent, "prior", m.hidden, m.activation, m.spectral)
-
-
-def objective(recipe: Recipe, autoencoder: Autoencoder, discriminator: Discriminator | None) -> Objective:
-    """The recipe's objective over these networks."""
-    o = recipe.objective
-    if o.name not in OBJECTIVES:
-        raise ValueError(naming.unknown("objective", o.name, OBJECTIVES))
-    if o.name == "aae":
-        assert discriminator is not None
-        return AAE(
-            autoencoder, discriminator, sigma=o.sigma, reconstruction=o.reconstruction, adversarial=o.adversarial
-        )
-    if o.name == "vae":
-        if not isinstance(autoencoder, GaussianAutoencoder):
-            raise ValueError("the objective 'vae' needs model.posterior = \"gaussian\"; got 'deterministic'")
-        return VAE(autoencoder, o.reconstruction, o.beta)
-    if isinstance(autoencoder, GaussianAutoencoder):
-        raise ValueError(
-            "the objective 'ae' needs model.posterior = \"deterministic\"; got 'gaussian': use the objective 'vae'"
-        )
-    return AE(autoencoder, o.reconstruction)
-
-
-def negatives(recipe: Recipe) -> Mixture:
-    """The detector's mixture of negatives."""
-    d = recipe.detector
-    return mixture(d.prior, d.lerp, d.shells)
+from ridgewalk.training.negatives import LerpPoints
+from ridgewalk.training.noise import Noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +47,7 @@ class Materials:
 
     Attributes:
         recipe: their constants.
-        sensors: discriminators by name: ``detector``, and where there are such ``matcher``, ``pixel``, ``pixel-real``.
+        sensors: discriminators by name: ``detector``, and where there are such ``matcher``, ``pixel``, ``pixel-real``, ``critic``, ``latent``.
         encode: images to codes.
         decode: codes to images.
         references: codes of real data; called only by what uses them.
@@ -126,6 +75,12 @@ class Materials:
         return LerpPoints()(codes[:FORCE_POINTS], Noise(0, 0, device=codes.device))
 
 
+ON_IMAGES = ("pixel", "pixel-real", "critic")
+"""Sensors that see decoded images."""
+
+AGAINST_PRIOR = ("matcher", "latent")
+"""Sensors whose own task is to tell encoded data from the prior."""
+
 FORCE_POINTS = 512
 """LERP points on which energies are weighed against one another."""
 
@@ -134,6 +89,8 @@ _REMEDIES = {
     "detector": "train the run again",
     "pixel": "train one with `ridgewalk sense RUN`",
     "pixel-real": "train one with `ridgewalk sense RUN --contrast real`",
+    "critic": "only a VAE-GAN has one",
+    "latent": "only a VAE-GAN with objective.latent has one",
 }
 
 
@@ -185,6 +142,16 @@ ENERGIES: Mapping[str, EnergyName] = {
         "pixel-real",
         lambda m: _alike(m, _pixel(m, "pixel-real")),
         "softplus(m - l(G(z))) of the naive D_x, which tells real images from decoded holes",
+    ),
+    "critic": EnergyName(
+        "critic",
+        lambda m: _alike(m, _pixel(m, "critic")),
+        "softplus(m - l(G(z))) of the VAE-GAN's own D_x, which tells real images from decoded ones",
+    ),
+    "latent": EnergyName(
+        "latent",
+        lambda m: _alike(m, SoftRatio(m.sensor("latent"), m.recipe.walks.margin)),
+        "softplus(m - l) of the VAE-GAN's own D_z, which tells draws of q(z|x) from the prior",
     ),
     "dual": EnergyName("pixel", _dual, "soft-ratio of D_z and of D_x(G(z)), of equal typical force"),
     "reprojection": EnergyName(

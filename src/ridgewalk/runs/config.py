@@ -17,8 +17,12 @@ from typing import Any
 from ridgewalk import naming
 from ridgewalk.training.loop import Schedule
 from ridgewalk.training.losses import RECONSTRUCTIONS
+from ridgewalk.training.negatives import BOUNDARIES
 
 BUDGETS = ("smoke", "cpu", "full")
+
+ORDERS = ("joint", "separate")
+"""How a VAE-GAN is trained: all players at once, or the VAE first."""
 
 
 @dataclass(frozen=True)
@@ -37,24 +41,37 @@ class Model:
 
 @dataclass(frozen=True)
 class Objective:
-    """What it is trained for: ``ae``, ``vae`` or ``aae``; ``beta`` weighs the VAE's KL term, ``sigma`` and ``adversarial`` belong to the AAE."""
+    """
+    What it is trained for: ``ae``, ``vae``, ``aae`` or ``vae-gan``.
+
+    ``beta`` weighs the KL term of a VAE or a VAE-GAN, ``adversarial`` the adversarial loss of an AAE or a VAE-GAN; ``sigma`` is of the AAE's
+    prior. A VAE-GAN's: ``pixel_weight`` and ``feature_weight`` of its two reconstruction losses, ``order`` joint or separate,
+    ``latent`` whether a discriminator of codes is trained along.
+    """
 
     name: str = "aae"
     reconstruction: str = "half_squared"
     beta: float = 1.0
     sigma: float = 1.0
     adversarial: float = 1.0
+    pixel_weight: float = 1.0
+    feature_weight: float = 0.0
+    order: str = "joint"
+    latent: bool = True
 
     def __post_init__(self) -> None:
         if self.reconstruction not in RECONSTRUCTIONS:
             raise ValueError(naming.unknown("reconstruction loss", self.reconstruction, RECONSTRUCTIONS))
+        if self.order not in ORDERS:
+            raise ValueError(naming.unknown("order", self.order, ORDERS))
         _at_least(0, beta=self.beta, adversarial=self.adversarial)
+        _at_least(0, pixel_weight=self.pixel_weight, feature_weight=self.feature_weight)
         _above_zero(sigma=self.sigma)
 
 
 @dataclass(frozen=True)
 class Matcher:
-    """The AAE's own latent discriminator."""
+    """The latent discriminator that is trained along: the AAE's own, or a VAE-GAN's. No ``hidden`` widths make it a single affine layer."""
 
     hidden: tuple[int, ...] = (512, 512)
     activation: str = "relu"
@@ -65,8 +82,34 @@ class Matcher:
 
 
 @dataclass(frozen=True)
+class Critic:
+    """
+    A VAE-GAN's discriminator of images, and what steadies it.
+
+    ``network`` mlp (``hidden``: widths) or conv (``hidden``: channels); ``spectral`` norm, the weight ``r1`` of the gradient penalty, the
+    deviation ``instance_noise`` of the noise on what it sees. Its learning rate is ``training.rates.critic``.
+    """
+
+    network: str = "mlp"
+    hidden: tuple[int, ...] = (512, 256)
+    activation: str = "leaky_relu"
+    spectral: bool = False
+    r1: float = 0.0
+    instance_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least(1, hidden=min(self.hidden, default=0))
+        _at_least(0, r1=self.r1, instance_noise=self.instance_noise)
+
+
+@dataclass(frozen=True)
 class Detector:
-    """The density-ratio discriminators, trained after the model: ``members`` networks whose logits are averaged, against a mixture of negatives."""
+    """
+    The density-ratio discriminators, trained after the model: ``members`` networks whose logits are averaged.
+
+    ``negatives`` is one of the samplers of ``training.negatives.BOUNDARIES``; ``prior``, ``lerp`` and ``shells`` are the weights of "mixture".
+    ``samples`` takes fresh draws of q(z|x) in place of its means.
+    """
 
     members: int = 3
     hidden: tuple[int, ...] = (256, 256, 256)
@@ -77,8 +120,16 @@ class Detector:
     prior: float = 1.0
     lerp: float = 1.0
     shells: float = 1.0
+    negatives: str = "mixture"
+    samples: bool = False
 
     def __post_init__(self) -> None:
+        if self.negatives not in BOUNDARIES:
+            raise ValueError(naming.unknown("sampler of negatives", self.negatives, BOUNDARIES))
+        if self.negatives != "mixture" and (self.prior, self.lerp, self.shells) != (1.0, 1.0, 1.0):
+            raise ValueError(
+                f"the weights prior, lerp and shells are those of negatives = 'mixture'; got negatives = '{self.negatives}': leave them out"
+            )
         _at_least(1, members=self.members, epochs=self.epochs, hidden=min(self.hidden, default=1))
         _at_least(2, batch=self.batch)
         _above_zero(rate=self.rate)
@@ -156,6 +207,7 @@ class Recipe:
     model: Model = field(default_factory=Model)
     objective: Objective = field(default_factory=Objective)
     matcher: Matcher = field(default_factory=Matcher)
+    critic: Critic = field(default_factory=Critic)
     training: Schedule = field(default_factory=Schedule)
     detector: Detector = field(default_factory=Detector)
     pixel: Pixel = field(default_factory=Pixel)

@@ -1,6 +1,5 @@
 """What the reports show, in order: the verdict, the paths, the figures, the sensors, the settings."""
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from ridgewalk.runs import build
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.tables import CLASSES, REAL, SHAPE, against_lerp, column, cost_table, metrics_table
 from ridgewalk.runs.walking import Ends
+from ridgewalk.training.loop import read_log
 
 if TYPE_CHECKING:
     from ridgewalk.runs.reporting import Measured
@@ -315,11 +315,7 @@ def _sensors(diagnoses: Sequence[Diagnosis]) -> Section:
 
 
 def _training(run: Run) -> Section:
-    lines = (
-        [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
-        if (run.folder / "log.jsonl").is_file()
-        else []
-    )
+    lines, events = read_log(run.folder / "log.jsonl")
     if not lines:
         return Section("Training", "The run's log is not there.")
     steps = np.array([line["step"] for line in lines])
@@ -327,7 +323,7 @@ def _training(run: Run) -> Section:
     speed = run.manifest.get("images_per_second")
     return Section(
         "Training",
-        f"{len(lines)} steps at {speed} images a second.",
+        " ".join([f"{len(lines)} steps at {speed} images a second.", *(e["sentence"] + "." for e in events)]),
         [
             Figure(
                 figures.png(figures.losses(curves)),

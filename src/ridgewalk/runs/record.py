@@ -5,7 +5,8 @@ A run on disk, and in memory.
       run.toml                the recipe as it was run, its source, seed and budget, a fingerprint of the data
       log.jsonl               one line a training step
       checkpoints/            to resume from
-      model.safetensors       encoder, decoder (and the AAE's discriminator)
+      stage-1/                log and checkpoints of the first of two stages, where there are two
+      model.safetensors       encoder, decoder (and the adversaries that they were trained against)
       detector.safetensors    the density-ratio detector
       manifest.json           checksums of the two; written last, so a run that has it is whole
       pixel.safetensors       the pixel detector, where one was trained, and pixel.json its checksum
@@ -35,7 +36,7 @@ from ridgewalk.models.checkpoints import load_networks, write_bytes
 from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy, PathFinder
-from ridgewalk.runs import build
+from ridgewalk.runs import build, players
 from ridgewalk.runs.config import Recipe, parse, to_table
 from ridgewalk.training.noise import mixed_seed
 
@@ -144,15 +145,14 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
         wanted = {name: str(sums[name]) for name in ("model.safetensors", "detector.safetensors")}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
-    model, matcher = build.model(recipe, origin.shape, 0), build.matcher(recipe, 0)
-    networks: dict[str, torch.nn.Module] = {"encoder": model.encoder, "decoder": model.decoder}
-    if matcher is not None:
-        networks["discriminator"] = matcher
+    model, adversaries = players.model(recipe, origin.shape, 0), players.adversaries(recipe, origin.shape, 0)
+    networks: dict[str, torch.nn.Module] = {"encoder": model.encoder, "decoder": model.decoder, **adversaries}
     load_networks(folder / "model.safetensors", networks, wanted["model.safetensors"])
     detector = new_detector(recipe)
     load_networks(folder / "detector.safetensors", {"detector": detector}, wanted["detector.safetensors"])
     where = resolve_device(device)
-    sensors = {"detector": frozen(detector).to(where)} | ({"matcher": frozen(matcher).to(where)} if matcher else {})
+    sensors = {"detector": frozen(detector).to(where)}
+    sensors |= {players.SENSORS[name]: frozen(network).to(where) for name, network in adversaries.items()}
     for name in PIXEL_SENSORS.values():
         if (folder / f"{name}.json").is_file():
             sensors[name] = _read_pixel(folder, name, recipe, origin.shape).to(where)
@@ -201,7 +201,7 @@ class Run:
         origin: source, seed, budget.
         recipe: every setting.
         model: the autoencoder, frozen.
-        sensors: discriminators by name: ``detector``, and for an AAE ``matcher``.
+        sensors: discriminators by name: ``detector``, and what else took part in its training (``players.SENSORS``) or came after it.
         manifest: what ``manifest.json`` holds.
     """
 

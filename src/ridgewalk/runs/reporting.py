@@ -19,7 +19,7 @@ from ridgewalk.geometry import lerp
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import Path as Curve
 from ridgewalk.progress import track
-from ridgewalk.runs import build, pages, processes, tables, walking
+from ridgewalk.runs import build, pages, players, processes, tables, walking
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.train import prior_draws
 from ridgewalk.runs.walking import Ends
@@ -75,17 +75,17 @@ def diagnose(run: Run, seed: int = 0) -> list[Diagnosis]:
     half = min(len(codes) // 2, 200)
     ends_a, ends_b = codes[:half], codes[half : 2 * half]
     nodes = lerp(ends_a, ends_b, torch.linspace(0, 1, 17))
-    off_data = build.negatives(run.recipe)(codes, noise)
+    off_data = players.negatives(run.recipe)(codes, noise)
     found = []
     for name, sensor in track(sorted(run.sensors.items()), "diagnosing sensors"):
         seen = (
             Discriminator(nn.Sequential(run.model.decoder, sensor.body), sensor.positive)
-            if name.startswith("pixel")
+            if name in build.ON_IMAGES
             else sensor
         )
         found.append(
             diagnose_sensor(
-                name, frozen(seen).cpu(), codes, prior if name == "matcher" else off_data, nodes, prior, seed
+                name, frozen(seen).cpu(), codes, prior if name in build.AGAINST_PRIOR else off_data, nodes, prior, seed
             )
         )
     return found

@@ -3,10 +3,11 @@
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 import ridgewalk
 from ridgewalk import naming
@@ -14,9 +15,10 @@ from ridgewalk.data import ImageData, part
 from ridgewalk.data import load as load_data
 from ridgewalk.energies import frozen
 from ridgewalk.evaluation.sensors import train_detector, train_pixel_detector
+from ridgewalk.models.autoencoders import GaussianAutoencoder
 from ridgewalk.models.checkpoints import save_networks, write_bytes
 from ridgewalk.path import chunked
-from ridgewalk.runs import build, config, processes
+from ridgewalk.runs import config, players, processes
 from ridgewalk.runs.config import Recipe
 from ridgewalk.runs.record import (
     PIXEL_SENSORS,
@@ -30,7 +32,7 @@ from ridgewalk.runs.record import (
     read_settings,
     write_settings,
 )
-from ridgewalk.training.loop import Schedule, check, fit, resolve_device
+from ridgewalk.training.loop import check, fit, resolve_device
 from ridgewalk.training.noise import mixed_seed
 
 
@@ -81,12 +83,12 @@ def start(
     data = reading.load()
     images = part(data, "model")
     shape = images.shape
-    objective = build.objective(settings, build.model(settings, shape, seed), build.matcher(settings, seed))
-    build.negatives(settings)
+    model, adversaries = players.model(settings, shape, seed), players.adversaries(settings, shape, seed)
+    if settings.detector.samples and not isinstance(model, GaussianAutoencoder):
+        raise ValueError("detector.samples needs model.posterior = \"gaussian\"; got 'deterministic'")
     new_detector(settings)
-    check(
-        objective, [len(images)], settings.training, device, precision, processes.world()
-    )  # before anything is written
+    for stage in players.stages(settings, model, adversaries, seed):  # refused before anything is written
+        check(stage.objective, [len(images)], stage.schedule, device, precision, processes.world())
     source = str(Path(reading.source).resolve()) if Path(reading.source).exists() else reading.source
     origin = Origin(
         Path(recipe).stem,
@@ -123,32 +125,38 @@ def _train(
     folder: Path, origin: Origin, recipe: Recipe, data: ImageData, *, resume: bool, device: str, tensorboard: bool
 ) -> Run:
     images = part(data, "model")
-    model, matcher = build.model(recipe, origin.shape, origin.seed), build.matcher(recipe, origin.seed)
-    objective = build.objective(recipe, model, matcher)
-    schedule = _seeded(recipe, origin.seed)
-    history = fit(
-        objective,
-        [images.pixels],
-        schedule,
-        folder=folder,
-        resume=resume,
-        device=device,
-        precision=origin.precision,
-        tensorboard=tensorboard,
-        label=f"training {origin.recipe}",
-    )
-    networks = {**objective.networks, **history.averages}  # the moving average is what a run keeps, where there is one
+    model = players.model(recipe, origin.shape, origin.seed)
+    adversaries = players.adversaries(recipe, origin.shape, origin.seed)
+    networks: dict[str, nn.Module] = {}
+    seconds, taken, steps = 0.0, 0, 0
+    for stage in players.stages(recipe, model, adversaries, origin.seed):
+        history = fit(
+            stage.objective,
+            [images.pixels],
+            stage.schedule,
+            folder=folder / stage.folder,
+            resume=resume,
+            device=device,
+            precision=origin.precision,
+            tensorboard=tensorboard,
+            label=f"{stage.label} {origin.recipe}",
+        )
+        seconds, taken, steps = seconds + history.seconds, taken + history.taken, steps + len(history.steps)
+        # the moving average is what a run keeps, where there is one
+        networks = {**stage.objective.networks, **history.averages}
     for name in ("encoder", "decoder"):
         networks[name].cpu()
     model.encoder, model.decoder = networks["encoder"], networks["decoder"]
 
     def write() -> None:
         model.cpu().eval()
-        codes = chunked(model.encode, images.floats())
         d = recipe.detector
+        codes, log_variance = chunked(model.encode, images.floats()), None
+        if d.samples and isinstance(model, GaussianAutoencoder):
+            log_variance = chunked(lambda x: model.posterior(x)[1], images.floats())
         detector = train_detector(
             codes,
-            build.negatives(recipe),
+            players.negatives(recipe),
             hidden=d.hidden,
             act=d.activation,
             members=d.members,
@@ -157,6 +165,7 @@ def _train(
             rate=d.rate,
             seed=origin.seed,
             device=device,
+            log_variance=log_variance,
         )
         sums = {
             "model.safetensors": save_networks(
@@ -168,12 +177,13 @@ def _train(
             folder,
             sums,
             {
-                "seconds": history.seconds,
-                "steps": len(history.steps),
-                "images_per_second": _speed(history.seconds, history.taken, schedule.batch),
+                "seconds": seconds,
+                "steps": steps,
+                "images_per_second": _speed(seconds, taken, recipe.training.batch),
             },
         )
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        for place in (folder, folder / "stage-1"):
+            shutil.rmtree(place / "checkpoints", ignore_errors=True)
 
     processes.first(write)
     return load(folder)
@@ -184,10 +194,6 @@ def _refuse_used(folder: Path) -> None:
         raise ValueError(
             f"{folder} exists already and is not empty; choose another --out, or go on with `ridgewalk train --resume {folder}`"
         )
-
-
-def _seeded(recipe: Recipe, seed: int) -> Schedule:
-    return replace(recipe.training, seed=mixed_seed(seed, recipe.training.seed))
 
 
 def _speed(seconds: float, steps: int, batch: int) -> float:
@@ -222,7 +228,7 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
         images.pixels,
         frozen(run.model).to(where).decode,
         new_pixel_detector(run.recipe, run.origin.shape, contrast, seed),
-        build.negatives(run.recipe),
+        players.negatives(run.recipe),
         contrast=contrast,
         epochs=p.epochs,
         batch=p.batch,

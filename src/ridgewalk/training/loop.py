@@ -14,6 +14,7 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -27,6 +28,7 @@ from ridgewalk import naming
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.progress import track
 from ridgewalk.training import checkpoint
+from ridgewalk.training.health import Event, Health
 from ridgewalk.training.noise import Noise, mixed_seed
 from ridgewalk.training.objectives import Objective
 
@@ -91,13 +93,35 @@ class Schedule:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a run logged: one value a step for each term, ``steps`` from 1; ``seconds`` in the loop, for the last ``taken`` steps."""
+    """
+    What a run logged: one value a step for each term, ``steps`` from 1; ``seconds`` in the loop, for the last ``taken`` steps.
+
+    ``events`` are what ``training.health`` saw in it; they are told as warnings, and stand in the log, when they happen.
+    """
 
     steps: Tensor
     terms: Mapping[str, Tensor]
     seconds: float
     averages: Mapping[str, nn.Module] = field(default_factory=dict)
     taken: int = 0
+    events: Sequence[Event] = ()
+
+
+def read_log(file: Path) -> tuple[list[dict[str, float]], list[dict[str, Any]]]:
+    """
+    A ``log.jsonl``: its lines of terms, one a step, and its events; none where there is no such file.
+
+    A last line that was being written when the run was killed is left out.
+    """
+    lines: list[dict[str, float]] = []
+    events: list[dict[str, Any]] = []
+    for text in file.read_text().splitlines() if file.is_file() else []:
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        (events if "event" in line else lines).append(line)
+    return lines, events
 
 
 def resolve_device(name: str) -> torch.device:
@@ -208,6 +232,7 @@ class _Run:
         }
         self.averages = _averages(objective.networks, schedule.ema)
         self.log: list[dict[str, float]] = []
+        self.health, self.events = Health(), list[Event]()
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
 
     @property
@@ -247,6 +272,7 @@ class _Run:
             time.perf_counter() - began,
             averages,
             self.total - start,
+            tuple(self.events),
         )
 
     def _step(self, step: int, index: Tensor) -> None:
@@ -299,10 +325,14 @@ class _Run:
             if bad:
                 raise self._diverged(f"'{bad[0]}' became {line[bad[0]]} at step {line['step']}")
         self.log += lines
+        events = list(self.health.feed(lines))
+        self.events += events
         if self.folder is not None and self.rank == 0:
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / "log.jsonl").open("a") as file:
-                file.writelines(json.dumps(line) + "\n" for line in lines)
+                file.writelines(json.dumps(line) + "\n" for line in (*lines, *(e.line() for e in events)))
+        for event in events:
+            warnings.warn(event.sentence, stacklevel=2)
         if self.accelerator.trackers:
             for line in lines:
                 self.accelerator.log({name: line[name] for name in names}, step=int(line["step"]))
@@ -332,15 +362,9 @@ class _Run:
         log = self.folder / "log.jsonl"
         newest = checkpoint.latest(self.folder / "checkpoints")
         step = checkpoint.step_of(newest) if newest else 0
-        lines = []
-        for text in log.read_text().splitlines() if log.is_file() else []:
-            try:
-                line = json.loads(text)
-            except ValueError:  # the line that was being written when the run was killed
-                continue
-            if line["step"] <= step:
-                lines.append(line)
+        lines = [line for line in read_log(log)[0] if line["step"] <= step]
         self.log = lines
+        self.events = list(self.health.feed(lines))
         if newest is None:
             kept = 0
         else:
@@ -352,7 +376,8 @@ class _Run:
             kept = step
         self._wait()
         if self.rank == 0:
-            write_bytes(log, "".join(json.dumps(line) + "\n" for line in lines).encode())
+            whole = [*lines, *(event.line() for event in self.events)]
+            write_bytes(log, "".join(json.dumps(line) + "\n" for line in whole).encode())
         return kept
 
 

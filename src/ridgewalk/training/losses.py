@@ -1,5 +1,8 @@
 """Losses as pure functions. Each returns a scalar, the mean over rows; per-row terms are sums over the row."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,3 +47,20 @@ def classify(logits_positive: Tensor, logits_negative: Tensor) -> Tensor:
 def fool(logits_negative: Tensor) -> Tensor:
     """Mean softplus(-l): the non-saturating loss of whoever wants its rows taken for the positive class (Goodfellow et al. 2014)."""
     return F.softplus(-logits_negative).mean()
+
+
+def feature_matching(features_hat: Tensor, features: Tensor) -> Tensor:
+    """
+    mean_i 1/2 |f_i_hat - f_i|^2, the sum over features: -log N(f; f_hat, I) up to a constant.
+
+    With f a layer of a discriminator it is the learned reconstruction loss of the VAE-GAN (Larsen et al. 2016, equation 8).
+    """
+    return (features_hat - features).flatten(1).square().sum() / (2 * features.shape[0])
+
+
+def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """mean_i |grad_x D(x_i)|^2 on real rows; its weight is gamma / 2 (Mescheder et al. 2018, R1). Differentiable in D's parameters."""
+    with torch.enable_grad():
+        x = real.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
+    return gradient.flatten(1).square().sum(dim=1).mean()

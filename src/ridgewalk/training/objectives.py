@@ -6,12 +6,11 @@ so that no gradient leaks from one player's loss into another's network.
 
     AE    one player:     rec(G(E(x)), x)
     VAE   one player:     rec(G(mu + sigma eps), x) + beta KL(q(z|x) || p(z))
-    AAE   autoencoder:    rec(G(E(x)), x)                              moves E, G
-          discriminator:  1/2 [softplus(-D(z_p)) + softplus(D(E(x)))]  moves D, z_p ~ prior
-          encoder:        w softplus(-D(E(x)))                         moves E
     Detector              1/2 [softplus(-D(z)) + softplus(D(r))]       moves D, z encoded data, r ~ negatives
     PixelDetector         the same on images G(z) and G(r)             moves D
     Classification        cross-entropy                                moves the classifier
+
+Games of several players, the adversarial autoencoder and the VAE-GAN, are in ``training.adversarial``.
 """
 
 from collections.abc import Callable, Mapping
@@ -104,71 +103,11 @@ class VAE:
 
 
 @dataclass(eq=False)
-class AAE:
-    """
-    Adversarial autoencoder (Makhzani et al. 2015): the aggregated posterior is matched to a prior by a discriminator of codes.
-
-    Args:
-        model: deterministic (z = E(x)) or Gaussian (z ~ q(z|x)).
-        discriminator: logits of codes, positive for ``prior``.
-        prior: (noise, like) -> draws of the prior shaped as ``like``; by default N(0, sigma^2 I).
-        sigma: of the default prior.
-        reconstruction: name of the reconstruction loss.
-        adversarial: weight w of the encoder's adversarial loss.
-    """
-
-    model: Autoencoder
-    discriminator: nn.Module
-    prior: Callable[[Noise, Tensor], Tensor] | None = None
-    sigma: float = 1.0
-    reconstruction: str = "half_squared"
-    adversarial: float = 1.0
-
-    def __post_init__(self) -> None:
-        positive = getattr(self.discriminator, "positive", "prior")
-        if positive != "prior":
-            raise ValueError(f"an AAE's discriminator is positive for 'prior'; got one positive for '{positive}'")
-
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """Encoder, decoder, discriminator."""
-        return {"encoder": self.model.encoder, "decoder": self.model.decoder, "discriminator": self.discriminator}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """Reconstruction, then the two sides of the game."""
-        return {"autoencoder": ("encoder", "decoder"), "discriminator": ("discriminator",), "matcher": ("encoder",)}
-
-    def code(self, x: Tensor, noise: Noise) -> Tensor:
-        """E(x), or a reparameterised draw of q(z|x)."""
-        if isinstance(self.model, GaussianAutoencoder):
-            mean, log_variance = self.model.posterior(x)
-            return reparameterise(mean, log_variance, noise.normal(*mean.shape))
-        return self.model.encode(x)
-
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """Each player's part of the game above."""
-        x = batch[0]
-        if player == "autoencoder":
-            rec = losses.reconstruction(self.reconstruction, self.model.decode(self.code(x, noise)), x)
-            return rec, {"reconstruction": rec}
-        z = self.code(x, noise)
-        if player == "discriminator":
-            z = z.detach()
-            drawn = self.prior(noise, z) if self.prior else self.sigma * noise.normal(*z.shape)
-            on_prior, on_codes = self.discriminator(drawn), self.discriminator(z)
-            bce = losses.classify(on_prior, on_codes)
-            both = (on_prior.detach().float(), on_codes.detach().float())
-            logged = {"discriminator": bce, "logit_prior": both[0].mean(), "logit_encoded": both[1].mean()}
-            return bce, logged | {"logit_spread": (both[0].std() + both[1].std()) / 2}
-        fooled = losses.fool(self.discriminator(z))
-        return self.adversarial * fooled, {"matcher": fooled}
-
-
-@dataclass(eq=False)
 class Detector:
     """
     A density-ratio discriminator: encoded data against draws of a reference, post hoc, on frozen codes.
+
+    A batch holds codes (n, d), or means and log-variances of q(z|x), of which each step then takes a fresh draw.
 
     Args:
         discriminator: logits of codes, positive for ``encoded``.
@@ -193,7 +132,9 @@ class Detector:
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """Balanced binary cross-entropy; chance is ln 2."""
         z = batch[0]
-        r = self.negatives(z, noise)
+        r = self.negatives(z, noise)  # of the means, where there are such: a boundary is drawn round what is known
+        if len(batch) > 1:
+            z = reparameterise(z, batch[1], noise.normal(*z.shape))
         if self.jitter:
             z = z + self.jitter * noise.normal(*z.shape)
             r = r + self.jitter * noise.normal(*r.shape)

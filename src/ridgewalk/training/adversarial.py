@@ -1,0 +1,204 @@
+"""
+Autoencoders with adversaries. As everywhere, each player's loss is differentiated for its own networks only.
+
+    AAE      autoencoder    rec(G(E(x)), x)                                                      moves E, G
+             discriminator  1/2 [softplus(-D(z_p)) + softplus(D(E(x)))]                          moves D
+             matcher        w softplus(-D(E(x)))                                                 moves E
+    VAE-GAN  critic         1/2 softplus(-D(x)) + 1/4 [softplus(D(G(z))) + softplus(D(G(z_p)))]
+                            + gamma/2 |grad D(x)|^2                                              moves D
+             encoder        beta KL(q(z|x) || p(z)) + p rec(G(z), x) + f feat(G(z), x)           moves E
+             decoder        p rec + f feat + a/2 [softplus(-D(G(z))) + softplus(-D(G(z_p)))]     moves G
+             latent         1/2 [softplus(-D_z(z)) + softplus(D_z(z_p))]                         moves D_z
+
+with z_p drawn from the prior, z = E(x) or a draw of q(z|x), and feat the squared distance of what the critic's last layer reads.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, reparameterise
+from ridgewalk.models.discriminators import Discriminator
+from ridgewalk.training import losses
+from ridgewalk.training.noise import Noise
+from ridgewalk.training.objectives import Batch, Loss
+
+
+@dataclass(eq=False)
+class AAE:
+    """
+    Adversarial autoencoder (Makhzani et al. 2015): the aggregated posterior is matched to a prior by a discriminator of codes.
+
+    Args:
+        model: deterministic (z = E(x)) or Gaussian (z ~ q(z|x)).
+        discriminator: logits of codes, positive for ``prior``.
+        prior: (noise, like) -> draws of the prior shaped as ``like``; by default N(0, sigma^2 I).
+        sigma: of the default prior.
+        reconstruction: name of the reconstruction loss.
+        adversarial: weight w of the encoder's adversarial loss.
+    """
+
+    model: Autoencoder
+    discriminator: nn.Module
+    prior: Callable[[Noise, Tensor], Tensor] | None = None
+    sigma: float = 1.0
+    reconstruction: str = "half_squared"
+    adversarial: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive = getattr(self.discriminator, "positive", "prior")
+        if positive != "prior":
+            raise ValueError(f"an AAE's discriminator is positive for 'prior'; got one positive for '{positive}'")
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Encoder, decoder, discriminator."""
+        return {"encoder": self.model.encoder, "decoder": self.model.decoder, "discriminator": self.discriminator}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """Reconstruction, then the two sides of the game."""
+        return {"autoencoder": ("encoder", "decoder"), "discriminator": ("discriminator",), "matcher": ("encoder",)}
+
+    def code(self, x: Tensor, noise: Noise) -> Tensor:
+        """E(x), or a reparameterised draw of q(z|x)."""
+        if isinstance(self.model, GaussianAutoencoder):
+            mean, log_variance = self.model.posterior(x)
+            return reparameterise(mean, log_variance, noise.normal(*mean.shape))
+        return self.model.encode(x)
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """Each player's part of the game above."""
+        x = batch[0]
+        if player == "autoencoder":
+            rec = losses.reconstruction(self.reconstruction, self.model.decode(self.code(x, noise)), x)
+            return rec, {"reconstruction": rec}
+        z = self.code(x, noise)
+        if player == "discriminator":
+            z = z.detach()
+            drawn = self.prior(noise, z) if self.prior else self.sigma * noise.normal(*z.shape)
+            on_prior, on_codes = self.discriminator(drawn), self.discriminator(z)
+            bce = losses.classify(on_prior, on_codes)
+            both = (on_prior.detach().float(), on_codes.detach().float())
+            logged = {"discriminator": bce, "logit_prior": both[0].mean(), "logit_encoded": both[1].mean()}
+            return bce, logged | _state("discriminator", *both)
+        fooled = losses.fool(self.discriminator(z))
+        return self.adversarial * fooled, {"matcher": fooled}
+
+
+@dataclass(eq=False)
+class VAEGAN:
+    """
+    Variational autoencoder whose reconstruction is judged by a discriminator of images, with a discriminator of codes beside it.
+
+    ``feature`` > 0 is the learned reconstruction loss of Larsen et al. (2016), on what the critic's last layer reads; ``feature`` = 0 with
+    ``pixel`` = 1 the plain adversarial loss added to a VAE. As there, the adversarial loss does not reach the encoder, nor the
+    reconstruction the critic. The latent discriminator tells reparameterised draws of q(z|x) from draws of the prior, and
+    gives nothing back to the encoder: the KL term holds the codes together.
+
+    Args:
+        model: whose decoder is to be sharpened.
+        critic: logits of images, positive for ``real``.
+        latent: logits of codes, positive for ``encoded``; None where it is trained afterwards.
+        reconstruction: name of the pixel loss.
+        beta: weight of the KL term.
+        pixel: weight p of the pixel loss.
+        feature: weight f of the feature loss.
+        adversarial: weight a of the decoder's adversarial loss.
+        r1: gamma of the gradient penalty on real images; 0 for none.
+        instance_noise: standard deviation of Gaussian noise on all that the critic sees (Sonderby et al. 2017); 0 for none.
+        encoder_moves: False trains decoder and critic over a fixed encoder.
+    """
+
+    model: GaussianAutoencoder
+    critic: Discriminator
+    latent: nn.Module | None = None
+    reconstruction: str = "half_squared"
+    beta: float = 1.0
+    pixel: float = 1.0
+    feature: float = 0.0
+    adversarial: float = 1.0
+    r1: float = 0.0
+    instance_noise: float = 0.0
+    encoder_moves: bool = True
+
+    def __post_init__(self) -> None:
+        if self.critic.positive != "real":
+            raise ValueError(
+                f"a VAE-GAN's critic is positive for 'real'; got one positive for '{self.critic.positive}'"
+            )
+        positive = getattr(self.latent, "positive", "encoded")
+        if positive != "encoded":
+            raise ValueError(
+                f"a VAE-GAN's latent discriminator is positive for 'encoded'; got one positive for '{positive}'"
+            )
+        if not (self.pixel > 0 or self.feature > 0):
+            raise ValueError(f"a VAE-GAN needs a pixel or a feature loss; got weights {self.pixel} and {self.feature}")
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Encoder, decoder, critic, and the latent discriminator where there is one."""
+        own = {"encoder": self.model.encoder, "decoder": self.model.decoder, "critic": self.critic}
+        return own if self.latent is None else {**own, "latent": self.latent}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """The critic first, so that the others hear of what it has just learned."""
+        moves = {"critic": ("critic",)} | ({"encoder": ("encoder",)} if self.encoder_moves else {})
+        moves |= {"decoder": ("decoder",)}
+        return moves if self.latent is None else {**moves, "latent": ("latent",)}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """Each player's part of the table above."""
+        x = batch[0]
+        with torch.set_grad_enabled(player == "encoder"):
+            mean, log_variance = self.model.posterior(x)
+            z = reparameterise(mean, log_variance, noise.normal(*mean.shape))
+        if player == "latent":
+            assert self.latent is not None
+            on_codes, on_prior = self.latent(z), self.latent(noise.normal(*z.shape))
+            bce = losses.classify(on_codes, on_prior)
+            return bce, {"latent": bce} | _state("latent", on_codes, on_prior)
+        if player == "encoder":
+            fit, terms = self._reconstruction(self.model.decode(z), x)
+            kl = losses.gaussian_kl(mean, log_variance)
+            return self.beta * kl + fit, terms | {"kl": kl}
+        with torch.set_grad_enabled(player == "decoder"):
+            x_hat, drawn = self.model.decode(z), self.model.decode(noise.normal(*z.shape))
+        on_both = self.critic(self._noisy(torch.cat([x_hat, drawn]), noise))
+        if player == "decoder":
+            fit, terms = self._reconstruction(x_hat, x)
+            fooled = losses.fool(on_both)
+            spread = drawn.detach().float().std(dim=0).mean() / x.float().std(dim=0).mean().clamp_min(1e-6)
+            return fit + self.adversarial * fooled, terms | {"fooled": fooled, "diversity": spread}
+        on_real = self.critic(self._noisy(x, noise))
+        bce = losses.classify(on_real, on_both)
+        terms = {"critic": bce} | _state("critic", on_real, on_both)
+        if not self.r1:
+            return bce, terms
+        penalty = losses.r1_penalty(self.critic, x)
+        return bce + self.r1 / 2 * penalty, terms | {"r1": penalty}
+
+    def _reconstruction(self, x_hat: Tensor, x: Tensor) -> Loss:
+        """The pixel loss and the feature loss, each by its weight; no gradient is taken for the critic, whose player this is not."""
+        total, terms = torch.zeros((), device=x.device), {}
+        if self.pixel:
+            terms["reconstruction"] = losses.reconstruction(self.reconstruction, x_hat, x)
+            total = total + self.pixel * terms["reconstruction"]
+        if self.feature:
+            with torch.no_grad():
+                wanted = self.critic.features(x)
+            terms["feature"] = losses.feature_matching(self.critic.features(x_hat), wanted)
+            total = total + self.feature * terms["feature"]
+        return total, terms
+
+    def _noisy(self, x: Tensor, noise: Noise) -> Tensor:
+        return x + self.instance_noise * noise.normal(*x.shape) if self.instance_noise else x
+
+
+def _state(name: str, positive: Tensor, negative: Tensor) -> dict[str, Tensor]:
+    """What ``training.health`` watches of a discriminator: the gap of its mean logits, and their spread within each side."""
+    up, down = positive.detach().float(), negative.detach().float()
+    return {f"{name}_gap": up.mean() - down.mean(), f"{name}_spread": (up.std() + down.std()) / 2}
