@@ -7,6 +7,7 @@ see tracebacks. torch is imported inside the verbs, so that ``--help`` answers a
 
 import errno
 import json
+import math
 import os
 import sys
 import warnings
@@ -32,6 +33,13 @@ RunFolder = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.", min=0, max=2**63 - 1)]
+Shares = Annotated[
+    str | None,
+    typer.Option(
+        help="Shares of the latent and the pixel force in the energy dual, as 0.7,0.3; by default the recipe's.",
+        show_default=False,
+    ),
+]
 Role = Annotated[str, typer.Option(help="Role of the test images that pairs are drawn from: validation or test.")]
 
 
@@ -133,6 +141,22 @@ def _listed(text: str | None, option: str) -> list[str] | None:
     if not all(names):
         raise ValueError(f"{option} takes names with commas between them; got '{text}'")
     return names
+
+
+def _shares(text: str | None) -> tuple[float, float] | None:
+    """The two numbers of --shares; None where it was not given."""
+    if text is None:
+        return None
+    try:
+        latent, pixel = (float(number) for number in text.split(","))
+        refused = not (0 <= latent < math.inf and 0 <= pixel < math.inf and latent + pixel > 0)
+    except ValueError:
+        refused = True
+    if refused:
+        raise ValueError(
+            f"--shares takes two numbers >= 0, finite and not both 0, latent,pixel, such as 0.7,0.3; got '{text}'"
+        )
+    return latent, pixel
 
 
 @app.command()
@@ -277,6 +301,7 @@ def walk(
             show_default=False,
         ),
     ] = None,
+    shares: Shares = None,
     frames: Annotated[
         int | None, typer.Option(help="Frames of each path; by default the recipe's.", show_default=False)
     ] = None,
@@ -310,6 +335,7 @@ def walk(
             gif=gif,
             resize=resize,
             seed=seed,
+            shares=_shares(shares),
         )
     _print(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
 
@@ -329,6 +355,7 @@ def report(
             show_default=False,
         ),
     ] = None,
+    shares: Shares = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -351,6 +378,7 @@ def report(
             methods=methods.split(",") if methods else None,
             seed=seed,
             out=out,
+            shares=_shares(shares),
         )
     _print(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
 
@@ -431,15 +459,21 @@ def project(
     langevin: Annotated[
         bool, typer.Option("--langevin", help="Sample exp(-E/T) from each point on, in place of descending.")
     ] = False,
+    tempered: Annotated[
+        bool,
+        typer.Option(
+            "--tempered", help="The same by parallel tempering, which jumps between modes; in place of --langevin."
+        ),
+    ] = False,
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Most steps of the descent (300 by default), or Langevin's (200) after as many of burn-in.",
+            help="Most steps of the descent (300 by default), Langevin's (200) or tempering's (400) after as many of burn-in.",
             show_default=False,
         ),
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option(help="T of --langevin; 1 by default.", show_default=False)
+        float | None, typer.Option(help="T of --langevin or --tempered; 1 by default.", show_default=False)
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -455,6 +489,7 @@ def project(
             latents,
             energy=energy,
             langevin=langevin,
+            tempered=tempered,
             steps=steps,
             temperature=temperature,
             seed=seed,
@@ -539,12 +574,64 @@ def benchmark(
 
 @app.command()
 @_guarded
+def reproduce(
+    recipe: Annotated[
+        str,
+        typer.Argument(help="A recipe with an experiment; `ridgewalk recipes` marks them.", show_default=False),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="As of train; by default MNIST where its files are at hand ($RIDGEWALK_MNIST, data/mnist), otherwise digits.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder; one that holds the same experiment unfinished is gone on with. The first free of runs/RECIPE, ... by default.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[str, typer.Option(help="smoke, cpu or full.")] = "cpu",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting, as training.epochs=5; may be given several times.", show_default=False),
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Run an experiment of a source document again: train, measure, and say which of its claims held."""
+    from ridgewalk.experiments import running
+
+    asked: list[Path] = []
+
+    def accepted(source: str, folder: Path) -> None:
+        asked.append(folder)
+        _say(f"reproducing {recipe} on {source} into {folder}")
+
+    with _bars():
+        try:
+            result = running.reproduce(
+                recipe, source=data, budget=budget, changes=change or (), out=out, device=device, accepted=accepted
+            )
+        except KeyboardInterrupt:
+            if asked:
+                _say(f"ridgewalk: stopped; the same command with --out {asked[0]} goes on.")
+            raise SystemExit(130) from None
+    _print(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+
+
+@app.command()
+@_guarded
 def recipes(as_json: Json = False) -> None:
-    """List the shipped recipes and the question that each asks."""
+    """List the shipped recipes, the question that each asks, and which have an experiment to reproduce."""
     from ridgewalk.runs import config
 
-    found = {name: config.read(name).question for name in config.names()}
-    _print(found, as_json, [f"{name:12} {question}" for name, question in found.items()])
+    read = {name: config.read(name) for name in config.names()}
+    found = {n: {"question": r.question, "experiment": r.reproduce.experiment or None} for n, r in read.items()}
+    marked = [f"{n:16} {r.question}{'  [reproduce]' if r.reproduce.experiment else ''}" for n, r in read.items()]
+    _print(found, as_json, marked)
 
 
 @app.callback(invoke_without_command=True)

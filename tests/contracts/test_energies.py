@@ -8,14 +8,17 @@ from torch import Tensor
 
 from problems import Gaussian, GaussianLogit, Mixture, MuellerBrown, Ring, points
 from ridgewalk.energies import (
+    AggregatePosterior,
     Decoded,
     DensityRatio,
+    FullGaussian,
     GaussianPrior,
     Ideal,
     KernelDensity,
     LogitSquared,
     NearestNeighbours,
     NegativeLogD,
+    PosteriorEnergy,
     Reprojection,
     Scaled,
     SoftRatio,
@@ -35,12 +38,15 @@ def discriminator(positive: str) -> Callable[[Tensor], Tensor]:
 
 ENERGIES: dict[str, Callable[[], Energy]] = {
     "GaussianPrior": lambda: GaussianPrior(0.7),
+    "FullGaussian": lambda: FullGaussian.of(points(30, 2, seed=7)),
     "LogitSquared": lambda: LogitSquared(discriminator("prior")),
     "Ideal": lambda: Ideal(discriminator("prior")),
     "TowardsEncoded": lambda: TowardsEncoded(discriminator("prior")),
     "DensityRatio": lambda: DensityRatio(discriminator("encoded")),
     "SoftRatio": lambda: SoftRatio(discriminator("encoded"), 0.5),
     "NegativeLogD": lambda: NegativeLogD(discriminator("encoded")),
+    "PosteriorEnergy": lambda: PosteriorEnergy(discriminator("encoded"), GaussianPrior()),
+    "AggregatePosterior": lambda: AggregatePosterior(points(30, 2, seed=7), points(30, 2, seed=8) / 2),
     "DensityRatio of spectral layers": lambda: DensityRatio(
         frozen(latent_discriminator(2, "encoded", (8,), "leaky_relu", spectral=True).double())
     ),

@@ -134,6 +134,21 @@ def test_gradients_that_are_not_finite_count_as_none() -> None:
     path = StringMethod(cliff, nodes=17, smoothing=0.2)(rows((0.6, 0)), rows((2, 0)))
     assert path.nodes.isfinite().all()
     assert path.nodes[0, :, 1].min() < -0.1  # it still goes down where there is a slope
+    assert path.stats["nonfinite"] == 15 * 150  # every inner node, every move
+
+
+def test_evaluations_whose_gradient_is_not_finite_are_counted_once_each() -> None:
+    def cliff(z: torch.Tensor) -> torch.Tensor:
+        return torch.sqrt((z[:, 0] < 0.6) * (0.6 - z[:, 0] + 0 * z[:, 1]))  # its slope is nan beyond 0.6
+
+    def flat(z: torch.Tensor) -> torch.Tensor:
+        return 0 * z[:, 0]
+
+    z_a, z_b = rows((0, 0), (-1, 0)), rows((1, 0), (0, 0))
+    assert score(cliff, rows((0.7, 0), (0.5, 0))).isfinite().tolist() == [[False, False], [True, True]]
+    settings = {"nodes": 5, "iterations": 3, "smoothing": 0.0}
+    assert StringMethod(cliff, **settings)(z_a, z_b).stats["nonfinite"] == 3  # the node at 0.75
+    assert StringMethod(flat, **settings)(z_a, z_b).stats["nonfinite"] == 0
 
 
 def test_an_energy_that_is_nan_stops_the_search_and_names_the_pair() -> None:

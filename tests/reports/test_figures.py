@@ -27,6 +27,13 @@ def decoded(figure: Any) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(figures.png(figure))).convert("RGB"))
 
 
+def scatter(logits: dict[str, np.ndarray], ideal: tuple[float, float] = (0.4, 0.6)) -> Any:
+    """By two judges: realism exp(-logit) and inf at the first point, real where the logit is negative."""
+    realism = {g: np.where(np.arange(len(x)) == 0, np.inf, np.exp(-x)) for g, x in logits.items()}
+    real = {g: x < 0 for g, x in logits.items()}
+    return figures.score_scatter(logits, {"A": realism, "B": realism}, {"A": real, "B": real}, "score", ideal)
+
+
 def examples() -> dict[str, Any]:
     """One figure a function, with the number of its axes."""
     r = np.random.default_rng(0)
@@ -39,6 +46,7 @@ def examples() -> dict[str, Any]:
             1,
         ),
         "score_histogram": (figures.score_histogram({"encoded": r.random(50), "prior": r.random(50)}), 1),
+        "score_scatter": (scatter({g: r.normal(size=50) for g in ("prior", "lerp", "encoded")}), 6),
         "reliability": (
             figures.reliability(np.array([0.1, NAN, 0.9]), np.array([0.2, NAN, 0.8]), np.array([3, 0, 9])),
             2,
@@ -155,6 +163,30 @@ def test_histogram_holds_shares_of_each_group() -> None:
     assert ax.patches[0].get_data().values == pytest.approx([0.5] + [0] * 8 + [0.5])
 
 
+def test_scatter_colours_by_the_judge_marks_the_ideal_and_draws_medians() -> None:
+    x = np.linspace(-3, 3, 401)
+    figure = scatter({"prior": x, "lerp": np.append(x, np.full(400, -3.5))}, (0.6, 1.0))
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["prior", "lerp", "", ""]
+    ax = figure.axes[0]
+    dots = ax.collections[0]
+    red = (dots.get_facecolors()[:, :3] == np.array([int(UNREAL[i : i + 2], 16) for i in (1, 3, 5)]) / 255).all(axis=1)
+    assert (red == (dots.get_offsets()[:, 0] >= 0)).all()
+    median = next(line for line in ax.lines if len(line.get_xdata()) > 2)
+    assert median.get_ydata() == pytest.approx(-np.asarray(median.get_xdata()), abs=1e-9)  # log realism is -logit
+    band = ax.patches[0].get_extents().transformed(ax.transData.inverted())
+    assert band.x0 == pytest.approx(np.log(0.6 / 0.4))
+    assert band.x1 == pytest.approx(ax.get_xlim()[1])
+    foot = figure.axes[2]
+    labels = dict(zip(foot.get_xticks(), (t.get_text() for t in foot.get_xticklabels())))
+    assert labels[0] == "0.5"
+    assert all(float(text) == pytest.approx(1 / (1 + np.exp(-at))) for at, text in labels.items())
+
+
+@pytest.mark.parametrize("logits", [np.zeros(30), np.full(30, 900.0), np.append(np.full(29, -40.0), 40.0)])
+def test_scatter_of_a_sensor_that_says_little(logits: np.ndarray) -> None:
+    assert decoded(scatter({"encoded": logits})).std() > 5
+
+
 def test_forest_plot_has_its_rows_from_top_to_bottom_and_its_lines() -> None:
     figure = figures.intervals(
         {"lerp": (0.7, 0.6, 0.8), "sgw": (0.9, 0.85, 0.95)}, "precision", {"LERP": 0.7, "near": 0.705}
@@ -197,6 +229,14 @@ def test_front_joins_the_methods_that_none_beats() -> None:
         (lambda: figures.latent_plane(np.zeros((9, 8))), "project"),
         (lambda: figures.losses({"a": (np.zeros(3), np.zeros(2))}), "share shape"),
         (lambda: figures.intervals({}, "x"), "at least one row"),
+        (lambda: figures.score_scatter({}, {}, {}, "x", (0.4, 0.6)), "at least one group"),
+        (lambda: scatter({"lerp": np.zeros(3)}, (0.6, 0.4)), r"in \[0, 1\]; got \(0.6, 0.4\)"),
+        (
+            lambda: figures.score_scatter(
+                {"lerp": np.zeros(3)}, {"A": {"lerp": np.ones(2)}}, {"A": {}}, "x", (0.4, 0.6)
+            ),
+            "judge A must grade every point of 'lerp'",
+        ),
         (lambda: figures.data_uri(b"<svg>"), "PNG, GIF or JPEG"),
     ],
 )

@@ -44,6 +44,26 @@ def test_changes_come_last_and_in_order() -> None:
     assert recipe.training.batch == config.read("digits", "smoke").training.batch
 
 
+def test_a_change_that_is_a_table_takes_the_place_of_the_old_one() -> None:
+    assert config.read("aae").training.rates
+    assert config.read("aae", changes=["training.rates={}"]).training.rates == {}
+    assert config.read("aae", changes=["training.rates={matcher=1e-4}"]).training.rates == {"matcher": 1e-4}
+
+
+def test_small_images_have_settings_of_their_own_and_the_budget_comes_last() -> None:
+    assert config.read("sensor-alive").training.epochs == 20
+    assert config.read("sensor-alive", source="digits").training.epochs == 150
+    assert config.read("sensor-alive", "smoke", source="digits").training.epochs == 4
+    assert config.read("sensor-alive", source="elsewhere") == config.read("sensor-alive")
+
+
+def test_a_source_without_settings_of_its_own_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[sources.mnist.training]\nepochs = 3\n")
+    with pytest.raises(ValueError, match="digits"):
+        config.read(str(file))
+
+
 def test_a_budget_changes_its_own_keys_only() -> None:
     smoke, cpu = config.read("digits", "smoke"), config.read("digits", "cpu")
     assert smoke.training.epochs < cpu.training.epochs

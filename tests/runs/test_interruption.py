@@ -160,7 +160,7 @@ def test_a_full_disk_is_named(small_disk: Path) -> None:
 
 def test_numbers_that_run_away_name_step_term_and_checkpoint(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    steep = ["--set", "training.rate=1e10", "--set", "training.rates={}"]
+    steep = ["--set", "training.rate=1e10"]
     code, _, error = inside(*TRAIN, "--out", run, *steep, "--set", "training.checkpoint_every=1")
     assert code == 2, error
     said = error.strip().splitlines()[-1]

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 import ridgewalk
 from ridgewalk.cli import app
+from ridgewalk.data import part
+from ridgewalk.energies import FullGaussian
 from ridgewalk.runs import mapping, projecting, train
 
 Copy = Callable[[], Path]
@@ -207,6 +209,49 @@ def test_langevin_is_a_function_of_its_seed(smoke: Path, latents: Path, tmp_path
     assert not np.array_equal(a, c)
 
 
+def test_tempering_says_who_changed_mode_and_how_often_rungs_swapped(
+    smoke: Path, latents: Path, tmp_path: Path
+) -> None:
+    words = ["project", smoke, "--latents", latents, "--tempered", "--steps", 60, "--json", "--out"]
+    said, again = (json.loads(good(*words, tmp_path / name)) for name in "ab")
+    a, b = (arrays(tmp_path / name / "projected.npz") for name in "ab")
+    assert np.array_equal(a["z_after"], b["z_after"])
+    assert said["swaps"] == again["swaps"]
+    self_contained(tmp_path / "a" / "report.html")
+
+    # the class of a point is that of the model's own image whose code is nearest
+    run = ridgewalk.load(smoke)
+    codes, labels = run.references.numpy(), part(run.data, "model").labels.numpy()
+    for when in ("before", "after"):
+        squared = np.square(a[f"z_{when}"][:, None] - codes).sum(axis=2)
+        assert np.array_equal(a[f"class_{when}"], labels[squared.argmin(axis=1)])
+    changed = int((a["class_before"] != a["class_after"]).sum())
+    assert said["changed_class"] == changed > 0
+
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert f"{changed} of 20 points changed mode" in page
+    assert len(said["swaps"]) == len(said["temperatures"]) - 1
+    for i, accepted in enumerate(said["swaps"]):
+        assert re.search(rf"{i + 1} and {i + 2}\b.*?{accepted:.0%}", page, re.DOTALL)
+    assert said["search"]["swaps"] == pytest.approx(np.mean(said["swaps"]))
+    assert said["search"]["travelled"] == pytest.approx(a["moved"].mean(), abs=1e-5)
+    assert said["mover"] == "tempered"
+
+
+def test_points_that_left_all_codes_behind_are_counted(smoke: Path) -> None:
+    run = ridgewalk.load(smoke)
+    codes = run.references
+    base = FullGaussian.of(codes)
+    near, far = codes[:3], codes[:3] + 100 * codes.std()
+    crossings = projecting._crossings(run, base, near, torch.cat([near[:1], far[1:]]))
+    assert crossings.outside == 2
+    assert crossings.before.tolist() == part(run.data, "model").labels[:3].tolist()
+    assert crossings.before[0] == crossings.after[0]
+    # half of the points would keep a class if two classes, alike in number, were dealt anew
+    halves = projecting.Crossings(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), 0)
+    assert (halves.changed, halves.by_chance) == (2, 0.5)
+
+
 def test_an_npz_file_and_whole_numbers_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "z.npz", z=np.arange(6).reshape(3, 2), other=np.zeros(3))
     assert projecting.read_latents(tmp_path / "z.npz", 2).tolist() == [[0, 1], [2, 3], [4, 5]]
@@ -282,6 +327,9 @@ def test_files_that_hold_no_latents(smoke: Path, tmp_path: Path, kind: str, monk
         (["--energy", "ratoi"], "'ratio'"),
         (["--steps", 0], "at least 1"),
         (["--temperature", 2], "--langevin"),
+        (["--tempered", "--langevin"], "two samplers; give one of them"),
+        (["--tempered", "--temperature", 0], "temperature"),
+        (["--tempered", "--steps", 9], "steps >= 2 every = 10"),
         (["--langevin", "--temperature", 0], "temperature"),
         (["--langevin", "--temperature", "nan"], "temperature"),
     ],

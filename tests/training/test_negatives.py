@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from ridgewalk.training.negatives import LerpPoints, Mixture, Prior, Shells, mixture
+from ridgewalk.training.negatives import (
+    BOUNDARIES,
+    Ball,
+    DensityShell,
+    LerpPoints,
+    Mixture,
+    Prior,
+    Shells,
+    Whole,
+    mixture,
+)
 from ridgewalk.training.noise import Noise, mixed_seed
 
 
@@ -112,3 +122,52 @@ def test_seeds_of_different_parts_differ() -> None:
     assert len(seeds) == 10_000
     assert all(0 <= s < 2**63 for s in seeds)
     assert mixed_seed(1, 2) != mixed_seed(2, 1) != mixed_seed(1) != mixed_seed(1, 0)
+
+
+def test_the_whole_space_is_a_box_of_the_codes_own_size() -> None:
+    z = torch.randn(20_000, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 3.0]) + 5
+    r = Whole(4.0)(z, Noise(0, 0))
+    low, high = z.mean(0) - 4 * z.std(0), z.mean(0) + 4 * z.std(0)
+    assert bool(((r >= low) & (r <= high)).all())
+    # a uniform law of width w has deviation w / sqrt(12); 20,000 draws know it to half a percent
+    assert torch.allclose(r.std(0), (high - low) / 12**0.5, rtol=0.02)
+
+
+def test_a_balls_points_are_uniform_in_it() -> None:
+    z = torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0))
+    r = Ball(0.5)(z, Noise(0, 0))
+    distance = ((r - z) / (0.5 * 3**0.5 * z.std(0))).norm(dim=1)
+    assert float(distance.max()) <= 1 + 1e-5
+    # in d dimensions the share within half of the radius is 2^-d
+    assert float((distance < 0.5).float().mean()) == pytest.approx(1 / 8, abs=0.01)
+
+
+def test_a_density_shell_lies_further_from_the_codes_than_they_from_one_another_and_starts_at_their_edge() -> None:
+    z = torch.randn(600, 2, generator=torch.Generator().manual_seed(0))
+    shell = DensityShell(neighbours=5, edge=0.2, width=0.5, candidates=4)
+    r = shell(z, Noise(0, 0))
+    own = torch.cdist(z, z).kthvalue(6, dim=1).values
+    away = torch.cdist(r, z).kthvalue(5, dim=1).values
+    assert float(away.median()) > 2 * float(own.median())
+    # of a Gaussian the sparsest fifth lies beyond radius sqrt(-2 ln 0.2) = 1.79, the draws near it
+    assert float(torch.cdist(r, z[own >= own.quantile(0.8)]).amin(1).median()) < 0.6
+    assert float(r.norm(dim=1).median()) > 1.79
+    near = DensityShell(neighbours=5, edge=0.2, width=0.5, candidates=1)(z, Noise(0, 0))
+    assert float(away.mean()) > float(torch.cdist(near, z).kthvalue(5, dim=1).values.mean())
+
+
+def test_a_density_shell_of_too_few_codes_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than 5 codes"):
+        DensityShell()(torch.zeros(5, 2), Noise(0, 0))
+
+
+@pytest.mark.parametrize("name", BOUNDARIES)
+def test_every_boundary_keeps_shape_and_codes_and_depends_on_the_noise_alone(name: str) -> None:
+    z = torch.randn(64, 2, 3, generator=torch.Generator().manual_seed(1))
+    before = z.clone()
+    sampler = BOUNDARIES[name]()
+    a, b, c = sampler(z, Noise(0, 0)), sampler(z, Noise(0, 0)), sampler(z, Noise(0, 1))
+    assert a.shape == z.shape
+    assert torch.equal(z, before)
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)

@@ -4,17 +4,21 @@ from ridgewalk.energies.combine import Decoded, Scaled, WeightedSum, balanced, f
 from ridgewalk.energies.cycle import Reprojection
 from ridgewalk.energies.discriminator import DensityRatio, Ideal, LogitSquared, NegativeLogD, SoftRatio, TowardsEncoded
 from ridgewalk.energies.neighbours import KernelDensity, NearestNeighbours
-from ridgewalk.energies.prior import GaussianPrior
+from ridgewalk.energies.posterior import AggregatePosterior, PosteriorEnergy
+from ridgewalk.energies.prior import FullGaussian, GaussianPrior
 
 __all__ = [
+    "AggregatePosterior",
     "Decoded",
     "DensityRatio",
+    "FullGaussian",
     "GaussianPrior",
     "Ideal",
     "KernelDensity",
     "LogitSquared",
     "NearestNeighbours",
     "NegativeLogD",
+    "PosteriorEnergy",
     "Reprojection",
     "Scaled",
     "SoftRatio",

@@ -64,6 +64,11 @@ class Scaled:
         return self.weight * self.energy(z)
 
 
+def median_force(energy: Energy, points: Tensor) -> float:
+    """Median over points (n, *) of |grad E|, whatever it is: 0 or not finite says that there is nothing to follow."""
+    return float(row_norm(score(energy, points)).median())
+
+
 def typical_force(energy: Energy, points: Tensor) -> float:
     """
     Median over points of |grad E|: what an energy's force amounts to where paths go, such as on LERP points.
@@ -75,7 +80,7 @@ def typical_force(energy: Energy, points: Tensor) -> float:
     Raises:
         ValueError: if it is 0 or not finite: a dead sensor has no force to weigh.
     """
-    size = float(row_norm(score(energy, points)).median())
+    size = median_force(energy, points)
     if not 0 < size < float("inf"):
         raise ValueError(
             f"the median force of {type(energy).__name__} on {len(points)} points is {size}: a dead sensor cannot be weighed against another"

@@ -54,6 +54,10 @@ class Interval:
     level: float
     n: int
 
+    def __format__(self, form: str) -> str:
+        """The value and its interval, each by ``form``: "0.52 [0.48, 0.57]"."""
+        return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
+
 
 def bootstrap(
     statistic: Statistic,

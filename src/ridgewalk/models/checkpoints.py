@@ -6,7 +6,9 @@ Reading one never unpickles. What does not fit is refused in one sentence that n
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
+from math import isqrt
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -34,7 +36,12 @@ def save_networks(path: Path, networks: Mapping[str, nn.Module]) -> str:
     return write_bytes(path, save(_flat(networks)))
 
 
-def load_networks(path: Path, networks: Mapping[str, nn.Module], sha256: str | None = None) -> None:
+def load_networks(
+    path: Path,
+    networks: Mapping[str, nn.Module],
+    sha256: str | None = None,
+    reads: Mapping[str, str] | None = None,
+) -> None:
     """
     Reads the states that ``save_networks`` wrote into ``networks``, in place.
 
@@ -42,6 +49,7 @@ def load_networks(path: Path, networks: Mapping[str, nn.Module], sha256: str | N
         path: the file.
         networks: by the names they were saved under; architectures must match to the last shape.
         sha256: of the file as it was written, where it is known; a file that has changed since is refused.
+        reads: by network, what it reads in words, such as "codes of 8 values": said where the file's network reads something else.
 
     Raises:
         ValueError: if the file is cut short, altered, or of another architecture.
@@ -50,6 +58,14 @@ def load_networks(path: Path, networks: Mapping[str, nn.Module], sha256: str | N
     wanted = {name: tuple(t.shape) for name, t in _flat(networks).items()}
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if wanted != found:
+        for name, expected in (reads or {}).items():
+            theirs, ours = (_reads(shapes, f"{name}.") for shapes in (found, wanted))
+            if theirs is not None and ours is not None and theirs != ours:
+                here = expected if expected.endswith(ours) else f"{expected} ({ours})"
+                raise ValueError(
+                    f"{path} holds another architecture: its '{name}' reads {theirs}, where {here} are expected; "
+                    "it was trained on another latent space or image shape: put back the file that belongs here, or train it again"
+                )
         different = sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))[0]
         raise ValueError(
             f"{path} holds another architecture: '{different}' is {found.get(different, 'missing')} in the file and "
@@ -81,3 +97,23 @@ def _flat(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
         for name, network in networks.items()
         for key, tensor in network.state_dict().items()
     }
+
+
+def _reads(shapes: Mapping[str, tuple[int, ...]], prefix: str) -> str | None:
+    """What a network reads, in words, by the shapes of its weights; None where they do not tell."""
+    names = [n for n, shape in shapes.items() if n.startswith(prefix) and len(shape) in (2, 4)]
+    names.sort(key=lambda n: [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in re.split(r"\.", n)])
+    weights = [shapes[n] for n in names]
+    if not weights:
+        return None
+    if len(weights[0]) == 2:
+        return f"{weights[0][1]} values"
+    convolutions, affine = [w for w in weights if len(w) == 4], [w for w in weights if len(w) == 2]
+    channels = f"{weights[0][1]} channel{'s' if weights[0][1] > 1 else ''}"
+    if not affine:
+        return channels
+    cells, times = affine[-1][1] // convolutions[-1][0], len(convolutions)
+    side = isqrt(cells)
+    if side * side != cells:  # every stage halves a side, rounding up
+        return f"{channels} of {cells} cells after {times} halvings"
+    return f"{channels} of {(side - 1) * 2**times + 1} to {side * 2**times} pixels a side"

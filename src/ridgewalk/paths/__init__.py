@@ -5,12 +5,14 @@ from ridgewalk.paths.graph import GraphPath
 from ridgewalk.paths.langevin import Descent, Langevin, Moved
 from ridgewalk.paths.straight import Lerp, Slerp
 from ridgewalk.paths.string import StringMethod
+from ridgewalk.paths.tempering import Exchanged, Tempered
 from ridgewalk.paths.walk import ArrivingWalk, GuidedExploration, ScoreGuidedWalk
 
 __all__ = [
     "ArrivingWalk",
     "BestOf",
     "Descent",
+    "Exchanged",
     "GraphPath",
     "GuidedExploration",
     "Langevin",
@@ -19,4 +21,5 @@ __all__ = [
     "ScoreGuidedWalk",
     "Slerp",
     "StringMethod",
+    "Tempered",
 ]

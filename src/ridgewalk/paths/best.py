@@ -59,7 +59,8 @@ class BestOf:
         }
         nfe = sum(p.stats.get("nfe", 0) for p in found) + len(found) * nodes.shape[0] * nodes.shape[1]
         iterations = max(p.stats.get("iterations", 0) for p in found)
-        return Path(nodes, arrived, traces, {"nfe": nfe, "iterations": iterations})
+        nonfinite = sum(p.stats.get("nonfinite", 0) for p in found)
+        return Path(nodes, arrived, traces, {"nfe": nfe, "iterations": iterations, "nonfinite": nonfinite})
 
     def _cost(self, path: Path) -> tuple[Tensor, Tensor]:
         energy = path.map(self.energy)

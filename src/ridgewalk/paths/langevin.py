@@ -148,31 +148,53 @@ class Langevin:
         h, accepted = torch.full_like(e, self.step), torch.zeros_like(e)
         total = self.burn + self.steps
         for t, (xi, uniform) in enumerate(track(_noise(z, total, self.seed), "Langevin", total=total), start=1):
-            there = z + _by_row(h, force) + _by_row((2 * h * self.temperature).sqrt(), xi)
+            there = _proposed(z, force, h, self.temperature, xi)
             e_there, force_there = energy_and_score(self.energy, there)
-            back = _norm(z - there - _by_row(h, force_there)).square()
-            forth = 2 * h * self.temperature * _norm(xi).square()
-            log_ratio = -(e_there - e) / self.temperature + (forth - back) / (4 * h * self.temperature)
-            # a state without a finite energy and gradient has density 0
-            sound = _finite(force_there) & log_ratio.isfinite()
-            probability = torch.where(sound, log_ratio, -torch.inf).clamp_max(0).exp()
+            probability = _acceptance(z, e, there, e_there, force_there, h, self.temperature, xi)
             yes = uniform < probability
-            wide = yes.view(-1, *(1,) * (z.dim() - 1))
-            z, force = torch.where(wide, there, z), torch.where(wide, force_there, force)
-            e = torch.where(yes, e_there, e)
+            z, force, e = _where(yes, there, z), _where(yes, force_there, force), _where(yes, e_there, e)
             if t <= self.burn:
-                h = h * ((probability - self.target) / t**0.6).exp()
+                h = _adapted(h, probability, self.target, t)
             else:
                 accepted += yes.to(e.dtype)
         accepted = accepted / max(1, self.steps)
         return Moved(z, e, h, accepted, _stats(len(z) * (total + 1), total, accepted, h))
 
 
+def _proposed(z: Tensor, force: Tensor, h: Tensor, temperature: float | Tensor, xi: Tensor) -> Tensor:
+    """Z - h grad E(z) + sqrt(2 h T) xi: (n, *)."""
+    return z + _by_row(h, force) + _by_row((2 * h * temperature).sqrt(), xi)
+
+
+def _acceptance(
+    z: Tensor,
+    e: Tensor,
+    there: Tensor,
+    e_there: Tensor,
+    force_there: Tensor,
+    h: Tensor,
+    temperature: float | Tensor,
+    xi: Tensor,
+) -> Tensor:
+    """The probability with which the move from z to ``there`` by noise xi is accepted: (n,)."""
+    back = _norm(z - there - _by_row(h, force_there)).square()
+    forth = 2 * h * temperature * _norm(xi).square()
+    log_ratio = -(e_there - e) / temperature + (forth - back) / (4 * h * temperature)
+    # a state without a finite energy and gradient has density 0
+    sound = _finite(force_there) & log_ratio.isfinite()
+    return torch.where(sound, log_ratio, -torch.inf).clamp_max(0).exp()
+
+
+def _adapted(h: Tensor, probability: Tensor, target: float, t: int) -> Tensor:
+    """The step after the t-th move of burn-in."""
+    return h * ((probability - target) / t**0.6).exp()
+
+
 _BLOCK = 64  # steps whose noise is drawn at once
 
 
-def _noise(z: Tensor, steps: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """A normal (n, *) and a uniform (n,) draw for each step; row i's come from a generator of its own."""
+def _noise(z: Tensor, steps: int, seed: int, uniforms: tuple[int, ...] = ()) -> Iterator[tuple[Tensor, Tensor]]:
+    """A normal (n, *) and a uniform (n, *uniforms) draw for each step; row i's come from a generator of its own."""
     generators = [
         torch.Generator().manual_seed(
             int(np.random.SeedSequence((seed % 2**64, i)).generate_state(1, np.uint64)[0] >> 1)
@@ -183,7 +205,7 @@ def _noise(z: Tensor, steps: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
         k = min(_BLOCK, steps - began)
         # every block is drawn whole, so that a chain of more steps begins as one of fewer
         normal = torch.stack([torch.randn(_BLOCK, *z.shape[1:], generator=g, dtype=z.dtype) for g in generators], 1)
-        uniform = torch.stack([torch.rand(_BLOCK, generator=g, dtype=z.dtype) for g in generators], 1)
+        uniform = torch.stack([torch.rand(_BLOCK, *uniforms, generator=g, dtype=z.dtype) for g in generators], 1)
         yield from zip(normal[:k].to(z.device), uniform[:k].to(z.device))
 
 
@@ -207,6 +229,10 @@ def _norm(v: Tensor) -> Tensor:
 
 def _by_row(factor: Tensor, v: Tensor) -> Tensor:
     return factor.view(-1, *(1,) * (v.dim() - 1)) * v
+
+
+def _where(yes: Tensor, there: Tensor, here: Tensor) -> Tensor:
+    return torch.where(yes.view(-1, *(1,) * (here.dim() - 1)), there, here)
 
 
 def _finite(v: Tensor) -> Tensor:

@@ -63,7 +63,11 @@ class StringMethod:
             )
 
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
-        """(b, *), (b, *) -> nodes (b, k, *); trace ``energy``; stats ``nfe``, ``iterations``, ``moved`` (last mean move over the spacing)."""
+        """
+        (b, *), (b, *) -> nodes (b, k, *); trace ``energy``.
+
+        Stats ``nfe``, ``iterations``, ``moved`` (last mean move over the spacing), ``nonfinite`` (evaluations whose gradient was not finite).
+        """
         ends.check(z_a, z_b, self.nodes)
         began = self.start(z_a.detach(), z_b.detach())
         if not bool(began.arrived.all()):
@@ -72,17 +76,21 @@ class StringMethod:
             )
         z = polyline.equally_spaced(began.nodes, self.nodes)
         nfe, moved = began.stats.get("nfe", 0), torch.zeros(())
+        nonfinite = torch.zeros((), dtype=torch.long, device=z.device)  # read once, at the end
         for _ in track(range(self.iterations), "string method"):
-            z, moved = self._relax(z)
+            z, moved, bad = self._relax(z)
+            nonfinite += bad
             nfe += z.shape[0] * (self.nodes - 2)
         path = Path(z, began.arrived)
         if self.spacing is not None:
             path = path.resample(self.nodes, self.spacing)
         traces = {"energy": path.map(self.energy)}
         stats = {"nfe": nfe + z.shape[0] * self.nodes, "iterations": self.iterations, "moved": float(moved)}
+        stats["nonfinite"] = int(nonfinite)
         return Path(path.nodes, path.arrived, traces, stats)
 
-    def _relax(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def _relax(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The curves after one move, their mean move over the spacing, and the number of nodes whose gradient was not finite."""
         inner = z[:, 1:-1]
         values, force = energy_and_score(self.energy, inner.flatten(0, 1))
         if values.isnan().any():
@@ -91,7 +99,8 @@ class StringMethod:
                 f"the string's energy became nan on the path of pair {pair}; look at the sensor and at its input"
             )
         # one value that is not finite would spread along the whole curve
-        move = self.step * torch.where(force.isfinite(), force, torch.zeros_like(force)).view_as(inner)
+        finite = force.isfinite()
+        move = self.step * torch.where(finite, force, torch.zeros_like(force)).view_as(inner)
         spacing = polyline.segments(z).mean(dim=1).view(-1, 1, *(1,) * (z.dim() - 2))
         size = move.flatten(2).norm(dim=2).view(*inner.shape[:2], *(1,) * (z.dim() - 2))
         move = move * (self.cap * spacing / size.clamp_min(torch.finfo(z.dtype).tiny)).clamp_max(1.0)
@@ -99,4 +108,5 @@ class StringMethod:
         smooth = torch.lerp(pushed[:, 1:-1], (pushed[:, :-2] + pushed[:, 2:]) / 2, self.smoothing)
         curve = torch.cat([z[:, :1], smooth, z[:, -1:]], dim=1)
         spaced = polyline.equally_spaced(curve, self.nodes)
-        return spaced, ((spaced - z).flatten(2).norm(dim=2).mean(1) / spacing.flatten()).mean()
+        moved = ((spaced - z).flatten(2).norm(dim=2).mean(1) / spacing.flatten()).mean()
+        return spaced, moved, (~finite).flatten(1).any(1).sum()

@@ -13,6 +13,7 @@ import numpy as np
 from ridgewalk.reports.changes import before_after, histograms
 from ridgewalk.reports.maps import decoded_map, energy_map
 from ridgewalk.reports.placing import label_points
+from ridgewalk.reports.scatter import score_scatter
 from ridgewalk.reports.sensing import losses, reliability, score_histogram
 from ridgewalk.reports.strips import strips
 from ridgewalk.reports.style import (
@@ -52,6 +53,7 @@ __all__ = [
     "png",
     "reliability",
     "score_histogram",
+    "score_scatter",
     "strips",
     "traces",
     "tradeoff",
@@ -61,6 +63,9 @@ READING: Mapping[str, str] = {
     "strips": "Each row is one method's path from a (left) to b (right); a red bar stands under a frame that is not taken for real.",
     "traces": "Read from a (left) to b (right): a line is the median over pairs, its band the middle half of them.",
     "score_histogram": "Each outline shows how one group of points scores; groups that the sensor tells apart have outlines apart.",
+    "score_scatter": "Each dot is one point: what the sensor says of it, and how real its decoding is. Red dots in the green band are called "
+    "ideal and are unreal; a sensor that agrees with the judge has its median highest there. Realism counts the smaller half of the judge's "
+    "balls, so a dot below 1 may be real by a larger one.",
     "reliability": "On the diagonal a score means what it says; below it the sensor is too sure, and the bars count its points.",
     "tradeoff": "Each mark is one method with its interval; the arrow points to the better corner.",
     "intervals": "A mark is a mean, the line through it its interval; dashed lines are what to compare with.",

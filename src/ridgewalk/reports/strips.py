@@ -25,6 +25,7 @@ def strips(
     marks: Mapping[str, Array] | None = None,
     cell: int | None = None,
     mark_label: str = "judged unreal",
+    path: bool = True,
 ) -> "Figure":
     """
     One row of frames a method, from a to b; the two ends stand a little apart.
@@ -35,17 +36,18 @@ def strips(
         cell: side of a frame in CSS pixels, kept to a whole number of file pixels for each image pixel; by default
             what lets the row fit a page.
         mark_label: what an underlined frame is, said below the rows.
+        path: False where a row is no path but images side by side: none stands apart, and there are no a and b.
     """
     if not frames:
         raise ValueError("strips need at least one method's frames")
     checked = {name: _checked(name, f) for name, f in frames.items()}
     rows = {
-        name: _row(name, f, (marks or {}).get(name), cell or _fitting(len(f)), i)
+        name: _row(name, f, (marks or {}).get(name), cell or _fitting(len(f)), i, _END_GAP if path else 0)
         for i, (name, f) in enumerate(checked.items())
     }
     widest, tallest = max(r.shape[1] for r in rows.values()), sum(r.shape[0] for r in rows.values())
 
-    left, top, between = 14 + 7.4 * max(map(len, rows)), 22, 5
+    left, top, between = 14 + 7.4 * max(map(len, rows)), 22 if path else 6, 5
     bottom = 26 if marks is not None else 6
     height = top + bottom + tallest / _SCALE + between * (len(rows) - 1)
     width = left + widest / _SCALE + 8
@@ -63,7 +65,7 @@ def strips(
         )
         y -= between
     first, last = left + (_SWATCH + 10) / _SCALE, width - 8
-    for x, text, side in ((first, "a", "left"), (last, "b", "right")):
+    for x, text, side in ((first, "a", "left"), (last, "b", "right")) if path else ():
         figure.text(x / width, (height - 6) / height, text, ha=side, va="top", fontsize=9.5, color=SOFT, style="italic")
     if marks is not None:
         _key(figure, (left + _SWATCH / _SCALE) / width, 10 / height, 22 / width, mark_label)
@@ -97,7 +99,7 @@ def pixels(frames: Array, side: int) -> Array:
     return whole.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def _row(name: str, frames: Array, marked: Array | None, cell: int, position: int) -> Array:
+def _row(name: str, frames: Array, marked: Array | None, cell: int, position: int, apart: int) -> Array:
     """Swatch, framed images and the bars under them, as bytes (height, width, 3) in file pixels."""
     k = len(frames)
     flags = np.zeros(k, bool) if marked is None else np.asarray(marked)
@@ -105,7 +107,7 @@ def _row(name: str, frames: Array, marked: Array | None, cell: int, position: in
         raise ValueError(f"marks of '{name}' must be ({k},), one a frame; got {flags.shape}")
     images = pixels(frames, cell * _SCALE)
     h, w = images.shape[1] + 2, images.shape[2] + 2  # with their edges
-    starts = _SWATCH + np.arange(k) * (w + _GAP) + _END_GAP * (np.arange(k) > 0) + _END_GAP * (np.arange(k) == k - 1)
+    starts = _SWATCH + np.arange(k) * (w + _GAP) + apart * (np.arange(k) > 0) + apart * (np.arange(k) == k - 1)
     width = int(starts[-1]) + w
     canvas = np.full((h + _BAR + h % 2, width + width % 2, 3), 255, np.uint8)
     canvas[:h, :8] = _rgb(colour(name, position))

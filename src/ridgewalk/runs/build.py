@@ -1,5 +1,7 @@
 """The one registry: names in recipes and on the command line become objects."""
 
+import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,18 +13,21 @@ from ridgewalk import naming
 from ridgewalk.energies import (
     Decoded,
     DensityRatio,
+    GaussianPrior,
     Ideal,
     KernelDensity,
     LogitSquared,
     NearestNeighbours,
     NegativeLogD,
+    PosteriorEnergy,
     Reprojection,
     Scaled,
     SoftRatio,
     TowardsEncoded,
+    WeightedSum,
     balanced,
-    typical_force,
 )
+from ridgewalk.energies.combine import median_force
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.paths import (
     ArrivingWalk,
@@ -84,6 +89,9 @@ AGAINST_PRIOR = ("matcher", "latent")
 FORCE_POINTS = 512
 """LERP points on which energies are weighed against one another."""
 
+FAINT = 1e-6
+"""A force below this share of the one that it is weighed against is dead: scaled up, it would be rounding."""
+
 _REMEDIES = {
     "matcher": "only an adversarial autoencoder has one",
     "detector": "train the run again",
@@ -92,6 +100,14 @@ _REMEDIES = {
     "critic": "only a VAE-GAN has one",
     "latent": "only a VAE-GAN with objective.latent has one",
 }
+
+
+_MENDING = {
+    "detector": "train the run again",
+    "pixel": "remove pixel.json and pixel.safetensors, and train it again with `ridgewalk sense RUN`",
+    "pixel-real": "remove pixel-real.json and pixel-real.safetensors, and train it again with `ridgewalk sense RUN --contrast real`",
+}
+"""What to do about a sensor that is dead; of the others, choose the energy of another sensor."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +127,41 @@ def _pixel(m: Materials, sensor: str = "pixel") -> Energy:
     return Decoded(SoftRatio(m.sensor(sensor), m.recipe.walks.margin), m.decode)
 
 
+def _alive(force: float, beside: float) -> bool:
+    """Whether a typical force can be followed, beside another that it is weighed against."""
+    return 0 < force < math.inf and not (math.isfinite(beside) and force < FAINT * beside)
+
+
 def _alike(m: Materials, energy: Energy) -> Energy:
-    """The energy, scaled so that its typical force is that of the density ratio: one step size serves all."""
-    return Scaled(energy, typical_force(_soft(m), m.lerp_points) / typical_force(energy, m.lerp_points))
+    """
+    The energy, scaled so that its typical force is that of the density ratio: one step size serves all.
+
+    Where one of the two is dead there is nothing to weigh, and the energy keeps its own force.
+    """
+    wanted, own = median_force(_soft(m), m.lerp_points), median_force(energy, m.lerp_points)
+    if not _alive(wanted, own):
+        warnings.warn(
+            f"the detector is dead: its median force on {len(m.lerp_points)} LERP points is {wanted:.3g}. "
+            "Energies that are scaled to it keep their own force; train the run again",
+            stacklevel=2,
+        )
+    return Scaled(energy, wanted / own if _alive(wanted, own) and _alive(own, wanted) else 1.0)
 
 
 def _dual(m: Materials) -> Energy:
-    return balanced([_soft(m), _pixel(m)], m.lerp_points)
+    halves = {"latent": _soft(m), "pixel": _pixel(m)}
+    sizes = {name: median_force(half, m.lerp_points) for name, half in halves.items()}
+    strongest = max((size for size in sizes.values() if 0 < size < math.inf), default=0.0)
+    dead = [name for name, size in sizes.items() if not _alive(size, strongest)]
+    if dead:
+        found = " and ".join(f"{sizes[name]:.3g}" for name in dead)
+        mend = " and ".join(_MENDING["detector" if name == "latent" else name] for name in dead)
+        left = "" if len(dead) == 2 else f", or walk with --energy {'pixel' if dead == ['latent'] else 'soft-ratio'}"
+        raise ValueError(
+            f"dead in the energy 'dual': its {' and its '.join(dead)} half, whose median force on {len(m.lerp_points)} LERP points "
+            f"is {found} and cannot be weighed; {mend}{left}"
+        )
+    return balanced(list(halves.values()), m.lerp_points, m.recipe.walks.dual_shares)
 
 
 ENERGIES: Mapping[str, EnergyName] = {
@@ -153,7 +197,12 @@ ENERGIES: Mapping[str, EnergyName] = {
         lambda m: _alike(m, SoftRatio(m.sensor("latent"), m.recipe.walks.margin)),
         "softplus(m - l) of the VAE-GAN's own D_z, which tells draws of q(z|x) from the prior",
     ),
-    "dual": EnergyName("pixel", _dual, "soft-ratio of D_z and of D_x(G(z)), of equal typical force"),
+    "posterior": EnergyName(
+        "latent",
+        lambda m: _alike(m, PosteriorEnergy(m.sensor("latent"), GaussianPrior())),
+        "-l(z) + |z|^2 / 2 of the VAE-GAN's own D_z: minus the log density of encoded data, up to a constant",
+    ),
+    "dual": EnergyName("pixel", _dual, "soft-ratio of D_z and of D_x(G(z)), each at its share of the typical force"),
     "reprojection": EnergyName(
         None,
         lambda m: _alike(m, Reprojection(m.encode, m.decode)),
@@ -228,6 +277,57 @@ def default_energy(method: str, sensors: Mapping[str, Discriminator]) -> str | N
     return "neg-log-d" if own is not None and ENERGIES[own].sensor not in sensors else own
 
 
+def _guide(method: str, materials: Materials, energy_name: str | None) -> tuple[str, Energy]:
+    """The energy that guides a method that asks one, by name and as it enters."""
+    chosen = energy_name or default_energy(method, materials.sensors)
+    assert chosen is not None
+    e = energy(chosen, materials)
+    if ENERGIES[chosen].sensor == "matcher" and method not in ("sgw", "guided"):
+        e = _alike(materials, e)  # a matcher's forces are weak: the other methods have one step size for all energies
+    return chosen, e
+
+
+@dataclass(frozen=True)
+class Force:
+    """
+    A force that guides a method.
+
+    Attributes:
+        name: the energy's; ``latent`` and ``pixel`` for the two of "dual".
+        sensor: that it is felt by, where there is one.
+        size: its median norm on LERP points, unweighed.
+        weight: with which it enters.
+        alive: whether there is anything to follow: ``size`` is neither 0, nor not finite, nor rounding beside the density ratio's.
+    """
+
+    name: str
+    sensor: str | None
+    size: float
+    weight: float
+    alive: bool
+
+    @property
+    def mending(self) -> str:
+        """What to do where it is dead."""
+        return _MENDING.get(self.sensor or "", "choose the energy of another sensor, such as soft-ratio")
+
+
+def forces(method: str, materials: Materials, energy_name: str | None = None) -> list[Force]:
+    """What guides a method, and how strongly where paths go; nothing for a method that asks no energy."""
+    if default_energy(method, materials.sensors) is None:
+        return []
+    chosen, e = _guide(method, materials, energy_name)
+    parts = [(chosen, ENERGIES[chosen].sensor, e, 1.0)]
+    if isinstance(e, Scaled):
+        parts = [(chosen, ENERGIES[chosen].sensor, e.energy, e.weight)]
+    if isinstance(e, WeightedSum):
+        parts = list(zip(("latent", "pixel"), ("detector", "pixel"), e.energies, e.weights))
+    points = materials.lerp_points
+    unit = median_force(_soft(materials), points)
+    sizes = [median_force(part, points) for _, _, part, _ in parts]
+    return [Force(n, s, size, w, _alive(size, unit)) for (n, s, _, w), size in zip(parts, sizes)]
+
+
 def finder(name: str, materials: Materials, energy_name: str | None = None) -> PathFinder:
     """
     The finder called ``name``.
@@ -239,9 +339,9 @@ def finder(name: str, materials: Materials, energy_name: str | None = None) -> P
     """
     if name not in METHODS:
         raise ValueError(naming.unknown("method", name, METHODS))
-    default, w = METHODS[name].energy, materials.recipe.walks
+    w = materials.recipe.walks
     references, decode = materials.references, materials.decode
-    if default is None:
+    if METHODS[name].energy is None:
         if energy_name is not None:
             raise ValueError(
                 f"method '{name}' asks no energy; leave out the energy '{energy_name}', or choose sgw, sgw-arriving, guided or one of the strings"
@@ -252,14 +352,11 @@ def finder(name: str, materials: Materials, energy_name: str | None = None) -> P
             "graph": lambda: GraphPath(references(), w.neighbours, bridge=True, nodes=w.frames),
         }
         return simple[name]()
-    chosen = energy_name or default_energy(name, materials.sensors) or default
-    e = energy(chosen, materials)
+    _, e = _guide(name, materials, energy_name)
     if name == "sgw":
         return ScoreGuidedWalk(e, alpha=w.sgw_alpha, beta=w.sgw_beta, eps=w.sgw_alpha, nodes=w.frames)
     if name == "guided":
         return GuidedExploration(e, nodes=w.frames)
-    if ENERGIES[chosen].sensor == "matcher":
-        e = _alike(materials, e)  # a matcher's forces are weak: what follows has one step size for all energies
     if name == "sgw-arriving":
         return ArrivingWalk(e, nodes=w.frames)
     settings: dict[str, Any] = {

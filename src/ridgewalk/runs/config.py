@@ -1,7 +1,8 @@
 """
 What a run is made of: dataclasses that TOML files fill, with strict keys and types.
 
-A recipe is one TOML file. Its tables are the dataclasses below; ``[budgets.NAME.TABLE]`` holds what a budget changes. A key that is
+A recipe is one TOML file. Its tables are the dataclasses below; ``[budgets.NAME.TABLE]`` holds what a budget changes, and
+``[sources.digits.TABLE]`` what small images change. A key that is
 not known, or a value of another type, is refused with its place and the nearest key that there is.
 """
 
@@ -20,6 +21,9 @@ from ridgewalk.training.losses import RECONSTRUCTIONS
 from ridgewalk.training.negatives import BOUNDARIES
 
 BUDGETS = ("smoke", "cpu", "full")
+
+SOURCES = ("digits",)
+"""Sources of images for which a recipe may have settings of its own: scikit-learn's digits, few and small."""
 
 ORDERS = ("joint", "separate")
 """How a VAE-GAN is trained: all players at once, or the VAE first."""
@@ -169,7 +173,11 @@ class Judges:
 
 @dataclass(frozen=True)
 class Walks:
-    """How paths are searched and shown: pairs, frames, relaxing nodes and iterations of a string, the SGW's constants, references of the graph."""
+    """
+    How paths are searched and shown: pairs, frames, relaxing nodes and iterations of a string, the SGW's constants, references of the graph.
+
+    ``dual_shares`` are those of the latent and of the pixel force in the energy "dual", in units of the latent force.
+    """
 
     pairs: int = 200
     frames: int = 17
@@ -183,6 +191,7 @@ class Walks:
     sgw_beta: float = 0.2
     references: int = 20000
     neighbours: int = 10
+    dual_shares: tuple[float, float] = (0.5, 0.5)
 
     def __post_init__(self) -> None:
         _at_least(1, pairs=self.pairs, references=self.references, neighbours=self.neighbours)
@@ -197,6 +206,33 @@ class Walks:
         _above_zero(step=self.step, sgw_alpha=self.sgw_alpha)
         if not self.smoothing < 1:
             raise ValueError(f"smoothing must be below 1; got {self.smoothing}")
+        if not all(0 <= s < math.inf for s in self.dual_shares) or not any(self.dual_shares):
+            raise ValueError(
+                f"dual_shares must be two numbers >= 0, finite and not both 0; got {', '.join(map(str, self.dual_shares))}"
+            )
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """
+    How an experiment of a source is run again; a recipe without ``experiment`` is a model to train, and no more.
+
+    ``experiment`` names the driver; one run is trained for each of ``seeds`` and of ``variants`` (name: changes "table.key=value");
+    ``points`` are measured at once (codes, images or pairs); ``minutes`` is what the cpu budget takes on two cores at most;
+    ``expected`` is what the source says, and ``measured`` what was found when it was last run.
+    """
+
+    experiment: str = ""
+    seeds: tuple[int, ...] = (0,)
+    variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    points: int = 1000
+    minutes: int = 0
+    expected: str = ""
+    measured: str = ""
+
+    def __post_init__(self) -> None:
+        _at_least(1, seeds=len(self.seeds), points=self.points)
+        _at_least(0, minutes=self.minutes)
 
 
 @dataclass(frozen=True)
@@ -204,6 +240,7 @@ class Recipe:
     """One experiment: its question, and the settings of every part."""
 
     question: str = ""
+    reproduce: Reproduce = field(default_factory=Reproduce)
     model: Model = field(default_factory=Model)
     objective: Objective = field(default_factory=Objective)
     matcher: Matcher = field(default_factory=Matcher)
@@ -234,7 +271,7 @@ def names() -> list[str]:
     )
 
 
-def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = ()) -> Recipe:
+def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = (), source: str = "") -> Recipe:
     """
     A recipe by name or by file, at a budget.
 
@@ -242,6 +279,7 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = ()) -> Recip
         recipe: the name of a shipped recipe, or the path of a TOML file.
         budget: ``smoke``, ``cpu`` or ``full``.
         changes: further settings, each "table.key=value" with a TOML value, applied last.
+        source: of the images; what ``[sources.NAME.TABLE]`` holds for it comes before the budget's own.
 
     Raises:
         ValueError: for an unknown recipe, budget or key, a value of the wrong type, or a file that is not TOML.
@@ -267,15 +305,21 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = ()) -> Recip
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{where} is not valid TOML: {error}") from error
-    budgets = table.pop("budgets", {})
-    if not isinstance(budgets, dict) or any(not isinstance(b, dict) for b in budgets.values()):
-        raise ValueError(f"{where}: 'budgets' must hold tables such as [budgets.smoke.training]")
+    budgets, sources = table.pop("budgets", {}), table.pop("sources", {})
+    for kind, given, example in (("budgets", budgets, "smoke"), ("sources", sources, "digits")):
+        if not isinstance(given, dict) or any(not isinstance(b, dict) for b in given.values()):
+            raise ValueError(f"{where}: '{kind}' must hold tables such as [{kind}.{example}.training]")
     for name in budgets:
         if name not in BUDGETS:
             raise ValueError(f"{where}: {naming.unknown('budget', name, BUDGETS)}")
-    merged = _merged(table, budgets.get(budget, {}))
+    for name in sources:
+        if name not in SOURCES:
+            raise ValueError(f"{where}: {naming.unknown('source with settings of its own', name, SOURCES)}")
+    merged = _merged(_merged(table, sources.get(source, {})), budgets.get(budget, {}))
     for change in changes:
-        merged = _merged(merged, _change(change))
+        name, key, value = _change(change)
+        own = merged.get(name, {})
+        merged[name] = {**own, key: value} if isinstance(own, dict) else {key: value}
     return parse(merged, where)
 
 
@@ -316,7 +360,8 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _change(text: str) -> dict[str, Any]:
+def _change(text: str) -> tuple[str, str, Any]:
+    """Table, key and value of "table.key=value"; a value that is a table takes the place of the one that was there."""
     key, equals, value = text.partition("=")
     table, dot, name = key.strip().partition(".")
     if not equals or not dot:
@@ -325,7 +370,7 @@ def _change(text: str) -> dict[str, Any]:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()  # a bare word is a string
-    return {table: {name: parsed}}
+    return table, name, parsed
 
 
 def _check_keys(kind: type, table: Any, where: str, place: str = "") -> None:

@@ -13,10 +13,11 @@ from torch import Tensor
 import ridgewalk
 from ridgewalk.evaluation.comparison import Summary
 from ridgewalk.evaluation.judges import Judge
+from ridgewalk.evaluation.misalignment import Misalignment
 from ridgewalk.evaluation.sensors import Diagnosis
 from ridgewalk.path import Path as Curve
 from ridgewalk.reports import Block, Cell, Column, Figure, Page, Section, Table, TableBlock, Text, figures, write
-from ridgewalk.runs import build
+from ridgewalk.runs import alignment, build
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.tables import CLASSES, REAL, SHAPE, against_lerp, column, cost_table, metrics_table
 from ridgewalk.runs.walking import Ends
@@ -37,7 +38,7 @@ def _marks(frames: Tensor, judges: Sequence[Judge]) -> np.ndarray:
     return unreal.numpy()
 
 
-def _strips(frames: Mapping[str, Tensor], pair: int, judges: Sequence[Judge], names: str) -> Figure:
+def strip_figure(frames: Mapping[str, Tensor], pair: int, judges: Sequence[Judge], names: str) -> Figure:
     rows = {m: f[pair] for m, f in frames.items()}
     marks = {m: _marks(f, judges) for m, f in rows.items()}
     image = figures.png(
@@ -53,7 +54,7 @@ def _strips(frames: Mapping[str, Tensor], pair: int, judges: Sequence[Judge], na
     )
 
 
-def _ends_name(run: Run, ends: Ends, pair: int) -> str:
+def ends_name(run: Run, ends: Ends, pair: int) -> str:
     names = run.data.class_names
 
     def one(index: Tensor, label: Tensor) -> str:
@@ -69,7 +70,7 @@ def _energy_along(run: Run, curves: Mapping[str, Curve]) -> tuple[str, dict[str,
     return "energy, minus the detector's logit", {m: c.map(energy).cpu().numpy() for m, c in curves.items()}
 
 
-def _distance_along(curves: Mapping[str, Curve], z_b: Tensor | None = None) -> dict[str, np.ndarray]:
+def distance_along(curves: Mapping[str, Curve], z_b: Tensor | None = None) -> dict[str, np.ndarray]:
     target = next(iter(curves.values())).nodes[:, -1] if z_b is None else z_b
     return {m: (c.nodes - target[:, None]).flatten(2).norm(dim=2).cpu().numpy() for m, c in curves.items()}
 
@@ -93,12 +94,79 @@ def _traces(energy_name: str, energies: Mapping[str, np.ndarray], distances: Map
     ]
 
 
+def realism_section(summary: Summary) -> Section:
+    """Precision and share of wholly real paths of each method, against LERP, and against smoothness."""
+    rows = {m: (r["precision"].value, r["precision"].low, r["precision"].high) for m, r in summary.rows.items()}
+    points = {}
+    for m, r in summary.rows.items():
+        x, y = r["largest_step"], r["precision"]
+        points[m] = (x.value, y.value, x.low, x.high, y.low, y.high)
+    tau, swapped = summary.agreement
+    return Section(
+        "How real the frames are",
+        "A frame is real to a judge when its features lie within a nearest-neighbour ball of a real held-out image. Two judges grade, "
+        "which share no data, architecture or seed, and neither of which guided a path. Brackets are 95 % bootstrap intervals over pairs; "
+        "the best of each column is set off.",
+        [
+            TableBlock(
+                metrics_table(summary, REAL, True),
+                "Realism",
+                "Arrows say which direction is better; rows in italics are to compare with.",
+            ),
+            TableBlock(
+                against_lerp(summary),
+                "Against LERP on the same pairs",
+                "An interval that excludes zero is a difference that is settled.",
+            ),
+            Figure(
+                figures.png(
+                    figures.intervals(
+                        rows,
+                        "precision of the interior frames, mean of two judges",
+                        {n: v["precision"] for n, v in summary.lines.items()},
+                    )
+                ),
+                "Precision of each method with its interval, and the precision of real images, reconstructions and the prior",
+                "Right is better. Reconstructions are the ceiling of what this decoder can do, decoded draws of the prior the floor. "
+                "Pixel averages of two images are real to no eye: what the judges say of them is their leniency.",
+                "Precision of each method",
+                figures.READING["intervals"],
+            ),
+            Figure(
+                figures.png(
+                    figures.tradeoff(
+                        points,
+                        "largest step between frames / distance between the ends (left is smoother)",
+                        "precision (up is more real)",
+                    )
+                ),
+                "Precision of each method against its largest step",
+                "Realism and smoothness trade off; the grey band joins the methods that none beats in both.",
+                "Realism against smoothness",
+                figures.READING["tradeoff"],
+            ),
+            Text(
+                f"Judges' order of the methods: Kendall's tau {tau:.2f}."
+                + (
+                    f" They order these pairs differently: {', '.join(f'{x} and {y}' for x, y in swapped)}."
+                    if swapped
+                    else " They agree on every pair of methods."
+                )
+                + "\n\nA path that shows one real-looking frame again and again would score well here: read precision beside "
+                "the steps and the length below.",
+                aside=True,
+            ),
+        ],
+    )
+
+
 def write_report(
     path: Path,
     run: Run,
     measured: "Measured",
     summary: Summary,
     diagnoses: Sequence[Diagnosis],
+    misaligned: Sequence[Misalignment],
     verdict: Sequence[str],
     role: str,
     seed: int,
@@ -108,75 +176,14 @@ def write_report(
     b = min(SHOWN_PAIRS, n)
     lerp = measured.curves["lerp"]
     energy_name, energies = _energy_along(run, measured.curves)
-    distances = _distance_along(measured.curves, lerp.nodes[:, -1])
-    rows = {m: (r["precision"].value, r["precision"].low, r["precision"].high) for m, r in summary.rows.items()}
-    points = {}
-    for m, r in summary.rows.items():
-        x, y = r["largest_step"], r["precision"]
-        points[m] = (x.value, y.value, x.low, x.high, y.low, y.high)
-    tau, swapped = summary.agreement
+    distances = distance_along(measured.curves, lerp.nodes[:, -1])
     sections = [
         Section(
             "Paths side by side",
             f"The first {b} of {n} pairs, {k} frames each, not chosen. The ends are reconstructions of real held-out images.",
-            [_strips(measured.frames, i, measured.judges, _ends_name(run, measured.ends, i)) for i in range(b)],
+            [strip_figure(measured.frames, i, measured.judges, ends_name(run, measured.ends, i)) for i in range(b)],
         ),
-        Section(
-            "How real the frames are",
-            "A frame is real to a judge when its features lie within a nearest-neighbour ball of a real held-out image. Two judges grade, "
-            "which share no data, architecture or seed, and neither of which guided a path. Brackets are 95 % bootstrap intervals over pairs; "
-            "the best of each column is set off.",
-            [
-                TableBlock(
-                    metrics_table(summary, REAL, True),
-                    "Realism",
-                    "Arrows say which direction is better; rows in italics are to compare with.",
-                ),
-                TableBlock(
-                    against_lerp(summary),
-                    "Against LERP on the same pairs",
-                    "An interval that excludes zero is a difference that is settled.",
-                ),
-                Figure(
-                    figures.png(
-                        figures.intervals(
-                            rows,
-                            "precision of the interior frames, mean of two judges",
-                            {n: v["precision"] for n, v in summary.lines.items()},
-                        )
-                    ),
-                    "Precision of each method with its interval, and the precision of real images, reconstructions and the prior",
-                    "Right is better. Reconstructions are the ceiling of what this decoder can do, decoded draws of the prior the floor. "
-                    "Pixel averages of two images are real to no eye: what the judges say of them is their leniency.",
-                    "Precision of each method",
-                    figures.READING["intervals"],
-                ),
-                Figure(
-                    figures.png(
-                        figures.tradeoff(
-                            points,
-                            "largest step between frames / distance between the ends (left is smoother)",
-                            "precision (up is more real)",
-                        )
-                    ),
-                    "Precision of each method against its largest step",
-                    "Realism and smoothness trade off; the grey band joins the methods that none beats in both.",
-                    "Realism against smoothness",
-                    figures.READING["tradeoff"],
-                ),
-                Text(
-                    f"Judges' order of the methods: Kendall's tau {tau:.2f}."
-                    + (
-                        f" They order these pairs differently: {', '.join(f'{x} and {y}' for x, y in swapped)}."
-                        if swapped
-                        else " They agree on every pair of methods."
-                    )
-                    + "\n\nA path that shows one real-looking frame again and again would score well here: read precision beside "
-                    "the steps and the length below.",
-                    aside=True,
-                ),
-            ],
-        ),
+        realism_section(summary),
         Section(
             "What the classifiers see",
             "Mean of both judges' class probabilities.",
@@ -198,6 +205,7 @@ def write_report(
             "guides some of the methods: it shows what they descend, and grades nobody.",
             _traces(energy_name, energies, distances),
         ),
+        alignment.section(misaligned),
         _sensors(diagnoses),
         _training(run),
     ]
@@ -233,7 +241,7 @@ def write_walk(
     """One method beside LERP."""
     b = min(8, len(ends))
     energy_name, energies = _energy_along(run, curves)
-    distances = _distance_along(curves, curves["lerp"].nodes[:, -1])
+    distances = distance_along(curves, curves["lerp"].nodes[:, -1])
     keys = [k for k in (*REAL, *CLASSES, *SHAPE) if k in columns["lerp"]]
     table = Table(
         {k: column(k) for k in keys},
@@ -243,7 +251,7 @@ def write_walk(
         Section(
             "Frames",
             f"{b} of {len(ends)} pairs." if len(ends) > b else "",
-            [_strips(frames, i, judges, _ends_name(run, ends, i)) for i in range(b)],
+            [strip_figure(frames, i, judges, ends_name(run, ends, i)) for i in range(b)],
         ),
         Section(
             "Figures",

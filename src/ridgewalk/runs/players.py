@@ -133,7 +133,7 @@ def stages(recipe: Recipe, autoencoder: Autoencoder, others: Mapping[str, Discri
 
 def _known(rates: Mapping[str, float], objective: Objective) -> dict[str, float]:
     """The learning rates of this stage's players; those of the other stage's are its own."""
-    every = {"autoencoder", "encoder", "decoder", "critic", "latent"}
+    every = {"autoencoder", "critic", "latent"}
     return {p: r for p, r in rates.items() if p in objective.players or p not in every}
 
 

@@ -147,9 +147,13 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
         raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
     model, adversaries = players.model(recipe, origin.shape, 0), players.adversaries(recipe, origin.shape, 0)
     networks: dict[str, torch.nn.Module] = {"encoder": model.encoder, "decoder": model.decoder, **adversaries}
-    load_networks(folder / "model.safetensors", networks, wanted["model.safetensors"])
+    images, codes = _read_by(recipe, origin.shape)
+    reads = {n: images if n in ("encoder", "critic") else codes for n in networks}
+    load_networks(folder / "model.safetensors", networks, wanted["model.safetensors"], reads)
     detector = new_detector(recipe)
-    load_networks(folder / "detector.safetensors", {"detector": detector}, wanted["detector.safetensors"])
+    load_networks(
+        folder / "detector.safetensors", {"detector": detector}, wanted["detector.safetensors"], {"detector": codes}
+    )
     where = resolve_device(device)
     sensors = {"detector": frozen(detector).to(where)}
     sensors |= {players.SENSORS[name]: frozen(network).to(where) for name, network in adversaries.items()}
@@ -180,8 +184,13 @@ def _read_pixel(folder: Path, name: str, recipe: Recipe, shape: tuple[int, int, 
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{record} cannot be read ({error}); it was altered or cut short") from error
     network = new_pixel_detector(recipe, shape, contrast)
-    load_networks(folder / f"{name}.safetensors", {name: network}, wanted)
+    load_networks(folder / f"{name}.safetensors", {name: network}, wanted, {name: _read_by(recipe, shape)[0]})
     return frozen(network)
+
+
+def _read_by(recipe: Recipe, shape: tuple[int, int, int]) -> tuple[str, str]:
+    """The run's images and codes in words, for what is said of files that do not fit."""
+    return f"images of {' x '.join(map(str, shape))}", f"latent codes of {recipe.model.latent} values"
 
 
 def new_detector(recipe: Recipe) -> Discriminator:

@@ -1,7 +1,9 @@
 """What the verbs `walk`, `report`, `sensors` and `benchmark` do: search, judge, and put it on a page."""
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from ridgewalk.geometry import lerp
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import Path as Curve
 from ridgewalk.progress import track
-from ridgewalk.runs import build, pages, players, processes, tables, walking
+from ridgewalk.runs import alignment, build, pages, players, processes, tables, walking
+from ridgewalk.runs.build import Force
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.train import prior_draws
 from ridgewalk.runs.walking import Ends
@@ -67,8 +70,8 @@ def _decoded(run: Run, z: Tensor) -> Tensor:
     return chunked(run.decode, z).cpu()
 
 
-def diagnose(run: Run, seed: int = 0) -> list[Diagnosis]:
-    """Each sensor of the run on codes of the roles test and reference, which neither model nor sensor saw."""
+def diagnose(run: Run, seed: int = 0, names: Sequence[str] | None = None) -> list[Diagnosis]:
+    """Each sensor of the run, or those of ``names``, on codes of the roles test and reference, which neither model nor sensor saw."""
     codes = torch.cat([run.encode(part(run.data, role).floats()).cpu() for role in ("test", "reference")])
     noise = Noise(seed, 0)
     prior = prior_draws(run, len(codes), seed).cpu()
@@ -77,7 +80,8 @@ def diagnose(run: Run, seed: int = 0) -> list[Diagnosis]:
     nodes = lerp(ends_a, ends_b, torch.linspace(0, 1, 17))
     off_data = players.negatives(run.recipe)(codes, noise)
     found = []
-    for name, sensor in track(sorted(run.sensors.items()), "diagnosing sensors"):
+    wanted = {n: s for n, s in run.sensors.items() if names is None or n in names}
+    for name, sensor in track(sorted(wanted.items()), "diagnosing sensors"):
         seen = (
             Discriminator(nn.Sequential(run.model.decoder, sensor.body), sensor.positive)
             if name in build.ON_IMAGES
@@ -89,6 +93,63 @@ def diagnose(run: Run, seed: int = 0) -> list[Diagnosis]:
             )
         )
     return found
+
+
+_UNGUIDED = {"graph-string": "the graph's path, smoothed", "best-string": "the best of its starts, smoothed"}
+"""What a method does without a force; every other walks as LERP does."""
+
+
+def dead(run: Run, method: str, forces: Sequence[Force], seed: int = 0) -> list[str]:
+    """A sentence for each of the forces whose sensor is dead: by the force itself, or by the sensor's diagnosis on held-out codes."""
+    found = []
+    for force in forces:
+        if not force.alive:
+            name = f"sensor {force.sensor}" if force.sensor else f"energy {force.name}"
+            found.append(
+                f"the {name} is dead: the median force of {force.name} on {len(run.materials.lerp_points)} LERP points is "
+                f"{force.size:.3g}{'' if math.isfinite(force.size) else ', and what is not finite counts as 0'}. "
+                f"The walk will equal {_UNGUIDED.get(method, 'LERP')}; {force.mending}."
+            )
+        elif force.sensor is not None:
+            diagnosis = diagnose(run, seed, [force.sensor])[0]
+            strong = f" The walk takes its force times {force.weight:.3g}." if force.weight > 1 else ""
+            found += [diagnosis.sentence + strong] if diagnosis.verdict == "dead" else []
+    return found
+
+
+def weighed(run: Run, forces: Sequence[Force]) -> str:
+    """The forces of a dual walk, and the weights that follow from them."""
+    sizes = ", ".join(f"{f.name} {f.size:.3g}" for f in forces)
+    weights = " and ".join(f"{f.weight:.3g}" for f in forces)
+    return f"forces on {len(run.materials.lerp_points)} LERP points: {sizes}; weights {weights}"
+
+
+def _figures_of(forces: Sequence[Force]) -> dict[str, dict[str, float | None]]:
+    return {
+        f.name: {"median": f.size if math.isfinite(f.size) else None, "weight": f.weight} for f in forces
+    }  # JSON has no nan
+
+
+def _mended(stats: Mapping[str, float]) -> list[str]:
+    """What a search had to do to the gradients that it was given."""
+    done = []
+    if stats.get("nonfinite", 0) > 0:
+        done.append(f"gradient not finite on {stats['nonfinite']:.0f} of {stats['nfe']:.0f} evaluations; counted as 0")
+    if stats.get("clamped", 0) > 0:
+        done.append(f"gradient clamped on {stats['clamped']:.0f} of {stats['nfe']:.0f} evaluations")
+    return ["; ".join(done)] if done else []
+
+
+def _shared(run: Run, shares: tuple[float, float] | None, energies: Sequence[str | None]) -> Run:
+    """The run with other shares of the two forces of the energy "dual"."""
+    if shares is None:
+        return run
+    if "dual" not in energies:
+        raise ValueError(
+            "--shares weighs the two forces of the energy 'dual', which is not asked for; leave it out, or name dual"
+        )
+    walks = replace(run.recipe.walks, dual_shares=shares)
+    return replace(run, recipe=replace(run.recipe, walks=walks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +200,11 @@ def report(
     methods: Sequence[str] | None = None,
     seed: int = 0,
     out: Path | None = None,
+    shares: tuple[float, float] | None = None,
 ) -> Result:
-    """Compares methods on one run and writes the page; never over another file."""
+    """Compares methods on one run and writes the page; never over another file. ``shares`` are the recipe's ``walks.dual_shares`` otherwise."""
+    named = [build.method_and_energy(m) for m in methods or ()]
+    run = _shared(run, shares, [energy for _, energy in named])
     target = _free_file(out or run.folder / "report.html", given=out is not None)
     measured = measure(run, pairs, role, methods, seed)
     if measured is None:
@@ -150,7 +214,15 @@ def report(
     verdict = verdict_of(summary, diagnoses, len(measured.ends))
     figures = figures_of([run], summary, measured.entries, measured.judges, len(measured.ends), role, seed)
     figures["sensors"] = {d.name: d.figures() for d in diagnoses}
-    pages.write_report(target, run, measured, summary, diagnoses, verdict, role, seed)
+    misaligned = alignment.measure(run, measured.judges, seed, role)
+    verdict += alignment.verdict(misaligned)
+    figures["misalignment"] = {m.name: m.figures() for m in misaligned}
+    for method, energy in named:
+        if energy == "dual" and "forces" not in figures:  # the same for every method
+            forces = build.forces(method, run.materials, energy)
+            figures["forces"] = _figures_of(forces)
+            verdict.append(f"dual: {weighed(run, forces)}")
+    pages.write_report(target, run, measured, summary, diagnoses, misaligned, verdict, role, seed)
     return Result(target, verdict, {"report": str(target), **figures})
 
 
@@ -168,20 +240,30 @@ def walk(
     gif: bool = False,
     resize: bool = False,
     seed: int = 0,
+    shares: tuple[float, float] | None = None,
 ) -> Result:
-    """One method between named ends or drawn pairs: paths.npz, stats.json, a page, and an animation where asked for."""
+    """
+    One method between named ends or drawn pairs: paths.npz, stats.json, a page, and an animation where asked for.
+
+    Warns where what guides it is dead. ``shares`` are the recipe's ``walks.dual_shares`` otherwise.
+    """
     if (pairs is None) == (start is None and end is None):
         raise ValueError("walk needs either --from and --to, or --pairs")
     if pairs is None and (start is None or end is None):
         raise ValueError("walk needs both --from and --to")
     if frames is not None and frames < 3:
         raise ValueError(f"a path to judge needs at least 3 frames; got --frames {frames}")
+    run = _shared(run, shares, [energy])
     _refuse_energy(run, method, energy)
     _refuse_role(role)
     ends = (
         walking.drawn(run, pairs, seed, role) if pairs is not None else walking.named(run, str(start), str(end), resize)
     )
     folder = processes.first(lambda: _new_folder(run, method, out))
+    forces = build.forces(method, run.materials, energy)
+    notes = processes.first(lambda: dead(run, method, forces, seed))
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     curve = walking.search(run, method, z_a, z_b, energy, frames)
     baseline = walking.search(run, "lerp", z_a, z_b, None, frames or run.recipe.walks.frames)
@@ -200,13 +282,17 @@ def walk(
         "run": str(run.folder), "method": method, "energy": energy or walking.default_energy(run, method), "seed": seed,
         "model_seed": run.origin.seed, "recipe": run.origin.recipe, "budget": run.origin.budget, "from": start, "to": end,
     }  # fmt: skip
-    walking.write(folder, run, ends, curve, z_a, z_b, settings, columns[method])
+    guide = {"forces": _figures_of(forces), "notes": notes}
+    walking.write(folder, run, ends, curve, z_a, z_b, {**settings, **guide}, columns[method])
     own, base = columns[method], columns["lerp"]
     arrived = int(curve.arrived.sum())
     share, lerp_share = float(own["precision"].mean()), float(base["precision"].mean())
     verdict = [
         f"{method}: {share:.0%} of the frames between the ends are real by the mean of two judges (LERP {lerp_share:.0%}); "
-        f"{arrived} of {len(ends)} paths arrived"
+        f"{arrived} of {len(ends)} paths arrived",
+        *([weighed(run, forces)] if len(forces) > 1 else []),
+        *_mended(curve.stats),
+        *notes,
     ]
     page = folder / "report.html"
     pages.write_walk(page, run, ends, both, decoded, columns, judges, settings, verdict)
@@ -214,9 +300,44 @@ def walk(
         from ridgewalk.reports import write_gif
 
         write_gif(decoded[method][: min(8, len(ends))].numpy(), folder / "path.gif")
-    figures = {"folder": str(folder), **settings, "pairs": len(ends), "arrived": arrived, "search": dict(curve.stats)}
+    figures = {
+        "folder": str(folder),
+        **settings,
+        **guide,
+        "pairs": len(ends),
+        "arrived": arrived,
+        "search": dict(curve.stats),
+    }
     figures["metrics"] = {n: float(v.mean()) for n, v in own.items()}
     return Result(page, verdict, figures)
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """Several runs' paths over the same pairs, together: the summary, its entries, and what was measured of each run."""
+
+    summary: Summary
+    entries: Sequence[Entry]
+    measured: Sequence[Measured]
+
+
+def pool(runs: Sequence[Run], pairs: int, role: str, methods: Sequence[str] | None, seed: int) -> Pooled | None:
+    """Searches and judges in every run; a pair and its runs are resampled together. None on all processes but the first."""
+    every = [measure(run, pairs, role, methods, seed) for run in runs]
+    measured = [m for m in every if m is not None]
+    if not measured:
+        return None
+    entries = []
+    for same in zip(*(m.entries for m in measured)):
+        columns = {n: torch.cat([e.columns[n] for e in same]) for n in same[0].columns}
+        stats = {n: sum(e.stats.get(n, 0) for e in same) / len(same) for n in same[0].stats}
+        entries.append(Entry(same[0].method, columns, stats))
+    lines = {
+        line: {n: torch.cat([m.lines[line][n] for m in measured]) for n in measured[0].lines[line]}
+        for line in measured[0].lines
+    }
+    groups = torch.arange(pairs).repeat(len(measured))
+    return Pooled(comparison.summarise(entries, lines, seed, groups), entries, measured)
 
 
 def benchmark(
@@ -231,23 +352,11 @@ def benchmark(
         )
     if len({r.origin.data for r in runs}) != 1:
         raise ValueError("a benchmark pools runs on the same images; these runs' differ")
-    every = [measure(run, pairs, role, methods, seed) for run in runs]
-    measured = [m for m in every if m is not None]
-    if not measured:
+    pooled = pool(runs, pairs, role, methods, seed)
+    if pooled is None:
         return "", {}
-    entries = []
-    for same in zip(*(m.entries for m in measured)):
-        columns = {n: torch.cat([e.columns[n] for e in same]) for n in same[0].columns}
-        stats = {n: sum(e.stats.get(n, 0) for e in same) / len(same) for n in same[0].stats}
-        entries.append(Entry(same[0].method, columns, stats))
-    lines = {
-        line: {n: torch.cat([m.lines[line][n] for m in measured]) for n in measured[0].lines[line]}
-        for line in measured[0].lines
-    }
-    groups = torch.arange(pairs).repeat(len(measured))
-    summary = comparison.summarise(entries, lines, seed, groups)
-    figures = figures_of(runs, summary, entries, measured[0].judges, pairs, role, seed)
-    return tables.benchmark_table(summary, entries).to_markdown(), figures
+    figures = figures_of(runs, pooled.summary, pooled.entries, pooled.measured[0].judges, pairs, role, seed)
+    return tables.benchmark_table(pooled.summary, pooled.entries).to_markdown(), figures
 
 
 def verdict_of(summary: Summary, diagnoses: Sequence[Diagnosis], pairs: int) -> list[str]:

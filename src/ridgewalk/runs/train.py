@@ -78,7 +78,7 @@ def start(
         tensorboard: whether to log there too.
         accepted: called when nothing is left to refuse, before the training.
     """
-    settings = config.read(recipe, budget, changes)
+    settings = config.read(recipe, budget, changes, reading.source)
     processes.first(lambda: _refuse_used(folder))
     data = reading.load()
     images = part(data, "model")
@@ -87,6 +87,7 @@ def start(
     if settings.detector.samples and not isinstance(model, GaussianAutoencoder):
         raise ValueError("detector.samples needs model.posterior = \"gaussian\"; got 'deterministic'")
     new_detector(settings)
+    players.negatives(settings)
     for stage in players.stages(settings, model, adversaries, seed):  # refused before anything is written
         check(stage.objective, [len(images)], stage.schedule, device, precision, processes.world())
     source = str(Path(reading.source).resolve()) if Path(reading.source).exists() else reading.source

@@ -6,11 +6,12 @@ Autoencoders with adversaries. As everywhere, each player's loss is differentiat
              matcher        w softplus(-D(E(x)))                                                 moves E
     VAE-GAN  critic         1/2 softplus(-D(x)) + 1/4 [softplus(D(G(z))) + softplus(D(G(z_p)))]
                             + gamma/2 |grad D(x)|^2                                              moves D
-             encoder        beta KL(q(z|x) || p(z)) + p rec(G(z), x) + f feat(G(z), x)           moves E
-             decoder        p rec + f feat + a/2 [softplus(-D(G(z))) + softplus(-D(G(z_p)))]     moves G
+             autoencoder    beta KL(q(z|x) || p(z)) + p rec(G(z), x) + f feat(G(z), x)           moves E, G
+                            + a/2 [softplus(-D(G(z'))) + softplus(-D(G(z_p)))]                   moves G
              latent         1/2 [softplus(-D_z(z)) + softplus(D_z(z_p))]                         moves D_z
 
-with z_p drawn from the prior, z = E(x) or a draw of q(z|x), and feat the squared distance of what the critic's last layer reads.
+with z_p drawn from the prior, z = E(x) or a draw of q(z|x), z' the same without its gradient, and feat the squared distance of what the
+critic's last layer reads. A VAE-GAN's terms of G(z) and of G(z_p) are each taken over half of a batch, so that critic and images are balanced.
 """
 
 from collections.abc import Callable, Mapping
@@ -146,40 +147,44 @@ class VAEGAN:
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
         """The critic first, so that the others hear of what it has just learned."""
-        moves = {"critic": ("critic",)} | ({"encoder": ("encoder",)} if self.encoder_moves else {})
-        moves |= {"decoder": ("decoder",)}
+        own = ("encoder", "decoder") if self.encoder_moves else ("decoder",)
+        moves: dict[str, tuple[str, ...]] = {"critic": ("critic",), "autoencoder": own}
         return moves if self.latent is None else {**moves, "latent": ("latent",)}
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """Each player's part of the table above."""
         x = batch[0]
-        with torch.set_grad_enabled(player == "encoder"):
+        with torch.set_grad_enabled(player == "autoencoder" and self.encoder_moves):
             mean, log_variance = self.model.posterior(x)
             z = reparameterise(mean, log_variance, noise.normal(*mean.shape))
+        z_p = noise.normal(*z.shape)
         if player == "latent":
             assert self.latent is not None
-            on_codes, on_prior = self.latent(z), self.latent(noise.normal(*z.shape))
+            on_codes, on_prior = self.latent(z), self.latent(z_p)
             bce = losses.classify(on_codes, on_prior)
             return bce, {"latent": bce} | _state("latent", on_codes, on_prior)
-        if player == "encoder":
+        half = len(x) // 2
+        with torch.set_grad_enabled(player == "autoencoder"):
+            made = self.model.decode(torch.cat([z.detach()[:half], z_p[half:]]))
+        if player == "autoencoder":
             fit, terms = self._reconstruction(self.model.decode(z), x)
-            kl = losses.gaussian_kl(mean, log_variance)
-            return self.beta * kl + fit, terms | {"kl": kl}
-        with torch.set_grad_enabled(player == "decoder"):
-            x_hat, drawn = self.model.decode(z), self.model.decode(noise.normal(*z.shape))
-        on_both = self.critic(self._noisy(torch.cat([x_hat, drawn]), noise))
-        if player == "decoder":
-            fit, terms = self._reconstruction(x_hat, x)
-            fooled = losses.fool(on_both)
-            spread = drawn.detach().float().std(dim=0).mean() / x.float().std(dim=0).mean().clamp_min(1e-6)
-            return fit + self.adversarial * fooled, terms | {"fooled": fooled, "diversity": spread}
-        on_real = self.critic(self._noisy(x, noise))
-        bce = losses.classify(on_real, on_both)
-        terms = {"critic": bce} | _state("critic", on_real, on_both)
+            kl, fooled = losses.gaussian_kl(mean, log_variance), self._halves(losses.fool, made, half, noise)
+            drawn = made[half:].detach().float()
+            spread = drawn.std(dim=0).mean() / x.float().std(dim=0).mean().clamp_min(1e-6)
+            total = self.beta * kl + fit + self.adversarial * fooled
+            return total, terms | {"kl": kl, "fooled": fooled, "diversity": spread}
+        on_real, on_made = self.critic(self._noisy(x, noise)), self.critic(self._noisy(made, noise))
+        bce = (losses.classify(on_real, on_made[:half]) + losses.classify(on_real, on_made[half:])) / 2
+        terms = {"critic": bce} | _state("critic", on_real, on_made)
         if not self.r1:
             return bce, terms
         penalty = losses.r1_penalty(self.critic, x)
         return bce + self.r1 / 2 * penalty, terms | {"r1": penalty}
+
+    def _halves(self, loss: Callable[[Tensor], Tensor], made: Tensor, half: int, noise: Noise) -> Tensor:
+        """The mean of a loss over reconstructions and over draws, with equal weights whatever the size of the batch."""
+        logits = self.critic(self._noisy(made, noise))
+        return (loss(logits[:half]) + loss(logits[half:])) / 2
 
     def _reconstruction(self, x_hat: Tensor, x: Tensor) -> Loss:
         """The pixel loss and the feature loss, each by its weight; no gradient is taken for the critic, whose player this is not."""

@@ -1,0 +1,233 @@
+"""
+The verb `reproduce`: trains the runs that a recipe's experiment asks for, hands them to its driver, and writes the report.
+
+A folder of a reproduction holds ``experiment.json`` (what was asked), a run for each seed and variant, ``result.json`` (every figure) and
+``report.html``. One that was stopped is gone on with: runs that are whole are read, one that is half written is resumed.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+
+import ridgewalk
+from ridgewalk import naming
+from ridgewalk.evaluation.judges import Judge
+from ridgewalk.models.checkpoints import write_bytes
+from ridgewalk.reports import Claim, Claims, Page, Section, write
+from ridgewalk.reports.claims import summary
+from ridgewalk.runs import config, reporting, train, walking
+from ridgewalk.runs.config import Recipe
+from ridgewalk.runs.record import Run, load
+from ridgewalk.runs.reporting import Result
+
+IDX = ("train-images-idx3-ubyte", "train-images.idx3-ubyte")
+"""What MNIST's file of training images is called, with or without .gz."""
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """
+    What an experiment is run with.
+
+    Attributes:
+        recipe: name or file.
+        settings: at this budget and source.
+        source: of the images.
+        budget: smoke, cpu or full.
+        changes: further settings of every run.
+        folder: of the reproduction.
+        device: to train on.
+    """
+
+    recipe: str
+    settings: Recipe
+    source: str
+    budget: str
+    changes: Sequence[str]
+    folder: Path
+    device: str
+
+    @property
+    def points(self) -> int:
+        """How many codes, images or pairs are measured at once."""
+        return self.settings.reproduce.points
+
+    def run(self, seed: int, variant: str = "") -> Run:
+        """The run of a seed, with a variant's changes: read, resumed or trained."""
+        folder = self.folder / f"{variant or 'run'}-{seed}"
+        if (folder / "manifest.json").is_file():
+            return load(folder, self.device)
+        if (folder / "run.toml").is_file():
+            return train.resume(folder, device=self.device)
+        own = self.settings.reproduce.variants.get(variant, ())
+        return train.start(
+            self.recipe,
+            train.Reading(self.source),
+            folder,
+            budget=self.budget,
+            seed=seed,
+            changes=[*self.changes, *own],
+            device=self.device,
+        )
+
+    def runs(self, variant: str = "") -> list[Run]:
+        """One run a seed."""
+        return [self.run(seed, variant) for seed in self.settings.reproduce.seeds]
+
+    def judges(self, run: Run) -> list[Judge]:
+        """Both judges of the data."""
+        return reporting.judges_of(run)
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """
+    What a driver found.
+
+    Attributes:
+        answer: to the recipe's question, in a sentence or a few.
+        claims: of the source, each with its verdict and figure.
+        sections: of the report, after the claims.
+        figures: everything measured, for JSON.
+    """
+
+    answer: Sequence[str]
+    claims: Sequence[Claim]
+    sections: Sequence[Section]
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+Driver = Callable[[Experiment], Findings]
+
+
+def drivers() -> Mapping[str, Driver]:
+    """The drivers by the name that ``reproduce.experiment`` gives."""
+    from ridgewalk.experiments import sensor_alive, sensor_failure, sensors_compared, vae_gan
+
+    return {
+        "sensor-failure": sensor_failure.measure,
+        "sensor-alive": sensor_alive.measure,
+        "sensors-compared": sensors_compared.measure,
+        "vae-gan": vae_gan.measure,
+    }
+
+
+def names() -> list[str]:
+    """The shipped recipes that have an experiment."""
+    return [name for name in config.names() if config.read(name).reproduce.experiment]
+
+
+def at_hand() -> str:
+    """MNIST's folder where its files are at hand ($RIDGEWALK_MNIST, data/mnist, mnist), otherwise scikit-learn's digits."""
+    named = os.environ.get("RIDGEWALK_MNIST")
+    for place in [Path(named)] if named else [Path("data/mnist"), Path("mnist")]:
+        if any((place / f"{name}{end}").is_file() for name in IDX for end in ("", ".gz")):
+            return str(place)
+    if named:
+        raise ValueError(f"RIDGEWALK_MNIST names {named}, where there are no files of MNIST; correct it, or unset it")
+    return "digits"
+
+
+def reproduce(
+    recipe: str,
+    *,
+    source: str | None = None,
+    budget: str = "cpu",
+    changes: Sequence[str] = (),
+    out: Path | None = None,
+    device: str = "auto",
+    accepted: Callable[[str, Path], None] = lambda source, folder: None,
+) -> Result:
+    """
+    Runs an experiment from training to report.
+
+    Args:
+        recipe: shipped name or TOML file with a ``[reproduce]`` table.
+        source: of the images; MNIST where it is at hand, otherwise the digits, by default.
+        budget: smoke, cpu or full.
+        changes: settings "table.key=value" of every run.
+        out: folder; one that holds the same experiment unfinished is gone on with. By default the first free of runs/NAME, ...
+        device: auto, cpu, cuda or mps.
+        accepted: called with source and folder when nothing is left to refuse, before the training.
+
+    Raises:
+        ValueError: for a recipe without an experiment, and a folder that holds something else or a finished one.
+    """
+    chosen = at_hand() if source is None else source
+    settings = config.read(recipe, budget, changes, chosen)
+    name, known = settings.reproduce.experiment, drivers()
+    if not name:
+        raise ValueError(
+            f"recipe '{recipe}' is a model to train, with no experiment to reproduce; those that have one: {', '.join(names())}"
+        )
+    if name not in known:
+        raise ValueError(naming.unknown("experiment", name, known))
+    folder = out or walking.free_folder(Path("runs"), Path(recipe).stem)
+    asked = {"recipe": recipe, "source": _place(chosen), "budget": budget, "changes": list(changes)}
+    _claim(folder, asked)
+    accepted(chosen, folder)
+    began = perf_counter()
+    experiment = Experiment(recipe, settings, chosen, budget, changes, folder, device)
+    found = known[name](experiment)
+    minutes = (perf_counter() - began) / 60
+    figures = {**asked, "minutes": minutes, "answer": list(found.answer), **found.figures}
+    figures["claims"] = Claims(found.claims, "claims").to_rows()
+    write_bytes(folder / "result.json", json.dumps(figures, indent=1).encode())
+    page = folder / "report.html"
+    verdict = [*found.answer, summary(found.claims)]
+    write(_page(experiment, found, verdict, minutes), page)
+    return Result(page, verdict, {"report": str(page), **figures})
+
+
+def _place(source: str) -> str:
+    return str(Path(source).resolve()) if Path(source).exists() else source
+
+
+def _claim(folder: Path, asked: Mapping[str, Any]) -> None:
+    """Makes the folder, or finds the same experiment in it, unfinished."""
+    record = folder / "experiment.json"
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        write_bytes(record, json.dumps(dict(asked), indent=1).encode())
+        return
+    try:
+        before = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ValueError(f"{folder} exists already and holds no reproduction; choose another --out") from None
+    if (folder / "report.html").exists():
+        raise ValueError(f"{folder} holds a finished reproduction; choose another --out")
+    different = [k for k in asked if before.get(k) != asked[k]]
+    if different:
+        told = ", ".join(f"{k} {before.get(k)!r} instead of {asked[k]!r}" for k in different)
+        raise ValueError(f"{folder} holds a reproduction with {told}; ask for the same, or choose another --out")
+
+
+def _page(e: Experiment, found: Findings, verdict: Sequence[str], minutes: float) -> Page:
+    r = e.settings.reproduce
+    first = Section(
+        "What was claimed, and what was found",
+        " ".join(
+            t for t in (r.expected and f"Expected: {r.expected}", r.measured and f"Measured before: {r.measured}") if t
+        ),
+        [Claims(found.claims, "Claims and verdicts")],
+    )
+    seeds = ", ".join(map(str, r.seeds))
+    return Page(
+        f"ridgewalk reproduces {Path(e.recipe).stem} on {Path(e.source).name}",
+        f"{e.budget}; model seeds {seeds}; ridgewalk {ridgewalk.__version__}; {minutes:.1f} minutes.",
+        verdict,
+        [first, *found.sections],
+        {"recipe": dict(config.to_table(e.settings))},
+        e.settings.question,
+        {
+            "command": f"ridgewalk reproduce {e.recipe} --data {Path(e.source).name} --budget {e.budget}",
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
+            "software": f"Python {platform.python_version()}, PyTorch {torch.__version__}",
+        },
+    )
