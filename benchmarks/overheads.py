@@ -34,7 +34,8 @@ from ridgewalk.models.discriminators import Discriminator, image_discriminator, 
 from ridgewalk.paths import ArrivingWalk, StringMethod
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.training.adversarial import AAE
-from ridgewalk.training.loop import Schedule, fit
+from ridgewalk.training.loop import fit
+from ridgewalk.training.schedule import Schedule
 
 ROUNDS = 5
 

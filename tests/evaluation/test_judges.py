@@ -8,7 +8,7 @@ import torch
 from ridgewalk.data import ImageData, Images, arrange, load, part
 from ridgewalk.evaluation import judges
 from ridgewalk.evaluation.judges import NAMES, Judge, judge
-from ridgewalk.runs import reporting
+from ridgewalk.runs import measuring
 from ridgewalk.runs.record import load as load_run
 
 
@@ -108,7 +108,7 @@ def test_references_that_repeat_a_judges_image_are_left_out() -> None:
 def test_a_run_keeps_the_splits(smoke: Path) -> None:
     run = load_run(smoke)
     roles = {role: part(run.data, role).digests() for role in ("model", "judge_a", "judge_b", "test", "reference")}
-    for name, seen in ((j.name, j.seen) for j in reporting.judges_of(run)):
+    for name, seen in ((j.name, j.seen) for j in measuring.judges_of(run)):
         assert torch.equal(seen, roles[f"judge_{name.lower()}"])
     codes = run.encode(part(run.data, "model").floats())
     assert torch.equal(run.references, codes)

@@ -11,7 +11,7 @@ from ridgewalk.evaluation.judges import Judge
 from ridgewalk.experiments import latent_claims, latent_space, verdicts
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports.claims import VERDICTS, Claim
-from ridgewalk.runs import reporting, train
+from ridgewalk.runs import measuring, train
 from ridgewalk.runs.record import Run, load
 
 TINY = ("model.hidden=[64]", "training.epochs=15", "detector.epochs=1", "judges.epochs=2", "walks.frames=7")
@@ -30,7 +30,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
 
 @pytest.fixture(scope="module")
 def judges(runs: tuple[Run, Run]) -> list[Judge]:
-    return reporting.judges_of(runs[0])
+    return measuring.judges_of(runs[0])
 
 
 @pytest.fixture(scope="module")

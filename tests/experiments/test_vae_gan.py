@@ -9,7 +9,7 @@ import torch
 import ridgewalk
 from ridgewalk.experiments import boundaries, running
 from ridgewalk.experiments.generative import generative
-from ridgewalk.runs import reporting, train
+from ridgewalk.runs import measuring, train
 from ridgewalk.training.negatives import BOUNDARIES
 
 QUICK = (
@@ -57,7 +57,7 @@ def test_a_vaegans_own_discriminators_are_sensors_of_its_run(finished: Path) -> 
     z = run.references[:5]
     for name in ("critic", "latent"):
         assert run.energy(name)(z).shape == (5,)
-    assert {d.name for d in reporting.diagnose(run)} == {"critic", "detector", "latent"}
+    assert {d.name for d in measuring.diagnose(run)} == {"critic", "detector", "latent"}
     separate = ridgewalk.load(finished / "separate-0")
     assert (separate.folder / "stage-1" / "log.jsonl").is_file()
     steps = len((separate.folder / "log.jsonl").read_text().splitlines())
@@ -127,7 +127,7 @@ def test_reconstructions_of_a_perfect_model_cost_nothing(smoke: Path) -> None:
 
     run = ridgewalk.load(smoke)
     perfect = replace(run, model=Autoencoder(torch.nn.Identity(), torch.nn.Identity()))
-    judges = reporting.judges_of(run)
+    judges = measuring.judges_of(run)
     x = run.data.test.take(torch.arange(40)).floats()
     from ridgewalk.evaluation.attributes import reconstruction_columns
 

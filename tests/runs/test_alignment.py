@@ -11,7 +11,7 @@ import ridgewalk
 from ridgewalk.data import part
 from ridgewalk.evaluation.misalignment import Misalignment
 from ridgewalk.reports import Page, render
-from ridgewalk.runs import alignment, reporting
+from ridgewalk.runs import alignment, measuring, reporting
 from ridgewalk.runs.record import Run
 
 
@@ -22,7 +22,7 @@ def run(smoke: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def found(run: Run) -> list[Misalignment]:
-    return alignment.measure(run, reporting.judges_of(run), seed=0, points=40)
+    return alignment.measure(run, measuring.judges_of(run), seed=0, points=40)
 
 
 def test_the_points_are_draws_frames_and_codes_of_the_role(run: Run) -> None:

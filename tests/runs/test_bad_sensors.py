@@ -17,7 +17,7 @@ from ridgewalk.cli import app
 from ridgewalk.energies import typical_force
 from ridgewalk.models.checkpoints import read_tensors, save_networks, write_bytes
 from ridgewalk.models.discriminators import image_discriminator
-from ridgewalk.runs import build, config, reporting, train
+from ridgewalk.runs import build, config, measuring, train
 from ridgewalk.runs.config import Walks
 from ridgewalk.runs.record import new_pixel_detector, read_settings, write_settings
 
@@ -123,7 +123,7 @@ def test_a_sensor_of_nearly_no_force_is_not_scaled_up(sensed: Path) -> None:
 def test_a_sensor_whose_diagnosis_is_dead_is_warned_of_though_it_has_a_force(sensed: Path) -> None:
     """The smoke run's own detector: three epochs, and the same logit nearly everywhere."""
     run = ridgewalk.load(sensed)
-    (diagnosis,) = reporting.diagnose(run, names=["detector"])
+    (diagnosis,) = measuring.diagnose(run, names=["detector"])
     assert diagnosis.verdict == "dead"
     _, stats, page, error = walked(sensed, "--pairs", 2)
     assert stats["notes"] == [diagnosis.sentence]

@@ -9,7 +9,7 @@ import tomli_w
 
 from ridgewalk.runs import config, players
 from ridgewalk.runs.config import BUDGETS, Recipe
-from ridgewalk.training.loop import Schedule
+from ridgewalk.training.schedule import Schedule
 
 
 @pytest.mark.parametrize("budget", BUDGETS)

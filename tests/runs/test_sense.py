@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import ridgewalk
 from ridgewalk.cli import app
 from ridgewalk.energies import typical_force
-from ridgewalk.runs import build, reporting, train
+from ridgewalk.runs import build, measuring, train
 
 Copy = Callable[[], Path]
 
@@ -86,7 +86,7 @@ def test_the_command_line_trains_diagnoses_and_compares(copied: Copy) -> None:
     trained = runner.invoke(app, ["sense", str(folder), "--device", "cpu", "--json"])
     assert trained.exit_code == 0, trained.output
     assert json.loads(trained.stdout)["sensor"] == "pixel"
-    assert {d.name for d in reporting.diagnose(ridgewalk.load(folder))} == {"detector", "matcher", "pixel"}
+    assert {d.name for d in measuring.diagnose(ridgewalk.load(folder))} == {"detector", "matcher", "pixel"}
     words = ["report", str(folder), "--pairs", "4", "--methods", "string:dual,sgw-arriving:pixel", "--json"]
     compared = runner.invoke(app, words)
     assert compared.exit_code == 0, compared.output

@@ -12,9 +12,10 @@ from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.training import checkpoint
 from ridgewalk.training.adversarial import AAE
-from ridgewalk.training.loop import History, Schedule, fit, resolve_device
+from ridgewalk.training.loop import History, fit, resolve_device
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import AE, VAE, Batch, Loss, Objective
+from ridgewalk.training.schedule import Schedule
 
 SHAPE = (1, 4, 4)
 X = torch.randint(0, 256, (40, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))

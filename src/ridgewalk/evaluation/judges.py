@@ -27,8 +27,9 @@ from ridgewalk.metrics import neighbours
 from ridgewalk.models import classifiers
 from ridgewalk.models.checkpoints import load_networks, save_networks
 from ridgewalk.path import chunked
-from ridgewalk.training.loop import Schedule, fit
+from ridgewalk.training.loop import fit
 from ridgewalk.training.objectives import Classification
+from ridgewalk.training.schedule import Schedule
 
 _VERSION = 1
 _BATCH = 500

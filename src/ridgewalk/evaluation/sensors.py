@@ -19,10 +19,11 @@ from ridgewalk.fields import row_norm, score
 from ridgewalk.metrics import calibration
 from ridgewalk.models.discriminators import Discriminator, latent_discriminator
 from ridgewalk.path import chunked
-from ridgewalk.training.loop import Schedule, fit
+from ridgewalk.training.loop import fit
 from ridgewalk.training.negatives import Negatives, mixture
 from ridgewalk.training.noise import mixed_seed
 from ridgewalk.training.objectives import Detector, PixelDetector
+from ridgewalk.training.schedule import Schedule
 
 PROBE = 1500
 """Largest number of points of each side that the probe is given."""

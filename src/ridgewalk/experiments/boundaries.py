@@ -29,7 +29,7 @@ from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import chunked
 from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
-from ridgewalk.runs import alignment, build, reporting, walking
+from ridgewalk.runs import alignment, build, measuring, walking
 from ridgewalk.runs.record import Run
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
@@ -96,7 +96,7 @@ def compared(
         z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
         graded = grade(alignment.groups_of(run, 0, "test", points), run.decode, others)
         held_out = run.encode(part(run.data, "test").floats()).cpu()
-        lines.append(reporting.lines_of(run, judges, "test", 0))
+        lines.append(measuring.lines_of(run, judges, "test", 0))
         base = run.finder("lerp")(z_a, z_b)
         base_frames = base.map(run.decode).cpu()
         for name in track(("lerp", *names), "boundaries", total=1 + len(names)):

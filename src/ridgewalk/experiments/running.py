@@ -22,7 +22,7 @@ from ridgewalk.evaluation.judges import Judge
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.reports import Claim, Claims, Page, Section, write
 from ridgewalk.reports.claims import summary
-from ridgewalk.runs import config, reporting, train, walking
+from ridgewalk.runs import config, measuring, train, walking
 from ridgewalk.runs.config import Recipe
 from ridgewalk.runs.record import Run, load
 from ridgewalk.runs.reporting import Result
@@ -83,7 +83,7 @@ class Experiment:
 
     def judges(self, run: Run) -> list[Judge]:
         """Both judges of the data."""
-        return reporting.judges_of(run)
+        return measuring.judges_of(run)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path as Curve
 from ridgewalk.reports import Block, Cell, Column, Figure, Section, Table, TableBlock, figures
-from ridgewalk.runs import pages, reporting, walking
+from ridgewalk.runs import measuring, pages, walking
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.walking import Ends
 
@@ -230,4 +230,4 @@ def figures_of(found: Mapping[str, Walked]) -> dict[str, object]:
 
 def matcher_of(run: Run) -> Diagnosis:
     """The diagnosis of a run's own discriminator of codes."""
-    return next(d for d in reporting.diagnose(run) if d.name == "matcher")
+    return next(d for d in measuring.diagnose(run) if d.name == "matcher")

@@ -9,9 +9,9 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.progress import track
 from ridgewalk.reports import Claim, Section, TableBlock
 from ridgewalk.reports.claims import verdict
-from ridgewalk.runs import pages, reporting, train
+from ridgewalk.runs import measuring, pages, train
+from ridgewalk.runs.measuring import Pooled
 from ridgewalk.runs.record import Run, load
-from ridgewalk.runs.reporting import Pooled
 from ridgewalk.runs.tables import cost_table
 
 SENSORS = (
@@ -37,7 +37,7 @@ METHODS = (*AS_WRITTEN, *(f"sgw-arriving:{s}" for s in SENSORS), *(f"string:{s}"
 def measure(e: Experiment) -> Findings:
     """Trains the pixel sensors that are missing, searches, judges, and answers."""
     runs = [_sensed(run, e.device) for run in track(e.runs(), "pixel sensors")]
-    pooled = reporting.pool(runs, runs[0].recipe.walks.pairs, "test", METHODS, 0)
+    pooled = measuring.pool(runs, runs[0].recipe.walks.pairs, "test", METHODS, 0)
     if pooled is None:
         return Findings([], [], [])
     s, count = pooled.summary, len(pooled.measured[0].ends)
@@ -56,7 +56,7 @@ def measure(e: Experiment) -> Findings:
             "undecided": "it does not add to it that these judges could see.",
         }[helps],
     ]
-    figures = reporting.figures_of(runs, s, pooled.entries, pooled.measured[0].judges, count, "test", 0)
+    figures = measuring.figures_of(runs, s, pooled.entries, pooled.measured[0].judges, count, "test", 0)
     sections = [
         pages.realism_section(s),
         Section(
@@ -65,7 +65,7 @@ def measure(e: Experiment) -> Findings:
             [TableBlock(cost_table(pooled.entries), "Cost")],
         ),
         *(
-            Section(f"The sensors of seed {run.origin.seed}", " ".join(d.sentence for d in reporting.diagnose(run)), [])
+            Section(f"The sensors of seed {run.origin.seed}", " ".join(d.sentence for d in measuring.diagnose(run)), [])
             for run in runs
         ),
     ]

@@ -29,7 +29,7 @@ from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports.claims import verdict
-from ridgewalk.runs import alignment, reporting
+from ridgewalk.runs import alignment, measuring
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.train import prior_draws
 
@@ -256,4 +256,4 @@ def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points:
 
 
 def _diagnosed(run: Run, sensor: Any) -> Diagnosis:
-    return next(d for d in reporting.diagnose(replace(run, sensors={"latent": sensor})) if d.name == "latent")
+    return next(d for d in measuring.diagnose(replace(run, sensors={"latent": sensor})) if d.name == "latent")

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ridgewalk import naming
-from ridgewalk.training.loop import Schedule
 from ridgewalk.training.losses import RECONSTRUCTIONS
 from ridgewalk.training.negatives import BOUNDARIES
+from ridgewalk.training.schedule import Schedule
 
 BUDGETS = ("smoke", "cpu", "full")
 

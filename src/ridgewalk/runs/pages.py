@@ -24,7 +24,7 @@ from ridgewalk.runs.walking import Ends
 from ridgewalk.training.loop import read_log
 
 if TYPE_CHECKING:
-    from ridgewalk.runs.reporting import Measured
+    from ridgewalk.runs.measuring import Measured
 
 SHOWN_PAIRS = 4
 

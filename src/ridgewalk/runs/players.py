@@ -11,10 +11,10 @@ from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
 from ridgewalk.runs.config import ORDERS, Recipe
 from ridgewalk.training.adversarial import AAE, VAEGAN
-from ridgewalk.training.loop import Schedule
 from ridgewalk.training.negatives import BOUNDARIES, Negatives, mixture
 from ridgewalk.training.noise import mixed_seed
 from ridgewalk.training.objectives import AE, VAE, Objective
+from ridgewalk.training.schedule import Schedule
 
 OBJECTIVES = ("ae", "vae", "aae", "vae-gan")
 

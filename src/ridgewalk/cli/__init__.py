@@ -1,0 +1,40 @@
+"""
+The command line: verbs only. What they do is in ``runs`` and ``experiments``.
+
+Bad input is answered by one sentence on standard error and exit code 2; Ctrl-C by exit code 130. Set RIDGEWALK_DEBUG=1 to
+see tracebacks. torch is imported inside the verbs, so that ``--help`` answers at once.
+"""
+
+from typing import Annotated
+
+import typer
+
+from ridgewalk.cli import models, paths
+
+app = typer.Typer(
+    name="ridgewalk",
+    help="Walk the latent spaces of generative models without falling off the data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+for verb in (models.demo, models.train, paths.walk, paths.report):
+    app.command()(verb)
+app.command(name="map")(paths.map_)
+for verb in (paths.project, models.sensors, models.sense, paths.benchmark, models.reproduce, models.recipes):
+    app.command()(verb)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+    if version:
+        from ridgewalk import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

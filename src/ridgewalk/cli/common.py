@@ -1,0 +1,148 @@
+"""What every verb shares: options, bars, one sentence for what a user can mend, and how a result is printed."""
+
+import errno
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder that `ridgewalk train` made.", show_default=False)
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.", min=0, max=2**63 - 1)]
+Shares = Annotated[
+    str | None,
+    typer.Option(
+        help="Shares of the latent and the pixel force in the energy dual, as 0.7,0.3; by default the recipe's.",
+        show_default=False,
+    ),
+]
+Role = Annotated[str, typer.Option(help="Role of the test images that pairs are drawn from: validation or test.")]
+
+
+def guarded(verb: Callable[..., None]) -> Callable[..., None]:
+    """Turns what a user can mend into one sentence and an exit code."""
+
+    @wraps(verb)
+    def run(**arguments: Any) -> None:
+        if os.environ.get("RIDGEWALK_DEBUG"):
+            return verb(**arguments)
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = lambda message, category, *_: _warn(message, category)
+                verb(**arguments)
+            _leave(together=True)
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            place = f" at {error.filename}" if error.filename else ""
+            what = (
+                "the disk is full; free some space, and go on: what was written before stands"
+                if full
+                else error.strerror or str(error)
+            )
+            _stop(f"{what}{place}")
+        except (ValueError, FloatingPointError) as error:
+            _stop(str(error))
+        except RuntimeError as error:
+            if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+                raise
+            first = str(error).splitlines()[0]
+            _stop(f"the memory does not suffice ({first}); use a smaller model, batch or number of pairs")
+        except KeyboardInterrupt:
+            say("ridgewalk: stopped.")
+            raise SystemExit(130) from None
+        finally:
+            _leave(together=False)
+
+    return run
+
+
+def _leave(together: bool) -> None:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from ridgewalk.runs import processes
+
+        processes.leave(together)
+
+
+def _warn(message: Any, category: type) -> None:
+    if issubclass(category, UserWarning) and not issubclass(category, DeprecationWarning | FutureWarning):
+        say(f"note: {message}")
+
+
+def say(text: str) -> None:
+    """Tells on standard error, from process 0."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _stop(sentence: str) -> None:
+    say(f"ridgewalk: {' '.join(sentence.split())}")
+    raise SystemExit(2)
+
+
+@contextmanager
+def bars() -> Iterator[None]:
+    """Progress on standard error, from process 0."""
+    from rich.console import Console
+
+    from ridgewalk.progress import showing
+
+    with showing(Console(stderr=True, quiet=int(os.environ.get("RANK", "0")) != 0)):
+        yield
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Training into ``folder``: whoever stops it is told how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(
+            f"ridgewalk: stopped; go on with `ridgewalk train --resume {folder}`."
+            if (folder / "run.toml").is_file()
+            else "ridgewalk: stopped before anything was written."
+        )
+        raise SystemExit(130) from None
+
+
+def show(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
+    """The result on standard output, from process 0: as JSON, or in a few lines."""
+    if int(os.environ.get("RANK", "0")) != 0:
+        return
+    print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)
+
+
+def listed(text: str | None, option: str) -> list[str] | None:
+    """The names of a comma-separated option; None where it was not given."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise ValueError(f"{option} takes names with commas between them; got '{text}'")
+    return names
+
+
+def parsed_shares(text: str | None) -> tuple[float, float] | None:
+    """The two numbers of --shares; None where it was not given."""
+    if text is None:
+        return None
+    try:
+        latent, pixel = (float(number) for number in text.split(","))
+        refused = not (0 <= latent < math.inf and 0 <= pixel < math.inf and latent + pixel > 0)
+    except ValueError:
+        refused = True
+    if refused:
+        raise ValueError(
+            f"--shares takes two numbers >= 0, finite and not both 0, latent,pixel, such as 0.7,0.3; got '{text}'"
+        )
+    return latent, pixel

@@ -1,0 +1,219 @@
+"""Verbs that make models, sensors and experiments, or say what there is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, resumable, say, show
+
+
+@guarded
+def demo(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run; the first free of runs/demo, runs/demo-2, ... by default.", show_default=False
+        ),
+    ] = None,
+    seed: Seed = 0,
+    budget: Annotated[str, typer.Option(help="cpu, or smoke for a quick look.")] = "cpu",
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train on handwritten digits, walk between held-out ones with every method, judge, and write a report."""
+    from ridgewalk.runs import reporting, train, walking
+
+    folder = out or walking.free_folder(Path("runs"), "demo")
+    with bars():
+        with resumable(folder):
+            run = train.start(
+                "digits",
+                train.Reading("digits"),
+                folder,
+                budget=budget,
+                seed=seed,
+                device=device,
+                accepted=lambda: say(
+                    f"training an adversarial autoencoder and its sensors on scikit-learn's digits, into {folder}"
+                ),
+            )
+        say("walking between held-out digits with every method, and judging the paths")
+        result = reporting.report(run, seed=seed)
+    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+
+
+@guarded
+def train(
+    recipe: Annotated[
+        str | None,
+        typer.Argument(help="A shipped recipe (see `ridgewalk recipes`) or a TOML file.", show_default=False),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="digits, a folder with MNIST's IDX files, a folder of images (subfolders are classes), a Parquet file, or a data set's name on the hub.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the run; runs/RECIPE-seedN, or the next free name, by default.", show_default=False
+        ),
+    ] = None,
+    budget: Annotated[str, typer.Option(help="smoke, cpu or full.")] = "cpu",
+    seed: Seed = 0,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting, as training.epochs=5; may be given several times.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run, which was killed.", show_default=False)
+    ] = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="no (float32), bf16 or fp16.")] = "no",
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also log to TensorBoard, in the run's folder.")
+    ] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read.")] = False,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Resize the images' shorter side to this, and crop to a square.", show_default=False),
+    ] = None,
+    channels: Annotated[int | None, typer.Option(help="Convert images to 1 or 3 channels.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model and its sensors."""
+    from ridgewalk.runs import processes, walking
+    from ridgewalk.runs import train as training
+
+    with bars():
+        if resume is not None:
+            if recipe is not None or data is not None or out is not None or change:
+                raise ValueError(
+                    "--resume goes on with a run as it was started; leave out the recipe, --data, --out and --set"
+                )
+            with resumable(resume):
+                run = training.resume(resume, device=device, tensorboard=tensorboard)
+        else:
+            if recipe is None or data is None:
+                raise ValueError(
+                    "train needs a recipe and --data, such as `ridgewalk train aae --data FOLDER`; or --resume RUN"
+                )
+            folder = out or processes.first(
+                lambda: walking.free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}")
+            )
+            with resumable(folder):
+                run = training.start(
+                    recipe,
+                    training.Reading(data, skip_bad, size, channels),
+                    folder,
+                    budget=budget,
+                    seed=seed,
+                    changes=change or (),
+                    device=device,
+                    precision=precision,
+                    tensorboard=tensorboard,
+                    accepted=lambda: say(f"training {recipe} on {data}, into {folder}"),
+                )
+    speed = run.manifest.get("images_per_second")
+    show(
+        {"run": str(run.folder), **run.manifest},
+        as_json,
+        [f"trained: {run.folder} ({speed} images a second)", f"next: ridgewalk report {run.folder}"],
+    )
+
+
+@guarded
+def sensors(run: RunFolder, seed: Seed = 0, device: Device = "auto", as_json: Json = False) -> None:
+    """Say whether each sensor of a run is alive."""
+    from ridgewalk.runs import measuring
+    from ridgewalk.runs.record import load
+
+    with bars():
+        diagnoses = measuring.diagnose(load(run, device), seed)
+    show({d.name: d.figures() for d in diagnoses}, as_json, [d.sentence for d in diagnoses])
+
+
+@guarded
+def sense(
+    run: RunFolder,
+    contrast: Annotated[
+        str, typer.Option(help="holes (decoded data against decoded holes), or real (real images against those).")
+    ] = "holes",
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train a pixel discriminator for a run: what `--energy pixel` and `--energy dual` read."""
+    from ridgewalk.runs import train
+    from ridgewalk.runs.record import load
+
+    with bars():
+        figures = train.sense(load(run), contrast, seed, device)
+    show(
+        figures,
+        as_json,
+        [f"trained: {figures['sensor']} sensor of {run}", f"next: ridgewalk walk {run} --pairs 20 --energy dual"],
+    )
+
+
+@guarded
+def reproduce(
+    recipe: Annotated[
+        str,
+        typer.Argument(help="A recipe with an experiment; `ridgewalk recipes` marks them.", show_default=False),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="As of train; by default MNIST where its files are at hand ($RIDGEWALK_MNIST, data/mnist), otherwise digits.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder; one that holds the same experiment unfinished is gone on with. The first free of runs/RECIPE, ... by default.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[str, typer.Option(help="smoke, cpu or full.")] = "cpu",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting, as training.epochs=5; may be given several times.", show_default=False),
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Run an experiment of a source document again: train, measure, and say which of its claims held."""
+    from ridgewalk.experiments import running
+
+    asked: list[Path] = []
+
+    def accepted(source: str, folder: Path) -> None:
+        asked.append(folder)
+        say(f"reproducing {recipe} on {source} into {folder}")
+
+    with bars():
+        try:
+            result = running.reproduce(
+                recipe, source=data, budget=budget, changes=change or (), out=out, device=device, accepted=accepted
+            )
+        except KeyboardInterrupt:
+            if asked:
+                say(f"ridgewalk: stopped; the same command with --out {asked[0]} goes on.")
+            raise SystemExit(130) from None
+    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+
+
+@guarded
+def recipes(as_json: Json = False) -> None:
+    """List the shipped recipes, the question that each asks, and which have an experiment to reproduce."""
+    from ridgewalk.runs import config
+
+    read = {name: config.read(name) for name in config.names()}
+    found = {n: {"question": r.question, "experiment": r.reproduce.experiment or None} for n, r in read.items()}
+    marked = [f"{n:16} {r.question}{'  [reproduce]' if r.reproduce.experiment else ''}" for n, r in read.items()]
+    show(found, as_json, marked)

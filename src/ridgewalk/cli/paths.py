@@ -1,0 +1,262 @@
+"""Verbs that walk a trained model: paths, comparisons, maps, projections."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ridgewalk.cli.common import Device, Json, Role, RunFolder, Seed, Shares, bars, guarded, listed, parsed_shares, show
+
+
+@guarded
+def walk(
+    run: RunFolder,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Test-set index or image file.", show_default=False)
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Test-set index or image file.", show_default=False)] = None,
+    pairs: Annotated[
+        int | None,
+        typer.Option(help="Draw this many pairs of test images in place of --from and --to.", show_default=False),
+    ] = None,
+    role: Role = "test",
+    method: Annotated[
+        str, typer.Option(help="lerp, slerp, sgw, sgw-arriving, guided, graph, string, graph-string or best-string.")
+    ] = "string",
+    energy: Annotated[
+        str | None,
+        typer.Option(
+            help="ratio, soft-ratio, neg-log-d, logit-squared, bce-to-0 or bce-to-half; by default the method's own.",
+            show_default=False,
+        ),
+    ] = None,
+    shares: Shares = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Frames of each path; by default the recipe's.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the result; RUN/walks/METHOD, or the next free name, by default.", show_default=False
+        ),
+    ] = None,
+    gif: Annotated[bool, typer.Option("--gif", help="Also write an animation.")] = False,
+    resize: Annotated[bool, typer.Option("--resize", help="Resize image files to the run's size.")] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Walk from one image to another, or between many pairs."""
+    from ridgewalk.runs import reporting
+    from ridgewalk.runs.record import load
+
+    with bars():
+        result = reporting.walk(
+            load(run, device),
+            start,
+            end,
+            pairs,
+            role,
+            method,
+            energy,
+            frames=frames,
+            out=out,
+            gif=gif,
+            resize=resize,
+            seed=seed,
+            shares=parsed_shares(shares),
+        )
+    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+
+
+@guarded
+def report(
+    run: RunFolder,
+    pairs: Annotated[
+        int | None, typer.Option(help="Pairs of test images; by default the recipe's.", show_default=False)
+    ] = None,
+    role: Role = "test",
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated methods, each alone or with an energy, as string:dual; all methods by default.",
+            show_default=False,
+        ),
+    ] = None,
+    shares: Shares = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the report; RUN/report.html, or the next free name, by default.", show_default=False
+        ),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Compare all methods on one run, and write the report."""
+    from ridgewalk.runs import reporting
+    from ridgewalk.runs.record import load
+
+    with bars():
+        result = reporting.report(
+            load(run, device),
+            pairs=pairs,
+            role=role,
+            methods=methods.split(",") if methods else None,
+            seed=seed,
+            out=out,
+            shares=parsed_shares(shares),
+        )
+    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+
+
+@guarded
+def map_(
+    run: RunFolder,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Test-set index or image file.", show_default=False)
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Test-set index or image file.", show_default=False)] = None,
+    third: Annotated[
+        int | None,
+        typer.Option(
+            help="Test-set index of the plane's third point; by default one near both ends, off the line through them.",
+            show_default=False,
+        ),
+    ] = None,
+    plane: Annotated[
+        str | None,
+        typer.Option(
+            help="abc (through both ends and a third point; the default with --from and --to) or pca (where the codes vary most).",
+            show_default=False,
+        ),
+    ] = None,
+    energy: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated energies; by default those of the run's sensors.", show_default=False),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated methods whose paths are drawn from --from to --to; lerp,string by default.",
+            show_default=False,
+        ),
+    ] = None,
+    resize: Annotated[bool, typer.Option("--resize", help="Resize image files to the run's size.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the result; RUN/maps/PLANE, or the next free name, by default.", show_default=False
+        ),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Draw an energy over a plane of the latent space, with the data and paths on it."""
+    from ridgewalk.runs import mapping
+    from ridgewalk.runs.record import load
+
+    with bars():
+        result = mapping.draw(
+            load(run, device),
+            start,
+            end,
+            third=third,
+            plane=plane,
+            energies=listed(energy, "--energy"),
+            methods=listed(methods, "--methods"),
+            resize=resize,
+            out=out,
+            seed=seed,
+        )
+    show(result.figures, as_json, [*result.verdict, f"map: {result.page}"])
+
+
+@guarded
+def project(
+    run: RunFolder,
+    latents: Annotated[
+        Path, typer.Option(help="A .npy file with an array (n, d), or an .npz file with it as z.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the result, new or empty.", show_default=False)],
+    energy: Annotated[str, typer.Option(help="The energy that the points go down.")] = "soft-ratio",
+    langevin: Annotated[
+        bool, typer.Option("--langevin", help="Sample exp(-E/T) from each point on, in place of descending.")
+    ] = False,
+    tempered: Annotated[
+        bool,
+        typer.Option(
+            "--tempered", help="The same by parallel tempering, which jumps between modes; in place of --langevin."
+        ),
+    ] = False,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Most steps of the descent (300 by default), Langevin's (200) or tempering's (400) after as many of burn-in.",
+            show_default=False,
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="T of --langevin or --tempered; 1 by default.", show_default=False)
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Move latents of your own to where the energy says that data are."""
+    from ridgewalk.runs import projecting
+    from ridgewalk.runs.record import load
+
+    with bars():
+        result = projecting.project(
+            load(run, device),
+            latents,
+            energy=energy,
+            langevin=langevin,
+            tempered=tempered,
+            steps=steps,
+            temperature=temperature,
+            seed=seed,
+            out=out,
+        )
+    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+
+
+@guarded
+def benchmark(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Runs of one recipe with different seeds.", show_default=False),
+    ],
+    pairs: Annotated[int, typer.Option(help="Pairs of test images.")] = 200,
+    role: Role = "test",
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated methods, each alone or with an energy, as string:dual; all methods by default.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the table goes, as JSON.", show_default=False)] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Pool several seeds into one table of all methods, as in docs/benchmarks.md."""
+    from ridgewalk.runs import reporting
+    from ridgewalk.runs.record import load
+
+    if out is not None and out.exists():
+        raise ValueError(f"{out} exists already; choose another --out")
+    with bars():
+        table, figures = reporting.benchmark(
+            [load(r, device) for r in runs], pairs, role, methods.split(",") if methods else None, seed
+        )
+    if out is not None:
+        from ridgewalk.models.checkpoints import write_bytes
+
+        write_bytes(out, json.dumps(figures, indent=1).encode())
+    show(figures, as_json, [table])
