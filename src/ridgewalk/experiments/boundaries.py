@@ -22,7 +22,6 @@ from ridgewalk.evaluation import comparison
 from ridgewalk.evaluation.comparison import Entry, Summary
 from ridgewalk.evaluation.judges import Judge
 from ridgewalk.evaluation.misalignment import MEAN, POOLED, Misalignment, compare, grade
-from ridgewalk.evaluation.sensors import train_detector
 from ridgewalk.metrics import calibration, statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.models.discriminators import Discriminator
@@ -31,6 +30,7 @@ from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.runs import alignment, build, measuring, walking
 from ridgewalk.runs.record import Run
+from ridgewalk.runs.train import fitted_detector
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
 
@@ -54,24 +54,8 @@ class Boundary:
 
 
 def detector(run: Run, boundary: str) -> Discriminator:
-    """A detector of this boundary on the run's codes, with the recipe's settings; of fresh draws of q(z|x) where it has such."""
-    d = run.recipe.detector
-    images = part(run.data, "model").floats()
-    mean, log_variance = run.encode(images).cpu(), None
-    if d.samples:
-        log_variance = chunked(lambda x: run.model.posterior(x.to(run.device))[1].cpu(), images)  # type: ignore[operator]
-    return train_detector(
-        mean,
-        BOUNDARIES[boundary](),
-        hidden=d.hidden,
-        act=d.activation,
-        members=d.members,
-        epochs=d.epochs,
-        batch=d.batch,
-        rate=d.rate,
-        seed=run.origin.seed,
-        log_variance=log_variance,
-    )
+    """A detector of this boundary on the run's codes, with the recipe's settings."""
+    return fitted_detector(run.recipe, run.model, part(run.data, "model"), BOUNDARIES[boundary](), run.origin.seed)
 
 
 def compared(
@@ -197,18 +181,18 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
             "bce": Cell(sum(b.bce) / len(b.bce)),
             "auc": Cell(sum(b.auc) / len(b.auc)),
             "mixture": Cell(sum(b.mixture_auc) / len(b.mixture_auc)),
-            "precision": _cell(row["precision"]),
-            "whole": _cell(row["wholly_real"]),
-            "step": _cell(row["largest_step"]),
+            "precision": Cell.of(row["precision"]),
+            "whole": Cell.of(row["wholly_real"]),
+            "step": Cell.of(row["largest_step"]),
         }
         for key, value in (("rank", aligned(b)), ("unreal", unreal(b))):
             if value is not None:
-                rows[name][key] = _cell(value)
+                rows[name][key] = Cell.of(value)
     base = s.rows["lerp"]
     rows["LERP"] = {
-        "precision": _cell(base["precision"]),
-        "whole": _cell(base["wholly_real"]),
-        "step": _cell(base["largest_step"]),
+        "precision": Cell.of(base["precision"]),
+        "whole": Cell.of(base["wholly_real"]),
+        "step": Cell.of(base["largest_step"]),
     }
     values = {
         n: (s.rows[n]["precision"].value, s.rows[n]["precision"].low, s.rows[n]["precision"].high) for n in s.rows
@@ -266,10 +250,6 @@ def claims(found: Mapping[str, Boundary]) -> list[Claim]:
             Claim(says, fate, figure, "over prior draws, LERP points and encodings, mean of two judges and all seeds")
         )
     return told_claims
-
-
-def _cell(i: Interval) -> Cell:
-    return Cell(i.value, i.low, i.high)
 
 
 def figures_of(found: Mapping[str, Boundary], s: Summary) -> dict[str, object]:

@@ -12,9 +12,7 @@ from ridgewalk.evaluation.attributes import reconstruction_columns
 from ridgewalk.evaluation.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.samples import frechet
-from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import chunked
-from ridgewalk.reports import Cell
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.train import prior_draws
 
@@ -81,8 +79,3 @@ def figures_of(g: Generative) -> dict[str, Any]:
         "real": list(g.real),
         "seconds": list(g.seconds),
     }
-
-
-def cell(i: Interval) -> Cell:
-    """An interval as a cell of a table."""
-    return Cell(i.value, i.low, i.high)

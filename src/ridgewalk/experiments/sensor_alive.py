@@ -222,7 +222,7 @@ def _directions(found: Mapping[str, Walked]) -> Section:
     rows = {}
     for walk in (*ENERGIES, "lerp"):
         rows[ENERGIES.get(walk, walk)] = {
-            kind: Cell(i.value, i.low, i.high) for kind in columns for i in [found[kind].mean(walk, "middle_score")]
+            kind: Cell.of(i) for kind in columns for i in [found[kind].mean(walk, "middle_score")]
         }
     return Section(
         "Which energies stop at D = 1/2",

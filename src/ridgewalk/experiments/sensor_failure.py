@@ -71,8 +71,8 @@ def measure(e: Experiment) -> Findings:
             "spread": Cell(spread),
             "probe": Cell(probe),
             "near_half": Cell(shape["near_half"]),
-            "correction": Cell(correction.value, correction.low, correction.high),
-            "deviation": Cell(deviation.value, deviation.low, deviation.high),
+            "correction": Cell.of(correction),
+            "deviation": Cell.of(deviation),
         }
         section = kind_section(runs[0], judges, "outlier", w)
         sections.append(

@@ -186,7 +186,7 @@ def kind_table(w: Walked) -> Table:
     rows = {}
     for walk, own in w.columns.items():
         found = {m: w.mean(walk, m) for m in columns if m in own}
-        rows[walk] = {m: Cell(i.value, i.low, i.high) for m, i in found.items()}
+        rows[walk] = {m: Cell.of(i) for m, i in found.items()}
     return Table(columns, rows)
 
 

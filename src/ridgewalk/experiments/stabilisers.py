@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ridgewalk.evaluation.judges import Judge
-from ridgewalk.experiments.generative import cell, figures_of, generative
+from ridgewalk.experiments.generative import figures_of, generative
 from ridgewalk.experiments.running import Experiment
 from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock, Text
@@ -35,7 +35,7 @@ def compared(e: Experiment, judges: Sequence[Judge]) -> tuple[Section, dict[str,
         rows[short] = {
             **{k: Cell(v) for k, v in end.items()},
             "events": Cell(float(len(events))),
-            "features": cell(statistics.bootstrap_mean(g.features, 0)),
+            "features": Cell.of(statistics.bootstrap_mean(g.features, 0)),
             "frechet": Cell(sum(v[0] for v in g.frechet.values()) / len(g.frechet)),
             "real": Cell(g.real[0]),
         }

@@ -23,7 +23,7 @@ from ridgewalk.evaluation.judges import Judge
 from ridgewalk.evaluation.misalignment import MEAN, POOLED, compare, grade
 from ridgewalk.evaluation.sensors import Diagnosis
 from ridgewalk.experiments import boundaries, latent_claims, stabilisers
-from ridgewalk.experiments.generative import Generative, cell, decoded, figures_of, generative
+from ridgewalk.experiments.generative import Generative, decoded, figures_of, generative
 from ridgewalk.experiments.running import Experiment, Findings
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
@@ -193,7 +193,7 @@ def _models_section(found: Mapping[str, Generative], judges: Sequence[Judge]) ->
     }
     rows: dict[str, dict[str, Cell]] = {}
     for name, g in found.items():
-        row = {k: cell(statistics.bootstrap_mean(g.columns[k], 0)) for k in columns if k in g.columns}
+        row = {k: Cell.of(statistics.bootstrap_mean(g.columns[k], 0)) for k in columns if k in g.columns}
         for j in judges:
             row[f"frechet_{j.name}"] = Cell(sum(g.frechet[j.name]) / len(g.frechet[j.name]))
         row["real"], row["seconds"] = Cell(sum(g.real) / len(g.real)), Cell(sum(g.seconds) / len(g.seconds))
@@ -241,7 +241,7 @@ def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points:
                     "bce": Cell(diagnosis.bce),
                     "auc": Cell(diagnosis.auc),
                     "probe": Cell(diagnosis.probe_auc),
-                    **({"rank": cell(rank)} if rank is not None else {}),
+                    **({"rank": Cell.of(rank)} if rank is not None else {}),
                 }
                 measured[f"{name}-{run.origin.seed}-{when}"] = {**diagnosis.figures(), "alignment": m.figures()}
     columns = {

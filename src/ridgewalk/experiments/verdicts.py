@@ -52,12 +52,12 @@ def together(fates: Sequence[str]) -> str:
 
 def of(i: Interval) -> str:
     """A figure and its interval."""
-    return f"{i.value:.2f} [{i.low:.2f}, {i.high:.2f}]"
+    return f"{i:.2f}"
 
 
 def signed(i: Interval) -> str:
     """A difference and its interval."""
-    return f"{i.value:+.3f} [{i.low:+.3f}, {i.high:+.3f}]"
+    return f"{i:+.3f}"
 
 
 def plain(value: Any) -> Any:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from math import isnan
 
+from ridgewalk.metrics.statistics import Interval
+
 DASH = "—"
 """What stands where nothing was measured; never a zero."""
 
@@ -25,6 +27,11 @@ class Cell:
     low: float | None = None
     high: float | None = None
     note: str | None = None
+
+    @classmethod
+    def of(cls, interval: Interval | None) -> "Cell":
+        """The cell of a figure with its interval; of None, one that was not measured."""
+        return cls(None) if interval is None else cls(interval.value, interval.low, interval.high)
 
     @property
     def measured(self) -> bool:

@@ -10,7 +10,6 @@ from ridgewalk.energies import frozen
 from ridgewalk.evaluation.judges import Judge
 from ridgewalk.evaluation.misalignment import BASELINE, LEAST, MEAN, POOLED, Intervals, Misalignment, compare, grade
 from ridgewalk.geometry import lerp
-from ridgewalk.metrics.statistics import Interval
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
@@ -123,11 +122,11 @@ def _table(found: Sequence[Misalignment], groups: Sequence[str]) -> Table:
             for g in groups:
                 row = {
                     "ideal": Cell(r.ideal[g] / m.points[g], note=f"{r.ideal[g]} of {m.points[g]}"),
-                    "unreal": _cell(r.unreal[g][MEAN]),
-                    "every": _cell(m.unreal[g][MEAN]),
-                    "over_all": _cell(r.over_all[g][MEAN]),
-                    "over_encoded": _cell(r.over_encoded[g][MEAN]),
-                    "rho": _cell(r.correlation[g][MEAN]),
+                    "unreal": Cell.of(r.unreal[g][MEAN]),
+                    "every": Cell.of(m.unreal[g][MEAN]),
+                    "over_all": Cell.of(r.over_all[g][MEAN]),
+                    "over_encoded": Cell.of(r.over_encoded[g][MEAN]),
+                    "rho": Cell.of(r.correlation[g][MEAN]),
                 }
                 row |= {f"rho_{j}": _bare(r.correlation[g], j) for j in judges}
                 rows[f"{m.name}, {_READINGS[r.name]}" + (f": {g}" if g != POOLED else "")] = row
@@ -163,10 +162,6 @@ def _seen(run: Run, name: str) -> Discriminator:
 
 def _on(device: torch.device, decode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     return lambda z: decode(z.to(device))
-
-
-def _cell(interval: Interval | None) -> Cell:
-    return Cell(None) if interval is None else Cell(interval.value, interval.low, interval.high)
 
 
 def _bare(intervals: Intervals, judge: str) -> Cell:

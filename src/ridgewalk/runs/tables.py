@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from ridgewalk.evaluation.comparison import HIGHER, Entry, Summary
-from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports import Cell, Column, Table
 
 _ABOUT = {
@@ -50,14 +49,12 @@ def column(key: str) -> Column:
     return Column(heading, form, better, about)
 
 
-def _cell(interval: Interval) -> Cell:
-    return Cell(interval.value, interval.low, interval.high)
-
-
 def metrics_table(summary: Summary, keys: Sequence[str], lines: bool) -> Table:
     """Each method's values of some metrics, and where asked for those of real images, ceiling and floor."""
     present = [k for k in keys if any(k in r for r in summary.rows.values())]
-    rows: dict[str, dict[str, Cell]] = {m: {k: _cell(r[k]) for k in present if k in r} for m, r in summary.rows.items()}
+    rows: dict[str, dict[str, Cell]] = {
+        m: {k: Cell.of(r[k]) for k in present if k in r} for m, r in summary.rows.items()
+    }
     if lines:
         rows |= {line: {k: Cell(v[k]) for k in present if k in v} for line, v in summary.lines.items()}
     return Table({k: column(k) for k in present}, rows, tuple(summary.lines))
@@ -74,12 +71,12 @@ def against_lerp(summary: Summary) -> Table:
     rows = {}
     for m, d in summary.differences.items():
         rows[m] = {
-            "precision": _cell(d["precision"]),
-            "gap": _cell(summary.gap_closed[m]),
-            "wholly_real": _cell(d["wholly_real"]),
+            "precision": Cell.of(d["precision"]),
+            "gap": Cell.of(summary.gap_closed[m]),
+            "wholly_real": Cell.of(d["wholly_real"]),
         }
         if m in summary.whole_ratio:
-            rows[m]["ratio"] = _cell(summary.whole_ratio[m])
+            rows[m]["ratio"] = Cell.of(summary.whole_ratio[m])
     return Table(columns, rows)
 
 
@@ -126,7 +123,7 @@ def benchmark_table(summary: Summary, entries: Sequence[Entry]) -> Table:
         "ms": Column("ms a path", ".2f", "lower"),
     }
     for e in entries:
-        rows[e.method] |= {"gap": _cell(summary.gap_closed[e.method]), "ms": Cell(1000 * e.stats["seconds_per_path"])}
+        rows[e.method] |= {"gap": Cell.of(summary.gap_closed[e.method]), "ms": Cell(1000 * e.stats["seconds_per_path"])}
         if e.method in summary.whole_ratio:
-            rows[e.method]["ratio"] = _cell(summary.whole_ratio[e.method])
+            rows[e.method]["ratio"] = Cell.of(summary.whole_ratio[e.method])
     return Table(columns, rows, table.unranked)

@@ -11,12 +11,13 @@ from torch import nn
 
 import ridgewalk
 from ridgewalk import naming
-from ridgewalk.data import ImageData, part
+from ridgewalk.data import ImageData, Images, part
 from ridgewalk.data import load as load_data
 from ridgewalk.energies import frozen
 from ridgewalk.evaluation.sensors import train_detector, train_pixel_detector
-from ridgewalk.models.autoencoders import GaussianAutoencoder
+from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.checkpoints import save_networks, write_bytes
+from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import chunked
 from ridgewalk.runs import config, players, processes
 from ridgewalk.runs.config import Recipe
@@ -33,6 +34,7 @@ from ridgewalk.runs.record import (
     write_settings,
 )
 from ridgewalk.training.loop import check, fit, resolve_device
+from ridgewalk.training.negatives import Negatives
 from ridgewalk.training.noise import mixed_seed
 
 
@@ -151,23 +153,7 @@ def _train(
 
     def write() -> None:
         model.cpu().eval()
-        d = recipe.detector
-        codes, log_variance = chunked(model.encode, images.floats()), None
-        if d.samples and isinstance(model, GaussianAutoencoder):
-            log_variance = chunked(lambda x: model.posterior(x)[1], images.floats())
-        detector = train_detector(
-            codes,
-            players.negatives(recipe),
-            hidden=d.hidden,
-            act=d.activation,
-            members=d.members,
-            epochs=d.epochs,
-            batch=d.batch,
-            rate=d.rate,
-            seed=origin.seed,
-            device=device,
-            log_variance=log_variance,
-        )
+        detector = fitted_detector(recipe, model, images, players.negatives(recipe), origin.seed, device)
         sums = {
             "model.safetensors": save_networks(
                 folder / "model.safetensors", {n: net.cpu() for n, net in networks.items()}
@@ -188,6 +174,30 @@ def _train(
 
     processes.first(write)
     return load(folder)
+
+
+def fitted_detector(
+    recipe: Recipe, model: Autoencoder, images: Images, negatives: Negatives, seed: int, device: str = "cpu"
+) -> Discriminator:
+    """A detector of the images' codes by the recipe's settings: of their means, or of fresh draws of q(z|x) where it asks for such."""
+    d, where = recipe.detector, next(model.parameters()).device
+    x = images.floats()
+    log_variance = None
+    if d.samples and isinstance(model, GaussianAutoencoder):
+        log_variance = chunked(lambda v: model.posterior(v.to(where))[1].cpu(), x)
+    return train_detector(
+        chunked(lambda v: model.encode(v.to(where)).cpu(), x),
+        negatives,
+        hidden=d.hidden,
+        act=d.activation,
+        members=d.members,
+        epochs=d.epochs,
+        batch=d.batch,
+        rate=d.rate,
+        seed=seed,
+        device=device,
+        log_variance=log_variance,
+    )
 
 
 def _refuse_used(folder: Path) -> None:
