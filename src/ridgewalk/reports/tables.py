@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import isnan
+from typing import TYPE_CHECKING
 
-from ridgewalk.metrics.statistics import Interval
+if TYPE_CHECKING:
+    from ridgewalk.metrics.statistics import Interval
 
 DASH = "—"
 """What stands where nothing was measured; never a zero."""
@@ -29,7 +31,7 @@ class Cell:
     note: str | None = None
 
     @classmethod
-    def of(cls, interval: Interval | None) -> "Cell":
+    def of(cls, interval: "Interval | None") -> "Cell":
         """The cell of a figure with its interval; of None, one that was not measured."""
         return cls(None) if interval is None else cls(interval.value, interval.low, interval.high)
 
