@@ -27,7 +27,8 @@ def walk(
     energy: Annotated[
         str | None,
         typer.Option(
-            help="ratio, soft-ratio, neg-log-d, logit-squared, bce-to-0 or bce-to-half; by default the method's own.",
+            help="logit-squared, bce-to-0, bce-to-half, ratio, soft-ratio, neg-log-d, pixel, pixel-real, critic, latent, posterior, dual, "
+            "reprojection, neighbours or kernel, by what sensors the run has; by default the method's own.",
             show_default=False,
         ),
     ] = None,
