@@ -1,5 +1,6 @@
 """What every finder keeps: exact ends, an honest word on arrival, pairs alone, inputs as they were, and rows counted."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -7,8 +8,10 @@ import torch
 from torch import Tensor
 
 from problems import Counted, Gaussian, Mixture, points
+from ridgewalk.models.interpolator import Interpolator, interpolator
 from ridgewalk.path import Path
 from ridgewalk.paths import (
+    Amortised,
     ArrivingWalk,
     BestOf,
     GraphPath,
@@ -28,9 +31,17 @@ def references(shape: tuple[int, ...]) -> Tensor:
     return 1.5 * points(60, *shape, seed=5)
 
 
+def network(shape: tuple[int, ...]) -> Interpolator:
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return interpolator(math.prod(shape), hidden=(8, 8)).double()
+
+
 FINDERS: dict[str, Callable[[Energy, tuple[int, ...], int], PathFinder]] = {
     "Lerp": lambda energy, shape, k: Lerp(k),
     "Slerp": lambda energy, shape, k: Slerp(k),
+    "Amortised": lambda energy, shape, k: Amortised(network(shape), k),
+    "Amortised, spaced by a map": lambda energy, shape, k: Amortised(network(shape), k, spacing=torch.tanh),
     "ScoreGuidedWalk": lambda energy, shape, k: ScoreGuidedWalk(energy, max_steps=100, nodes=k),
     "GuidedExploration": lambda energy, shape, k: GuidedExploration(energy, max_steps=100, nodes=k),
     "ArrivingWalk": lambda energy, shape, k: ArrivingWalk(energy, steps=20, nodes=k),

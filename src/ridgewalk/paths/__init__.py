@@ -1,5 +1,6 @@
 """Finders: one family a file, from straight lines to whole curves; and walks that have no second end."""
 
+from ridgewalk.paths.amortised import Amortised
 from ridgewalk.paths.best import BestOf
 from ridgewalk.paths.graph import GraphPath
 from ridgewalk.paths.langevin import Descent, Langevin, Moved
@@ -9,6 +10,7 @@ from ridgewalk.paths.tempering import Exchanged, Tempered
 from ridgewalk.paths.walk import ArrivingWalk, GuidedExploration, ScoreGuidedWalk
 
 __all__ = [
+    "Amortised",
     "ArrivingWalk",
     "BestOf",
     "Descent",

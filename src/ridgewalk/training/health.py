@@ -6,6 +6,7 @@ Of windows of ``WINDOW`` steps the means are taken, and each player named by its
     saturated   the gap between a discriminator's mean logits exceeds 10: probabilities of 0 and 1, whose gradients vanish
     silent      its cross-entropy is within 0.005 of chance and its logits spread by less than 0.05: the same score for everything
     collapsed   the decoder's draws vary by less than a tenth of the images' own variation: one picture for every code
+    constant    an interpolation network's outputs vary between pairs by less than a tenth of what straight lines do
     posterior   the KL term is below 0.1 nats: the codes tell nothing of their images
 
 A state is told once, when it is entered, and once more when it is left. It is a function of the logged lines alone, so that a resumed
@@ -28,7 +29,7 @@ class Event:
     Attributes:
         step: the last of the window.
         name: of the term or discriminator.
-        state: ``saturated``, ``silent``, ``collapsed`` or ``posterior``; ``recovered`` when left.
+        state: ``saturated``, ``silent``, ``collapsed``, ``constant`` or ``posterior``; ``recovered`` when left.
         sentence: in plain words, with the figures.
     """
 
@@ -85,6 +86,12 @@ class Health:
                 f"decoder has collapsed: its draws vary by {means['diversity']:.1%} of what images do; "
                 "lower the adversarial weight, or the critic's learning rate",
             )
+        if "variety" in means and means["variety"] < 0.1:
+            found["interpolation"] = (
+                "constant",
+                f"interpolation network has collapsed: between pairs its points vary by {means['variety']:.1%} of what straight lines do, one path "
+                "for all; raise the attraction",
+            )
         if "kl" in means and means["kl"] < 0.1:
             found["encoder"] = (
                 "posterior",
@@ -107,5 +114,6 @@ _PLAIN = {
     "saturated": "saturated",
     "silent": "silent",
     "collapsed": "collapsed",
+    "constant": "constant",
     "posterior": "collapsed on to the prior",
 }

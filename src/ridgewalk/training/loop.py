@@ -15,7 +15,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -233,6 +233,8 @@ class _Run:
                 optimiser.zero_grad(set_to_none=True)
                 self.accelerator.backward(loss, inputs=self.parameters[player])
                 self._average_gradients(player)
+                if self.schedule.log_gradients:
+                    logged[f"{player}_gradient"] = _norm_of(self.parameters[player])
                 if self.schedule.clip is not None:
                     self.accelerator.clip_grad_norm_(self.parameters[player], self.schedule.clip)
                 for group in optimiser.param_groups:
@@ -351,6 +353,12 @@ def _averages(networks: Mapping[str, nn.Module], decay: float | None) -> dict[st
         name: AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
         for name, network in networks.items()
     }
+
+
+def _norm_of(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """The norm of all parameters' gradients together."""
+    found = [w.grad.detach().float().norm() for w in parameters if w.grad is not None]
+    return torch.stack(found).norm() if found else torch.zeros(())
 
 
 def _as_input(rows: Tensor) -> Tensor:

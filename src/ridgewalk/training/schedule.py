@@ -30,6 +30,7 @@ class Schedule:
         clip: largest gradient norm of a player; None for no limit.
         ema: decay of the moving average of every network (Polyak); None for none.
         log_every: steps between two writings of the log (each step has its line).
+        log_gradients: also log the norm of each player's gradient, as "PLAYER_gradient", before it is clipped.
         checkpoint_every: steps between two checkpoints; 0 writes one at the end of each epoch.
         seed: of order, noise and nothing else.
     """
@@ -46,6 +47,7 @@ class Schedule:
     ema: float | None = None
     log_every: int = 50
     checkpoint_every: int = 0
+    log_gradients: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

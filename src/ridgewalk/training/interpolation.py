@@ -1,0 +1,185 @@
+"""
+Training an interpolation network I on pairs of latents.
+
+    reprojection   |I - E(G(I))|^2 + lambda |I - lerp|^2        as first proposed; lambda = 0 is minimised by any constant fixed point of E(G(.))
+    energies       mean_i E(I(t_i)) / E_0 + w C / C_0           any energy along the path, and the curve energy C of its decoded nodes
+
+with E_0 and C_0 what straight lines pay on the same pairs, so that both terms are 1 for LERP and weigh alike on every model.
+
+Which pairs and times a step sees is the ``Pairing``. A batch of n points is
+
+    one      n pairs at one time each; a pair always comes with the time that was drawn for it once
+    many     n / m pairs at m times each, drawn anew
+
+and pairs come from a list drawn once (``fixed``), or each code of the batch gets a partner drawn anew from the whole pool (``fresh``).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ridgewalk.protocols import Energy
+from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.objectives import Batch, Loss
+
+
+@dataclass(frozen=True, eq=False)
+class Pairing:
+    """
+    Pairs and times for a batch.
+
+    Attributes:
+        pool: (N, *) latents.
+        fresh: partners drawn anew at every step, from the whole pool; otherwise each latent has one partner, drawn once.
+        times: m, at how many times each pair is asked in a step.
+        redrawn: times drawn anew; otherwise each latent's pair has one time, drawn once (then m = 1).
+        seed: of what is drawn once.
+    """
+
+    pool: Tensor
+    fresh: bool = True
+    times: int = 1
+    redrawn: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.pool) < 2 or not self.pool.isfinite().all():
+            raise ValueError(
+                f"a pool needs at least 2 latents, all finite; got {len(self.pool)}"
+                + ("" if self.pool.isfinite().all() else ", some not finite: look at the encoder and its input")
+            )
+        if self.times < 1 or (not self.redrawn and self.times != 1):
+            raise ValueError(f"a pair is asked at 1 or more times, at 1 if times are drawn once; got {self.times}")
+
+    def data(self) -> list[Tensor]:
+        """What the training loop batches: each latent's index, its one partner's, and its one time."""
+        n = len(self.pool)
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, 21))
+        partner = (torch.arange(n) + torch.randint(1, n, (n,), generator=generator)) % n
+        return [torch.arange(n), partner, torch.rand(n, generator=generator)]
+
+    def draw(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor, Tensor]:
+        """Ends (n', *) each and times (n' m,) of a batch of ``data``'s rows; n' = n / m pairs, their times side by side."""
+        index, partner, once = batch
+        n = len(index) // self.times
+        if n == 0:
+            raise ValueError(
+                f"a batch of {len(index)} points holds no pair with {self.times} times; use a larger batch"
+            )
+        index, partner = index[:n], partner[:n]
+        if self.fresh:
+            shift = 1 + noise.integers(len(self.pool) - 1, n)
+            partner = (index + shift) % len(self.pool)
+        t = noise.uniform(n * self.times) if self.redrawn else once[:n].to(noise.device)
+        pool = self.pool.to(index.device)
+        return pool[index], pool[partner], t
+
+
+@dataclass(eq=False)
+class Reprojection:
+    """
+    The interpolation network's first loss, |I - E(G(I))|^2 + lambda |I - lerp|^2, means over points of sums over dimensions.
+
+    Args:
+        network: (n, *), (n, *), (n,) -> (n, *).
+        project: E(G(.)) of the frozen model.
+        pairing: of its batches.
+        attraction: lambda, a number, or a function of the step (annealed).
+    """
+
+    network: nn.Module
+    project: Callable[[Tensor], Tensor]
+    pairing: Pairing
+    attraction: float | Callable[[int], float] = 0.1
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The network."""
+        return {"interpolator": self.network}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """One."""
+        return {"interpolation": ("interpolator",)}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """Both terms, and how the outputs vary between pairs."""
+        z_a, z_b, t = self.pairing.draw(batch, noise)
+        m = len(t) // len(z_a)
+        a, b = z_a.repeat_interleave(m, dim=0), z_b.repeat_interleave(m, dim=0)
+        z = self.network(a, b, t)
+        line = torch.lerp(a, b, t.view(-1, *(1,) * (a.dim() - 1)))
+        again = (z - self.project(z)).flatten(1).square().sum(dim=1).mean()
+        away = (z - line).flatten(1).square().sum(dim=1).mean()
+        weight = self.attraction(noise.step) if callable(self.attraction) else self.attraction
+        return again + weight * away, {"reprojection": again, "attraction": away, "variety": variety(z, line)}
+
+
+@dataclass(eq=False)
+class PathEnergy:
+    """
+    Any energy along whole paths, with the curve energy of what they decode to.
+
+    Args:
+        network: exact or plain.
+        energy: of points.
+        decode: latents to images (n, *).
+        pairing: its ``times`` are the path's interior nodes, put at equal distances; at least 2.
+        curve: weight w of the curve energy; 0 for none.
+    """
+
+    network: nn.Module
+    energy: Energy
+    decode: Callable[[Tensor], Tensor]
+    pairing: Pairing
+    curve: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.pairing.times < 2 or not 0 <= self.curve < float("inf"):
+            raise ValueError(
+                f"path energies need a pairing with times >= 2 and curve >= 0, finite; got {self.pairing.times}, {self.curve}"
+            )
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The network."""
+        return {"interpolator": self.network}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """One."""
+        return {"interpolation": ("interpolator",)}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """The energies of both terms over those of straight lines."""
+        z_a, z_b, _ = self.pairing.draw(batch, noise)
+        m, n = self.pairing.times, len(z_a)
+        t = torch.linspace(0, 1, m + 2, device=z_a.device, dtype=z_a.dtype)[1:-1].repeat(n)
+        a, b = z_a.repeat_interleave(m, dim=0), z_b.repeat_interleave(m, dim=0)
+        z = self.network(a, b, t)
+        line = torch.lerp(a, b, t.view(-1, *(1,) * (a.dim() - 1)))
+        with torch.no_grad():
+            base = self.energy(line).mean().abs().clamp_min(1e-8)
+        along = self.energy(z).mean() / base
+        terms = {"energy": along, "variety": variety(z, line)}
+        if not self.curve:
+            return along, terms
+        first, last = self.decode(torch.cat([z_a, z_b])).flatten(1).chunk(2)
+        with torch.no_grad():
+            straight = _curve(self.decode(line).flatten(1), first, last, n, m)
+        bent = _curve(self.decode(z).flatten(1), first, last, n, m) / straight.clamp_min(1e-8)
+        return along + self.curve * bent, terms | {"curve": bent}
+
+
+def variety(z: Tensor, line: Tensor) -> Tensor:
+    """How points vary between pairs, over how straight lines' do: mean deviation along each dimension; 0 for one point for all."""
+    own, straight = z.detach().flatten(1), line.detach().flatten(1)
+    return own.std(dim=0).mean() / straight.std(dim=0).mean().clamp_min(torch.finfo(straight.dtype).tiny)
+
+
+def _curve(inner: Tensor, start: Tensor, end: Tensor, n: int, m: int) -> Tensor:
+    """(k - 1) sum_i |x_{i+1} - x_i|^2 of n curves of k = m + 2 nodes, their mean."""
+    x = torch.cat([start[:, None], inner.view(n, m, -1), end[:, None]], dim=1)
+    return (m + 1) * x.diff(dim=1).square().sum(dim=(1, 2)).mean()

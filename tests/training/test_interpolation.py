@@ -1,0 +1,163 @@
+"""Interpolation networks: exact by construction, trained by their formulas, collapsing where nothing holds them."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ridgewalk.energies import GaussianPrior
+from ridgewalk.models.interpolator import ExactInterpolator, Interpolator, interpolator
+from ridgewalk.paths.amortised import Amortised
+from ridgewalk.training.health import WINDOW
+from ridgewalk.training.interpolation import Pairing, PathEnergy, Reprojection, variety
+from ridgewalk.training.loop import fit
+from ridgewalk.training.noise import Noise
+from ridgewalk.training.schedule import Schedule
+
+
+def latents(n: int, d: int = 3, seed: int = 0) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+
+
+def made(exact: bool, latent: int = 3) -> Interpolator:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return interpolator(latent, exact, (16, 16)).double()
+
+
+def test_the_exact_network_meets_both_ends_and_reads_alike_from_either_side() -> None:
+    network, a, b = made(True), latents(50).double(), latents(50, seed=1).double()
+    zero, one = torch.zeros(50, dtype=torch.double), torch.ones(50, dtype=torch.double)
+    torch.testing.assert_close(network(a, b, zero), a, rtol=0, atol=0)
+    torch.testing.assert_close(network(a, b, one), b, rtol=0, atol=1e-15)
+    t = torch.rand(50, generator=torch.Generator().manual_seed(2), dtype=torch.double)
+    torch.testing.assert_close(network(a, b, t), network(b, a, 1 - t), rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(network(a, b, t), torch.lerp(a, b, t[:, None]))
+
+
+def test_the_plain_network_is_a_perceptron_of_the_documents_sizes() -> None:
+    network = Interpolator(256, (1024, 1024, 512))
+    sizes = [(layer.in_features, layer.out_features) for layer in network.net if isinstance(layer, nn.Linear)]
+    assert sizes == [(513, 1024), (1024, 1024), (1024, 512), (512, 256)]
+    a, b, t = latents(4, 256), latents(4, 256, seed=1), torch.rand(4)
+    torch.testing.assert_close(network(a, b, t), network.net(torch.cat([a, b, t[:, None]], dim=1)))
+
+
+def test_latents_of_another_size_are_refused_with_both_sizes() -> None:
+    with pytest.raises(ValueError, match=r"latents of 3 values .*\(2, 4\)"):
+        made(True)(latents(2, 4).double(), latents(2, 4, seed=1).double(), torch.rand(2).double())
+
+
+def test_an_exact_networks_paths_arrive_and_a_plain_ones_say_that_they_do_not() -> None:
+    a, b = latents(5).double(), latents(5, seed=1).double()
+    path = Amortised(made(True), nodes=9)(a, b)
+    assert bool(path.arrived.all())
+    assert torch.equal(path.nodes[:, -1], b)
+    plain = Amortised(made(False), nodes=9)(a, b)
+    assert not bool(plain.arrived.any())
+    assert torch.equal(plain.nodes[:, 0], a)
+    assert not torch.equal(plain.nodes[:, -1], b)
+    assert plain.stats["end_gap"] > 0.01
+
+
+def test_both_terms_of_the_first_loss_are_their_formulas() -> None:
+    pool = latents(40)
+    network = made(False).float()
+    pairing = Pairing(pool, fresh=False, redrawn=False)
+    objective = Reprojection(network, lambda z: 0.5 * z + 1, pairing, attraction=0.3)
+    index, partner, time = (column[:8] for column in pairing.data())
+    loss, terms = objective.loss("interpolation", (index, partner, time), Noise(0, 0))
+    a, b = pool[index], pool[partner]
+    z = network(a, b, time)
+    again = (z - (0.5 * z + 1)).square().sum(1).mean()
+    away = (z - ((1 - time[:, None]) * a + time[:, None] * b)).square().sum(1).mean()
+    torch.testing.assert_close(loss, again + 0.3 * away)
+    torch.testing.assert_close(terms["reprojection"], again)
+
+
+def test_attraction_may_follow_the_step() -> None:
+    pairing = Pairing(latents(40))
+    objective = Reprojection(made(False).float(), lambda z: z, pairing, attraction=lambda step: 1.0 / (1 + step))
+    batch = tuple(c[:8] for c in pairing.data())
+    first, terms = objective.loss("interpolation", batch, Noise(0, 0))
+    torch.testing.assert_close(first, terms["attraction"])
+    later, terms = objective.loss("interpolation", batch, Noise(0, 3))
+    torch.testing.assert_close(later, terms["attraction"] / 4)
+
+
+def test_the_four_ways_to_pair() -> None:
+    pool = latents(400, 2)
+    rows = tuple(c[:60] for c in Pairing(pool).data())
+    fixed = Pairing(pool, fresh=False, redrawn=False)
+    for step in (0, 1):
+        _, b, t = fixed.draw(rows, Noise(0, step))
+        assert torch.equal(b, pool[rows[1]])
+        assert torch.equal(t, rows[2])
+    many = Pairing(pool, fresh=False, times=6)
+    a, b, t = many.draw(rows, Noise(0, 0))
+    assert (len(a), len(t)) == (10, 60)  # as many points as before: equal cost
+    assert torch.equal(b, pool[rows[1][:10]])
+    assert not torch.equal(t, many.draw(rows, Noise(0, 1))[2])
+    fresh = Pairing(pool)
+    partners = torch.cat([fresh.draw(rows, Noise(0, s))[1] for s in range(40)])
+    assert not torch.equal(fresh.draw(rows, Noise(0, 0))[1], fresh.draw(rows, Noise(0, 1))[1])
+    assert len(partners.unique(dim=0)) > 390  # of 400: the whole pool, not the batch
+    assert bool((fresh.draw(rows, Noise(0, 0))[0] != fresh.draw(rows, Noise(0, 0))[1]).any(1).all())
+
+
+def test_without_attraction_it_collapses_is_named_and_with_it_is_not() -> None:
+    # one attracting fixed point: E(G(z)) = z / 2
+    schedule = Schedule(epochs=60, batch=64, rate=3e-3, log_gradients=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        free, held = interpolator(2, False, (32, 32)), interpolator(2, False, (32, 32))
+    pairing = Pairing(latents(640, 2))
+    with pytest.warns(UserWarning, match="interpolation network has collapsed"):
+        history = fit(Reprojection(free, lambda z: z / 2, pairing, 0.0), pairing.data(), schedule, device="cpu")
+    assert float(history.terms["variety"][-WINDOW:].mean()) < 0.05
+    assert float(history.terms["interpolation_gradient"][:20].min()) > 0  # it was no vanishing gradient that led there
+    kept = fit(Reprojection(held, lambda z: z / 2, pairing, 1.0), pairing.data(), schedule, device="cpu")
+    assert not kept.events
+    assert float(kept.terms["variety"][-WINDOW:].mean()) > 0.5
+
+
+def test_a_path_energy_is_1_and_1_for_straight_lines() -> None:
+    class Line(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bend = nn.Parameter(torch.zeros(()))
+
+        def forward(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+            s = t[:, None]
+            return torch.lerp(a, b, s) + self.bend * s * (1 - s)
+
+    pairing = Pairing(latents(64), times=7)
+    line = Line()
+    objective = PathEnergy(line, GaussianPrior(), lambda z: 3 * z, pairing, curve=0.5)
+    loss, terms = objective.loss("interpolation", tuple(c[:56] for c in pairing.data()), Noise(0, 0))
+    assert float(terms["energy"]) == pytest.approx(1, rel=1e-5)
+    assert float(terms["curve"]) == pytest.approx(1, rel=1e-5)
+    assert float(loss) == pytest.approx(1.5, rel=1e-5)
+    with torch.no_grad():
+        line.bend.fill_(2.0)
+    _, bent = objective.loss("interpolation", tuple(c[:56] for c in pairing.data()), Noise(0, 0))
+    assert float(bent["curve"]) > 1.01
+
+
+def test_what_no_network_can_learn_from_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 2 latents"):
+        Pairing(latents(1))
+    with pytest.raises(ValueError, match="not finite"):
+        Pairing(torch.tensor([[0.0], [float("nan")]]))
+    with pytest.raises(ValueError, match="at 1 if times are drawn once"):
+        Pairing(latents(5), times=3, redrawn=False)
+    with pytest.raises(ValueError, match="times >= 2"):
+        PathEnergy(made(True), GaussianPrior(), lambda z: z, Pairing(latents(5)))
+    with pytest.raises(ValueError, match="no pair with 9 times"):
+        Pairing(latents(20), times=9).draw(tuple(c[:8] for c in Pairing(latents(20)).data()), Noise(0, 0))
+
+
+def test_variety_of_one_point_for_all_is_0_and_of_the_lines_1() -> None:
+    line = latents(30)
+    assert float(variety(torch.ones(30, 3), line)) == 0
+    assert float(variety(line, line)) == pytest.approx(1)
+    assert isinstance(interpolator(3), ExactInterpolator)
