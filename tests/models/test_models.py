@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from problems import points
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, build, reparameterise
-from ridgewalk.models.blocks import mlp
+from ridgewalk.models.blocks import mlp, restart
 from ridgewalk.models.checkpoints import load_networks, save_networks
 from ridgewalk.models.classifiers import convolutional, mixer
 from ridgewalk.models.discriminators import latent_discriminator
@@ -218,3 +218,14 @@ def test_saving_again_replaces_the_file_whole(saved: tuple[Path, str, Autoencode
     again = made(6, hidden=(16, 8))
     load_networks(file, {"model": again})
     assert torch.equal(again.encoder[1].weight, other.encoder[1].weight)
+
+
+def test_weights_are_drawn_anew_with_the_deviation_asked_for() -> None:
+    torch.manual_seed(0)
+    network = mlp([200, 300, 1])
+    restart(network, 0.01)
+    first = network[0]
+    assert isinstance(first, nn.Linear)
+    assert float(first.weight.std()) == pytest.approx(0.01, rel=0.02)  # 60,000 draws
+    assert float(first.weight.mean()) == pytest.approx(0, abs=2e-4)
+    assert float(first.bias.abs().max()) == 0

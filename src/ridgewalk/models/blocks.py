@@ -49,3 +49,12 @@ class Rows(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (n, *) to (n, d)."""
         return x.flatten(1)
+
+
+def restart(network: nn.Module, deviation: float) -> None:
+    """Draws the weights of all affine and convolutional layers anew from N(0, deviation^2), and sets their biases to 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.normal_(layer.weight, std=deviation)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

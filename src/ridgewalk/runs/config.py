@@ -75,14 +75,22 @@ class Objective:
 
 @dataclass(frozen=True)
 class Matcher:
-    """The latent discriminator that is trained along: the AAE's own, or a VAE-GAN's. No ``hidden`` widths make it a single affine layer."""
+    """
+    The latent discriminator that is trained along: the AAE's own, or a VAE-GAN's. No ``hidden`` widths make it a single affine layer.
+
+    ``init`` is the standard deviation of its first weights, 0 for PyTorch's own (uniform, by the width of a layer).
+    """
 
     hidden: tuple[int, ...] = (512, 512)
     activation: str = "relu"
     spectral: bool = False
+    init: float = 0.0
 
     def __post_init__(self) -> None:
         _at_least(1, hidden=min(self.hidden, default=1))
+        _at_least(0, init=self.init)
+        if self.init and self.spectral:
+            raise ValueError("a spectral norm of 1 fixes the size of the weights; leave out init, or spectral")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import torch
 from ridgewalk import naming
 from ridgewalk.models import autoencoders
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
+from ridgewalk.models.blocks import restart
 from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
-from ridgewalk.runs.config import ORDERS, Recipe
+from ridgewalk.runs.config import ORDERS, Matcher, Recipe
 from ridgewalk.training.adversarial import AAE, VAEGAN
 from ridgewalk.training.negatives import BOUNDARIES, Negatives, mixture
 from ridgewalk.training.noise import mixed_seed
@@ -44,12 +45,19 @@ def adversaries(recipe: Recipe, shape: Shape, seed: int) -> dict[str, Discrimina
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(seed, 2))
         if o.name == "aae":
-            found["discriminator"] = latent_discriminator(latent, "prior", m.hidden, m.activation, m.spectral)
+            found["discriminator"] = _of_codes(latent, "prior", m)
         if o.name == "vae-gan":
             found["critic"] = image_discriminator(shape, "real", c.hidden, c.activation, c.network, c.spectral)
             if o.latent:
-                found["latent"] = latent_discriminator(latent, "encoded", m.hidden, m.activation, m.spectral)
+                found["latent"] = _of_codes(latent, "encoded", m)
     return found
+
+
+def _of_codes(latent: int, positive: str, m: Matcher) -> Discriminator:
+    network = latent_discriminator(latent, positive, m.hidden, m.activation, m.spectral)
+    if m.init:
+        restart(network, m.init)
+    return network
 
 
 @dataclass(frozen=True, eq=False)
