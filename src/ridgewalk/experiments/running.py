@@ -109,13 +109,14 @@ Driver = Callable[[Experiment], Findings]
 
 def drivers() -> Mapping[str, Driver]:
     """The drivers by the name that ``reproduce.experiment`` gives."""
-    from ridgewalk.experiments import sensor_alive, sensor_failure, sensors_compared, vae_gan
+    from ridgewalk.experiments import interpolation_network, sensor_alive, sensor_failure, sensors_compared, vae_gan
 
     return {
         "sensor-failure": sensor_failure.measure,
         "sensor-alive": sensor_alive.measure,
         "sensors-compared": sensors_compared.measure,
         "vae-gan": vae_gan.measure,
+        "interpolation-network": interpolation_network.measure,
     }
 
 

@@ -221,6 +221,31 @@ class Walks:
 
 
 @dataclass(frozen=True)
+class Interpolation:
+    """
+    The interpolation network and its training: ``pool`` latents, ``attraction`` lambda, ``times`` asked of each pair where there are many.
+
+    ``curve`` weighs the curve energy where it is trained on an energy in place of re-projection.
+    """
+
+    hidden: tuple[int, ...] = (1024, 1024, 512)
+    activation: str = "silu"
+    pool: int = 20000
+    attraction: float = 0.1
+    times: int = 8
+    curve: float = 0.3
+    epochs: int = 10
+    batch: int = 256
+    rate: float = 5e-4
+
+    def __post_init__(self) -> None:
+        _at_least(1, epochs=self.epochs, hidden=min(self.hidden, default=1))
+        _at_least(2, batch=self.batch, pool=self.pool, times=self.times)
+        _at_least(0, attraction=self.attraction, curve=self.curve)
+        _above_zero(rate=self.rate)
+
+
+@dataclass(frozen=True)
 class Reproduce:
     """
     How an experiment of a source is run again; a recipe without ``experiment`` is a model to train, and no more.
@@ -256,6 +281,7 @@ class Recipe:
     training: Schedule = field(default_factory=Schedule)
     detector: Detector = field(default_factory=Detector)
     pixel: Pixel = field(default_factory=Pixel)
+    interpolation: Interpolation = field(default_factory=Interpolation)
     judges: Judges = field(default_factory=Judges)
     walks: Walks = field(default_factory=Walks)
 
