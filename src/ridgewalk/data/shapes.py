@@ -19,10 +19,13 @@ independently of each other, from ranges in which the largest triangle stays ins
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from ridgewalk.data.images import ImageData, Images
 
 SHAPES = ("circle", "square", "triangle")
 """The shapes; a label is an index of this."""
