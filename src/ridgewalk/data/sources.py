@@ -12,14 +12,17 @@ from ridgewalk.data.idx import holds_idx, read_idx
 from ridgewalk.data.images import ImageData, Images
 from ridgewalk.data.items import Reading, reshaped
 from ridgewalk.data.parquet import read_parquet
+from ridgewalk.data.shapes import SIDE, dataset
 from ridgewalk.data.splits import arrange
 from ridgewalk.naming import unknown
 
 SOURCES = (
-    "SOURCE is 'digits', a folder with MNIST's four IDX files, a folder of images, a Parquet file or a folder of them, "
-    "or the name of a data set on the Hugging Face hub, such as owner/name"
+    "SOURCE is 'digits', 'shapes', a folder with MNIST's four IDX files, a folder of images, a Parquet file or a folder "
+    "of them, or the name of a data set on the Hugging Face hub, such as owner/name"
 )
 """What ``load`` takes, as a sentence for messages and help texts."""
+
+_NAMES = ("digits", "shapes")
 
 
 def load(source: str, *, skip_bad: bool = False, size: int | None = None, channels: int | None = None) -> ImageData:
@@ -27,9 +30,10 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     The data set that ``source`` names, in its final order (see ``splits.arrange``).
 
     Args:
-        source: ``digits`` (scikit-learn's 1797 digits of 8 x 8); a folder with MNIST's IDX files (``idx``), of images
-            (``folders``) or of Parquet files (``parquet``); a Parquet file; or the name of a data set on the hub
-            (``hub``). A folder called digits is given as ./digits.
+        source: ``digits`` (scikit-learn's 1797 digits of 8 x 8); ``shapes`` (36000 coloured shapes, drawn at 32 x 32
+            or at ``size``); a folder with MNIST's IDX files (``idx``), of images (``folders``) or of Parquet files
+            (``parquet``); a Parquet file; or the name of a data set on the hub (``hub``). A folder called digits is
+            given as ./digits.
         skip_bad: leave images that cannot be used out, with one warning.
         size: scale the shorter side to this many pixels and cut out the centre square.
         channels: convert to 1 (grey) or 3 (RGB).
@@ -43,6 +47,9 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     path = Path(os.path.expanduser(source))
     if source == "digits":
         return arrange("digits", reshaped(_digits(), reading))
+    if source == "shapes":
+        drawn = dataset(size=SIDE if size is None else size)
+        return arrange("shapes", reshaped(drawn.train, reading), reshaped(drawn.test, reading), in_file_order=True)
     if path.is_dir() and holds_idx(path):
         train, test = read_idx(path)
         return arrange(path.resolve().name, reshaped(train, reading), reshaped(test, reading), in_file_order=True)
@@ -56,8 +63,8 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
         raise ValueError(f"'{source}' is a file, but no Parquet file; {SOURCES}")
     if _looks_like_a_path(source):
         raise ValueError(f"no such file or folder: '{source}'; {SOURCES}")
-    if "/" not in source and get_close_matches(source.lower(), ["digits"], cutoff=0.75):
-        raise ValueError(f"{unknown('source', source, ['digits'])}; {SOURCES}")
+    if "/" not in source and get_close_matches(source.lower(), _NAMES, cutoff=0.75):
+        raise ValueError(f"{unknown('source', source, _NAMES)}; {SOURCES}")
     return arrange(source, *read_hub(source, reading, SOURCES))
 
 

@@ -178,7 +178,7 @@ def reproduce(
     experiment = Experiment(recipe, settings, chosen, budget, changes, folder, device)
     found = known[name](experiment)
     minutes = (perf_counter() - began) / 60
-    figures = {**asked, "minutes": minutes, "answer": list(found.answer), **found.figures}
+    figures = {**asked, "source": Path(chosen).name, "minutes": minutes, "answer": list(found.answer), **found.figures}
     figures["claims"] = Claims(found.claims, "claims").to_rows()
     write_bytes(folder / "result.json", json.dumps(figures, indent=1).encode())
     page = folder / "report.html"
