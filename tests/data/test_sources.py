@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from ridgewalk.data import Images, load, part
+from ridgewalk.data import Images, load, part, shapes
 
 
 def pixels_of(n: int, *shape: int, seed: int = 0) -> np.ndarray:
@@ -51,6 +51,15 @@ def test_size_and_channels_hold_for_every_kind_of_source() -> None:
         load("digits", size=1)
     with pytest.raises(ValueError, match="channels must be 1"):
         load("digits", channels=4)
+
+
+def test_shapes_are_drawn_at_the_size_asked_for_and_keep_their_order() -> None:
+    data = load("shapes", size=8)
+    assert (data.name, len(data.train), len(data.test), data.shape) == ("shapes", 30_000, 6_000, (3, 8, 8))
+    assert data.class_names == ("circle", "square", "triangle")
+    few = shapes.dataset(train=3, test=2, size=8)
+    assert torch.equal(data.train.pixels[:3], few.train.pixels)
+    assert torch.equal(data.test.pixels[:2], few.test.pixels)
 
 
 # IDX
@@ -480,6 +489,7 @@ def test_missing_libraries_are_named_with_their_extra(tmp_path: Path, monkeypatc
         ("digit", "unknown source 'digit'; did you mean 'digits'.*SOURCE is"),
         ("Digits", "did you mean 'digits'"),
         ("dgits", "did you mean 'digits'"),
+        ("shape", "unknown source 'shape'; did you mean 'shapes'.*SOURCE is 'digits', 'shapes', a folder"),
         ("./nowhere", "no such file or folder: './nowhere'; SOURCE is"),
         ("/nowhere/at/all", "no such file or folder"),
         ("~/nowhere-at-all", "no such file or folder"),

@@ -104,7 +104,13 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 
 def test_every_shipped_experiment_has_a_driver_a_time_and_an_expectation() -> None:
     known = running.drivers()
-    assert set(running.names()) == {"interpolation-network", "sensor-failure", "sensor-alive", "sensors-compared", "vae-gan"}
+    assert set(running.names()) == {
+        "interpolation-network",
+        "sensor-failure",
+        "sensor-alive",
+        "sensors-compared",
+        "vae-gan",
+    }
     for name in running.names():
         r = config.read(name).reproduce
         assert r.experiment in known

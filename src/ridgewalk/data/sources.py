@@ -17,8 +17,8 @@ from ridgewalk.data.splits import arrange
 from ridgewalk.naming import unknown
 
 SOURCES = (
-    "SOURCE is 'digits', 'shapes', a folder with MNIST's four IDX files, a folder of images, a Parquet file or a folder "
-    "of them, or the name of a data set on the Hugging Face hub, such as owner/name"
+    "SOURCE is 'digits', 'shapes', a folder with MNIST's four IDX files, a folder of images, a Parquet file or a "
+    "folder of them, or the name of a data set on the Hugging Face hub, such as owner/name"
 )
 """What ``load`` takes, as a sentence for messages and help texts."""
 
