@@ -8,7 +8,7 @@ from ridgewalk.energies import GaussianPrior
 from ridgewalk.models.interpolator import ExactInterpolator, Interpolator, interpolator
 from ridgewalk.paths.amortised import Amortised
 from ridgewalk.training.health import WINDOW
-from ridgewalk.training.interpolation import Pairing, PathEnergy, Reprojection, variety
+from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Reprojection, variety
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.schedule import Schedule
@@ -121,17 +121,8 @@ def test_without_attraction_it_collapses_is_named_and_with_it_is_not() -> None:
 
 
 def test_a_path_energy_is_1_and_1_for_straight_lines() -> None:
-    class Line(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.bend = nn.Parameter(torch.zeros(()))
-
-        def forward(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-            s = t[:, None]
-            return torch.lerp(a, b, s) + self.bend * s * (1 - s)
-
     pairing = Pairing(latents(64), times=7)
-    line = Line()
+    line = Bent()
     objective = PathEnergy(line, GaussianPrior(), lambda z: 3 * z, pairing, curve=0.5)
     loss, terms = objective.loss("interpolation", tuple(c[:56] for c in pairing.data()), Noise(0, 0))
     assert float(terms["energy"]) == pytest.approx(1, rel=1e-5)
@@ -141,6 +132,70 @@ def test_a_path_energy_is_1_and_1_for_straight_lines() -> None:
         line.bend.fill_(2.0)
     _, bent = objective.loss("interpolation", tuple(c[:56] for c in pairing.data()), Noise(0, 0))
     assert float(bent["curve"]) > 1.01
+
+
+class Bent(nn.Module):
+    """lerp + bend t (1 - t), the same for all pairs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bend = nn.Parameter(torch.zeros(()))
+
+    def forward(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+        s = t[:, None]
+        return torch.lerp(a, b, s) + self.bend * s * (1 - s)
+
+
+def bent_paths(n: int, k: int, bend: float) -> Tensor:
+    a, b, t = latents(n), latents(n, seed=1), torch.linspace(0, 1, k)
+    s = t.view(1, -1, 1)
+    return torch.lerp(a[:, None], b[:, None], s) + bend * s * (1 - s)
+
+
+def test_a_distilled_network_pays_1_on_the_line_and_0_on_the_solutions() -> None:
+    network, paths = Bent(), bent_paths(40, 9, 2.0)
+    objective = Distilled(network, paths, times=5)
+    (data,) = objective.data()
+    assert torch.equal(data, paths)
+    loss, terms = objective.loss("interpolation", (data[:16],), Noise(0, 0))
+    assert float(loss) == pytest.approx(1, rel=1e-5)
+    with torch.no_grad():
+        network.bend.fill_(1.0)  # half of the way: a quarter of the squared distance
+    assert float(objective.loss("interpolation", (data[:16],), Noise(0, 0))[0]) == pytest.approx(0.25, rel=1e-4)
+    with torch.no_grad():
+        network.bend.fill_(2.0)
+    loss, terms = objective.loss("interpolation", (data[:16],), Noise(0, 1))
+    assert float(loss) == pytest.approx(0, abs=1e-10)
+    assert float(terms["variety"]) == pytest.approx(1, abs=0.05)
+
+
+def test_an_exact_network_learns_the_solutions_of_a_search() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = interpolator(3, True, (32, 32))
+    objective = Distilled(network, bent_paths(200, 9, 2.0))
+    history = fit(objective, objective.data(), Schedule(epochs=40, batch=20, rate=3e-3), device="cpu")
+    assert float(history.terms["distance"][-20:].mean()) < 0.05
+    torch.testing.assert_close(  # pairs that it never saw
+        network(latents(50, seed=7), latents(50, seed=8), torch.full((50,), 0.5)),
+        (latents(50, seed=7) + latents(50, seed=8)) / 2 + 0.5,
+        rtol=0,
+        atol=0.25,
+    )
+
+
+def test_solutions_that_are_the_lines_cost_nothing() -> None:
+    loss, _ = Distilled(Bent(), bent_paths(8, 5, 0.0)).loss("interpolation", (bent_paths(8, 5, 0.0),), Noise(0, 0))
+    assert float(loss) == 0
+
+
+def test_solutions_that_are_no_paths_are_refused() -> None:
+    with pytest.raises(ValueError, match="k >= 3"):
+        Distilled(Bent(), latents(4))
+    with pytest.raises(ValueError, match="not finite"):
+        Distilled(Bent(), bent_paths(4, 5, float("nan")))
+    with pytest.raises(ValueError, match="1 or more times"):
+        Distilled(Bent(), bent_paths(4, 5, 1.0), times=0)
 
 
 def test_what_no_network_can_learn_from_is_refused() -> None:

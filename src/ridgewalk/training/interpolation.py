@@ -3,8 +3,9 @@ Training an interpolation network I on pairs of latents.
 
     reprojection   |I - E(G(I))|^2 + lambda |I - lerp|^2        as first proposed; lambda = 0 is minimised by any constant fixed point of E(G(.))
     energies       mean_i E(I(t_i)) / E_0 + w C / C_0           any energy along the path, and the curve energy C of its decoded nodes
+    distilled      mean_i |I(t_i) - s_i|^2 / D_0                paths s that a search found for the same pairs
 
-with E_0 and C_0 what straight lines pay on the same pairs, so that both terms are 1 for LERP and weigh alike on every model.
+with E_0, C_0 and D_0 what straight lines pay on the same pairs, so that each term is 1 for LERP and weighs alike on every model.
 
 Which pairs and times a step sees is the ``Pairing``. A batch of n points is
 
@@ -171,6 +172,61 @@ class PathEnergy:
             straight = _curve(self.decode(line).flatten(1), first, last, n, m)
         bent = _curve(self.decode(z).flatten(1), first, last, n, m) / straight.clamp_min(1e-8)
         return along + self.curve * bent, terms | {"curve": bent}
+
+
+@dataclass(eq=False)
+class Distilled:
+    """
+    Paths that were searched once, learned by heart: mean |I(s_0, s_{k-1}, t_i) - s_i|^2 / mean |lerp - s_i|^2, t_i = i / (k - 1).
+
+    No model is asked while it trains: its cost is the search, before, and the network's own passes.
+
+    Args:
+        network: exact or plain.
+        solutions: (N, k, *) paths of N pairs, nodes at equal times; k >= 3.
+        times: m, how many interior nodes of each path a step sees, drawn anew with replacement.
+    """
+
+    network: nn.Module
+    solutions: Tensor
+    times: int = 8
+
+    def __post_init__(self) -> None:
+        if self.solutions.dim() < 3 or self.solutions.shape[1] < 3 or not self.solutions.isfinite().all():
+            raise ValueError(
+                f"solutions must be paths (N, k, *) with k >= 3, all finite; got {tuple(self.solutions.shape)}"
+                + ("" if self.solutions.isfinite().all() else ", some not finite: look at the energy of the search")
+            )
+        if self.times < 1:
+            raise ValueError(f"a path is asked at 1 or more times; got {self.times}")
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The network."""
+        return {"interpolator": self.network}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """One."""
+        return {"interpolation": ("interpolator",)}
+
+    def data(self) -> list[Tensor]:
+        """What the training loop batches: each path."""
+        return [self.solutions]
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """The squared distance over that of straight lines."""
+        (paths,) = batch
+        n, k, m = len(paths), paths.shape[1], self.times
+        node = 1 + noise.integers(k - 2, n * m)
+        row = torch.arange(n, device=paths.device).repeat_interleave(m)
+        a, b, wanted = paths[row, 0], paths[row, -1], paths[row, node]
+        t = (node / (k - 1)).to(paths.dtype)
+        z = self.network(a, b, t)
+        line = torch.lerp(a, b, t.view(-1, *(1,) * (a.dim() - 1)))
+        tiny = torch.finfo(paths.dtype).tiny  # where the search left the lines as they were
+        away = (z - wanted).square().mean() / (line - wanted).square().mean().clamp_min(tiny)
+        return away, {"distance": away, "variety": variety(z, line)}
 
 
 def variety(z: Tensor, line: Tensor) -> Tensor:
