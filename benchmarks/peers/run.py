@@ -1,0 +1,344 @@
+"""
+Other packages' interpolants beside ridgewalk's: the same trained model, test pairs, frames and judges.
+
+    python benchmarks/peers/run.py RUN [RUN ...] --pairs 200 --frames 16 --seed 0 --out result.json
+
+Pairs are those of ``ridgewalk benchmark`` with the same seed, figures those of its table, and a few more:
+
+    Frechet      distance of the paths' middle frames from held-out real images in a judge's features, mean over judges and runs
+    curve energy (k - 1) sum |G(z_{i+1}) - G(z_i)|^2, what stochman minimises
+    ms a path    wall clock on one thread, in batches of 128 pairs, after a first call
+    once, s      what is done once a run: a network trained, a graph built; sensors, which `ridgewalk train` trained, are not in it
+
+Each interpolant is shown as it comes: paths of ridgewalk at equal arc length in pixels where it makes more nodes than frames, curves of others
+at equal steps of their own t. Nothing here is tuned on the test pairs.
+"""
+
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch import Tensor
+
+from ridgewalk import naming
+from ridgewalk.cli.common import bars, guarded
+from ridgewalk.data import part
+from ridgewalk.evaluation import comparison
+from ridgewalk.evaluation.comparison import Columns, Entry
+from ridgewalk.evaluation.judges import Judge
+from ridgewalk.metrics import paths
+from ridgewalk.metrics.samples import frechet
+from ridgewalk.models.checkpoints import write_bytes
+from ridgewalk.path import Path as Curve
+from ridgewalk.path import chunked
+from ridgewalk.paths import Amortised
+from ridgewalk.progress import track
+from ridgewalk.reports import Cell, Column, Table
+from ridgewalk.runs import build, tables, walking
+from ridgewalk.runs.measuring import figures_of, judges_of, lines_of, refuse_energy
+from ridgewalk.runs.record import Run, load
+from ridgewalk.runs.walking import Ends
+
+BATCH = 128
+"""Pairs that are searched in one tensor."""
+
+TOLERANCE = 1e-4
+"""Distance of a peer's ends from those it was asked for, over the distance between these, up to which it has arrived."""
+
+PEERS: Mapping[str, str | None] = {"stochman": "stochman", "pythae": "pythae", "metric-flow": None}
+"""Whom ridgewalk is measured beside, and the package to install; metric flow matching's interpolants are written here."""
+
+SHOWN = (
+    "precision", "wholly_real", "mean_confidence", "worst_confidence", "third_class", "frechet", "relative_length", "largest_step",
+    "step_evenness", "curve_energy", "end_error", "ms", "once",
+)  # fmt: skip
+
+OWN_COLUMNS = {
+    "frechet": Column("Frechet", ".1f", "lower", "of middle frames from held-out real images, by the judges' features"),
+    "curve_energy": Column("curve energy", ".1f", "lower", "(k - 1) sum of squared steps, in squared pixel units"),
+    "ms": Column("ms a path", ".2f", "lower", f"wall clock on one thread, in batches of {BATCH}"),
+    "once": Column("once, s", ".1f", None, "done once a run: a network trained, a graph built"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """
+    An interpolant, named.
+
+    Attributes:
+        name: in the table.
+        prepare: makes it for a run; returns the search over a batch of pairs, and what it has to say of itself.
+    """
+
+    name: str
+    prepare: Callable[[Run], tuple[Callable[[Ends, Tensor, Tensor], Curve], Mapping[str, float]]]
+
+
+# ------------------------------------------------------------------------------------------------- contenders
+
+
+def contenders(methods: Sequence[str], without: Sequence[str], frames: int, seed: int) -> list[Contender]:
+    """Ridgewalk's methods by their names, then the peers that are not left out; LERP first."""
+    named = ["lerp", *(m for m in dict.fromkeys(methods) if m != "lerp")]
+    found = [Contender(m, _ours(m, frames)) for m in named]
+    if "stochman" not in without:
+        names = ("stochman", "stochman-discrete", "stochman-spline-adam", "stochman-discrete-adam")
+        found += [Contender(n, _stochman(n, frames)) for n in names]
+    if "pythae" not in without:
+        found.append(Contender("pythae", _pythae(frames)))
+    if "metric-flow" not in without:
+        found += [Contender(f"mfm-{m}", _metric_flow(m, frames, seed)) for m in ("land", "rbf")]
+    return found
+
+
+def _ours(name: str, frames: int) -> Callable[[Run], Any]:
+    method, energy = build.method_and_energy(name)
+
+    def prepare(run: Run) -> Any:
+        refuse_energy(run, method, energy)
+        shown = replace(run, recipe=replace(run.recipe, walks=replace(run.recipe.walks, frames=frames)))
+        finder = shown.finder(method, energy)
+
+        def search(ends: Ends, z_a: Tensor, z_b: Tensor) -> Curve:
+            path = finder(z_a, z_b)
+            return path if path.nodes.shape[1] == frames else path.resample(frames, run.decode)
+
+        return search, {}
+
+    return prepare
+
+
+def _stochman(name: str, frames: int) -> Callable[[Run], Any]:
+    def prepare(run: Run) -> Any:
+        import stochman_curves
+
+        find = stochman_curves.finders(run.decode, frames)[name]
+        return lambda ends, z_a, z_b: _curve(find(z_a, z_b), z_a, z_b), {}
+
+    return prepare
+
+
+def _pythae(frames: int) -> Callable[[Run], Any]:
+    def prepare(run: Run) -> Any:
+        import pythae_line
+
+        find = pythae_line.finder(run.model.encode, run.decode, run.origin.shape, run.references.shape[1], frames)
+        return lambda ends, z_a, z_b: _curve(find(ends.x_a, ends.x_b), z_a, z_b), {}
+
+    return prepare
+
+
+def _metric_flow(name: str, frames: int, seed: int) -> Callable[[Run], Any]:
+    def prepare(run: Run) -> Any:
+        import metric_flow
+
+        network, energy = metric_flow.trained(name, run.references, seed)
+        finder = Amortised(network, frames)
+        return lambda ends, z_a, z_b: finder(z_a, z_b), {"training_energy_over_lerp": energy}
+
+    return prepare
+
+
+def _curve(nodes: Tensor, z_a: Tensor, z_b: Tensor) -> Curve:
+    """A peer's nodes as they came; nothing is written over their ends."""
+    return Curve(nodes, paths.end_error(nodes, z_a, z_b) <= TOLERANCE * (z_b - z_a).norm(dim=1))
+
+
+# -------------------------------------------------------------------------------------------------- measuring
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One run: an entry for each contender, Frechet distances by row and judge, single images judged, and the judges."""
+
+    entries: Sequence[Entry]
+    distances: Mapping[str, Mapping[str, float]]
+    lines: Mapping[str, Columns]
+    judges: Sequence[Judge]
+
+
+def measure(run: Run, field: Sequence[Contender], pairs: int, seed: int) -> Measured:
+    """Searches and judges every contender's paths between the same ends."""
+    ends = walking.drawn(run, pairs, seed, "test")
+    z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
+    _ = run.references  # read once, outside every clock
+    curves = {c.name: _searched(c, run, ends, z_a, z_b) for c in track(field, "interpolants")}
+    frames = {name: curve.map(run.decode) for name, curve in curves.items()}
+    judges = judges_of(run)
+    lines = lines_of(run, judges, "test", seed)
+    entries = []
+    for name, curve in track(curves.items(), "judging", total=len(curves)):
+        columns = comparison.measure(
+            frames[name], curve.nodes, z_a, z_b, curve.arrived, judges, ends.labels_a, ends.labels_b, frames["lerp"]
+        )
+        columns["curve_energy"] = paths.curve_energy(frames[name]).double()
+        away = (curve.nodes - curves["lerp"].nodes).flatten(1).norm(dim=1)
+        entries.append(Entry(name, columns, {**curve.stats, "largest_distance_from_lerp": float(away.max())}))
+    k = next(iter(frames.values())).shape[1]
+    middles = {name: x[:, (k - 1) // 2 : k // 2 + 1].flatten(0, 1) for name, x in frames.items()}
+    held_out = part(run.data, "test")
+    real = held_out.take(torch.arange(min(len(middles["lerp"]), len(held_out)))).floats()  # as many as middle frames
+    middles |= {"real": real, "reconstructions": chunked(run.decode, run.encode(real))}
+    distances = {
+        name: {j.name: frechet(j.features(x), j.balls[0]) for j in judges}
+        for name, x in track(middles.items(), "Frechet distances", total=len(middles))
+    }
+    return Measured(entries, distances, lines, judges)
+
+
+def _searched(contender: Contender, run: Run, ends: Ends, z_a: Tensor, z_b: Tensor) -> Curve:
+    """All pairs' paths; ``once`` holds the making, and what a first call took beyond a second."""
+    began = time.perf_counter()
+    search, notes = contender.prepare(run)
+    made = time.perf_counter() - began
+    few = slice(0, min(2, len(z_a)))
+    calls = []
+    for _ in range(2):
+        began = time.perf_counter()
+        search(_some(ends, few), z_a[few], z_b[few])
+        calls.append(time.perf_counter() - began)
+    found, seconds, cpu = [], 0.0, 0.0
+    for rows in track([slice(i, i + BATCH) for i in range(0, len(z_a), BATCH)], contender.name):
+        batch = _some(ends, rows)
+        began, cpu_began = time.perf_counter(), time.process_time()
+        found.append(search(batch, z_a[rows], z_b[rows]))
+        seconds, cpu = seconds + time.perf_counter() - began, cpu + time.process_time() - cpu_began
+    stats = {"seconds_per_path": seconds / len(z_a), "cpu_seconds_per_path": cpu / len(z_a), **notes}
+    stats |= {"once_seconds": made + max(0.0, calls[0] - calls[1])}
+    return Curve(torch.cat([p.nodes for p in found]), torch.cat([p.arrived for p in found]), {}, stats)
+
+
+def _some(ends: Ends, rows: slice) -> Ends:
+    return Ends(
+        ends.x_a[rows], ends.x_b[rows], ends.index_a[rows], ends.index_b[rows], ends.labels_a[rows], ends.labels_b[rows]
+    )
+
+
+# -------------------------------------------------------------------------------------------------- reporting
+
+
+def table_of(
+    figures: Mapping[str, Any], summary: comparison.Summary, distances: Mapping[str, Mapping[str, float]]
+) -> Table:
+    """What stands in the terminal: a row a contender, and the lines to read them against."""
+    columns = {key: OWN_COLUMNS.get(key) or tables.column(key) for key in SHOWN}
+    columns["end_error"] = replace(columns["end_error"], form=".1e", better=None)
+    rows: dict[str, dict[str, Cell]] = {}
+    for name, row in summary.rows.items():
+        rows[name] = {key: Cell.of(row[key]) for key in SHOWN if key in row}
+        stats = figures["search"][name]
+        rows[name] |= {"ms": Cell(1000 * stats["seconds_per_path"]), "once": Cell(stats["once_seconds"])}
+    rows |= {name: {key: Cell(row[key]) for key in SHOWN if key in row} for name, row in summary.lines.items()}
+    for name, by_judge in distances.items():
+        rows[name]["frechet"] = Cell(sum(by_judge.values()) / len(by_judge))
+    return Table(columns, rows, tuple(summary.lines))
+
+
+def pooled(measured: Sequence[Measured]) -> tuple[list[Entry], dict[str, Columns], dict[str, dict[str, float]]]:
+    """Entries, lines and distances of several runs over the same pairs: columns one after the other, stats and distances their means."""
+    entries = []
+    for same in zip(*(m.entries for m in measured)):
+        columns = {n: torch.cat([e.columns[n] for e in same]) for n in same[0].columns}
+        stats = {n: sum(e.stats[n] for e in same) / len(same) for n in same[0].stats}
+        entries.append(Entry(same[0].method, columns, stats))
+    first = measured[0]
+    lines: dict[str, Columns] = {
+        line: {n: torch.cat([m.lines[line][n] for m in measured]) for n in columns}
+        for line, columns in first.lines.items()
+    }
+    distances = {
+        name: {j: sum(m.distances[name][j] for m in measured) / len(measured) for j in by_judge}
+        for name, by_judge in first.distances.items()
+    }
+    return entries, lines, distances
+
+
+@guarded
+def main(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders that `ridgewalk train` made.", show_default=False),
+    ],
+    pairs: Annotated[int, typer.Option(help="Pairs of test images.", min=2)] = 200,
+    frames: Annotated[int, typer.Option(help="Frames of each path.", min=3)] = 16,
+    methods: Annotated[
+        str, typer.Option(help="Comma-separated methods of ridgewalk, each alone or with an energy, as string:dual.")
+    ] = "lerp,slerp,graph,string",
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help=f"A peer to leave out: {', '.join(PEERS)}; may be repeated.", show_default=False),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the figures go, as JSON.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Of pairs, training and intervals.", min=0, max=2**31 - 1)] = 0,
+) -> None:
+    """Measure other packages' interpolants beside ridgewalk's."""
+    left_out = without or []
+    installed(left_out)
+    if out is not None and out.exists():
+        raise ValueError(f"{out} exists already; choose another --out")
+    field = contenders([m.strip() for m in methods.split(",")], left_out, frames, seed)
+    torch.set_num_threads(1)
+    opened = [load(folder) for folder in runs]
+    if len({r.folder.resolve() for r in opened}) != len(opened):
+        raise ValueError("the benchmark pools different runs; one of these is named twice")
+    if len({(r.origin.recipe, r.origin.data) for r in opened}) != 1:
+        raise ValueError("the benchmark pools runs of one recipe on the same images; these runs' differ")
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])  # the first optimiser imports for seconds
+    with bars():
+        measured = [measure(run, field, pairs, seed) for run in track(opened, "runs")]
+    entries, lines, distances = pooled(measured)
+    groups = torch.arange(pairs).repeat(len(measured))
+    summary = comparison.summarise(entries, lines, seed, groups)
+    figures = figures_of(opened, summary, entries, measured[0].judges, pairs, "test", seed) | {
+        "frames": frames,
+        "batch": BATCH,
+        "threads": torch.get_num_threads(),
+        "frechet": distances,
+        "frechet_by_run": [m.distances for m in measured],
+        "versions": dict(versions(left_out)),
+    }
+    if out is not None:
+        write_bytes(out, json.dumps(figures, indent=1).encode())
+    print(table_of(figures, summary, distances).to_markdown())
+    if "pythae" not in left_out:
+        away = figures["search"]["pythae"]["largest_distance_from_lerp"]
+        print(f"\npythae interpolates linearly: its nodes are at most {away:.1e} from LERP's.")
+    if "metric-flow" not in left_out:
+        paid = ", ".join(
+            f"{n} {figures['search'][n]['training_energy_over_lerp']:.2f}" for n in ("mfm-land", "mfm-rbf")
+        )
+        print(
+            f"\nEnergy of metric flow matching's curves over straight lines', on training codes, after training: {paid}."
+        )
+
+
+def installed(without: Sequence[str]) -> None:
+    """Refuses names that are no peers', and peers that are not there."""
+    for name in without:
+        if name not in PEERS:
+            raise ValueError(naming.unknown("peer", name, PEERS))
+    for name, package in PEERS.items():
+        if name not in without and package is not None and find_spec(package) is None:
+            raise ValueError(
+                f"{package} is not installed in this environment; install benchmarks/peers/requirements.txt, or leave it out with --without {name}"
+            )
+
+
+def versions(without: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What was measured."""
+    yield "python", platform.python_version()
+    for package in ("ridgewalk", "torch", *(p for n, p in PEERS.items() if p is not None and n not in without)):
+        yield package, version(package)
+
+
+if __name__ == "__main__":
+    typer.run(main)
