@@ -14,9 +14,11 @@ from ridgewalk.paths import (
     Amortised,
     ArrivingWalk,
     BestOf,
+    Geodesic,
     GraphPath,
     GuidedExploration,
     Lerp,
+    RidgePath,
     ScoreGuidedWalk,
     Slerp,
     StringMethod,
@@ -29,6 +31,11 @@ B, K = 6, 12
 
 def references(shape: tuple[int, ...]) -> Tensor:
     return 1.5 * points(60, *shape, seed=5)
+
+
+def bent(z: Tensor) -> Tensor:
+    """A decoder: smooth, and longer than its latents."""
+    return torch.cat([z.flatten(1), z.flatten(1).sin()], dim=1)
 
 
 def network(shape: tuple[int, ...]) -> Interpolator:
@@ -52,6 +59,19 @@ FINDERS: dict[str, Callable[[Energy, tuple[int, ...], int], PathFinder]] = {
     ),
     "StringMethod from a walk, spaced by a map": lambda energy, shape, k: StringMethod(
         energy, nodes=k, iterations=5, start=ArrivingWalk(energy, steps=10, nodes=9), spacing=torch.tanh
+    ),
+    "Geodesic": lambda energy, shape, k: Geodesic(bent, nodes=k, iterations=8),
+    "Geodesic, weighted": lambda energy, shape, k: Geodesic(
+        bent, lambda z: (energy(z) / 4).exp(), nodes=k, iterations=8
+    ),
+    "RidgePath": lambda energy, shape, k: RidgePath(energy, bent, nodes=k, coarse=(5, 9), iterations=6),
+    "RidgePath from a graph": lambda energy, shape, k: RidgePath(
+        energy,
+        bent,
+        nodes=k,
+        coarse=(7,),
+        iterations=6,
+        start=GraphPath(references(shape), neighbours=5, bridge=True),
     ),
     "BestOf": lambda energy, shape, k: BestOf(
         [StringMethod(energy, nodes=k, iterations=5), ScoreGuidedWalk(energy, max_steps=100, nodes=k), Slerp(k)],

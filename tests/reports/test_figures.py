@@ -15,7 +15,19 @@ from ridgewalk.reports.placing import label_points
 from ridgewalk.reports.strips import pixels
 from ridgewalk.reports.style import UNREAL
 
-METHODS = ["lerp", "slerp", "sgw", "sgw-arriving", "guided", "graph", "string", "graph-string", "best-string"]
+METHODS = [
+    "lerp",
+    "slerp",
+    "sgw",
+    "sgw-arriving",
+    "guided",
+    "graph",
+    "string",
+    "graph-string",
+    "best-string",
+    "geodesic",
+    "ridge",
+]
 NAN = float("nan")
 
 

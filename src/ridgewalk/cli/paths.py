@@ -22,7 +22,11 @@ def walk(
     ] = None,
     role: Role = "test",
     method: Annotated[
-        str, typer.Option(help="lerp, slerp, sgw, sgw-arriving, guided, graph, string, graph-string or best-string.")
+        str,
+        typer.Option(
+            help="lerp, slerp, sgw, sgw-arriving, guided, graph, string, graph-string, best-string, geodesic, ridge or ridge-quick; "
+            "ridge@R weighs realism against shortness."
+        ),
     ] = "string",
     energy: Annotated[
         str | None,

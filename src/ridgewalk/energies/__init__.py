@@ -1,6 +1,15 @@
 """Trained networks read as energies, low where a point is plausible."""
 
-from ridgewalk.energies.combine import Decoded, Scaled, WeightedSum, balanced, frozen, typical_force
+from ridgewalk.energies.combine import (
+    Calibrated,
+    Decoded,
+    Scaled,
+    WeightedSum,
+    balanced,
+    calibrated,
+    frozen,
+    typical_force,
+)
 from ridgewalk.energies.cycle import Reprojection
 from ridgewalk.energies.discriminator import DensityRatio, Ideal, LogitSquared, NegativeLogD, SoftRatio, TowardsEncoded
 from ridgewalk.energies.neighbours import KernelDensity, NearestNeighbours
@@ -9,6 +18,7 @@ from ridgewalk.energies.prior import FullGaussian, GaussianPrior
 
 __all__ = [
     "AggregatePosterior",
+    "Calibrated",
     "Decoded",
     "DensityRatio",
     "FullGaussian",
@@ -25,6 +35,7 @@ __all__ = [
     "TowardsEncoded",
     "WeightedSum",
     "balanced",
+    "calibrated",
     "frozen",
     "typical_force",
 ]

@@ -8,6 +8,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from ridgewalk.fields import row_norm, score
+from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -62,6 +63,41 @@ class Scaled:
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
         return self.weight * self.energy(z)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """(E(z) - low) / (high - low): 0 at one typical value and 1 at another."""
+
+    energy: Energy
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high < float("inf"):
+            raise ValueError(
+                f"an energy is calibrated between two values of which the second is higher, both finite; got {self.low} and {self.high}: "
+                "one that is no higher off the data than on them cannot guide"
+            )
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        """Maps (n, *) to (n,)."""
+        return (self.energy(z) - self.low) / (self.high - self.low)
+
+
+def calibrated(energy: Energy, data: Tensor, off: Tensor) -> Calibrated:
+    """
+    The energy as 0 where data are and 1 where they are not, by its medians on points of both.
+
+    Args:
+        energy: of points.
+        data: (n, *) codes of data, none of which the energy itself refers to.
+        off: (m, *), such as LERP points.
+
+    Raises:
+        ValueError: if it is no higher on ``off`` than on ``data``.
+    """
+    return Calibrated(energy, *(float(chunked(energy, z).median()) for z in (data, off)))
 
 
 def median_force(energy: Energy, points: Tensor) -> float:

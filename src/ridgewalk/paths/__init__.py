@@ -2,6 +2,7 @@
 
 from ridgewalk.paths.amortised import Amortised
 from ridgewalk.paths.best import BestOf
+from ridgewalk.paths.geodesic import Geodesic, RidgePath
 from ridgewalk.paths.graph import GraphPath
 from ridgewalk.paths.langevin import Descent, Langevin, Moved
 from ridgewalk.paths.straight import Lerp, Slerp
@@ -15,11 +16,13 @@ __all__ = [
     "BestOf",
     "Descent",
     "Exchanged",
+    "Geodesic",
     "GraphPath",
     "GuidedExploration",
     "Langevin",
     "Lerp",
     "Moved",
+    "RidgePath",
     "ScoreGuidedWalk",
     "Slerp",
     "StringMethod",

@@ -36,13 +36,17 @@ COLOURS: Mapping[str, str] = {
     "string": "#009E73",
     "graph-string": "#00543D",
     "best-string": "#A6D96A",
+    "geodesic": "#5B4A00",
+    "ridge": "#8B2EFF",
+    "ridge-quick": "#C8A2FF",
+    "amortised": "#4DD0C0",
     "encoded": "#0072B2",
     "negatives": "#D55E00",
     "prior": "#8A929C",
     "real": "#1F2328",
     "reconstructions": "#59636E",
 }
-"""A colour a name, the same in every figure: LERP orange, walks blue, strings green. From Okabe and Ito (2008), Color
+"""A colour a name, the same in every figure: LERP orange, walks blue, strings green, ridge paths violet. From Okabe and Ito (2008), Color
 universal design, and darker shades of it, apart in lightness too; markers and dashes say the family again."""
 
 _MARKERS = {
@@ -55,18 +59,27 @@ _MARKERS = {
     "string": "D",
     "graph-string": "D",
     "best-string": "D",
+    "geodesic": "v",
+    "ridge": "P",
+    "ridge-quick": "P",
+    "amortised": "*",
 }
 _OTHER = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8A6D00", "#59636E", "#E69F00")
 
 
 def colour(name: str, position: int = 0) -> str:
     """The colour of a method or a group of points; of a name that has none, the one for its position in the figure."""
-    return COLOURS.get(name.lower(), _OTHER[position % len(_OTHER)])
+    return COLOURS.get(_bare(name), _OTHER[position % len(_OTHER)])
 
 
 def marker(name: str) -> str:
-    """Circles for straight lines, squares for walks, triangles for graphs, diamonds for strings."""
-    return _MARKERS.get(name.lower(), "o")
+    """Circles for straight lines, squares for walks, triangles for graphs and geodesics, diamonds for strings, crosses for ridge paths."""
+    return _MARKERS.get(_bare(name), "o")
+
+
+def _bare(name: str) -> str:
+    """A method without its realism: ``ridge`` for ``ridge@4``."""
+    return name.lower().partition("@")[0]
 
 
 def dashes(name: str) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ridgewalk import naming
 from ridgewalk.energies import (
+    Calibrated,
     Decoded,
     DensityRatio,
     GaussianPrior,
@@ -26,15 +27,18 @@ from ridgewalk.energies import (
     TowardsEncoded,
     WeightedSum,
     balanced,
+    calibrated,
 )
 from ridgewalk.energies.combine import median_force
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.paths import (
     ArrivingWalk,
     BestOf,
+    Geodesic,
     GraphPath,
     GuidedExploration,
     Lerp,
+    RidgePath,
     ScoreGuidedWalk,
     Slerp,
     StringMethod,
@@ -88,6 +92,9 @@ AGAINST_PRIOR = ("matcher", "latent")
 
 FORCE_POINTS = 512
 """LERP points on which energies are weighed against one another."""
+
+CALIBRATION_CODES = 2000
+"""The last of the reference codes, on which an energy is 0 once calibrated; the first ones are what neighbour energies refer to."""
 
 FAINT = 1e-6
 """A force below this share of the one that it is weighed against is dead: scaled up, it would be rounding."""
@@ -258,22 +265,50 @@ METHODS: Mapping[str, Method] = {
     "best-string": Method(
         "soft-ratio", "the best, by energy and length, of strings from a line, a great circle and the graph"
     ),
+    "geodesic": Method(None, "shortest curve in decoded images"),
+    "ridge": Method(
+        "soft-ratio", "as short in images as realism allows; ridge@R weighs it, from 0 (geodesic) up, 4 by default"
+    ),
+    "ridge-quick": Method("soft-ratio", "ridge with fewer nodes and iterations"),
 }
+
+KNOBBED = ("ridge", "ridge-quick")
+"""Methods that take a realism, as in ``ridge@8``."""
 
 
 def method_and_energy(name: str) -> tuple[str, str | None]:
-    """A method's name, alone or with an energy in place of its own: ``string``, or ``string:dual``."""
+    """A method, alone or with an energy in place of its own: ``string``, ``string:dual``, ``ridge@8:dual``."""
     method, _, energy_name = name.partition(":")
-    if method not in METHODS:
-        raise ValueError(naming.unknown("method", method, METHODS))
+    known(method)
     return method, energy_name or None
+
+
+def known(method: str) -> tuple[str, float | None]:
+    """
+    A method's name and its realism, where one is given after an @.
+
+    Raises:
+        ValueError: for a name that is none of ``METHODS``, and a realism that is no number >= 0 or that the method does not take.
+    """
+    name, at, text = method.partition("@")
+    if name not in METHODS:
+        raise ValueError(naming.unknown("method", name, METHODS))
+    if not at:
+        return name, None
+    if name not in KNOBBED:
+        raise ValueError(f"method '{name}' takes no realism; leave out @{text}, or choose {' or '.join(KNOBBED)}")
+    try:
+        realism = float(text)
+    except ValueError:
+        realism = math.nan
+    if not 0 <= realism < math.inf:
+        raise ValueError(f"a realism is a finite number >= 0, as in {name}@4; got '{text}'")
+    return name, realism
 
 
 def default_energy(method: str, sensors: Mapping[str, Discriminator]) -> str | None:
     """The energy that a method takes where none is named: its own, or the detector's bounded one for a model without a matcher."""
-    if method not in METHODS:
-        raise ValueError(naming.unknown("method", method, METHODS))
-    own = METHODS[method].energy
+    own = METHODS[known(method)[0]].energy
     return "neg-log-d" if own is not None and ENERGIES[own].sensor not in sensors else own
 
 
@@ -282,6 +317,9 @@ def _guide(method: str, materials: Materials, energy_name: str | None) -> tuple[
     chosen = energy_name or default_energy(method, materials.sensors)
     assert chosen is not None
     e = energy(chosen, materials)
+    method = known(method)[0]
+    if method in KNOBBED:
+        return chosen, calibrated(e, materials.references()[-CALIBRATION_CODES:], materials.lerp_points)
     if ENERGIES[chosen].sensor == "matcher" and method not in ("sgw", "guided"):
         e = _alike(materials, e)  # a matcher's forces are weak: the other methods have one step size for all energies
     return chosen, e
@@ -317,6 +355,8 @@ def forces(method: str, materials: Materials, energy_name: str | None = None) ->
     if default_energy(method, materials.sensors) is None:
         return []
     chosen, e = _guide(method, materials, energy_name)
+    if isinstance(e, Calibrated):
+        e = e.energy
     parts = [(chosen, ENERGIES[chosen].sensor, e, 1.0)]
     if isinstance(e, Scaled):
         parts = [(chosen, ENERGIES[chosen].sensor, e.energy, e.weight)]
@@ -333,26 +373,31 @@ def finder(name: str, materials: Materials, energy_name: str | None = None) -> P
     The finder called ``name``.
 
     Args:
-        name: one of ``METHODS``.
+        name: one of ``METHODS``, with a realism where it takes one.
         materials: what it is built from.
         energy_name: in place of the method's default energy.
     """
-    if name not in METHODS:
-        raise ValueError(naming.unknown("method", name, METHODS))
+    full, (name, realism) = name, known(name)
     w = materials.recipe.walks
     references, decode = materials.references, materials.decode
     if METHODS[name].energy is None:
         if energy_name is not None:
             raise ValueError(
-                f"method '{name}' asks no energy; leave out the energy '{energy_name}', or choose sgw, sgw-arriving, guided or one of the strings"
+                f"method '{name}' asks no energy; leave out the energy '{energy_name}', or choose sgw, sgw-arriving, guided, ridge or one of the strings"
             )
         simple: dict[str, Callable[[], PathFinder]] = {
             "lerp": lambda: Lerp(w.frames),
             "slerp": lambda: Slerp(w.frames),
             "graph": lambda: GraphPath(references(), w.neighbours, bridge=True, nodes=w.frames),
+            "geodesic": lambda: Geodesic(decode, nodes=w.frames),
         }
         return simple[name]()
-    _, e = _guide(name, materials, energy_name)
+    _, e = _guide(full, materials, energy_name)
+    if name in KNOBBED:
+        weight = w.realism if realism is None else realism
+        if name == "ridge":
+            return RidgePath(e, decode, weight, w.frames)
+        return RidgePath(e, decode, weight, w.frames, coarse=(6, 11), iterations=8)
     if name == "sgw":
         return ScoreGuidedWalk(e, alpha=w.sgw_alpha, beta=w.sgw_beta, eps=w.sgw_alpha, nodes=w.frames)
     if name == "guided":

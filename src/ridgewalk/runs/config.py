@@ -184,7 +184,8 @@ class Walks:
     """
     How paths are searched and shown: pairs, frames, relaxing nodes and iterations of a string, the SGW's constants, references of the graph.
 
-    ``dual_shares`` are those of the latent and of the pixel force in the energy "dual", in units of the latent force.
+    ``dual_shares`` are those of the latent and of the pixel force in the energy "dual", in units of the latent force; ``realism`` is the
+    ridge path's knob.
     """
 
     pairs: int = 200
@@ -200,6 +201,7 @@ class Walks:
     references: int = 20000
     neighbours: int = 10
     dual_shares: tuple[float, float] = (0.5, 0.5)
+    realism: float = 4.0
 
     def __post_init__(self) -> None:
         _at_least(1, pairs=self.pairs, references=self.references, neighbours=self.neighbours)
@@ -209,6 +211,7 @@ class Walks:
             smoothing=self.smoothing,
             sgw_beta=self.sgw_beta,
             length_weight=self.length_weight,
+            realism=self.realism,
         )
         _at_least(3, frames=self.frames, nodes=self.nodes)
         _above_zero(step=self.step, sgw_alpha=self.sgw_alpha)

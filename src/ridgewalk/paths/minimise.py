@@ -1,0 +1,193 @@
+"""
+Many small minimisations at once: limited-memory BFGS on curves, each pair with steps of its own.
+
+Curves differ from points in that their stiffness grows with the number of nodes: the energy of a chain of n nodes has a condition number of about
+n^2. Directions are therefore preconditioned along the chain by the inverse of the discrete Laplacian
+
+    L = tridiag(-1, 2, -1),   d = -H grad J,   H_0 = g L^(-1),   g = <s, y> / <y, L^(-1) y>
+
+with (s, y) the last step and the change of the gradient in it. A step is halved until J falls enough (Armijo's rule); a pair whose J falls by less than
+the tolerance is done, and is asked no more.
+
+Sources: Nocedal and Wright (2006), algorithm 7.4 and equation 7.20; Neuberger (1997) on gradients in Sobolev spaces.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ridgewalk.progress import track
+
+DECREASE = 1e-4
+"""Armijo's constant."""
+
+SHRINK, TRIALS = 0.35, 6
+"""By what a step that is too long is shortened, and how often."""
+
+FIRST = 0.1
+"""Longest move of a node in the first step, over the distance of the ends."""
+
+
+@dataclass(frozen=True, eq=False)
+class Minimised:
+    """
+    What was found.
+
+    Attributes:
+        z: (b, n, d).
+        values: (b,) of the objective.
+        evaluations: curves that were evaluated, in all.
+        iterations: until the last pair was done.
+        done: (b,) whether a pair met the tolerance.
+        nonfinite: gradients that were not finite and counted as 0.
+    """
+
+    z: Tensor
+    values: Tensor
+    evaluations: int
+    iterations: int
+    done: Tensor
+    nonfinite: int
+
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+"""Interior nodes (m, n, d) of the pairs ``rows`` (m,) to (m,); a pair's value depends on its own nodes alone."""
+
+
+def minimise(
+    objective: Objective, z: Tensor, distance: Tensor, iterations: int, tolerance: float, memory: int = 6
+) -> Minimised:
+    """
+    Lowers the objective of every pair.
+
+    Args:
+        objective: of interior nodes and rows.
+        z: (b, n, d) to start from.
+        distance: (b,) of the ends, the unit of the first step.
+        iterations: at most.
+        tolerance: a pair is done when an iteration lowers its value by less than this share of it, twice in a row.
+        memory: steps that are remembered.
+
+    Raises:
+        FloatingPointError: if the objective is nan at the start.
+    """
+    b, n, _ = z.shape
+    if n == 0:
+        nothing = torch.zeros(b, dtype=z.dtype, device=z.device)
+        return Minimised(z.detach().clone(), nothing, 0, 0, nothing == 0, 0)
+    search = _Search(objective, z.detach(), distance, memory)
+    result, values, done = z.detach().clone(), search.v.clone(), torch.zeros(b, dtype=torch.bool, device=z.device)
+    count = 0
+    for _ in track(range(iterations), "minimising curves"):
+        if not len(search.rows):
+            break
+        count += 1
+        still = search.step(tolerance)
+        result[search.rows], values[search.rows] = search.z, search.v
+        done[search.rows[still]] = True
+        search.keep(~still)
+    return Minimised(result, values, search.evaluations, count, done, search.nonfinite)
+
+
+class _Search:
+    """The pairs that are not done yet."""
+
+    def __init__(self, objective: Objective, z: Tensor, distance: Tensor, memory: int) -> None:
+        self.objective, self.memory, self.z = objective, memory, z
+        self.rows = torch.arange(len(z), device=z.device)
+        self.evaluations, self.nonfinite = 0, 0
+        n = z.shape[1]
+        off = torch.ones(n - 1, dtype=z.dtype, device=z.device)
+        laplacian = 2 * torch.eye(n, dtype=z.dtype, device=z.device) - torch.diag(off, 1) - torch.diag(off, -1)
+        self.inverse = torch.linalg.inv(laplacian)
+        self.v, self.g = self._value(z, self.rows)
+        if self.v.isnan().any():
+            pair = int(self.v.isnan().nonzero()[0])
+            raise FloatingPointError(
+                f"the energy of the curve of pair {pair} is nan; look at the sensor, the decoder and their input"
+            )
+        self.reach = FIRST * distance
+        self.past: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.idle = torch.zeros(len(z), dtype=torch.bool, device=z.device)
+
+    def _value(self, z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            leaf = z.detach().clone().requires_grad_(True)
+            values = self.objective(leaf, rows)
+            gradient = torch.autograd.grad(values.sum(), leaf)[0] if values.requires_grad else torch.zeros_like(leaf)
+        finite = gradient.isfinite()
+        self.nonfinite += int((~finite).flatten(1).any(1).sum())
+        self.evaluations += len(rows)
+        return values.detach(), torch.where(finite, gradient, torch.zeros_like(gradient))
+
+    def _smooth(self, g: Tensor) -> Tensor:
+        return torch.einsum("ij,bjd->bid", self.inverse, g)
+
+    def _direction(self) -> Tensor:
+        q, shares = self.g, []
+        for s, y, r in reversed(self.past):
+            a = r * _dot(s, q)
+            shares.append(a)
+            q = q - _wide(a) * y
+        if self.past:
+            s, y, r = self.past[-1]
+            scale = _dot(s, y) / _dot(y, self._smooth(y)).clamp_min(torch.finfo(y.dtype).tiny)
+            q = _wide(torch.where(r > 0, scale, self._first())) * self._smooth(q)
+        else:
+            q = _wide(self._first()) * self._smooth(q)
+        for (s, y, r), a in zip(self.past, reversed(shares)):
+            q = q + _wide(a - r * _dot(y, q)) * s
+        d = -q
+        steepest = -_wide(self._first()) * self._smooth(self.g)
+        return torch.where(_wide(_dot(self.g, d) < 0), d, steepest)
+
+    def _first(self) -> Tensor:
+        """The factor with which the smoothed gradient moves no node by more than ``reach``."""
+        largest = self._smooth(self.g).norm(dim=2).amax(dim=1)
+        return self.reach / largest.clamp_min(torch.finfo(largest.dtype).tiny)
+
+    def step(self, tolerance: float) -> Tensor:
+        """One iteration; (m,) whether each pair is done."""
+        d = self._direction()
+        slope = _dot(self.g, d)
+        share = torch.ones_like(self.v)
+        z = self.z + d
+        v, g = self._value(z, self.rows)
+        for _ in range(TRIALS):
+            high = ~(v <= self.v + DECREASE * share * slope)
+            if not high.any():
+                break
+            i = high.nonzero()[:, 0]
+            share[i] *= SHRINK
+            z[i] = self.z[i] + _wide(share[i]) * d[i]
+            v[i], g[i] = self._value(z[i], self.rows[i])
+        worse = ~(v <= self.v)
+        z, g = torch.where(_wide(worse), self.z, z), torch.where(_wide(worse), self.g, g)
+        v = torch.where(worse, self.v, v)
+        s, y = z - self.z, g - self.g
+        along = _dot(s, y)
+        curved = along > 1e-10 * _dot(y, y)
+        self.past.append((s, y, torch.where(curved, 1 / along.clamp_min(torch.finfo(v.dtype).tiny), 0 * along)))
+        self.past = self.past[-self.memory :]
+        slow = self.v - v <= tolerance * v.abs()
+        done, self.idle = slow & self.idle, slow
+        self.z, self.v, self.g = z, v, g
+        return done
+
+    def keep(self, live: Tensor) -> None:
+        """Goes on with some of the pairs."""
+        if bool(live.all()):
+            return
+        self.rows, self.z, self.v, self.g = self.rows[live], self.z[live], self.v[live], self.g[live]
+        self.reach, self.idle = self.reach[live], self.idle[live]
+        self.past = [(s[live], y[live], r[live]) for s, y, r in self.past]
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).flatten(1).sum(dim=1)
+
+
+def _wide(v: Tensor) -> Tensor:
+    return v.view(-1, 1, 1)
