@@ -22,7 +22,15 @@ app = typer.Typer(
 for verb in (models.demo, models.train, paths.walk, paths.report):
     app.command()(verb)
 app.command(name="map")(paths.map_)
-for verb in (paths.project, models.sensors, models.sense, paths.benchmark, models.reproduce, models.recipes):
+for verb in (
+    paths.project,
+    models.sensors,
+    models.sense,
+    paths.benchmark,
+    paths.compare,
+    models.reproduce,
+    models.recipes,
+):
     app.command()(verb)
 
 

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from ridgewalk.cli.common import Device, Json, Role, RunFolder, Seed, Shares, bars, guarded, listed, parsed_shares, show
+from ridgewalk.cli.common import (
+    Device,
+    Json,
+    Role,
+    RunFolder,
+    Seed,
+    Shares,
+    bars,
+    guarded,
+    listed,
+    parsed_shares,
+    say,
+    show,
+)
 
 
 @guarded
@@ -265,3 +278,69 @@ def benchmark(
 
         write_bytes(out, json.dumps(figures, indent=1).encode())
     show(figures, as_json, [table])
+
+
+@guarded
+def compare(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN...]",
+            help="Runs of one recipe with different seeds; where none is named, the recipe front is trained first.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="As of train, where no run is named; MNIST where its files are at hand, otherwise digits, by default.",
+            show_default=False,
+        ),
+    ] = None,
+    pairs: Annotated[
+        int | None, typer.Option(help="Pairs of test images; by default the recipe's.", show_default=False)
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated methods, as string:dual or ridge@8:dual; by default all families, and a network that learns ridge paths.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the result; RUN/compare, or runs/front, or the next free name, by default.",
+            show_default=False,
+        ),
+    ] = None,
+    role: Role = "test",
+    budget: Annotated[str, typer.Option(help="smoke, cpu or full, of the training.")] = "cpu",
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Draw the front of realism against smoothness and against time, over all finders."""
+    from ridgewalk.experiments import comparing, running
+
+    wanted = listed(methods, "--methods")
+    if runs:
+        if data is not None:
+            raise ValueError("--data is for where no run is named; a run knows its own images")
+        with bars():
+            result = comparing.compare_runs(runs, pairs, role, wanted, seed, out, device)
+    else:
+        if wanted or role != "test" or seed:
+            raise ValueError("--methods, --role and --seed are for runs that are named; train one, and name it")
+        changes = [] if pairs is None else [f"walks.pairs={pairs}"]
+        with bars():
+            result = running.reproduce(
+                "front",
+                source=data,
+                budget=budget,
+                changes=changes,
+                out=out,
+                device=device,
+                accepted=lambda source, folder: say(f"comparing on {source}, into {folder}"),
+            )
+    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])

@@ -109,7 +109,14 @@ Driver = Callable[[Experiment], Findings]
 
 def drivers() -> Mapping[str, Driver]:
     """The drivers by the name that ``reproduce.experiment`` gives."""
-    from ridgewalk.experiments import interpolation_network, sensor_alive, sensor_failure, sensors_compared, vae_gan
+    from ridgewalk.experiments import (
+        front,
+        interpolation_network,
+        sensor_alive,
+        sensor_failure,
+        sensors_compared,
+        vae_gan,
+    )
 
     return {
         "sensor-failure": sensor_failure.measure,
@@ -117,6 +124,7 @@ def drivers() -> Mapping[str, Driver]:
         "sensors-compared": sensors_compared.measure,
         "vae-gan": vae_gan.measure,
         "interpolation-network": interpolation_network.measure,
+        "front": front.measure,
     }
 
 

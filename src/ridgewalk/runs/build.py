@@ -319,10 +319,22 @@ def _guide(method: str, materials: Materials, energy_name: str | None) -> tuple[
     e = energy(chosen, materials)
     method = known(method)[0]
     if method in KNOBBED:
-        return chosen, calibrated(e, materials.references()[-CALIBRATION_CODES:], materials.lerp_points)
+        return chosen, weighable(e, materials)
     if ENERGIES[chosen].sensor == "matcher" and method not in ("sgw", "guided"):
         e = _alike(materials, e)  # a matcher's forces are weak: the other methods have one step size for all energies
     return chosen, e
+
+
+def weighable(e: Energy, materials: Materials) -> Energy:
+    """The energy, 0 on codes of data and 1 on LERP points; where it does not tell them apart there is nothing to weigh, and it weighs 0."""
+    try:
+        return calibrated(e, materials.references()[-CALIBRATION_CODES:], materials.lerp_points)
+    except ValueError as error:
+        warnings.warn(
+            f"{error}. The ridge path will equal the geodesic; train the sensor again, or choose the energy of another",
+            stacklevel=2,
+        )
+        return Scaled(e, 0.0)
 
 
 @dataclass(frozen=True)

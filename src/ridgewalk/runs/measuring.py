@@ -18,6 +18,7 @@ from ridgewalk.geometry import lerp
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import Path as Curve
 from ridgewalk.progress import track
+from ridgewalk.protocols import PathFinder
 from ridgewalk.runs import build, players, processes, walking
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.train import prior_draws
@@ -94,8 +95,15 @@ class Measured:
     judges: Sequence[Judge]
 
 
-def measure(run: Run, pairs: int | None, role: str, methods: Sequence[str] | None, seed: int) -> Measured | None:
-    """Searches and judges; None on all processes of a torchrun but the first."""
+def measure(
+    run: Run,
+    pairs: int | None,
+    role: str,
+    methods: Sequence[str] | None,
+    seed: int,
+    finders: Mapping[str, PathFinder] | None = None,
+) -> Measured | None:
+    """Searches and judges; None on all processes of a torchrun but the first. ``finders`` that have no name in recipes come last."""
     refuse_role(role)
     wanted = list(methods or build.METHODS)
     for name in wanted:
@@ -108,6 +116,7 @@ def measure(run: Run, pairs: int | None, role: str, methods: Sequence[str] | Non
         name: walking.search(run, method, z_a, z_b, energy)
         for name, (method, energy) in track([(n, build.method_and_energy(n)) for n in wanted], "methods")
     }
+    curves |= {n: walking.search(run, n, z_a, z_b, finder=f) for n, f in (finders or {}).items()}
     if processes.rank() != 0:
         return None
     judges = judges_of(run)
@@ -131,9 +140,21 @@ class Pooled:
     measured: Sequence[Measured]
 
 
-def pool(runs: Sequence[Run], pairs: int, role: str, methods: Sequence[str] | None, seed: int) -> Pooled | None:
-    """Searches and judges in every run; a pair and its runs are resampled together. None on all processes but the first."""
-    every = [measure(run, pairs, role, methods, seed) for run in runs]
+def pool(
+    runs: Sequence[Run],
+    pairs: int,
+    role: str,
+    methods: Sequence[str] | None,
+    seed: int,
+    finders: Sequence[Mapping[str, PathFinder]] | None = None,
+) -> Pooled | None:
+    """
+    Searches and judges in every run; a pair and its runs are resampled together. None on all processes but the first.
+
+    ``finders`` are further ones by name, the same names for each run.
+    """
+    own = finders or [{} for _ in runs]
+    every = [measure(run, pairs, role, methods, seed, more) for run, more in zip(runs, own, strict=True)]
     measured = [m for m in every if m is not None]
     if not measured:
         return None
@@ -195,3 +216,15 @@ def refuse_energy(run: Run, method: str, energy: str | None) -> None:
         )
     if energy is not None:
         run.energy(energy)
+
+
+def refuse_mixed(runs: Sequence[Run]) -> None:
+    """Refuses runs that cannot be pooled."""
+    if len({r.folder.resolve() for r in runs}) != len(runs):
+        raise ValueError("a comparison pools different runs; one of these is named twice")
+    if len({r.origin.recipe for r in runs}) != 1:
+        raise ValueError(
+            f"a comparison pools runs of one recipe; these are of {', '.join(sorted({r.origin.recipe for r in runs}))}"
+        )
+    if len({r.origin.data for r in runs}) != 1:
+        raise ValueError("a comparison pools runs on the same images; these runs' differ")

@@ -12,7 +12,16 @@ from ridgewalk.evaluation.comparison import Summary
 from ridgewalk.evaluation.sensors import Diagnosis
 from ridgewalk.runs import alignment, build, pages, processes, tables, walking
 from ridgewalk.runs.build import Force
-from ridgewalk.runs.measuring import diagnose, figures_of, judges_of, measure, pool, refuse_energy, refuse_role
+from ridgewalk.runs.measuring import (
+    diagnose,
+    figures_of,
+    judges_of,
+    measure,
+    pool,
+    refuse_energy,
+    refuse_mixed,
+    refuse_role,
+)
 from ridgewalk.runs.record import Run
 
 _UNGUIDED = {"graph-string": "the graph's path, smoothed", "best-string": "the best of its starts, smoothed"}
@@ -205,14 +214,7 @@ def benchmark(
     runs: Sequence[Run], pairs: int, role: str, methods: Sequence[str] | None, seed: int
 ) -> tuple[str, dict[str, Any]]:
     """All runs' paths over the same pairs, pooled: a Markdown table, and the figures."""
-    if len({r.folder.resolve() for r in runs}) != len(runs):
-        raise ValueError("a benchmark pools different runs; one of these is named twice")
-    if len({r.origin.recipe for r in runs}) != 1:
-        raise ValueError(
-            f"a benchmark pools runs of one recipe; these are of {', '.join(sorted({r.origin.recipe for r in runs}))}"
-        )
-    if len({r.origin.data for r in runs}) != 1:
-        raise ValueError("a benchmark pools runs on the same images; these runs' differ")
+    refuse_mixed(runs)
     pooled = pool(runs, pairs, role, methods, seed)
     if pooled is None:
         return "", {}

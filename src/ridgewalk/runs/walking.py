@@ -90,19 +90,26 @@ def roles(run: Run, ends: Ends) -> list[str]:
 
 
 def search(
-    run: Run, method: str, z_a: Tensor, z_b: Tensor, energy: str | None = None, frames: int | None = None
+    run: Run,
+    method: str,
+    z_a: Tensor,
+    z_b: Tensor,
+    energy: str | None = None,
+    frames: int | None = None,
+    finder: PathFinder | None = None,
 ) -> Path:
     """
     Paths of all pairs by one of the methods, with ``frames`` nodes, shared among the processes of a torchrun.
 
-    Stats gain ``seconds`` (wall clock of the search), ``seconds_per_path`` and ``peak_mb`` (peak resident memory of the process so far).
+    Stats gain ``seconds`` (wall clock of the search), ``seconds_per_path``, ``cpu_seconds_per_path`` (of all threads) and ``peak_mb``
+    (peak resident memory of the process so far). A ``finder`` of one's own takes the place of the method's.
     """
     frames = frames or run.recipe.walks.frames
-    finder = run.finder(method, energy)
+    finder = finder or run.finder(method, energy)
     blocks = list(zip(z_a.split(BLOCK), z_b.split(BLOCK)))
     if method in ("graph", "graph-string", "best-string"):
         _ = run.references  # read once, outside the clock
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     own = {
         i: _resampled(finder, a, b, frames, run.decode)
         for i, (a, b) in enumerate(blocks)
@@ -112,8 +119,9 @@ def search(
     for part in processes.gather(own):
         parts |= part
     path = _merge([parts[i] for i in range(len(blocks))])
-    seconds = time.perf_counter() - began
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
     stats = {**path.stats, "seconds": seconds, "seconds_per_path": seconds / len(z_a), "peak_mb": peak_memory()}
+    stats["cpu_seconds_per_path"] = busy / len(z_a)
     return Path(path.nodes, path.arrived, path.traces, stats)
 
 
