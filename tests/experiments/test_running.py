@@ -105,6 +105,7 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 def test_every_shipped_experiment_has_a_driver_a_time_and_an_expectation() -> None:
     known = running.drivers()
     assert set(running.names()) == {
+        "front",
         "interpolation-network",
         "sensor-failure",
         "sensor-alive",
