@@ -54,7 +54,9 @@ def test_every_variant_is_trained_and_judged_beside_the_straight_line_and_the_se
 ) -> None:
     names = set(variants(config.read("interpolation-network").interpolation))
     assert set(found["variants"]) == names
-    assert set(found["rows"]) == names | {"lerp", "string"}
+    assert set(found["rows"]) == names | {"lerp", "geodesic", "string"}
+    assert found["rows"]["geodesic"]["curve_energy"] == [1, 1, 1]
+    assert found["rows"]["lerp"]["curve_energy"][0] >= 1
     for terms in found["variants"].values():
         assert terms["interpolation_gradient"] > 0
     for exact in ("exact, reprojection", RATIO, DISTILLED):
@@ -69,7 +71,7 @@ def test_every_variant_is_trained_and_judged_beside_the_straight_line_and_the_se
         "Learned from the energy, or from its paths",
     ):
         assert title in html
-    assert len(found["claims"]) == 12
+    assert len(found["claims"]) == 13
     assert "factors" not in found
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from ridgewalk.experiments.interpolation_paths import Judged
+from ridgewalk.experiments.interpolation_paths import GEODESIC, Judged
 from ridgewalk.experiments.interpolation_variants import (
     ALIVE,
     COLLAPSED,
     DISTILLED,
+    EXACT,
     FALLING,
     FREE,
     MANY,
@@ -18,6 +19,9 @@ from ridgewalk.experiments.verdicts import LEAST, of, settled, signed
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports import Claim
+
+NEAR = 1.1
+"""Curve energy over the geodesic's, below which a path is one, nearly."""
 
 CHEAPER = 10
 """Times that one pass must be cheaper than a search, to replace it."""
@@ -123,6 +127,18 @@ def of_paths(found: Mapping[str, Trained], j: Judged, points: Mapping[str, Inter
             "four trainings at equal cost, one seed",
         ),
     ]
+
+
+def of_geodesics(j: Judged) -> Claim:
+    """Whether re-projection leads to the curves of least energy."""
+    line, plain, exact = (j.over(n, GEODESIC, "curve_energy") for n in ("lerp", MANY, EXACT))
+    fate = "held" if exact.high < min(NEAR, line.low) else "did not hold" if exact.low > NEAR else "undecided"
+    return Claim(
+        "A path learned from re-projection approximates the geodesic",
+        _if_enough(line.n < LEAST, fate),
+        f"curve energy over the geodesic's: {of(exact)} (exact), {of(plain)} (many times, fresh pairs); straight lines' {of(line)}",
+        f"the pull-back metric of the decoder; held where the exact network's interval lies below {NEAR} and below the straight lines'",
+    )
 
 
 def of_search(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, float]) -> list[Claim]:

@@ -63,6 +63,7 @@ def measure(e: Experiment) -> Findings:
     claims = [
         *claimed.of_training(found, j, names),
         *claimed.of_paths(found, j, points),
+        claimed.of_geodesics(j),
         *claimed.of_search(found, j, milliseconds),
     ]
     sections = [
@@ -76,7 +77,11 @@ def measure(e: Experiment) -> Findings:
         "variants": {n: {t: found[n].end(t) for t in found[n].history.terms} for n in found},
         "events": {n: [event.line() for event in t.history.events] for n, t in found.items()},
         "rows": {
-            m: {n: [v.value, v.low, v.high] for n, v in row.items()} | {"reprojection": plain(j.reprojection(m))[:3]}
+            m: {n: [v.value, v.low, v.high] for n, v in row.items()}
+            | {
+                "reprojection": plain(j.reprojection(m))[:3],
+                "curve_energy": plain(j.over(m, "geodesic", "curve_energy"))[:3],
+            }
             for m, row in j.summary.rows.items()
         },
         "enough": claimed.sufficient(found, names),

@@ -11,6 +11,7 @@ from ridgewalk.evaluation.comparison import Entry, Summary
 from ridgewalk.evaluation.judges import Judge
 from ridgewalk.experiments.interpolation_variants import TEACHER, Trained, projection
 from ridgewalk.metrics import statistics
+from ridgewalk.metrics.paths import curve_energy
 from ridgewalk.metrics.ranks import bootstrap_spearman
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path, chunked
@@ -18,6 +19,9 @@ from ridgewalk.paths import Lerp
 from ridgewalk.runs import measuring, walking
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.walking import Ends
+
+GEODESIC = "geodesic"
+"""The shortest curves in decoded images, which the learned paths were said to approximate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +34,8 @@ class Judged:
         ends: the images at their ends.
         paths: by name, (b, k, d); ``lerp`` among them.
         shown: their frames (b, k, c, h, w).
-        entries: their figures by pair; those of the comparison, and ``reprojection``, mean |z - E(G(z))|^2 over interior nodes.
+        entries: their figures by pair; those of the comparison, ``reprojection``, mean |z - E(G(z))|^2 over interior nodes, and
+            ``curve_energy`` of the frames.
         summary: of the entries.
         others: the judges without the ends among their images.
     """
@@ -45,16 +50,21 @@ class Judged:
 
     def reprojection(self, name: str) -> Interval:
         """Re-projection error of a method over that of straight lines, on the same pairs."""
-        own, base = (self.entries[n].columns["reprojection"] for n in (name, "lerp"))
+        return self.over(name, "lerp", "reprojection")
+
+    def over(self, name: str, other: str, metric: str) -> Interval:
+        """The ratio of a metric's means of two methods, on the same pairs."""
+        own, base = (self.entries[n].columns[metric] for n in (name, other))
         return statistics.bootstrap_ratio(own, base, 0)
 
 
 def judged(run: Run, judges: Sequence[Judge], found: Mapping[str, Trained], teacher: bool) -> Judged:
-    """Paths of LERP, of each network and, where asked for, of the string method under the networks' energy, on the run's test pairs."""
+    """Paths of LERP, of each network, geodesics and, where asked for, strings under the networks' energy, on the run's test pairs."""
     frames = run.recipe.walks.frames
     ends = walking.drawn(run, run.recipe.walks.pairs, 0, "test")
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     paths = {"lerp": Lerp(frames)(z_a, z_b)} | {n: t.finder(z_a, z_b) for n, t in found.items()}
+    paths[GEODESIC] = walking.search(run, GEODESIC, z_a, z_b)
     if teacher:
         paths["string"] = walking.search(run, "string", z_a, z_b, TEACHER)
     shown = {n: p.map(run.decode).cpu() for n, p in paths.items()}
@@ -75,7 +85,10 @@ def judged(run: Run, judges: Sequence[Judge], found: Mapping[str, Trained], teac
         inner = p.nodes[:, 1:-1].flatten(0, 1)
         again = (inner - chunked(projection(run), inner)).square().sum(dim=1).view(len(ends), -1).mean(dim=1)
         entries[n] = Entry(
-            n, {k: v.cpu() for k, v in columns.items()} | {"reprojection": again.cpu().double()}, p.stats
+            n,
+            {k: v.cpu() for k, v in columns.items()}
+            | {"reprojection": again.cpu().double(), "curve_energy": curve_energy(shown[n]).cpu().double()},
+            p.stats,
         )
     summary = comparison.summarise(list(entries.values()), measuring.lines_of(run, judges, "test", 0), 0)
     return Judged(run, ends, paths, shown, entries, summary, others)

@@ -32,6 +32,8 @@ FREE, FALLING = "lambda 0", "lambda falling"
 ONE, MANY = "one time, fixed pairs", "many times, fresh pairs"
 """The first proposal's pairing, at the recipe's own attraction, and the one that its closing question asks for."""
 
+EXACT = "exact, reprojection"
+
 RATIO, DISTILLED = "exact, density ratio", "exact, distilled"
 
 TEACHER = "soft-ratio"
@@ -130,7 +132,7 @@ def variants(i: Interpolation) -> dict[str, Variant]:
         other: plain(act=other),
         "one layer less": plain(hidden=i.hidden[1:]),
         "one layer more": plain(hidden=(i.hidden[0], *i.hidden)),
-        "exact, reprojection": reprojected,
+        EXACT: reprojected,
         RATIO: on_ratio,
         DISTILLED: distilled,
     }
