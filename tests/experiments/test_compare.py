@@ -1,7 +1,9 @@
 """The verb `compare`: with runs that are named, and with none; methods that carry a knob; what it refuses."""
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,12 +84,14 @@ def test_a_sensor_that_tells_nothing_apart_leaves_the_geodesic_and_says_so(smoke
     assert torch.equal(energy(z), torch.zeros(4))
 
 
-def test_a_network_learns_the_objective_of_ridge_paths(smoke: Path) -> None:
+def test_a_network_learns_ridge_paths(smoke: Path) -> None:
     run = load(smoke)
+    few = replace(run.recipe.interpolation, hidden=(32, 32), pool=120, epochs=30, batch=8)
+    run = replace(run, recipe=replace(run.recipe, interpolation=few))
     learned = front.amortised(run, "soft-ratio")
     path = learned.finder(run.references[:5], run.references[5:10])
     assert path.arrived.all()
-    assert learned.energy == pytest.approx(learned.energy)
+    assert 0 < learned.distance < math.inf and learned.searching > 0
     assert torch.equal(path.nodes[:, -1], run.references[5:10])
 
 
