@@ -91,7 +91,8 @@ def test_a_network_learns_ridge_paths(smoke: Path) -> None:
     learned = front.amortised(run, "soft-ratio")
     path = learned.finder(run.references[:5], run.references[5:10])
     assert path.arrived.all()
-    assert 0 < learned.distance < math.inf and learned.searching > 0
+    assert 0 < learned.distance < math.inf
+    assert learned.searching > 0
     assert torch.equal(path.nodes[:, -1], run.references[5:10])
 
 

@@ -74,7 +74,7 @@ def colour(name: str, position: int = 0) -> str:
 
 def marker(name: str) -> str:
     """Circles for straight lines, squares for walks, triangles for graphs and geodesics, diamonds for strings, crosses for ridge paths."""
-    return _MARKERS.get(_bare(name), "o")
+    return _MARKERS.get(_bare(name).partition(":")[0], "o")
 
 
 def _bare(name: str) -> str:
