@@ -35,6 +35,9 @@ def frechet(a: Tensor, b: Tensor) -> float:
         raise ValueError(
             f"features must be (n, f) and (m, f) with at least 2 rows each; got {tuple(a.shape)}, {tuple(b.shape)}"
         )
+    for name, f in (("a", a), ("b", b)):
+        if not bool(f.isfinite().all()):  # an eigenvalue solver may take the process down with it
+            raise ValueError(f"features must be finite; some of {name} are not: look at the images and at the network")
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     distance = FrechetInceptionDistance(feature=_Given(a.shape[1])).set_dtype(torch.float64)
