@@ -42,3 +42,7 @@ def test_the_page_shows_every_claim_escaped() -> None:
     assert summary(claims) == "Of 2 claims 1 held, 1 did not hold."
     assert Claims(claims, "x").to_markdown().count("\n") == 3
     assert r"0.1 \| 0.2" in Claims(claims, "x").to_markdown()
+
+
+def test_a_figure_that_is_not_defined_settles_nothing() -> None:
+    assert verdict(float("nan"), float("-inf"), float("inf"), 0.6) == "undecided"

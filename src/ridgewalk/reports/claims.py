@@ -1,5 +1,6 @@
 """Claims of a source and what measuring them gave: one row each, with a verdict, its figure, and how it was measured."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,12 +73,14 @@ def verdict(value: float, low: float, high: float, threshold: float = 0.0, above
     Whether a figure is above (or below) a threshold: ``held`` or ``did not hold`` where its interval leaves no doubt, otherwise ``undecided``.
 
     Args:
-        value: the figure; its own side of the threshold does not settle anything.
+        value: the figure; its own side of the threshold does not settle anything. NaN, as of a share of a gap that is none, is undecided.
         low: end of its interval.
         high: other end.
         threshold: to be above or below.
         above: which of the two is claimed.
     """
+    if math.isnan(value):
+        return "undecided"
     if not low <= value <= high:
         raise ValueError(f"an interval holds its figure; got {value} and [{low}, {high}]")
     yes, no = (low > threshold, high < threshold) if above else (high < threshold, low > threshold)
