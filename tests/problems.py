@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ridgewalk.diffusion import SDE
 from ridgewalk.protocols import Energy
 
 
@@ -103,3 +104,27 @@ class Counted:
     def rows(self) -> int:
         """Rows evaluated since it was made."""
         return sum(self.asked)
+
+
+@dataclass(frozen=True, eq=False)
+class Noised:
+    """Equal Gaussians of deviation s at means (m, d) under x_t = alpha x_0 + sigma eps: the exact score of p_t, and draws of p_0."""
+
+    sde: SDE
+    means: Tensor
+    deviation: float
+
+    def variance(self, t: Tensor) -> Tensor:
+        """alpha^2 s^2 + sigma^2."""
+        return (self.sde.alpha(t) * self.deviation) ** 2 + self.sde.sigma(t) ** 2
+
+    def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
+        t = t.double().expand(len(x))
+        v, away = self.variance(t).to(x), x[:, None] - (self.sde.alpha(t)[:, None, None] * self.means.double()).to(x)
+        share = torch.softmax(-away.square().sum(dim=2) / (2 * v[:, None]), dim=1)
+        return -(share[:, :, None] * away).sum(dim=1) / v[:, None]
+
+    def draw(self, n: int, seed: int = 0) -> Tensor:
+        """Draws (n, d) in float64; as many of each mode as its share, to one."""
+        of = self.means[torch.arange(n) % len(self.means)].double()
+        return of + self.deviation * points(*of.shape, seed=seed)

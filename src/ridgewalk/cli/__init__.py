@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ridgewalk.cli import models, paths
+from ridgewalk.cli import generation, models, paths
 
 app = typer.Typer(
     name="ridgewalk",
@@ -26,6 +26,9 @@ for verb in (
     paths.project,
     models.sensors,
     models.sense,
+    generation.diffuse,
+    generation.sample,
+    generation.evaluate,
     paths.benchmark,
     paths.compare,
     models.reproduce,

@@ -1,11 +1,14 @@
 """Verbs that make models, sensors and experiments, or say what there is."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, resumable, say, show
+
+if TYPE_CHECKING:
+    from ridgewalk.runs.diffusing import DiffusionRun
 
 
 @guarded
@@ -85,8 +88,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model and its sensors."""
-    from ridgewalk.runs import processes, walking
+    from ridgewalk.runs import config, diffusing, processes, walking
     from ridgewalk.runs import train as training
+    from ridgewalk.runs.record import read_settings
 
     with bars():
         if resume is not None:
@@ -95,6 +99,9 @@ def train(
                     "--resume goes on with a run as it was started; leave out the recipe, --data, --out and --set"
                 )
             with resumable(resume):
+                if read_settings(resume)[1].objective.name == "diffusion":
+                    _trained(diffusing.resume(resume, device=device, tensorboard=tensorboard), as_json)
+                    return
                 run = training.resume(resume, device=device, tensorboard=tensorboard)
         else:
             if recipe is None or data is None:
@@ -105,6 +112,21 @@ def train(
                 lambda: walking.free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}")
             )
             with resumable(folder):
+                if config.read(recipe, budget, change or (), data).objective.name == "diffusion":
+                    trained = diffusing.start(
+                        recipe,
+                        training.Reading(data, skip_bad, size, channels),
+                        folder,
+                        budget=budget,
+                        seed=seed,
+                        changes=change or (),
+                        device=device,
+                        precision=precision,
+                        tensorboard=tensorboard,
+                        accepted=lambda: say(f"training {recipe} on {data}, into {folder}"),
+                    )
+                    _trained(trained, as_json)
+                    return
                 run = training.start(
                     recipe,
                     training.Reading(data, skip_bad, size, channels),
@@ -123,6 +145,12 @@ def train(
         as_json,
         [f"trained: {run.folder} ({speed} images a second)", f"next: ridgewalk report {run.folder}"],
     )
+
+
+def _trained(run: "DiffusionRun", as_json: bool) -> None:
+    record = {k: v for k, v in run.diffused.record.items() if k != "settings"}
+    lines = [f"trained: {run.folder} ({record['seconds']:.0f} s)", f"next: ridgewalk evaluate {run.folder}"]
+    show({"run": str(run.folder), **record}, as_json, lines)
 
 
 @guarded

@@ -1,21 +1,39 @@
-"""Images: where they come from (``sources``), who may see which (``splits``), what is joined (``pairs``)."""
+"""
+Images: where they come from (``sources``), who may see which (``splits``), what is joined (``pairs``).
+
+Points: densities whose score is exact (``mixtures``, by name in ``toy``), and rows drawn from them or read from files (``points``).
+"""
 
 from ridgewalk.data.images import ImageData, Images, read_image
+from ridgewalk.data.mixtures import GaussianMixture, exact_score
 from ridgewalk.data.pairs import Pairs, draw
+from ridgewalk.data.points import POINT_ROLES, POINT_SOURCES, PointData, Points, is_points, load_points, points_part
 from ridgewalk.data.sources import SOURCES, load
 from ridgewalk.data.splits import ROLES, TEST_ROLES, arrange, part, role_of_test_index, role_slice
+from ridgewalk.data.toy import DENSITIES, density
 
 __all__ = [
+    "DENSITIES",
+    "POINT_ROLES",
+    "POINT_SOURCES",
     "ROLES",
     "SOURCES",
     "TEST_ROLES",
+    "GaussianMixture",
     "ImageData",
     "Images",
     "Pairs",
+    "PointData",
+    "Points",
     "arrange",
+    "density",
     "draw",
+    "exact_score",
+    "is_points",
     "load",
+    "load_points",
     "part",
+    "points_part",
     "read_image",
     "role_of_test_index",
     "role_slice",

@@ -12,6 +12,7 @@ from ridgewalk.data.idx import holds_idx, read_idx
 from ridgewalk.data.images import ImageData, Images
 from ridgewalk.data.items import Reading, reshaped
 from ridgewalk.data.parquet import read_parquet
+from ridgewalk.data.points import is_points
 from ridgewalk.data.shapes import SIDE, dataset
 from ridgewalk.data.splits import arrange
 from ridgewalk.naming import unknown
@@ -45,6 +46,8 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     if not source.strip():
         raise ValueError(f"the source is empty; {SOURCES}")
     path = Path(os.path.expanduser(source))
+    if is_points(source):
+        raise ValueError(f"'{source}' is points, not images; they are for recipes of a diffusion, such as diffusion-2d")
     if source == "digits":
         return arrange("digits", reshaped(_digits(), reading))
     if source == "shapes":

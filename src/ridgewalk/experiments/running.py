@@ -22,8 +22,9 @@ from ridgewalk.evaluation.judges import Judge
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.reports import Claim, Claims, Page, Section, write
 from ridgewalk.reports.claims import summary
-from ridgewalk.runs import config, measuring, train, walking
+from ridgewalk.runs import config, diffusing, measuring, train, walking
 from ridgewalk.runs.config import Recipe
+from ridgewalk.runs.diffusing import DiffusionRun
 from ridgewalk.runs.record import Run, load
 from ridgewalk.runs.reporting import Result
 
@@ -81,6 +82,24 @@ class Experiment:
         """One run a seed."""
         return [self.run(seed, variant) for seed in self.settings.reproduce.seeds]
 
+    def diffusion(self, seed: int, variant: str = "", source: str = "") -> DiffusionRun:
+        """The diffusion of a seed, with a variant's changes, on the experiment's data or on others: read, resumed or trained."""
+        data = source or self.source
+        name = "-".join(n for n in (variant or "diffusion", source, str(seed)) if n)
+        folder = self.folder / name
+        if (folder / "run.toml").is_file():
+            return diffusing.resume(folder, device=self.device)
+        own = self.settings.reproduce.variants.get(variant, ())
+        return diffusing.start(
+            self.recipe,
+            train.Reading(data),
+            folder,
+            budget=self.budget,
+            seed=seed,
+            changes=[*self.changes, *own],
+            device=self.device,
+        )
+
     def judges(self, run: Run) -> list[Judge]:
         """Both judges of the data."""
         return measuring.judges_of(run)
@@ -110,6 +129,8 @@ Driver = Callable[[Experiment], Findings]
 def drivers() -> Mapping[str, Driver]:
     """The drivers by the name that ``reproduce.experiment`` gives."""
     from ridgewalk.experiments import (
+        diffusion_images,
+        diffusion_plane,
         front,
         interpolation_network,
         sensor_alive,
@@ -125,6 +146,8 @@ def drivers() -> Mapping[str, Driver]:
         "vae-gan": vae_gan.measure,
         "interpolation-network": interpolation_network.measure,
         "front": front.measure,
+        "diffusion-2d": diffusion_plane.measure,
+        "diffusion-mnist": diffusion_images.measure,
     }
 
 
@@ -169,7 +192,7 @@ def reproduce(
     Raises:
         ValueError: for a recipe without an experiment, and a folder that holds something else or a finished one.
     """
-    chosen = at_hand() if source is None else source
+    chosen = config.read(recipe, budget, changes).reproduce.source or at_hand() if source is None else source
     settings = config.read(recipe, budget, changes, chosen)
     name, known = settings.reproduce.experiment, drivers()
     if not name:

@@ -17,13 +17,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ridgewalk.fields import energy_and_score, row_norm
 from ridgewalk.progress import track
 from ridgewalk.protocols import Energy
+from ridgewalk.seeds import row_generators
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,12 +195,7 @@ _BLOCK = 64  # steps whose noise is drawn at once
 
 def _noise(z: Tensor, steps: int, seed: int, uniforms: tuple[int, ...] = ()) -> Iterator[tuple[Tensor, Tensor]]:
     """A normal (n, *) and a uniform (n, *uniforms) draw for each step; row i's come from a generator of its own."""
-    generators = [
-        torch.Generator().manual_seed(
-            int(np.random.SeedSequence((seed % 2**64, i)).generate_state(1, np.uint64)[0] >> 1)
-        )
-        for i in range(len(z))
-    ]
+    generators = row_generators(seed, len(z))
     for began in range(0, steps, _BLOCK):
         k = min(_BLOCK, steps - began)
         # every block is drawn whole, so that a chain of more steps begins as one of fewer

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ridgewalk import naming
+from ridgewalk.diffusion.energy import DenoisingBound
 from ridgewalk.energies import (
     Calibrated,
     Decoded,
@@ -45,6 +46,7 @@ from ridgewalk.paths import (
 )
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.runs.config import Recipe
+from ridgewalk.runs.diffused import Diffused
 from ridgewalk.training.negatives import LerpPoints
 from ridgewalk.training.noise import Noise
 
@@ -60,6 +62,7 @@ class Materials:
         encode: images to codes.
         decode: codes to images.
         references: codes of real data; called only by what uses them.
+        diffused: the diffusion of codes, where there is one.
     """
 
     recipe: Recipe
@@ -67,11 +70,21 @@ class Materials:
     encode: Callable[[Tensor], Tensor]
     decode: Callable[[Tensor], Tensor]
     references: Callable[[], Tensor]
+    diffused: Diffused | None = None
+
+    @property
+    def diffusion(self) -> Diffused:
+        """The diffusion of codes; ValueError with what to do where the run has none."""
+        if self.diffused is None:
+            raise ValueError("this run has no diffusion of its codes: train one with `ridgewalk diffuse RUN`")
+        return self.diffused
 
     def sensor(self, name: str) -> Discriminator:
         """The discriminator called ``name``; ValueError with what to do where the run has none."""
         if name not in self.sensors:
-            has = ", ".join(n for n, e in ENERGIES.items() if e.sensor is None or e.sensor in self.sensors)
+            has = ", ".join(
+                n for n, e in ENERGIES.items() if (e.sensor is None and n != DIFFUSION) or e.sensor in self.sensors
+            )
             raise ValueError(
                 f"this run has no {name} sensor: {_REMEDIES[name]}; without it there are the energies {has}"
             )
@@ -225,7 +238,15 @@ ENERGIES: Mapping[str, EnergyName] = {
         lambda m: _alike(m, KernelDensity(m.references()[:DENSITY_REFERENCES])),
         "minus the log of a kernel density of codes, h = 0.5, scaled to the density ratio's force",
     ),
+    "diffusion": EnergyName(
+        None,
+        lambda m: _alike(m, DenoisingBound(m.diffusion.denoiser, m.diffusion.standardiser)),
+        "a bound on minus the log density of codes by their diffusion: its denoising error, scaled to the density ratio's force",
+    ),
 }
+
+DIFFUSION = "diffusion"
+"""The energy that needs a diffusion of codes in place of a sensor."""
 
 DENSITY_REFERENCES = 2000
 """Codes behind the energies that measure distances."""
@@ -266,6 +287,9 @@ METHODS: Mapping[str, Method] = {
         "soft-ratio", "the best, by energy and length, of strings from a line, a great circle and the graph"
     ),
     "geodesic": Method(None, "shortest curve in decoded images"),
+    "flow": Method(
+        None, "through noise: the ends carried along the probability flow of the diffusion of codes, joined there"
+    ),
     "ridge": Method(
         "soft-ratio", "as short in images as realism allows; ridge@R weighs it, from 0 (geodesic) up, 4 by default"
     ),
@@ -274,6 +298,11 @@ METHODS: Mapping[str, Method] = {
 
 KNOBBED = ("ridge", "ridge-quick")
 """Methods that take a realism, as in ``ridge@8``."""
+
+
+def available(materials: Materials) -> list[str]:
+    """The methods that a run has what they need for."""
+    return [name for name in METHODS if name != "flow" or materials.diffused is not None]
 
 
 def method_and_energy(name: str) -> tuple[str, str | None]:
@@ -402,6 +431,7 @@ def finder(name: str, materials: Materials, energy_name: str | None = None) -> P
             "slerp": lambda: Slerp(w.frames),
             "graph": lambda: GraphPath(references(), w.neighbours, bridge=True, nodes=w.frames),
             "geodesic": lambda: Geodesic(decode, nodes=w.frames),
+            "flow": lambda: materials.diffusion.path(w.frames),
         }
         return simple[name]()
     _, e = _guide(full, materials, energy_name)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ridgewalk import naming
+from ridgewalk.runs.checks import above_zero, at_least
+from ridgewalk.runs.diffusion_settings import Diffusion, Sampling
 from ridgewalk.training.losses import RECONSTRUCTIONS
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.schedule import Schedule
@@ -40,13 +42,13 @@ class Model:
     activation: str = "relu"
 
     def __post_init__(self) -> None:
-        _at_least(1, latent=self.latent, hidden=min(self.hidden, default=0))
+        at_least(1, latent=self.latent, hidden=min(self.hidden, default=0))
 
 
 @dataclass(frozen=True)
 class Objective:
     """
-    What it is trained for: ``ae``, ``vae``, ``aae`` or ``vae-gan``.
+    What it is trained for: ``ae``, ``vae``, ``aae``, ``vae-gan``; or ``diffusion``, which has no autoencoder: see ``Diffusion``.
 
     ``beta`` weighs the KL term of a VAE or a VAE-GAN, ``adversarial`` the adversarial loss of an AAE or a VAE-GAN; ``sigma`` is of the AAE's
     prior. A VAE-GAN's: ``pixel_weight`` and ``feature_weight`` of its two reconstruction losses, ``order`` joint or separate,
@@ -68,9 +70,9 @@ class Objective:
             raise ValueError(naming.unknown("reconstruction loss", self.reconstruction, RECONSTRUCTIONS))
         if self.order not in ORDERS:
             raise ValueError(naming.unknown("order", self.order, ORDERS))
-        _at_least(0, beta=self.beta, adversarial=self.adversarial)
-        _at_least(0, pixel_weight=self.pixel_weight, feature_weight=self.feature_weight)
-        _above_zero(sigma=self.sigma)
+        at_least(0, beta=self.beta, adversarial=self.adversarial)
+        at_least(0, pixel_weight=self.pixel_weight, feature_weight=self.feature_weight)
+        above_zero(sigma=self.sigma)
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class Matcher:
     init: float = 0.0
 
     def __post_init__(self) -> None:
-        _at_least(1, hidden=min(self.hidden, default=1))
-        _at_least(0, init=self.init)
+        at_least(1, hidden=min(self.hidden, default=1))
+        at_least(0, init=self.init)
         if self.init and self.spectral:
             raise ValueError("a spectral norm of 1 fixes the size of the weights; leave out init, or spectral")
 
@@ -110,8 +112,8 @@ class Critic:
     instance_noise: float = 0.0
 
     def __post_init__(self) -> None:
-        _at_least(1, hidden=min(self.hidden, default=0))
-        _at_least(0, r1=self.r1, instance_noise=self.instance_noise)
+        at_least(1, hidden=min(self.hidden, default=0))
+        at_least(0, r1=self.r1, instance_noise=self.instance_noise)
 
 
 @dataclass(frozen=True)
@@ -142,9 +144,9 @@ class Detector:
             raise ValueError(
                 f"the weights prior, lerp and shells are those of negatives = 'mixture'; got negatives = '{self.negatives}': leave them out"
             )
-        _at_least(1, members=self.members, epochs=self.epochs, hidden=min(self.hidden, default=1))
-        _at_least(2, batch=self.batch)
-        _above_zero(rate=self.rate)
+        at_least(1, members=self.members, epochs=self.epochs, hidden=min(self.hidden, default=1))
+        at_least(2, batch=self.batch)
+        above_zero(rate=self.rate)
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,9 @@ class Pixel:
     rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        _at_least(1, epochs=self.epochs, hidden=min(self.hidden, default=1))
-        _at_least(2, batch=self.batch)
-        _above_zero(rate=self.rate)
+        at_least(1, epochs=self.epochs, hidden=min(self.hidden, default=1))
+        at_least(2, batch=self.batch)
+        above_zero(rate=self.rate)
 
 
 @dataclass(frozen=True)
@@ -174,9 +176,9 @@ class Judges:
     neighbours: int = 3
 
     def __post_init__(self) -> None:
-        _at_least(1, epochs=self.epochs, neighbours=self.neighbours)
-        _at_least(2, batch=self.batch)
-        _above_zero(rate=self.rate)
+        at_least(1, epochs=self.epochs, neighbours=self.neighbours)
+        at_least(2, batch=self.batch)
+        above_zero(rate=self.rate)
 
 
 @dataclass(frozen=True)
@@ -204,8 +206,8 @@ class Walks:
     realism: float = 4.0
 
     def __post_init__(self) -> None:
-        _at_least(1, pairs=self.pairs, references=self.references, neighbours=self.neighbours)
-        _at_least(
+        at_least(1, pairs=self.pairs, references=self.references, neighbours=self.neighbours)
+        at_least(
             0,
             iterations=self.iterations,
             smoothing=self.smoothing,
@@ -213,8 +215,8 @@ class Walks:
             length_weight=self.length_weight,
             realism=self.realism,
         )
-        _at_least(3, frames=self.frames, nodes=self.nodes)
-        _above_zero(step=self.step, sgw_alpha=self.sgw_alpha)
+        at_least(3, frames=self.frames, nodes=self.nodes)
+        above_zero(step=self.step, sgw_alpha=self.sgw_alpha)
         if not self.smoothing < 1:
             raise ValueError(f"smoothing must be below 1; got {self.smoothing}")
         if not all(0 <= s < math.inf for s in self.dual_shares) or not any(self.dual_shares):
@@ -242,10 +244,10 @@ class Interpolation:
     rate: float = 5e-4
 
     def __post_init__(self) -> None:
-        _at_least(1, epochs=self.epochs, hidden=min(self.hidden, default=1))
-        _at_least(2, batch=self.batch, pool=self.pool, times=self.times)
-        _at_least(0, attraction=self.attraction, curve=self.curve)
-        _above_zero(rate=self.rate)
+        at_least(1, epochs=self.epochs, hidden=min(self.hidden, default=1))
+        at_least(2, batch=self.batch, pool=self.pool, times=self.times)
+        at_least(0, attraction=self.attraction, curve=self.curve)
+        above_zero(rate=self.rate)
 
 
 @dataclass(frozen=True)
@@ -253,12 +255,14 @@ class Reproduce:
     """
     How an experiment of a source is run again; a recipe without ``experiment`` is a model to train, and no more.
 
-    ``experiment`` names the driver; one run is trained for each of ``seeds`` and of ``variants`` (name: changes "table.key=value");
+    ``experiment`` names the driver; ``source`` is what it is run on where nothing else is said (empty: MNIST, or digits);
+    one run is trained for each of ``seeds`` and of ``variants`` (name: changes "table.key=value");
     ``points`` are measured at once (codes, images or pairs); ``minutes`` is what the cpu budget takes on two cores at most;
     ``expected`` is what the source says, and ``measured`` what was found when it was last run.
     """
 
     experiment: str = ""
+    source: str = ""
     seeds: tuple[int, ...] = (0,)
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
     points: int = 1000
@@ -267,8 +271,8 @@ class Reproduce:
     measured: str = ""
 
     def __post_init__(self) -> None:
-        _at_least(1, seeds=len(self.seeds), points=self.points)
-        _at_least(0, minutes=self.minutes)
+        at_least(1, seeds=len(self.seeds), points=self.points)
+        at_least(0, minutes=self.minutes)
 
 
 @dataclass(frozen=True)
@@ -285,20 +289,10 @@ class Recipe:
     detector: Detector = field(default_factory=Detector)
     pixel: Pixel = field(default_factory=Pixel)
     interpolation: Interpolation = field(default_factory=Interpolation)
+    diffusion: Diffusion = field(default_factory=Diffusion)
+    sampling: Sampling = field(default_factory=Sampling)
     judges: Judges = field(default_factory=Judges)
     walks: Walks = field(default_factory=Walks)
-
-
-def _at_least(low: int, **values: float) -> None:
-    for name, value in values.items():
-        if not low <= value < math.inf:
-            raise ValueError(f"{name} must be at least {low}, and finite; got {value}")
-
-
-def _above_zero(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 < value < math.inf:
-            raise ValueError(f"{name} must be above 0, and finite; got {value}")
 
 
 def names() -> list[str]:
@@ -358,6 +352,17 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = (), source: 
         own = merged.get(name, {})
         merged[name] = {**own, key: value} if isinstance(own, dict) else {key: value}
     return parse(merged, where)
+
+
+def changed(recipe: Recipe, changes: Sequence[str], tables: Sequence[str]) -> Recipe:
+    """The recipe with settings "table.key=value" of some of its tables put in; ValueError for a table that is not one of them."""
+    merged = to_table(recipe)
+    for change in changes:
+        name, key, value = _change(change)
+        if name not in tables:
+            raise ValueError(f"only settings of {' and '.join(tables)} can be changed here; got '{change}'")
+        merged[name] = {**merged[name], key: value}
+    return parse(merged, "the settings")
 
 
 def parse(table: Mapping[str, Any], where: str) -> Recipe:

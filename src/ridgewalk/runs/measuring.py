@@ -105,7 +105,7 @@ def measure(
 ) -> Measured | None:
     """Searches and judges; None on all processes of a torchrun but the first. ``finders`` that have no name in recipes come last."""
     refuse_role(role)
-    wanted = list(methods or build.METHODS)
+    wanted = list(methods or build.available(run.materials))
     for name in wanted:
         method, energy = build.method_and_energy(name)
         refuse_energy(run, method, energy)

@@ -364,7 +364,8 @@ def _settings(run: Run) -> dict[str, dict[str, object]]:
         "device": str(run.device),
     }
     methods = {
-        m: f"{build.METHODS[m].about}; energy: {build.default_energy(m, run.sensors) or 'none'}" for m in build.METHODS
+        m: f"{build.METHODS[m].about}; energy: {build.default_energy(m, run.sensors) or 'none'}"
+        for m in build.available(run.materials)
     }
     return {
         "methods": dict(methods),

@@ -10,6 +10,7 @@ A run on disk, and in memory.
       detector.safetensors    the density-ratio detector
       manifest.json           checksums of the two; written last, so a run that has it is whole
       pixel.safetensors       the pixel detector, where one was trained, and pixel.json its checksum
+      denoiser.*              the diffusion of its codes, where one was trained (see ``diffused``)
       walks/, report.html     what the verbs write
 
 Loading a run reads TOML, JSON and safetensors only; nothing is unpickled.
@@ -36,8 +37,9 @@ from ridgewalk.models.checkpoints import load_networks, write_bytes
 from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy, PathFinder
-from ridgewalk.runs import build, players
+from ridgewalk.runs import build, diffused, players
 from ridgewalk.runs.config import Recipe, parse, to_table
+from ridgewalk.runs.diffused import Diffused
 from ridgewalk.training.noise import mixed_seed
 
 
@@ -51,8 +53,8 @@ class Origin:
         source: of its data, with the options that it was read with.
         budget: smoke, cpu or full.
         seed: of weights, order, noise and sensors.
-        shape: (c, h, w).
-        data: fingerprint of the images.
+        shape: (c, h, w) of images, (d,) of points.
+        data: fingerprint of the data.
         version: of ridgewalk.
     """
 
@@ -60,13 +62,19 @@ class Origin:
     source: str
     budget: str
     seed: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     data: str
     version: str
     skip_bad: bool = False
     size: int | None = None
     channels: int | None = None
     precision: str = "no"
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(c, h, w), of a run on images."""
+        c, h, w = self.shape
+        return c, h, w
 
 
 def fingerprint(data: ImageData) -> str:
@@ -134,6 +142,10 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
 
     folder = Path(folder)
     origin, recipe = read_settings(folder)
+    if recipe.objective.name == "diffusion":
+        raise ValueError(
+            f"{folder} is a diffusion of data, with no latent space: use `ridgewalk sample` and `ridgewalk evaluate`"
+        )
     file = folder / "manifest.json"
     if not file.is_file():
         raise ValueError(
@@ -145,9 +157,9 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
         wanted = {name: str(sums[name]) for name in ("model.safetensors", "detector.safetensors")}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
-    model, adversaries = players.model(recipe, origin.shape, 0), players.adversaries(recipe, origin.shape, 0)
+    model, adversaries = players.model(recipe, origin.image, 0), players.adversaries(recipe, origin.image, 0)
     networks: dict[str, torch.nn.Module] = {"encoder": model.encoder, "decoder": model.decoder, **adversaries}
-    images, codes = _read_by(recipe, origin.shape)
+    images, codes = _read_by(recipe, origin.image)
     reads = {n: images if n in ("encoder", "critic") else codes for n in networks}
     load_networks(folder / "model.safetensors", networks, wanted["model.safetensors"], reads)
     detector = new_detector(recipe)
@@ -159,8 +171,9 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
     sensors |= {players.SENSORS[name]: frozen(network).to(where) for name, network in adversaries.items()}
     for name in PIXEL_SENSORS.values():
         if (folder / f"{name}.json").is_file():
-            sensors[name] = _read_pixel(folder, name, recipe, origin.shape).to(where)
-    return Run(folder, origin, recipe, frozen(model).to(where), sensors, manifest)
+            sensors[name] = _read_pixel(folder, name, recipe, origin.image).to(where)
+    latent = diffused.read(folder, recipe.sampling, device) if diffused.present(folder) else None
+    return Run(folder, origin, recipe, frozen(model).to(where), sensors, manifest, latent)
 
 
 PIXEL_SENSORS = {"holes": "pixel", "real": "pixel-real"}
@@ -212,6 +225,7 @@ class Run:
         model: the autoencoder, frozen.
         sensors: discriminators by name: ``detector``, and what else took part in its training (``players.SENSORS``) or came after it.
         manifest: what ``manifest.json`` holds.
+        diffused: the diffusion of its codes, where one was trained (`ridgewalk diffuse`).
     """
 
     folder: Path
@@ -220,6 +234,7 @@ class Run:
     model: Autoencoder
     sensors: Mapping[str, Discriminator]
     manifest: Mapping[str, Any]
+    diffused: Diffused | None = None
 
     @property
     def device(self) -> torch.device:
@@ -239,9 +254,9 @@ class Run:
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes of images (n, c, h, w) in [0, 1]."""
-        if x.dim() != 4 or tuple(x.shape[1:]) != self.origin.shape:
+        if x.dim() != 4 or tuple(x.shape[1:]) != self.origin.image:
             raise ValueError(
-                f"this run encodes images (n, {', '.join(map(str, self.origin.shape))}); got {tuple(x.shape)}"
+                f"this run encodes images (n, {', '.join(map(str, self.origin.image))}); got {tuple(x.shape)}"
             )
         return chunked(self.model.encode, x.to(self.device))
 
@@ -259,7 +274,9 @@ class Run:
     @cached_property
     def materials(self) -> build.Materials:
         """What its energies and finders are built from."""
-        return build.Materials(self.recipe, self.sensors, self.model.encode, self.decode, lambda: self.references)
+        return build.Materials(
+            self.recipe, self.sensors, self.model.encode, self.decode, lambda: self.references, self.diffused
+        )
 
     def energy(self, name: str) -> Energy:
         """One of ``runs.build.ENERGIES`` over this run's sensors."""

@@ -81,7 +81,9 @@ def start(
         accepted: called when nothing is left to refuse, before the training.
     """
     settings = config.read(recipe, budget, changes, reading.source)
-    processes.first(lambda: _refuse_used(folder))
+    if settings.objective.name == "diffusion":
+        raise ValueError(f"recipe '{recipe}' trains a diffusion of data, not an autoencoder; use runs.diffusing.start")
+    processes.first(lambda: refuse_used(folder))
     data = reading.load()
     images = part(data, "model")
     shape = images.shape
@@ -128,8 +130,8 @@ def _train(
     folder: Path, origin: Origin, recipe: Recipe, data: ImageData, *, resume: bool, device: str, tensorboard: bool
 ) -> Run:
     images = part(data, "model")
-    model = players.model(recipe, origin.shape, origin.seed)
-    adversaries = players.adversaries(recipe, origin.shape, origin.seed)
+    model = players.model(recipe, origin.image, origin.seed)
+    adversaries = players.adversaries(recipe, origin.image, origin.seed)
     networks: dict[str, nn.Module] = {}
     seconds, taken, steps = 0.0, 0, 0
     for stage in players.stages(recipe, model, adversaries, origin.seed):
@@ -200,7 +202,8 @@ def fitted_detector(
     )
 
 
-def _refuse_used(folder: Path) -> None:
+def refuse_used(folder: Path) -> None:
+    """Refuses to train into a folder that holds something."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(
             f"{folder} exists already and is not empty; choose another --out, or go on with `ridgewalk train --resume {folder}`"
@@ -238,7 +241,7 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
         codes,
         images.pixels,
         frozen(run.model).to(where).decode,
-        new_pixel_detector(run.recipe, run.origin.shape, contrast, seed),
+        new_pixel_detector(run.recipe, run.origin.image, contrast, seed),
         players.negatives(run.recipe),
         contrast=contrast,
         epochs=p.epochs,

@@ -75,7 +75,7 @@ def _image(run: Run, text: str, resize: bool) -> tuple[Tensor, int, int]:
     try:
         index = int(text)
     except ValueError:
-        return read_image(FilePath(text), run.origin.shape, resize=resize).float() / 255, -1, -1
+        return read_image(FilePath(text), run.origin.image, resize=resize).float() / 255, -1, -1
     test = run.data.test
     if not 0 <= index < len(test):
         raise ValueError(f"test image {index} does not exist; indices go from 0 to {len(test) - 1}")

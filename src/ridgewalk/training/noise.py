@@ -10,16 +10,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-_MIX = 0x9E3779B97F4A7C15  # the golden ratio in 64 bits: spreads consecutive counters over the seeds
+from ridgewalk.seeds import mixed_seed
 
-
-def mixed_seed(*parts: int) -> int:
-    """One 63-bit seed of several integers; different tuples give unrelated streams."""
-    state = 0
-    for part in parts:
-        state = ((state ^ (part & (2**64 - 1))) * _MIX + 0x632BE59BD9B4E019) & (2**64 - 1)
-        state ^= state >> 29
-    return state >> 1
+__all__ = ["Noise", "mixed_seed"]
 
 
 @dataclass(eq=False)

@@ -1,0 +1,120 @@
+"""Verbs that make diffusions, draw samples and measure them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, say, show
+
+Count = Annotated[int | None, typer.Option("--n", help="Number of samples.", show_default=False)]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        help="heun, ddim, euler-maruyama, reverse-diffusion, ancestral, pc, langevin or ode; by default the recipe's.",
+        show_default=False,
+    ),
+]
+Steps = Annotated[int | None, typer.Option(help="Of the sampler; by default the recipe's.", show_default=False)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A setting, as sampling.churn=10; may be given several times.", show_default=False),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder, new or empty; the first free one in RUN by default.", show_default=False),
+]
+
+
+@guarded
+def diffuse(
+    run: RunFolder,
+    seed: Seed = 0,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="A setting, as diffusion.epochs=50; may be given several times.", show_default=False
+        ),
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train a diffusion of a run's codes: samples that are real, paths through noise, and an energy."""
+    from ridgewalk.runs import diffusing
+    from ridgewalk.runs.record import load
+
+    with bars():
+        try:
+            trained = diffusing.diffuse(
+                load(run),
+                change or (),
+                seed,
+                device,
+                accepted=lambda: say(f"training a diffusion of the codes of {run}"),
+            )
+        except KeyboardInterrupt:
+            say("ridgewalk: stopped; the same command goes on.")
+            raise SystemExit(130) from None
+    record = {k: v for k, v in trained.record.items() if k != "settings"}
+    show(
+        {"run": str(run), **record},
+        as_json,
+        [
+            f"trained: diffusion of the codes of {run} ({trained.record['seconds']:.0f} s)",
+            f"next: ridgewalk evaluate {run}",
+        ],
+    )
+
+
+@guarded
+def sample(
+    run: RunFolder,
+    n: Count = None,
+    sampler: Sampler = None,
+    steps: Steps = None,
+    label: Annotated[
+        int | None, typer.Option(help="Class to sample, of a diffusion trained with labels.", show_default=False)
+    ] = None,
+    weight: Annotated[
+        float | None,
+        typer.Option(help="Of the class: 1 conditional, above 1 classifier-free guidance.", show_default=False),
+    ] = None,
+    prior: Annotated[bool, typer.Option("--prior", help="Draw the autoencoder's prior, not its diffusion.")] = False,
+    change: Settings = None,
+    seed: Seed = 0,
+    out: Out = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Draw samples of a run, with pictures."""
+    from ridgewalk.runs import sampling
+
+    with bars():
+        model = sampling.open_run(run, device)
+        how = sampling.settled(model, change or (), sampler=sampler, steps=steps, weight=weight)
+        result = sampling.sample(model, 64 if n is None else n, seed, how, label, prior, out)
+    show(result.figures, as_json, [*result.verdict, *(f"wrote: {file}" for file in result.figures["files"])])
+
+
+@guarded
+def evaluate(
+    run: RunFolder,
+    n: Count = None,
+    sampler: Sampler = None,
+    steps: Steps = None,
+    change: Settings = None,
+    seed: Seed = 0,
+    out: Out = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure a run's samples: by judges that saw none of its images, or by the density that points should have."""
+    from ridgewalk.runs import sampling
+
+    if n is not None and n < 10:
+        raise ValueError(f"an evaluation needs at least 10 samples; got {n}")
+    with bars():
+        model = sampling.open_run(run, device)
+        how = sampling.settled(model, change or (), sampler=sampler, steps=steps)
+        result = sampling.evaluate(model, n, seed, how, out)
+    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])

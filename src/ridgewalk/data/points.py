@@ -1,0 +1,271 @@
+"""
+Points: rows of numbers with a class each, drawn from a named density or read from a file; a data set is two of them, train and test.
+
+The table of roles is the images' own (``splits``), but for one thing: points have no judges, so the model has the whole train part.
+"""
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ridgewalk.data import toy
+from ridgewalk.data.mixtures import GaussianMixture
+from ridgewalk.data.splits import ORDER_SEED, TEST_ROLES, role_slice
+from ridgewalk.naming import unknown
+
+SEED = 20_263
+"""Of the points of a named density; a change makes other points."""
+
+POINT_SOURCES = f"points come from a density ({', '.join(toy.DENSITIES)}), or from a .npy or .csv file of numbers"
+"""What ``load_points`` takes, as a sentence for messages and help texts."""
+
+POINT_ROLES = ("model", *TEST_ROLES)
+"""The roles of points; judges have none."""
+
+_SUFFIXES = (".npy", ".csv")
+_BLOCK = 4096  # points drawn at once: fixed, so that fewer points are the first of more
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """
+    Points with a class each.
+
+    Attributes:
+        values: float32 (n, d), n >= 1, finite.
+        labels: int64 (n,), each in 0 .. len(class_names) - 1.
+        class_names: the name of each label.
+
+    Raises:
+        ValueError: if types, shapes or labels disagree, or a value is not finite.
+    """
+
+    values: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.values.dtype != torch.float32 or self.values.dim() != 2 or 0 in self.values.shape:
+            raise ValueError(
+                f"values must be float32 (n, d), at least one; got {self.values.dtype} {tuple(self.values.shape)}"
+            )
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.values.shape[:1]:
+            raise ValueError(
+                f"labels must be int64 of shape ({len(self.values)},), one a point; "
+                f"got {self.labels.dtype} {tuple(self.labels.shape)}"
+            )
+        broken = ~self.values.isfinite().all(dim=1)
+        if broken.any():
+            raise ValueError(f"values must be finite; row {_first(broken)} has NaN or infinite ones; drop it")
+        wrong = (self.labels < 0) | (self.labels >= len(self.class_names))
+        if wrong.any():
+            i = _first(wrong)
+            raise ValueError(
+                f"labels must lie in 0 .. {len(self.class_names) - 1} for {len(self.class_names)} class names; "
+                f"row {i} has {int(self.labels[i])}"
+            )
+
+    def __len__(self) -> int:
+        """The number of points, n."""
+        return len(self.values)
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(d,) of every point."""
+        return (self.values.shape[1],)
+
+    def take(self, index: Tensor | slice) -> "Points":
+        """The points at ``index``: int64 (m,), bool (n,) or a slice, which is a view."""
+        return Points(self.values[index], self.labels[index], self.class_names)
+
+    def fingerprint(self) -> str:
+        """Sha256 over shape, values and labels, in hexadecimal: the same for the same points in the same order."""
+        total = hashlib.sha256(repr(tuple(self.values.shape)).encode())
+        for part in (self.values, self.labels):
+            total.update(np.ascontiguousarray(part.cpu().numpy()).tobytes())
+        return total.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class PointData:
+    """
+    A data set: ``train`` and ``test`` points of one dimension with the same classes, in their final order.
+
+    Attributes:
+        name: the data set's name.
+        train: the train part.
+        test: the test part.
+        density: the law that they were drawn from, where it is known.
+
+    Raises:
+        ValueError: if dimensions or class names disagree.
+    """
+
+    name: str
+    train: Points
+    test: Points
+    density: GaussianMixture | None = None
+
+    def __post_init__(self) -> None:
+        dims = [self.train.shape[0], self.test.shape[0], *([] if self.density is None else [self.density.dims])]
+        if len(set(dims)) > 1:
+            raise ValueError(
+                f"train points, test points and density of '{self.name}' must have one dimension; got {dims}"
+            )
+        if self.train.class_names != self.test.class_names:
+            raise ValueError(
+                f"train and test points of '{self.name}' must share their class names; "
+                f"got {len(self.train.class_names)} and {len(self.test.class_names)} names that differ"
+            )
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(d,) of every point."""
+        return self.train.shape
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each label."""
+        return self.train.class_names
+
+    @property
+    def mean(self) -> Tensor:
+        """Of each dimension, over the train part: float32 (d,)."""
+        return self.train.values.double().mean(dim=0).float()
+
+    @property
+    def deviation(self) -> Tensor:
+        """Standard deviation of each dimension, over the train part, dividing by n: float32 (d,); 0 where it does not vary."""
+        return self.train.values.double().std(dim=0, correction=0).float()
+
+    def fingerprint(self) -> str:
+        """Sha256 of both parts."""
+        return hashlib.sha256(f"{self.train.fingerprint()}{self.test.fingerprint()}".encode()).hexdigest()
+
+
+def is_points(source: str) -> bool:
+    """Whether ``source`` is for ``load_points``: the name of a density, or a file that ends in .npy or .csv, there or not."""
+    return source in toy.DENSITIES or source.lower().endswith(_SUFFIXES)
+
+
+def load_points(source: str, n_train: int = 50_000, n_test: int = 20_000, seed: int = SEED) -> PointData:
+    """
+    The points that ``source`` names, in their final order.
+
+    Those of a density are drawn in float64 and rounded; its components are their classes (``toy.classes``). The rows of a file are shuffled by a seed
+    that never changes, and a seventh is set aside as the test part (as ``splits.arrange`` does); they stay as they are: ``mean`` and ``deviation`` of
+    the data set say what would standardise them. A CSV file may begin with a line of column names.
+
+    Args:
+        source: the name of a density, or a .npy or .csv file of numbers (n, d), n and d at least 2. A file called ring is given as ./ring.npy.
+        n_train: points of the train part; of a density only.
+        n_test: of the test part; likewise.
+        seed: of a density's points: fewer of the same seed are the first of more.
+
+    Raises:
+        ValueError: if the source is none of these, or a row of the file cannot be used; the sentence names the first.
+    """
+    if source in toy.DENSITIES:
+        if n_train < 1 or n_test < 1:
+            raise ValueError(f"each part needs at least 1 point; got n_train {n_train} and n_test {n_test}")
+        train, test = (_drawn(source, n, 2 * seed + i) for i, n in enumerate((n_train, n_test)))
+        return PointData(source, train, test, toy.density(source))
+    if not is_points(source):
+        raise ValueError(f"{unknown('density', source, toy.DENSITIES)}; or a .npy or .csv file of numbers")
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise ValueError(f"no such file: '{source}'; {POINT_SOURCES}")
+    values = torch.from_numpy(_read_npy(path) if path.suffix.lower() == ".npy" else _read_csv(path))
+    order = torch.randperm(len(values), generator=torch.Generator().manual_seed(ORDER_SEED))
+    whole = Points(values[order], torch.zeros(len(values), dtype=torch.int64), ("all",))
+    n = len(whole) * 6 // 7
+    return PointData(path.stem, whole.take(slice(0, n)), whole.take(slice(n, None)))
+
+
+def points_part(data: PointData, role: str) -> Points:
+    """
+    The points of a role, as a view: model has the train part; validation, test and reference have the images' shares of the test part.
+
+    Raises:
+        ValueError: if the role is unknown or a judge's, or has no rows among so few points.
+    """
+    if role not in POINT_ROLES:
+        raise ValueError(f"{unknown('role of points', role, POINT_ROLES)}; points have no judges")
+    if role == "model":
+        return data.train
+    return data.test.take(role_slice(role, len(data.train), len(data.test))[1])
+
+
+def _drawn(name: str, n: int, seed: int) -> Points:
+    density, generator = toy.density(name), torch.Generator().manual_seed(seed)
+    of, names = toy.classes(name)
+    values, components = zip(*(density.sample(_BLOCK, generator) for _ in range(-(-n // _BLOCK))))
+    return Points(torch.cat(values)[:n].float(), of[torch.cat(components)[:n]], names)
+
+
+def _read_npy(path: Path) -> NDArray[np.float32]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"'{path}' is no NumPy file of numbers ({error}); write it with numpy.save") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
+        kind = array.dtype if isinstance(array, np.ndarray) else "an archive"
+        raise ValueError(f"'{path}' must hold an array of numbers; it holds {kind}; save floats (n, d)")
+    return _checked(array, path, [f"row {i}" for i in range(len(array))] if array.ndim else [])
+
+
+def _read_csv(path: Path) -> NDArray[np.float32]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.reader(file)
+            rows = [(f"line {lines.line_num}", cells) for cells in lines if any(cell.strip() for cell in cells)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"'{path}' is no text of comma-separated numbers ({error})") from error
+    if rows and not any(_is_number(cell) for cell in rows[0][1]):
+        rows = rows[1:]  # the names of the columns
+    for where, cells in rows:
+        strange = next((cell for cell in cells if not _is_number(cell)), None)
+        if strange is not None:
+            raise ValueError(f"'{path}' must hold numbers, separated by commas; {where} holds '{strange}'; mend it")
+        if len(cells) != len(rows[0][1]):
+            raise ValueError(
+                f"'{path}' must have as many columns in each row; {rows[0][0]} has {len(rows[0][1])} and {where} has "
+                f"{len(cells)}; mend it"
+            )
+    numbers = np.array([[float(cell) for cell in cells] for _, cells in rows], dtype=np.float64)
+    return _checked(numbers, path, [where for where, _ in rows])
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _checked(array: NDArray[np.generic], path: Path, places: Sequence[str]) -> NDArray[np.float32]:
+    """As float32 (n, d), refused where it is none of n >= 2 finite rows of d >= 2 columns; ``places`` are the rows' names."""
+    if array.ndim != 2 or min(array.shape) < 2:
+        raise ValueError(
+            f"'{path}' must hold at least 2 rows of at least 2 columns, a row a point; it holds {array.shape}"
+        )
+    with np.errstate(over="ignore"):
+        values = array.astype(np.float32)
+    broken = ~np.isfinite(values).all(axis=1)
+    if broken.any():
+        raise ValueError(
+            f"'{path}' must hold finite numbers below 3e38; {places[int(broken.argmax())]} does not; mend it"
+        )
+    return np.ascontiguousarray(values)
+
+
+def _first(wrong: Tensor) -> int:
+    return int(wrong.nonzero()[0, 0])

@@ -1,0 +1,91 @@
+"""
+A network as a denoiser and as a score, for any linear SDE.
+
+With data of standard deviation s_d around 0 and v = alpha^2 s_d^2 + sigma^2, the variance of x_t,
+
+    E[x_0 | x_t]  ~  D(x_t, t)  =  alpha s_d^2 / v x_t  +  sigma s_d / v^(1/2) F(x_t / v^(1/2), c)
+    score         =  (alpha D - x_t) / sigma^2
+                  =  -x_t / v  +  alpha s_d / (sigma v^(1/2)) F(x_t / v^(1/2), c),    c = log(sigma / alpha) / 4
+
+F sees inputs of unit variance and has targets of unit variance; F = 0 is the exact score of Gaussian data. This is the
+preconditioning of Karras, Aittala, Aila and Laine (2022, table 1), there for alpha = 1, here in x_t for any alpha.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from ridgewalk.diffusion.sde import SDE, along
+from ridgewalk.protocols import VectorField
+
+
+@dataclass(frozen=True, eq=False)
+class Denoiser:
+    """
+    A network over (x, c, labels) read as E[x_0 | x_t] and as the score of p_t.
+
+    Args:
+        network: F, (n, *), (n,), labels (n,) or None -> (n, *).
+        sde: that it is trained on.
+        deviation: s_d, the standard deviation of the data.
+    """
+
+    network: nn.Module
+    sde: SDE
+    deviation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.deviation < float("inf"):
+            raise ValueError(f"the standard deviation of the data must be above 0 and finite; got {self.deviation}")
+
+    def raw(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
+        """F at x_t (n, *), t () or (n,): (n, *)."""
+        v = self._variance(t)
+        c = (self.sde.level(t).log() / 4).expand(x.shape[0])
+        return self.network(x / along(v.sqrt(), x), c, labels)
+
+    def denoise(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The data expected under x_t: (n, *)."""
+        t = t.to(x)
+        v, alpha, sigma = self._variance(t), self.sde.alpha(t), self.sde.sigma(t)
+        skip, out = alpha * self.deviation**2 / v, sigma * self.deviation / v.sqrt()
+        return along(skip, x) * x + along(out, x) * self.raw(x, t, labels)
+
+    def score(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Grad log p_t at x_t (n, *), t () or (n,): (n, *)."""
+        t = t.to(x)
+        v, alpha, sigma = self._variance(t), self.sde.alpha(t), self.sde.sigma(t)
+        return self.raw(x, t, labels) * along(alpha * self.deviation / (sigma * v.sqrt()), x) - x / along(v, x)
+
+    def given(self, labels: Tensor, weight: float = 1.0) -> VectorField:
+        """
+        The score under labels (n,), one a row: (1 - w) s(x) + w s(x | label).
+
+        ``weight`` 1 is the conditional score, 0 the unconditional one; above 1 it is classifier-free guidance (Ho and Salimans 2022,
+        there with w - 1), which sharpens, and is the score of no noised density.
+        """
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"the weight of the condition must be >= 0 and finite; got {weight}")
+
+        def field(x: Tensor, t: Tensor, /) -> Tensor:
+            if weight == 1:
+                return self.score(x, t, labels)
+            free = self.score(x, t)
+            return free if weight == 0 else free + weight * (self.score(x, t, labels) - free)
+
+        return field
+
+    def _variance(self, t: Tensor) -> Tensor:
+        return (self.sde.alpha(t) * self.deviation) ** 2 + self.sde.sigma(t) ** 2
+
+
+def denoised(score: VectorField, sde: SDE, x: Tensor, t: Tensor) -> Tensor:
+    """Tweedie's formula, E[x_0 | x_t] = (x_t + sigma^2 score) / alpha, for any score: (n, *)."""
+    t = t.to(x)
+    return (x + along(sde.sigma(t) ** 2, x) * score(x, t)) / along(sde.alpha(t), x)
+
+
+def frozen_score(denoiser: Denoiser) -> VectorField:
+    """The denoiser's score, its network in eval mode and without gradients of its weights."""
+    denoiser.network.eval().requires_grad_(False)
+    return denoiser.score

@@ -1,0 +1,245 @@
+"""
+Samplers of the probability-flow ODE, whose marginals are those of the SDE:
+
+    dx / dt = f(t) x - g(t)^2 / 2 score(x, t)
+
+In y = x / alpha and r = sigma / alpha it reads  dy / dr = -r alpha score = (y - D) / r, with D the denoiser.
+
+Sources: Song et al. (2021), section 4.3 and appendix D.1; Karras, Aittala, Aila and Laine (2022), algorithms 1 and 2.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ridgewalk import naming
+from ridgewalk.diffusion.noise import RowNoise
+from ridgewalk.diffusion.sampling import Counted, Projection, Sampled, Sampler, Transition, levels
+from ridgewalk.diffusion.sde import SDE
+from ridgewalk.protocols import VectorField
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Heun(Sampler):
+    """
+    Heun's method on the flow in r, of order 2, with churn: NFE = 2 steps, less one with ``clean``.
+
+    Before each step with ``churn`` > 0, r is raised to r' = (1 + g) r by fresh noise, g = min(churn / steps, 2^(1/2) - 1).
+
+    Args:
+        sde: forward diffusion.
+        steps: levels, where ``clean``.
+        churn: 0 is the ODE.
+        order: 2, or 1 for Euler's method (DDIM).
+        rho: levels at r = (r_max^(1/rho) + i / steps' (r_min^(1/rho) - r_max^(1/rho)))^rho, i = 0, ..., steps'; 7 by the source.
+        t_min: last level.
+        clean: whether the last step is Euler's from t_min down to r = 0, the mean of the data given x.
+        keep: states kept.
+    """
+
+    sde: SDE
+    steps: int = 18
+    churn: float = 0.0
+    order: int = 2
+    rho: float = 7.0
+    t_min: float | None = None
+    clean: bool = True
+    keep: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.churn < math.inf or self.order not in (1, 2) or not 0 < self.rho < math.inf:
+            raise ValueError(
+                f"Heun's sampler needs churn >= 0, order 1 or 2 and rho above 0; got {self.churn}, {self.order}, {self.rho}"
+            )
+
+    def times(self) -> Tensor:
+        """Where the levels r are spaced by rho."""
+        ends = self.sde.level(torch.tensor([1.0, self.end], dtype=torch.float64)) ** (1 / self.rho)
+        roots = torch.linspace(float(ends[0]), float(ends[1]), self.count, dtype=torch.float64)
+        times = self.sde.time_of(roots**self.rho)
+        times[-1], times[0] = self.end, 1.0
+        return times
+
+    def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
+        """One step of the flow, after churning."""
+        at, to = move.noisier, move.cleaner
+        gain = min(self.churn / self.steps, math.sqrt(2) - 1)
+        if gain and at.t < 1:
+            raised = torch.tensor((1 + gain) * at.ratio, dtype=torch.float64)
+            up = levels(self.sde, self.sde.time_of(raised)[None])[0]
+            x = up.alpha * (x / at.alpha + math.sqrt(max(up.ratio**2 - at.ratio**2, 0)) * noise.normal())
+            at = up
+        y, s = x / at.alpha, score(x, at.t)
+        slope = -at.ratio * at.alpha * s
+        ahead = y + (to.ratio - at.ratio) * slope
+        if self.order == 1:
+            return to.alpha * ahead
+        there = -to.ratio * to.alpha * score(to.alpha * ahead, to.t)
+        return to.alpha * (y + (to.ratio - at.ratio) * (slope + there) / 2)
+
+
+FIXED = ("euler", "midpoint", "heun2", "rk4")
+ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
+MAX_NFE = 5000
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """
+    The probability-flow ODE itself, solved by torchdiffeq in either direction.
+
+    Args:
+        sde: forward diffusion.
+        solver: ``euler``, ``midpoint``, ``heun2`` and ``rk4`` in ``steps`` equal steps of t; ``dopri5``, ``dopri8``, ``bosh3`` and
+            ``adaptive_heun`` to tolerances.
+        steps: of a fixed solver.
+        rtol: relative tolerance of an adaptive one.
+        atol: absolute tolerance.
+        max_nfe: evaluations after which an adaptive one gives up.
+
+    An adaptive solver chooses its steps for the whole batch: a sample depends on its batch within the tolerance.
+    """
+
+    sde: SDE
+    solver: str = "dopri5"
+    steps: int = 100
+    rtol: float = 1e-5
+    atol: float = 1e-5
+    max_nfe: int = MAX_NFE
+
+    def __post_init__(self) -> None:
+        if self.solver not in (*FIXED, *ADAPTIVE):
+            raise ValueError(naming.unknown("solver", self.solver, (*FIXED, *ADAPTIVE)))
+        if self.steps < 1 or not (0 < self.rtol < 1 and 0 < self.atol < 1) or self.max_nfe < 1:
+            raise ValueError(
+                f"a flow needs steps >= 1, tolerances between 0 and 1 and max_nfe >= 1; got {self.steps}, {self.rtol}, {self.atol}, {self.max_nfe}"
+            )
+
+    def velocity(self, score: Counted, x: Tensor, t: Tensor) -> Tensor:
+        """F(t) x - g(t)^2 / 2 score(x, t), t ()."""
+        t = t.double()
+        half = self.sde.diffusion_squared(t) / 2
+        return self.sde.drift(t).to(x) * x - half.to(x) * score(x, float(t))
+
+    def solve(
+        self,
+        derivative: Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]],
+        states: tuple[Tensor, ...],
+        times: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """
+        Integrates several states at once through times (k,): each (k, *).
+
+        Raises:
+            ValueError: when an adaptive solver does not reach its tolerance within ``max_nfe`` evaluations.
+            FloatingPointError: when a derivative is not finite.
+        """
+        from torchdiffeq import odeint
+
+        asked, adaptive = 0, self.solver in ADAPTIVE
+
+        def guarded(t: Tensor, x: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            nonlocal asked
+            asked += 1
+            if adaptive and asked > self.max_nfe:
+                raise ValueError(
+                    f"the flow's solver {self.solver} did not come from t = {float(times[0]):.3g} to {float(times[-1]):.3g} within {self.max_nfe} evaluations "
+                    f"(it is at {float(t):.3g}); raise its tolerance (rtol {self.rtol:g}, atol {self.atol:g}), or max_nfe"
+                )
+            out = derivative(t, x)
+            if not all(bool(o.isfinite().all()) for o in out):
+                raise FloatingPointError(
+                    f"the flow met values that are not finite at evaluation {asked} (t = {float(t):.3g}): the score has diverged there"
+                )
+            return out
+
+        # an adaptive solver begins small, and is made to end where the flow does: beyond its ends the SDE is not defined
+        span = abs(float(times[0] - times[-1]))
+        options = {"first_step": span / 1000, "step_t": times[-1:]} if adaptive else {"grid_constructor": self._grid}
+        try:
+            return odeint(guarded, states, times, rtol=self.rtol, atol=self.atol, method=self.solver, options=options)
+        except AssertionError as error:  # torchdiffeq's word for a step that became too small
+            raise ValueError(
+                f"the flow's solver {self.solver} cannot keep rtol {self.rtol:g} and atol {self.atol:g}: its steps became too small ({error}); "
+                "raise the tolerance, or use a fixed solver"
+            ) from error
+
+    def _grid(self, derivative: object, states: Tensor, times: Tensor) -> Tensor:
+        return torch.linspace(float(times[0]), float(times[-1]), self.steps + 1, dtype=times.dtype, device=times.device)
+
+    def __call__(self, score: VectorField, x: Tensor, times: Tensor) -> tuple[Tensor, int]:
+        """
+        X carried along the flow.
+
+        Args:
+            score: grad log p_t.
+            x: (n, *) at times[0].
+            times: (k,), rising or falling within (0, 1].
+
+        Returns:
+            the states (k, n, *) at the times, and the evaluations made.
+        """
+        counted = Counted(score)
+        with torch.no_grad():
+            states = self.solve(lambda t, v: (self.velocity(counted, v[0], t),), (x,), times.to(x.device, x.dtype))
+        return states[0], counted.nfe
+
+    def encode(self, score: VectorField, x: Tensor, t_min: float | None = None) -> tuple[Tensor, int]:
+        """Data to noise: x (n, *) at t_min to x at t = 1, and the evaluations made."""
+        states, nfe = self(score, x, self._ends(t_min).flip(0))
+        return states[-1], nfe
+
+    def decode(self, score: VectorField, x: Tensor, t_min: float | None = None) -> tuple[Tensor, int]:
+        """Noise at t = 1 to data at t_min, and the evaluations made."""
+        states, nfe = self(score, x, self._ends(t_min))
+        return states[-1], nfe
+
+    def _ends(self, t_min: float | None) -> Tensor:
+        end = self.sde.t_min if t_min is None else t_min
+        self.sde.check_times(1.0, end)
+        return torch.tensor([1.0, end], dtype=torch.float64)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ProbabilityFlow:
+    """
+    Samples by the flow from t = 1 to t_min; called as every sampler is.
+
+    Args:
+        flow: solver and tolerances.
+        t_min: last time.
+        clean: whether x at t_min is replaced by the mean of the data given it (one evaluation more).
+        keep: states kept.
+    """
+
+    flow: Flow
+    t_min: float | None = None
+    clean: bool = True
+    keep: int = 0
+
+    def __call__(
+        self, score: VectorField, noise: RowNoise, x: Tensor | None = None, project: Projection | None = None
+    ) -> Sampled:
+        """Samples; see ``Sampler``. A projection between the steps of an ODE solver is refused."""
+        if project is not None:
+            raise ValueError("the probability flow has no steps to project between; choose another sampler")
+        sde = self.flow.sde
+        end = sde.t_min if self.t_min is None else self.t_min
+        sde.check_times(1.0, end)
+        start = sde.prior_deviation * noise.normal() if x is None else x
+        times = torch.linspace(1.0, end, max(2, self.keep + 1), dtype=torch.float64)
+        states, nfe = self.flow(score, start, times)
+        out = states[-1]
+        if self.clean:
+            at = levels(sde, times[-1:])[0]
+            with torch.no_grad():
+                out = (out + at.sigma**2 * score(out, out.new_full((), at.t))) / at.alpha
+            nfe += 1
+        kept = (times, states) if self.keep else (torch.empty(0), torch.empty(0))
+        return Sampled(out, nfe, *kept)

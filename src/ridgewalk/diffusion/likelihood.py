@@ -1,0 +1,379 @@
+"""
+Exact likelihoods by the probability-flow ODE, and bits per dimension of images.
+
+With v(x, t) = f(t) x - g(t)^2 / 2 score(x, t) the flow's velocity, what a point's density gains on its way to noise is the divergence it meets:
+
+    d/dt (x, l) = (v, div v),    l = 0 at t_min,    log p(x) = log N(x_1; 0, s_1^2 I) + l_1
+
+This is the density of the model that decodes noise by the flow down to t_min. For an exact score it is p_{t_min}, the density of
+alpha(t_min) x_0 + sigma(t_min) eps, and not that of the data: t_min says how near the two are (1e-5 in the source).
+The law at t = 1 is taken for a Gaussian of deviation s_1 = sigma(1), an approximation: of a VP it forgets alpha(1) x_0 (0.7% of the data), of a VE the
+data beside sigma_max. Data of standard deviation s_d have (alpha(1)^2 s_d^2 + sigma(1)^2)^(1/2).
+
+Sources: Song et al. (2021), section 4.3 and appendix D.2; Grathwohl, Chen, Bettencourt, Sutskever and Duvenaud (2019) for the random probes;
+Theis, van den Oord and Bethge (2016), section 3.1, for images.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ridgewalk import naming
+from ridgewalk.diffusion.deterministic import Flow
+from ridgewalk.diffusion.noise import RowNoise
+from ridgewalk.diffusion.sampling import Counted, PerRows
+from ridgewalk.diffusion.scaling import Standardiser
+from ridgewalk.progress import track
+from ridgewalk.protocols import VectorField
+
+DIVERGENCES = ("hutchinson", "exact")
+EXACT_LIMIT = 1024  # values in a row: an exact divergence takes as many backward passes at each evaluation
+CHUNK = 100
+
+
+@dataclass(frozen=True, eq=False)
+class LogLikelihood:
+    """
+    What a flow says of points.
+
+    Attributes:
+        values: log p of each, in nats, (n,).
+        nfe: evaluations of the score, each with its backward passes.
+        latents: where the flow carried them, x at t = 1, (n, *).
+    """
+
+    values: Tensor
+    nfe: int
+    latents: Tensor
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """
+    Log p of points under the flow of a score.
+
+        hutchinson    div v = E[e . grad(v . e)],   e of independent signs, drawn once a row and kept along its way
+        exact         div v = sum_i dv_i / dx_i
+
+    The divergence is that of the whole velocity, so the score must be differentiable in x by autograd, guidance and all: a gradient inside it
+    needs ``create_graph``. A score that moves with x where autograd does not see it is refused. The rows of a score must be independent.
+
+    Args:
+        flow: the ODE and its solver. An adaptive one chooses its steps for the whole batch; a row's value then depends on its
+            batch within the tolerance.
+        divergence: ``hutchinson``, an unbiased estimate of log p by one backward pass a probe, or ``exact``, by one for each value of a row.
+        probes: averaged, of Hutchinson's estimate.
+        t_min: where the points are; the SDE's own where None.
+        prior_deviation: s_1 above; sigma(1) where None.
+    """
+
+    flow: Flow
+    divergence: str = "hutchinson"
+    probes: int = 1
+    t_min: float | None = None
+    prior_deviation: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.divergence not in DIVERGENCES:
+            raise ValueError(naming.unknown("divergence", self.divergence, DIVERGENCES))
+        if self.probes < 1:
+            raise ValueError(f"a divergence needs at least one probe; got {self.probes}")
+        if self.prior_deviation is not None and not 0 < self.prior_deviation < math.inf:
+            raise ValueError(f"the deviation at t = 1 must be above 0 and finite; got {self.prior_deviation}")
+        self.flow.sde.check_times(1.0, self.start)
+
+    @property
+    def start(self) -> float:
+        """The time of the points."""
+        return self.flow.sde.t_min if self.t_min is None else self.t_min
+
+    @property
+    def deviation(self) -> float:
+        """Of the Gaussian at t = 1."""
+        return self.flow.sde.prior_deviation if self.prior_deviation is None else self.prior_deviation
+
+    def __call__(self, score: VectorField, x: Tensor, noise: RowNoise | int = 0) -> LogLikelihood:
+        """
+        Log p of points.
+
+        Args:
+            score: grad log p_t, (n, *), () -> (n, *).
+            x: (n, *), of finite values.
+            noise: of the probes, one for each row, or its seed.
+
+        Raises:
+            ValueError: when the score is not differentiable in x, or the solver does not reach its tolerance within its evaluations.
+            FloatingPointError: when the score is not finite; names t.
+        """
+        if x.dim() < 2 or not x.numel() or not x.is_floating_point():
+            raise ValueError(f"a likelihood is of points (n, *) of floats; got {tuple(x.shape)} of {x.dtype}")
+        if not bool(x.isfinite().all()):
+            raise ValueError(f"{int((~x.flatten(1).isfinite().all(1)).sum())} of {len(x)} points are not finite")
+        d = x[0].numel()
+        if self.divergence == "exact" and d > EXACT_LIMIT:
+            raise ValueError(
+                f"an exact divergence takes a backward pass for each of the {d} values of a row, and {EXACT_LIMIT} are the most; use divergence 'hutchinson'"
+            )
+        noise = _noise(noise, x)
+        _check_differentiable(self.flow, score, x, noise, self.start)
+        probes = [_signs(noise, x) for _ in range(self.probes)] if self.divergence == "hutchinson" else list(_axes(x))
+        share = 1 / self.probes if self.divergence == "hutchinson" else 1.0
+        counted = Counted(score)
+
+        def derivative(t: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            with torch.enable_grad():
+                at = state[0].detach().requires_grad_(True)
+                v = self.flow.velocity(counted, at, t)
+            total = torch.zeros_like(state[1])
+            for i, e in enumerate(probes):
+                total += share * _rows_dot(_product(v, at, e, keep=i + 1 < len(probes)), e)
+            return v.detach(), total
+
+        times = torch.tensor([self.start, 1.0], device=x.device, dtype=x.dtype)
+        with torch.no_grad():
+            states, gained = self.flow.solve(derivative, (x, x.new_zeros(len(x))), times)
+        latents = states[-1]
+        return LogLikelihood(_log_normal(latents, self.deviation) + gained[-1], counted.nfe, latents)
+
+
+def log_likelihood(
+    likelihood: Likelihood,
+    score: "PerRows | VectorField",
+    x: Tensor,
+    *,
+    seed: int = 0,
+    chunk: int = CHUNK,
+    label: str = "likelihood",
+) -> LogLikelihood:
+    """
+    Log p of many points, some at a time, with a progress bar; row i's probes are those of (seed, i).
+
+    Args:
+        likelihood: how.
+        score: of all rows, or (where rows have conditions of their own) a ``PerRows``.
+        x: (n, *).
+        seed: of the probes.
+        chunk: points at once.
+        label: of the bar.
+
+    Returns:
+        values (n,) and latents (n, *); nfe is the most that a chunk took.
+    """
+    parts = []
+    for rows in track(_slices(len(x), chunk), label):
+        part = x[rows]
+        parts.append(likelihood(_of(score, rows), part, _noise(seed, part, rows.start)))
+    values, latents = torch.cat([p.values for p in parts]), torch.cat([p.latents for p in parts])
+    return LogLikelihood(values, max(p.nfe for p in parts), latents)
+
+
+def dequantised(pixels: Tensor, noise: RowNoise, levels: int = 256) -> Tensor:
+    """
+    (u + nu) / levels, nu uniform on [0, 1): images with a density, in [0, 1) and in the noise's dtype.
+
+    Args:
+        pixels: u (n, *), integers from 0 to levels - 1.
+        noise: of each image; nu is its next draw, a normal one put through its distribution function.
+        levels: of a pixel.
+    """
+    if pixels.is_floating_point() or int(pixels.min()) < 0 or int(pixels.max()) >= levels:
+        raise ValueError(
+            f"images to dequantise hold integers from 0 to {levels - 1}; got {pixels.dtype} from {float(pixels.min()):g} to {float(pixels.max()):g}"
+        )
+    nu = torch.special.ndtr(_fitting(noise, pixels).normal().double())
+    below_one = 1 - torch.finfo(noise.dtype).eps / 2
+    return ((pixels.to(noise.device) + nu) / levels).to(noise.dtype).clamp_max(below_one)
+
+
+def bits_per_dim(log_p: Tensor, standardiser: Standardiser, shape: tuple[int, ...], levels: int = 256) -> Tensor:
+    """
+    -(log p(x) - log |dv / dx|) / (D ln 2) + log2 levels: bits for each value of a dequantised image.
+
+    The density of v = (u + nu) / levels, in [0, 1)^D, is that of x = (v - shift) / scale over |dv / dx|, and the cell of one u has the volume levels^-D.
+    The mean over nu is at most log P(u) (Jensen), so these are at least the bits that u takes. Whatever the standardiser, a uniform v takes log2 levels.
+
+    Args:
+        log_p: of standardised images, in nats, (n,).
+        standardiser: from v in [0, 1] to x.
+        shape: of one image; D is its number of values.
+        levels: of a pixel.
+    """
+    log_density = log_p - standardiser.log_volume(shape)
+    return -log_density / (math.prod(shape) * math.log(2)) + math.log2(levels)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageBits:
+    """
+    Bits per dimension of images.
+
+    Attributes:
+        values: of each draw of dequantisation and probes, and each image: (draws, n).
+        nfe: the most evaluations of the score on one image, over all its draws.
+    """
+
+    values: Tensor
+    nfe: int
+
+    @property
+    def per_image(self) -> Tensor:
+        """The mean over draws: (n,)."""
+        return self.values.mean(0)
+
+    @property
+    def mean(self) -> float:
+        """Over images."""
+        return float(self.per_image.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean over images, its draws' noise included; NaN for a single image."""
+        each = self.per_image
+        return float(each.std() / math.sqrt(len(each))) if len(each) > 1 else math.nan
+
+
+def image_bits_per_dim(
+    likelihood: Likelihood,
+    score: "PerRows | VectorField",
+    pixels: Tensor,
+    standardiser: Standardiser,
+    *,
+    draws: int = 1,
+    levels: int = 256,
+    seed: int = 0,
+    chunk: int = CHUNK,
+    dtype: torch.dtype = torch.float32,
+    label: str = "bits per dimension",
+) -> ImageBits:
+    """
+    Bits per dimension of images, each dequantised ``draws`` times with probes of its own.
+
+    Args:
+        likelihood: how; its t_min is that of the dequantised images.
+        score: of standardised images: of all rows, or a ``PerRows``.
+        pixels: u (n, *), integers from 0 to levels - 1.
+        standardiser: from [0, 1] to what the score was trained on.
+        draws: of dequantisation and probes.
+        levels: of a pixel.
+        seed: of both; image i's are those of (seed, i).
+        chunk: images at once.
+        dtype: of the flow.
+        label: of the progress bar.
+    """
+    if draws < 1:
+        raise ValueError(f"bits per dimension need at least one draw; got {draws}")
+    n, shape = len(pixels), tuple(pixels.shape[1:])
+    columns, nfe = [], 0
+    for rows in track(_slices(n, chunk), label):
+        part, made, own = pixels[rows], 0, []
+        noise = RowNoise(seed, len(part), shape, rows.start, dtype, pixels.device)
+        for _ in range(draws):
+            x = standardiser.to_model(dequantised(part, noise, levels))
+            found = likelihood(_of(score, rows), x, noise)
+            own.append(bits_per_dim(found.values, standardiser, shape, levels))
+            made += found.nfe
+        columns.append(torch.stack(own))
+        nfe = max(nfe, made)
+    return ImageBits(torch.cat(columns, 1), nfe)
+
+
+def _log_normal(x: Tensor, deviation: float) -> Tensor:
+    """Log N(x; 0, deviation^2 I): (n, *) -> (n,)."""
+    flat = x.flatten(1)
+    return -(flat / deviation).square().sum(1) / 2 - flat.shape[1] * math.log(deviation * math.sqrt(2 * math.pi))
+
+
+def _product(v: Tensor, at: Tensor, e: Tensor, keep: bool) -> Tensor:
+    """E . J of each row, J the Jacobian of v in ``at``: (n, *); 0 where v is not connected to it."""
+    if not v.requires_grad:
+        return torch.zeros_like(at)
+    product = torch.autograd.grad(v, at, e, retain_graph=keep, allow_unused=True)[0]
+    return torch.zeros_like(at) if product is None else product
+
+
+def _rows_dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).flatten(1).sum(1)
+
+
+def _signs(noise: RowNoise, x: Tensor) -> Tensor:
+    """Independent signs, one for each value: those of a normal draw."""
+    drawn = noise.normal().to(x)
+    return torch.where(drawn < 0, -torch.ones_like(drawn), torch.ones_like(drawn))
+
+
+def _axes(x: Tensor) -> Iterator[Tensor]:
+    """The unit vectors of a row, each for all rows: views (n, *) of one."""
+    d = x[0].numel()
+    for unit in torch.eye(d, dtype=x.dtype, device=x.device):
+        yield unit.view(1, *x.shape[1:]).expand_as(x)
+
+
+_STEPS = (0.05, 0.005)  # of differences, in units of sigma
+_APART = 0.02  # what they may be from autograd, as a share
+
+
+def _check_differentiable(flow: Flow, score: VectorField, x: Tensor, noise: RowNoise, start: float) -> None:
+    """
+    Compares e . J e by autograd with differences of the score itself, at six levels from t_min to 1.
+
+    What is detached from x (a score under ``no_grad``, a guidance by ``fields.score``) has no derivative in autograd's eyes; its divergence
+    would be left out without a word, and log p be void. A difference too long for a bend of the score is taken again, shorter.
+    """
+    sde, counted = flow.sde, Counted(score)
+    ends = sde.level(torch.tensor([start, 1.0], dtype=torch.float64)).log()
+    between = sde.time_of(torch.linspace(float(ends[0]), float(ends[1]), 6, dtype=torch.float64).exp())
+    e = _signs(noise, x)
+    for t in (start, *between[1:-1].tolist(), 1.0):
+        time = torch.tensor(t, dtype=torch.float64)
+        with torch.enable_grad():
+            at = sde.perturb(x, time, noise.normal().to(x)).to(x).detach().requires_grad_(True)
+            s = counted(at, t)
+        product = _product(s, at, e, keep=False)
+        for step in _STEPS:
+            h = step * float(sde.sigma(time))
+            with torch.no_grad():
+                ahead, behind = at + h * e, at - h * e
+                true = _rows_dot(counted(ahead, t) - counted(behind, t), e) / (2 * h)
+                seen = _rows_dot(product, ahead - behind) / (2 * h)
+                rounding = 100 * torch.finfo(x.dtype).eps * float(s.abs().sum()) / h
+                apart, size = float((seen - true).abs().sum()), max(float(seen.abs().sum()), float(true.abs().sum()))
+            if not math.isfinite(apart):
+                raise FloatingPointError(f"the score has values or derivatives that are not finite at t = {t:.3g}")
+            if apart <= _APART * size + rounding:
+                break
+        else:
+            raise ValueError(
+                f"the score moves with x where autograd does not see it: at t = {t:.3g} its derivative along a probe is {float(true.mean()):.4g} by "
+                f"differences and {float(seen.mean()):.4g} by autograd (means over {len(x)} rows). Its divergence would be missed, and the likelihood be "
+                "void; let all of the score be differentiable in x: no detach, no torch.no_grad, create_graph where it holds a gradient (that of "
+                "ridgewalk.fields.score is detached), smooth activations there, and no clipping"
+            )
+
+
+def _fitting(noise: RowNoise, x: Tensor) -> RowNoise:
+    if (noise.rows, *noise.shape) != tuple(x.shape):
+        raise ValueError(
+            f"the noise must be of as many rows and of the same shape; got {(noise.rows, *noise.shape)} for {tuple(x.shape)}"
+        )
+    return noise
+
+
+def _noise(noise: RowNoise | int, x: Tensor, first: int = 0) -> RowNoise:
+    if isinstance(noise, int):
+        return RowNoise(noise, len(x), tuple(x.shape[1:]), first, x.dtype, x.device)
+    return _fitting(noise, x)
+
+
+def _of(score: "PerRows | VectorField", rows: slice) -> VectorField:
+    return score.of(rows) if isinstance(score, PerRows) else score
+
+
+def _slices(n: int, chunk: int) -> list[slice]:
+    if n < 1 or chunk < 1:
+        raise ValueError(f"at least one point must be given, some at a time; got {n}, {chunk} at a time")
+    return [slice(first, min(first + chunk, n)) for first in range(0, n, chunk)]

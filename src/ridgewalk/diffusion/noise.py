@@ -1,0 +1,51 @@
+"""
+The noise of a sampler: row i's draws come from (seed, i) and nothing else, so that a sample does not depend on its batch.
+
+The idea of one seed a sample is that of Karras, Aittala, Aila and Laine (2022).
+"""
+
+from math import prod
+
+import torch
+from torch import Tensor
+
+from ridgewalk.seeds import row_generators
+
+_DRAWN = 1024  # numbers that a row draws at once: enough that a generator's own cost does not count
+
+
+class RowNoise:
+    """
+    Normal draws for ``rows`` samples.
+
+    Args:
+        seed: of all samples.
+        rows: number of samples.
+        shape: of one.
+        first: index of the first sample: rows 100 to 199 of 1000 are ``RowNoise(seed, 100, shape, first=100)``.
+        dtype: of the draws.
+        device: where they are returned; they are made on the CPU, so that every device sees the same.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        rows: int,
+        shape: tuple[int, ...],
+        first: int = 0,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.rows, self.shape, self.dtype, self.device = rows, shape, dtype, torch.device(device)
+        self._generators = row_generators(seed, rows, first)
+        self._block = max(1, _DRAWN // prod(shape))
+        self._drawn = torch.empty(0)
+        self._next = 0
+
+    def normal(self) -> Tensor:
+        """The next draw of N(0, I): (rows, *shape)."""
+        if self._next == len(self._drawn):
+            drawn = [torch.randn(self._block, *self.shape, generator=g, dtype=self.dtype) for g in self._generators]
+            self._drawn, self._next = torch.stack(drawn, 1).to(self.device), 0
+        self._next += 1
+        return self._drawn[self._next - 1]

@@ -1,0 +1,45 @@
+"""Between what a user sees and what a diffusion is trained on."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Standardiser:
+    """
+    The fixed affine map between what a user sees (images in [0, 1], codes, points) and what a diffusion is trained on.
+
+        x = (u - shift) / scale
+
+    Args:
+        shift: broadcast against one datum.
+        scale: positive, likewise.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def to_model(self, u: Tensor) -> Tensor:
+        """(u - shift) / scale."""
+        return (u - self.shift.to(u)) / self.scale.to(u)
+
+    def to_data(self, x: Tensor) -> Tensor:
+        """X scale + shift."""
+        return x * self.scale.to(x) + self.shift.to(x)
+
+    def log_volume(self, shape: tuple[int, ...]) -> float:
+        """Log |du / dx| over one datum of ``shape``: what log p(x) is above log p(u)."""
+        return float(self.scale.double().log().expand(shape).sum())
+
+    @classmethod
+    def of(cls, u: Tensor) -> "Standardiser":
+        """To mean 0 and standard deviation 1 of each value over the rows of u (n, *); a value that does not vary is only shifted."""
+        scale = u.std(dim=0)
+        return cls(u.mean(dim=0), torch.where(scale > 0, scale, torch.ones_like(scale)))
+
+    @classmethod
+    def between(cls, low: float, high: float) -> "Standardiser":
+        """From [low, high] to [-1, 1]."""
+        return cls(torch.tensor((low + high) / 2), torch.tensor((high - low) / 2))

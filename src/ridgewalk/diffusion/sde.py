@@ -1,0 +1,244 @@
+"""
+Forward diffusions, each from one definition: how much of the data is left, and how much noise there is.
+
+    x_t = alpha(t) x_0 + sigma(t) eps,    eps ~ N(0, I),    0 <= t <= 1
+
+is the law at time t of the linear SDE  dx = f(t) x dt + g(t) dw  with
+
+    f = d log alpha / dt,    g^2 = d sigma^2 / dt - 2 f sigma^2
+
+Both are derived here by differentiating alpha and sigma, so that no SDE can have a drift that does not belong to its noise.
+
+    VP      log alpha = -beta_min t / 2 - (beta_max - beta_min) t^2 / 4,    sigma^2 = 1 - alpha^2        (DDPM's limit)
+    sub-VP  the same alpha,                                                 sigma   = 1 - alpha^2
+    VE      alpha = 1,    sigma = sigma_min (sigma_max / sigma_min)^t                                    (NCSN's limit)
+
+Source: Song, Sohl-Dickstein, Kingma, Kumar, Ermon and Poole (2021), section 3.4 and appendix B.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import final
+
+import torch
+from torch import Tensor
+
+_HALVINGS = 80  # of [0, 1] in the inverse of a noise level: below the spacing of float64
+
+
+class SDE(ABC):
+    """
+    A linear forward diffusion. A new one needs ``log_alpha`` and ``sigma`` only.
+
+    Every method maps times of any shape to values of that shape, in their dtype.
+    """
+
+    t_min: float = 1e-3
+    """Where sampling ends by default: below it the score grows without bound, and there is nothing left to say."""
+
+    @abstractmethod
+    def log_alpha(self, t: Tensor, /) -> Tensor:
+        """Logarithm of the factor of the data; 0 at t = 0."""
+
+    @abstractmethod
+    def sigma(self, t: Tensor, /) -> Tensor:
+        """Standard deviation of the noise; increasing."""
+
+    def variance(self, t: Tensor, /) -> Tensor:
+        """Sigma^2; defined apart where sigma is a root, which has no derivative at 0."""
+        return self.sigma(t) ** 2
+
+    def alpha(self, t: Tensor, /) -> Tensor:
+        """The factor of the data."""
+        return self.log_alpha(t).exp()
+
+    def drift(self, t: Tensor, /) -> Tensor:
+        """The coefficient f of the drift f(t) x."""
+        return _rate(self.log_alpha, t)
+
+    def diffusion_squared(self, t: Tensor, /) -> Tensor:
+        """g(t)^2, never negative."""
+        return (_rate(self.variance, t) - 2 * self.drift(t) * self.variance(t)).clamp_min(0)
+
+    def level(self, t: Tensor, /) -> Tensor:
+        """The noise in units of the data, sigma / alpha: what a sample has at time t, whatever the SDE."""
+        return self.sigma(t) / self.alpha(t)
+
+    def time_of(self, level: Tensor, /) -> Tensor:
+        """The time at which sigma / alpha is ``level``, by bisection; 0 or 1 for a level outside what is reached."""
+        low, high = torch.zeros_like(level, dtype=torch.float64), torch.ones_like(level, dtype=torch.float64)
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            below = self.level(middle) < level
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return ((low + high) / 2).to(level.dtype)
+
+    def perturb(self, x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """alpha(t) x + sigma(t) noise, for x (n, *) and t () or (n,)."""
+        return along(self.alpha(t), x) * x + along(self.sigma(t), x) * noise
+
+    @property
+    def prior_deviation(self) -> float:
+        """The standard deviation at t = 1, from which samples start."""
+        return float(self.sigma(torch.ones((), dtype=torch.float64)))
+
+    def check_times(self, start: float, end: float) -> None:
+        """Refuses a range of times that sampling cannot run over."""
+        if not 0 < end < start <= 1:
+            raise ValueError(
+                f"sampling runs from t = 1 or below down to a time above 0; got {start} to {end}: choose 0 < t_min < 1, such as {self.t_min}"
+            )
+
+
+def _rate(f: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
+    # value by value, so the gradient of the sum; forward mode is ten times slower here
+    with torch.inference_mode(False), torch.enable_grad():
+        u = t.detach().clone().requires_grad_()
+        value = f(u)
+        return torch.autograd.grad(value.sum(), u)[0] if value.requires_grad else torch.zeros_like(u)
+
+
+def along(value: Tensor, x: Tensor) -> Tensor:
+    """A value () or (n,) shaped to multiply x (n, *)."""
+    return value if value.dim() == 0 else value.view(-1, *(1,) * (x.dim() - 1))
+
+
+@final
+@dataclass(frozen=True)
+class VP(SDE):
+    """
+    Variance preserving: sigma^2 = 1 - alpha^2.
+
+    Args:
+        beta_min: rate of the noise at t = 0.
+        beta_max: at t = 1.
+    """
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        _check_betas(self.beta_min, self.beta_max)
+
+    def log_alpha(self, t: Tensor, /) -> Tensor:
+        """-beta_min t / 2 - (beta_max - beta_min) t^2 / 4."""
+        return _linear_beta(t, self.beta_min, self.beta_max)
+
+    def variance(self, t: Tensor, /) -> Tensor:
+        """1 - alpha^2."""
+        return -torch.expm1(2 * self.log_alpha(t))
+
+    def sigma(self, t: Tensor, /) -> Tensor:
+        """(1 - alpha^2)^(1/2)."""
+        return self.variance(t).sqrt()
+
+
+@final
+@dataclass(frozen=True)
+class SubVP(SDE):
+    """
+    Below variance preserving: VP's alpha, and sigma = 1 - alpha^2.
+
+    Args:
+        beta_min: rate of the noise at t = 0.
+        beta_max: at t = 1.
+    """
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        _check_betas(self.beta_min, self.beta_max)
+
+    def log_alpha(self, t: Tensor, /) -> Tensor:
+        """-beta_min t / 2 - (beta_max - beta_min) t^2 / 4."""
+        return _linear_beta(t, self.beta_min, self.beta_max)
+
+    def sigma(self, t: Tensor, /) -> Tensor:
+        """1 - alpha^2."""
+        return -torch.expm1(2 * self.log_alpha(t))
+
+
+@final
+@dataclass(frozen=True)
+class VE(SDE):
+    """
+    Variance exploding: alpha = 1, sigma from ``sigma_min`` at t = 0 geometrically to ``sigma_max`` at t = 1.
+
+    Args:
+        sigma_min: the least noise, in units of the data.
+        sigma_max: the most; about the largest distance between two data.
+    """
+
+    sigma_min: float = 0.01
+    sigma_max: float = 50.0
+    t_min: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma_min < self.sigma_max < math.inf:
+            raise ValueError(f"VE needs 0 < sigma_min < sigma_max; got {self.sigma_min} and {self.sigma_max}")
+
+    def log_alpha(self, t: Tensor, /) -> Tensor:
+        """0."""
+        return 0 * t
+
+    def sigma(self, t: Tensor, /) -> Tensor:
+        """sigma_min (sigma_max / sigma_min)^t."""
+        return self.sigma_min * torch.exp(t * math.log(self.sigma_max / self.sigma_min))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Tabulated(SDE):
+    """
+    A variance-preserving diffusion given at N levels, as DDPM's: the log signal-to-noise ratio is linear between them.
+
+    Level i of 0, ..., N - 1 is at t = i / (N - 1), so that t = 0 has the noise of the first level.
+
+    Args:
+        alphas_squared: alpha_i^2 (DDPM's cumulative products of 1 - beta), decreasing within (0, 1), at least two.
+    """
+
+    alphas_squared: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        a = self.alphas_squared
+        if len(a) < 2 or not all(0 < v < 1 for v in a) or any(v <= w for v, w in pairwise(a)):
+            raise ValueError(
+                f"a table of alpha^2 must hold at least two values that fall, all between 0 and 1; got {len(a)} from {a[0] if a else None} on"
+            )
+        table = torch.tensor(a, dtype=torch.float64)
+        object.__setattr__(self, "_log_snr", table.log() - torch.log1p(-table))
+
+    def _at(self, t: Tensor) -> Tensor:
+        table: Tensor = self._log_snr  # type: ignore[attr-defined]
+        place = t * (len(table) - 1)
+        left = place.detach().floor().clamp(0, len(table) - 2).long()
+        values = table.to(t.device, t.dtype)
+        return values[left] + (place - left) * (values[left + 1] - values[left])
+
+    def log_alpha(self, t: Tensor, /) -> Tensor:
+        """Log sigmoid(log SNR) / 2."""
+        return torch.nn.functional.logsigmoid(self._at(t)) / 2
+
+    def sigma(self, t: Tensor, /) -> Tensor:
+        """sigmoid(-log SNR)^(1/2)."""
+        return torch.sigmoid(-self._at(t)).sqrt()
+
+    @classmethod
+    def ddpm(cls, levels: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -> "Tabulated":
+        """DDPM's own levels: beta from ``beta_min`` to ``beta_max`` in equal steps (Ho, Jain and Abbeel 2020, section 4)."""
+        betas = torch.linspace(beta_min, beta_max, levels, dtype=torch.float64)
+        return cls(tuple(torch.cumprod(1 - betas, 0).tolist()))
+
+
+def _linear_beta(t: Tensor, low: float, high: float) -> Tensor:
+    return -low * t / 2 - (high - low) * t**2 / 4
+
+
+def _check_betas(low: float, high: float) -> None:
+    if not 0 < low < high < math.inf:
+        raise ValueError(f"beta_min and beta_max must be positive and rise; got {low} and {high}")

@@ -1,0 +1,116 @@
+"""
+Backbones: networks F(x, c, y) of a noised row x, its noise level c and perhaps its class y. The simplest is here; ``unet`` has the one for images.
+
+    network(x (n, *), c (n,), labels (n,) or None) -> (n, *)
+
+Row i depends on row i alone, c is a quarter of log sigma, and F = 0 until it is trained: the last layer starts at zero. What F
+means (a score, a noise, clean data, a logit) is the business of whoever trains it.
+"""
+
+from collections.abc import Sequence
+from inspect import signature
+from math import prod, sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ridgewalk import naming
+from ridgewalk.models.blocks import activation
+from ridgewalk.models.embeddings import Conditioning, FourierFeatures
+from ridgewalk.models.unet import UNet
+
+
+class TimeMLP(nn.Module):
+    """
+    h_0 = [x, f(x)];  h_i = act((1 + a_i(e)) W_i h_{i-1} + b_i(e)), plus h_{i-1} where the widths agree;  F = W h.
+
+    f are Fourier features of x, without which a multilayer perceptron hardly leaves the constant on data in the plane (spectral
+    bias: Tancik et al. 2020); e is the embedding of noise level and class, and modulates every layer (FiLM: Perez et al. 2018).
+
+    Args:
+        dims: d, the values of one row; rows of other shapes (n, *) are flattened, and come back as they were.
+        hidden: widths.
+        outputs: None for as many as dims, in the shape of x; a number makes (n, outputs), such as a discriminator's logit.
+        classes: number of classes; 0 for none.
+        fourier: Fourier features of x, an even number or 0; None is 128 up to 4 dimensions and 0 above. Denoising Gaussian mixtures
+            (2,500 steps, one seed), the error left beside the exact posterior mean was, without and with them, 3.6 and 1.0 per cent
+            in 2 dimensions, 4.8 and 3.1 in 3, 4.8 and 4.1 in 4, but 4.7 and 7.9 in 8, 4.1 and 5.1 in 16.
+        scale: deviation of their frequencies times sqrt(d), in waves a unit of x: what a row of unit variance a coordinate sees
+            does not depend on d.
+        act: name of the activation; a smooth one where F or its gradient enters an ODE.
+        embedding: of the noise level, ``fourier`` or ``sinusoidal``.
+        width: of the embedding of noise level and class.
+    """
+
+    def __init__(
+        self,
+        dims: int,
+        hidden: Sequence[int] = (128, 128, 128),
+        outputs: int | None = None,
+        classes: int = 0,
+        fourier: int | None = None,
+        scale: float = 0.5,
+        act: str = "silu",
+        embedding: str = "fourier",
+        width: int = 64,
+    ) -> None:
+        super().__init__()
+        if dims < 1 or not hidden or min(hidden) < 1 or (outputs is not None and outputs < 1):
+            raise ValueError(
+                "a time-dependent MLP needs dims >= 1, outputs >= 1 and at least one hidden width, all positive; "
+                f"got {dims}, {outputs} and {list(hidden)}"
+            )
+        if fourier is None:
+            fourier = 128 if dims <= 4 else 0
+        self.dims, self.outputs = dims, outputs
+        self.conditioning = Conditioning(width, classes, embedding)
+        self.features = FourierFeatures(dims, fourier, scale / sqrt(dims)) if fourier else None
+        widths = [dims + fourier, *hidden]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, hidden))
+        self.films = nn.ModuleList(nn.Linear(width, 2 * b) for b in hidden)
+        self.act = activation(act)
+        self.last = nn.Linear(hidden[-1], dims if outputs is None else outputs)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(n, *), (n,), (n,) -> (n, *), or (n, outputs) where ``outputs`` was passed."""
+        if x.dim() < 2 or prod(x.shape[1:]) != self.dims or c.shape != x.shape[:1]:
+            raise ValueError(
+                f"this network reads rows of {self.dims} values and noise levels (n,), one a row; "
+                f"got {tuple(x.shape)} and {tuple(c.shape)}"
+            )
+        rows = x.flatten(1)
+        e = self.conditioning(c, labels)
+        h = rows if self.features is None else torch.cat([rows, self.features(rows)], dim=1)
+        for layer, film in zip(self.layers, self.films):
+            gain, shift = film(e).chunk(2, dim=1)
+            new = self.act((1 + gain) * layer(h) + shift)
+            h = h + new if h.shape == new.shape else new
+        out = self.last(h)
+        return out.view_as(x) if self.outputs is None else out
+
+
+BACKBONES: dict[str, type[nn.Module]] = {"mlp": TimeMLP, "unet": UNet}
+
+
+def build_backbone(name: str, shape: Sequence[int], **settings: Any) -> nn.Module:
+    """
+    A backbone by name for rows of a shape: (n, *shape), (n,), (n,) or None -> (n, *shape).
+
+    Args:
+        name: ``mlp`` (any shape, flattened) or ``unet`` (images (c, h, w)).
+        shape: of one row.
+        settings: what ``TimeMLP`` or ``UNet`` take besides, by name.
+
+    Raises:
+        ValueError: on unknown names and settings, naming the nearest, and on shapes that the network cannot take.
+    """
+    if name not in BACKBONES:
+        raise ValueError(naming.unknown("backbone", name, BACKBONES))
+    known = list(signature(BACKBONES[name]).parameters)[1:]
+    for key in settings:
+        if key not in known:
+            raise ValueError(naming.unknown(f"setting of '{name}'", key, known))
+    return BACKBONES[name](prod(shape) if name == "mlp" else tuple(shape), **settings)

@@ -1,0 +1,268 @@
+"""
+The U-Net of diffusion models on images, and its first half, which reads an image down to a few numbers.
+
+One residual block, with e the embedding of noise level and class:
+
+    block(x, e) = (x + conv(SiLU(norm(conv(SiLU(norm(x))) + A e)))) / sqrt(2)                        3 x 3 convolutions, group norm
+
+The U-Net: blocks while descending (each level half the side of the one before, by averages), two at the bottom, and as many
+while ascending (nearest pixel), each of which also reads what its twin of the descent returned. It is DDPM++ (Song et al. 2021,
+appendix H; Ho et al. 2020) with two economies for CPUs: twins are one to one, where the original has one block more in each level
+of the ascent, and a level of the ascent ends with the channels of the next finer one, so that nothing wide is ever upsampled.
+"""
+
+from collections.abc import Sequence
+from math import gcd, sqrt
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ridgewalk.models.embeddings import Conditioning
+
+Shape = tuple[int, int, int]
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+class ResidualBlock(nn.Module):
+    """
+    (skip(x) + conv(dropout(SiLU(norm(conv(SiLU(norm(x))) + A e))))) / sqrt(2): (n, c, h, w), (n, w_e) -> (n, c', h, w).
+
+    ``skip`` is a 1 x 1 convolution where the channels change. The second convolution starts at zero, so that a new block is its
+    skip; the division keeps variances (Song et al. 2021, appendix H).
+    """
+
+    def __init__(self, before: int, after: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm_1 = _norm(before)
+        self.conv_1 = nn.Conv2d(before, after, 3, padding=1)
+        self.told = nn.Linear(width, after)
+        self.norm_2 = _norm(after)
+        self.dropout = nn.Dropout(dropout)
+        self.conv_2 = _zero(nn.Conv2d(after, after, 3, padding=1))
+        self.skip = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        """(n, c, h, w), (n, w_e) -> (n, c', h, w)."""
+        h = self.conv_1(F.silu(self.norm_1(x))) + self.told(e)[:, :, None, None]
+        h = self.conv_2(self.dropout(F.silu(self.norm_2(h))))
+        return (self.skip(x) + h) / sqrt(2)
+
+
+class Attention(nn.Module):
+    """
+    (x + O V softmax(K^T Q / sqrt(c))) / sqrt(2), over the pixels of norm(x), one head: (n, c, h, w) -> (n, c, h, w).
+
+    Written out rather than by torch's fused kernel, which has no second derivative.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = _norm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = _zero(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c, h, w)."""
+        q, k, v = self.qkv(self.norm(x)).flatten(2).chunk(3, dim=1)
+        weights = (q.transpose(1, 2) @ k / sqrt(q.shape[1])).softmax(dim=2)  # (n, pixels that ask, pixels asked)
+        return (x + self.out((v @ weights.transpose(1, 2)).view_as(x))) / sqrt(2)
+
+
+class Stage(nn.Module):
+    """A residual block, and attention after it where its side asks for that."""
+
+    def __init__(self, before: int, after: int, width: int, dropout: float, attends: bool) -> None:
+        super().__init__()
+        self.block = ResidualBlock(before, after, width, dropout)
+        self.attention = Attention(after) if attends else nn.Identity()
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        """(n, c, h, w), (n, w_e) -> (n, c', h, w)."""
+        return self.attention(self.block(x, e))
+
+
+class Descent(nn.Module):
+    """
+    Images and noise levels -> what every block returned, finest first, and the embedding that all blocks are told.
+
+    Args: as ``UNet``'s.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        channels: int,
+        multipliers: Sequence[int],
+        blocks: int,
+        attention: Sequence[int],
+        dropout: float,
+        classes: int,
+        embedding: str,
+        patch: int,
+    ) -> None:
+        super().__init__()
+        sizes = [channels, blocks, patch, *multipliers, *shape]
+        if len(shape) != 3 or not multipliers or min(sizes) < 1 or channels % 2:
+            raise ValueError(
+                "a U-Net needs images (c, h, w), an even number of channels, at least one multiplier, blocks and patch, all positive; "
+                f"got shape {tuple(shape)}, channels {channels}, multipliers {tuple(multipliers)}, blocks {blocks}, patch {patch}"
+            )
+        _halves(shape, len(multipliers), patch)
+        self.shape, self.patch, self.blocks = tuple(shape), patch, blocks
+        self.width = 4 * channels
+        self.widths = [channels * m for m in multipliers]
+        self.attends = [max(shape[1:]) // (patch * 2**level) in attention for level in range(len(multipliers))]
+        self.conditioning = Conditioning(self.width, classes, embedding)
+        self.stem = nn.Conv2d(shape[0] * patch**2, channels, 3, padding=1)
+        self.stages = nn.ModuleList()
+        before = channels
+        for after, attends in zip(self.widths, self.attends):
+            for inputs in [before] + [after] * (blocks - 1):
+                self.stages.append(Stage(inputs, after, self.width, dropout, attends))
+            before = after
+
+    def forward(self, x: Tensor, c: Tensor, labels: Tensor | None) -> tuple[list[Tensor], Tensor]:
+        """(n, c, h, w), (n,), (n,) or None -> features (n, c_i, h_i, w_i) of all blocks, embedding (n, w_e)."""
+        if x.shape[1:] != self.shape or c.shape != x.shape[:1]:
+            raise ValueError(
+                f"this network reads images (n, {', '.join(map(str, self.shape))}) and noise levels (n,); "
+                f"got {tuple(x.shape)} and {tuple(c.shape)}"
+            )
+        e = self.conditioning(c, labels)
+        h = self.stem(F.pixel_unshuffle(x, self.patch))
+        features: list[Tensor] = []
+        for i, stage in enumerate(self.stages):
+            if i and i % self.blocks == 0:  # the next level
+                h = F.avg_pool2d(h, 2)
+            h = stage(h, e)
+            features.append(h)
+        return features, e
+
+
+class UNet(nn.Module):
+    """
+    F(x, c, y), an image for an image: (n, c, h, w), (n,), (n,) or None -> (n, c, h, w).
+
+    Args:
+        shape: (c, h, w); h and w must be multiples of patch 2^(levels - 1).
+        channels: of the finest level, an even number.
+        multipliers: of the channels, one a level, finest first.
+        blocks: residual blocks a level, in the descent and in the ascent each.
+        attention: sides at which every block is followed by self-attention (the longer side, of images that are not square).
+        dropout: probability, within the blocks.
+        classes: number of classes; 0 for none.
+        embedding: of the noise level, ``fourier`` (NCSN++) or ``sinusoidal`` (DDPM++).
+        patch: side of the pixel blocks that become channels before the first convolution; 2 makes the network about four times
+            cheaper with as many channels, at the price of the finest level.
+
+    Raises:
+        ValueError: if the sides cannot be halved as often as the multipliers ask.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        channels: int = 32,
+        multipliers: Sequence[int] = (1, 2, 2),
+        blocks: int = 1,
+        attention: Sequence[int] = (7, 8),
+        dropout: float = 0.0,
+        classes: int = 0,
+        embedding: str = "fourier",
+        patch: int = 1,
+    ) -> None:
+        super().__init__()
+        self.descent = Descent(shape, channels, multipliers, blocks, attention, dropout, classes, embedding, patch)
+        widths, attends, told = self.descent.widths, self.descent.attends, self.descent.width
+        self.middle = nn.ModuleList(Stage(widths[-1], widths[-1], told, dropout, a) for a in (attends[-1], False))
+        self.stages = nn.ModuleList()
+        for i in reversed(range(len(widths))):
+            for after in [widths[i]] * (blocks - 1) + [widths[max(i - 1, 0)]]:
+                self.stages.append(Stage(2 * widths[i], after, told, dropout, attends[i]))
+        self.norm = _norm(widths[0])
+        self.last = _zero(nn.Conv2d(widths[0], shape[0] * patch**2, 3, padding=1))
+
+    def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(n, c, h, w), (n,), (n,) or None -> (n, c, h, w)."""
+        features, e = self.descent(x, c, labels)
+        h = features[-1]
+        for stage in self.middle:
+            h = stage(h, e)
+        for i, stage in enumerate(self.stages):
+            if i and i % self.descent.blocks == 0:
+                h = F.interpolate(h, scale_factor=2.0)
+            h = stage(torch.cat([h, features.pop()], dim=1), e)
+        return F.pixel_shuffle(self.last(F.silu(self.norm(h))), self.descent.patch)
+
+
+class UNetEncoder(nn.Module):
+    """
+    The U-Net's descent, then W mean_pixels(SiLU(norm(h))): (n, c, h, w), (n,), (n,) or None -> (n, outputs).
+
+    Smooth throughout, as a discriminator must be whose gradient guides an ODE with a likelihood.
+
+    Args:
+        outputs: numbers that an image is read down to.
+        others: as ``UNet``'s.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        channels: int = 32,
+        multipliers: Sequence[int] = (1, 2, 2),
+        blocks: int = 1,
+        attention: Sequence[int] = (7, 8),
+        dropout: float = 0.0,
+        classes: int = 0,
+        embedding: str = "fourier",
+        patch: int = 1,
+        outputs: int = 1,
+    ) -> None:
+        super().__init__()
+        if outputs < 1:
+            raise ValueError(f"an encoder needs at least 1 output; got {outputs}")
+        self.descent = Descent(shape, channels, multipliers, blocks, attention, dropout, classes, embedding, patch)
+        self.norm = _norm(self.descent.widths[-1])
+        self.last = _zero(nn.Linear(self.descent.widths[-1], outputs))
+
+    def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(n, c, h, w), (n,), (n,) or None -> (n, outputs)."""
+        features, _ = self.descent(x, c, labels)
+        return self.last(F.silu(self.norm(features[-1])).mean(dim=(2, 3)))
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    """Group norm over at least 4 channels a group, at most 32 groups (Song et al. 2021)."""
+    most = max(1, min(32, channels // 4))
+    return nn.GroupNorm(next(g for g in range(most, 0, -1) if channels % g == 0), channels, eps=1e-6)
+
+
+def _zero(layer: Layer) -> Layer:
+    """The layer, its parameters set to zero."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def _halves(shape: Shape, levels: int, patch: int) -> None:
+    """ValueError unless both sides are multiples of patch 2^(levels - 1)."""
+    _, h, w = shape
+    unit = patch * 2 ** (levels - 1)
+    bad = [side for side in (h, w) if side % unit]
+    if not bad:
+        return
+    side, common = bad[0], gcd(h, w)
+    near = f"{side // unit * unit} or {(side // unit + 1) * unit}" if side > unit else f"{unit}"
+    if common % patch:
+        fewer = f"patch {max(p for p in range(1, patch) if common % p == 0)}"
+    else:
+        fits = ((common // patch) & -(common // patch)).bit_length()
+        fewer = f"at most {fits} multiplier{'s' if fits > 1 else ''}"
+    what = f"halved {levels - 1} time{'s' if levels > 2 else ''}" + (f" after patches of {patch}" if patch > 1 else "")
+    raise ValueError(
+        f"images of {h} x {w} pixels cannot be {what}: the side {side} is not a multiple of {unit}; "
+        f"pad or resize it to {near}, or pass {fewer}"
+    )

@@ -1,0 +1,214 @@
+"""A recipe's tables of a diffusion: what it is, how it is trained, and how it is sampled; names become objects here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ridgewalk import naming
+from ridgewalk.diffusion import (
+    SDE,
+    VE,
+    VP,
+    AnnealedLangevin,
+    Flow,
+    Heun,
+    Langevin,
+    PredictorCorrector,
+    ProbabilityFlow,
+    Sampler,
+    SubVP,
+    Tabulated,
+)
+from ridgewalk.diffusion.stochastic import PREDICTORS
+from ridgewalk.models.backbones import TimeMLP
+from ridgewalk.models.unet import UNet
+from ridgewalk.runs.checks import above_zero, at_least
+from ridgewalk.training.denoising import TIMES, WEIGHTINGS
+from ridgewalk.training.noise import mixed_seed
+from ridgewalk.training.schedule import Schedule
+
+SDES = ("vp", "sub-vp", "ve", "ddpm")
+NETWORKS = ("mlp", "unet", "diffusers")
+MATCHINGS = ("denoising", "implicit", "sliced")
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """
+    A diffusion of data, or of an autoencoder's codes (`ridgewalk diffuse`).
+
+    ``sde`` vp, sub-vp, ve or ddpm (1000 levels); ``betas`` of the first two, ``sigmas`` of VE. ``network`` mlp (``hidden``: widths; ``fourier``:
+    features of the input), unet or diffusers (``channels``, ``multipliers``, ``blocks``, ``attention`` at these sides, ``patch`` x ``patch`` pixels read as
+    one, ``dropout``). ``matching`` denoising, implicit or sliced; ``weighting`` and ``times`` as ``training.denoising`` has them. ``labels``: whether the
+    network is told the class, ``drop`` the share of the time that it is not. ``draws``: whether a latent diffusion learns fresh draws of q(z|x)
+    in place of its means.
+    """
+
+    sde: str = "vp"
+    betas: tuple[float, float] = (0.1, 20.0)
+    sigmas: tuple[float, float] = (0.01, 50.0)
+    network: str = "mlp"
+    hidden: tuple[int, ...] = (256, 256, 256)
+    fourier: int = 0
+    channels: int = 32
+    multipliers: tuple[int, ...] = (1, 2, 2)
+    blocks: int = 1
+    attention: tuple[int, ...] = ()
+    patch: int = 1
+    dropout: float = 0.0
+    matching: str = "denoising"
+    weighting: str = "unit"
+    times: str = "log-normal"
+    t_min: float = 1e-5
+    labels: bool = False
+    drop: float = 0.1
+    draws: bool = False
+    epochs: int = 40
+    batch: int = 512
+    rate: float = 1e-3
+    decay: str = "cosine"
+    clip: float = 1.0
+    ema: float = 0.999
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("SDE", self.sde, SDES),
+            ("network", self.network, NETWORKS),
+            ("matching", self.matching, MATCHINGS),
+            ("weighting", self.weighting, WEIGHTINGS),
+            ("law of times", self.times, TIMES),
+        ):
+            if value not in known:
+                raise ValueError(naming.unknown(what, value, known))
+        if self.weighting != "unit" and self.times == "log-normal":
+            raise ValueError(
+                f"weighting = '{self.weighting}' needs times = 'uniform' or 'log-snr'; got 'log-normal', which has no density to divide by"
+            )
+        if not 0 <= self.drop <= 1 or not 0 <= self.dropout < 1 or not 0 <= self.ema < 1:
+            raise ValueError(
+                f"drop must be in [0, 1], dropout and ema in [0, 1); got {self.drop}, {self.dropout}, {self.ema}"
+            )
+        if not 0 < self.t_min < 1:
+            raise ValueError(f"t_min must be between 0 and 1; got {self.t_min}")
+        at_least(1, hidden=min(self.hidden, default=0), channels=self.channels, blocks=self.blocks, patch=self.patch)
+        at_least(1, multipliers=min(self.multipliers, default=0), epochs=self.epochs)
+        at_least(2, batch=self.batch)
+        above_zero(rate=self.rate, clip=self.clip)
+
+    def process(self) -> SDE:
+        """The forward diffusion."""
+        if self.sde == "ve":
+            return VE(*self.sigmas)
+        if self.sde == "ddpm":
+            return Tabulated.ddpm()
+        return (VP if self.sde == "vp" else SubVP)(*self.betas)
+
+    def backbone(self, shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
+        """
+        The network for data of ``shape``, its weights drawn from ``seed``.
+
+        Raises:
+            ValueError: for a U-Net of data that are no images, and sides that it cannot halve.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mixed_seed(seed, 11))
+            return self._backbone(shape, classes if self.labels else 0)
+
+    def _backbone(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        if self.network == "mlp":
+            if len(shape) != 1:
+                raise ValueError(
+                    f"diffusion.network = 'mlp' is for points and codes (n, d); images {shape} need 'unet'"
+                )
+            return TimeMLP(shape[0], self.hidden, classes=classes, fourier=self.fourier)
+        if len(shape) != 3:
+            raise ValueError(
+                f"diffusion.network = '{self.network}' is for images (n, c, h, w); points {shape} need 'mlp'"
+            )
+        size = (shape[0], shape[1], shape[2])
+        if self.network == "diffusers":
+            from ridgewalk.adapters.diffusers import unet_2d
+
+            return unet_2d(size, self.channels, self.multipliers, self.blocks, self.attention, self.dropout, classes)
+        return UNet(
+            size,
+            self.channels,
+            self.multipliers,
+            self.blocks,
+            attention=self.attention,
+            dropout=self.dropout,
+            classes=classes,
+            patch=self.patch,
+        )
+
+    def schedule(self, seed: int) -> Schedule:
+        """Of its training."""
+        return Schedule(
+            epochs=self.epochs,
+            batch=self.batch,
+            rate=self.rate,
+            decay=self.decay,
+            clip=self.clip,
+            ema=self.ema or None,
+            seed=mixed_seed(seed, 12),
+        )
+
+
+SAMPLERS: Mapping[str, str] = {
+    "heun": "Heun's method on the probability flow; with churn, stochastic",
+    "ddim": "Euler's method on the probability flow",
+    "euler-maruyama": "the reverse SDE in equal steps",
+    "reverse-diffusion": "the forward step turned round",
+    "ancestral": "DDPM's",
+    "pc": "predictor-corrector: reverse diffusion and Langevin",
+    "langevin": "annealed Langevin dynamics, no predictor",
+    "ode": "the probability flow by an adaptive solver",
+}
+"""Samplers that can be named, each with a line that explains it."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """
+    How a diffusion is sampled.
+
+    ``sampler`` one of ``SAMPLERS`` in ``steps`` steps down to ``t_min`` (0: the SDE's own); ``churn`` of Heun's; ``snr`` and ``corrections`` of the
+    corrector; ``rtol`` of the adaptive solver; ``weight`` of a condition on the class (1: conditional; above: classifier-free guidance).
+    """
+
+    sampler: str = "heun"
+    steps: int = 25
+    churn: float = 0.0
+    snr: float = 0.16
+    corrections: int = 1
+    rtol: float = 1e-4
+    t_min: float = 0.0
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise ValueError(naming.unknown("sampler", self.sampler, SAMPLERS))
+        at_least(1, steps=self.steps)
+        at_least(0, churn=self.churn, corrections=self.corrections, t_min=self.t_min, weight=self.weight)
+        above_zero(snr=self.snr, rtol=self.rtol)
+        if self.t_min >= 1 or self.rtol >= 1:
+            raise ValueError(f"sampling needs t_min in [0, 1) and rtol below 1; got {self.t_min}, {self.rtol}")
+
+    def make(self, sde: SDE, keep: int = 0) -> Sampler | ProbabilityFlow:
+        """The sampler over an SDE; ``keep`` states of the way are kept."""
+        end = self.t_min or None
+        if self.sampler == "heun":
+            return Heun(sde, self.steps, self.churn, t_min=end, keep=keep)
+        if self.sampler == "ddim":
+            return Heun(sde, self.steps, order=1, t_min=end, keep=keep)
+        if self.sampler == "pc":
+            return PredictorCorrector(
+                sde, self.steps, corrector=Langevin(self.snr, self.corrections), t_min=end, keep=keep
+            )
+        if self.sampler == "langevin":
+            return AnnealedLangevin(sde, self.steps, max(self.corrections, 1), self.snr, t_min=end, keep=keep)
+        if self.sampler == "ode":
+            return ProbabilityFlow(Flow(sde, rtol=self.rtol, atol=self.rtol), end, keep=keep)
+        return PREDICTORS[self.sampler](sde, self.steps, end, keep=keep)
