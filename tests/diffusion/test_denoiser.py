@@ -210,7 +210,7 @@ def test_a_standardiser_is_undone(dtype: torch.dtype) -> None:
     of = Standardiser.of(u)
     x = of.to_model(u)
     assert x.dtype == dtype
-    assert torch.allclose(of.to_data(x), u, rtol=1e-6)
+    assert torch.allclose(of.to_data(x), u, rtol=1e-6, atol=1e-6 if dtype == D else 1e-5)  # of values up to 60
     assert torch.allclose(x.mean(0), torch.zeros(4, dtype=dtype), atol=1e-5)
     assert torch.allclose(x.std(0), torch.tensor([1, 1, 0, 1], dtype=dtype), atol=1e-5)
     images = Standardiser.between(0.0, 1.0)

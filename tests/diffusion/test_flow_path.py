@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.diffusion import SDE, VE, VP, Denoiser, Flow, Standardiser, SubVP
+from ridgewalk.diffusion import SDE, VE, VP, Denoiser, Flow, Standardiser, SubVP, Tabulated
 from ridgewalk.diffusion.energy import DenoisingBound
 from ridgewalk.diffusion.interpolation import FlowPath
 from ridgewalk.geometry import slerp
@@ -98,3 +98,22 @@ def test_unlike_the_norm_of_a_score_the_bound_is_high_between_two_modes() -> Non
     assert float(values[1]) > float(values[0]) + 1
     assert float(values[0]) == pytest.approx(float(values[2]), rel=1e-6)
     assert math.isfinite(float(values.sum()))
+
+
+def test_a_table_is_smooth_between_its_levels_and_exact_on_them() -> None:
+    """Against the VP diffusion that it is a table of: levels to rounding, f and g^2 between them to the order of the cubic, without jumps."""
+    sde = VP()
+    levels = torch.linspace(0.01, 1.0, 200, dtype=torch.float64)
+    table = Tabulated(tuple((sde.alpha(levels) ** 2).tolist()))
+
+    def time(t: Tensor) -> Tensor:  # of VP's where the table is at t
+        return 0.01 + 0.99 * t
+
+    on = torch.linspace(0, 1, 200, dtype=torch.float64)
+    assert torch.allclose(table.alpha(on), sde.alpha(time(on)), rtol=1e-9)
+    between = torch.linspace(0.1, 0.99, 997, dtype=torch.float64)
+    assert torch.allclose(table.drift(between), 0.99 * sde.drift(time(between)), rtol=2e-3)
+    assert torch.allclose(table.diffusion_squared(between), 0.99 * sde.diffusion_squared(time(between)), rtol=2e-3)
+    near = on[50:150]
+    jump = (table.drift(near + 1e-9) - table.drift(near - 1e-9)).abs()
+    assert float(jump.max()) < 1e-5

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from problems import Noised, points, rows
+from ridgewalk.data import GaussianMixture, exact_score
 from ridgewalk.diffusion import (
     SDE,
     VE,
@@ -123,8 +124,16 @@ def variance_of(sampler: Callable[..., Sampled], score: Noised, draws: int) -> f
 
 
 def slopes(steps: Sequence[int], errors: Sequence[float]) -> list[float]:
-    """d log(error) / d log(1 / steps) between neighbours."""
+    """Orders log(error / next error) / log(next steps / steps)."""
     return [math.log(a / b) / math.log(n / m) for (m, n), (a, b) in zip(pairwise(steps), pairwise(errors))]
+
+
+def test_the_exact_score_used_here_is_the_librarys() -> None:
+    """Two forms of it, written apart."""
+    mixture, x = GaussianMixture.from_deviations(MODES, 0.3), points(9, 2)
+    for sde in SDES.values():
+        for t in (ONE * 0.02, ONE * 0.6):
+            assert torch.allclose(Noised(sde, MODES, 0.3)(x, t), exact_score(mixture, sde)(x, t), rtol=1e-9, atol=1e-9)
 
 
 # --- the contract ----------------------------------------------------------------------------------------------------
@@ -249,7 +258,7 @@ SOLVERS: dict[str, tuple[Make, int, tuple[int, ...]]] = {
     "flow-euler": (lambda sde, n: ProbabilityFlow(Flow(sde, "euler", n), clean=False), 1, (256, 512)),
     "flow-midpoint": (lambda sde, n: ProbabilityFlow(Flow(sde, "midpoint", n), clean=False), 2, (64, 128)),
     "flow-heun2": (lambda sde, n: ProbabilityFlow(Flow(sde, "heun2", n), clean=False), 2, (64, 128)),
-    "flow-rk4": (lambda sde, n: ProbabilityFlow(Flow(sde, "rk4", n), clean=False), 4, (128, 256)),
+    "flow-rk4": (lambda sde, n: ProbabilityFlow(Flow(sde, "rk4", n), clean=False), 4, (96, 192)),
 }
 
 
@@ -281,13 +290,13 @@ _REFERENCES: dict[SDE, Tensor] = {}
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("sde", [VP(), VE()], ids=["vp", "ve"])
 def test_flows_converge_with_their_order_on_two_modes(sde: SDE, solver: str) -> None:
-    """Against rk4 in 700 steps, whose own error is 1/50 of that in 256."""
+    """Against rk4 in 500 steps, whose own error is 1/46 of that in 192."""
     make, order, steps = SOLVERS[solver]
     score = Noised(sde, rows((1.0, 0.3), (-1.0, 0.0)), 0.4)
     x = score.variance(ONE).sqrt() * rows((1.3, 0.2), (-0.4, 1.0), (0.3, -0.8))
     noise = RowNoise(0, 3, (2,))
     if sde not in _REFERENCES:
-        _REFERENCES[sde] = ProbabilityFlow(Flow(sde, "rk4", 700), clean=False)(score, noise, x).x
+        _REFERENCES[sde] = ProbabilityFlow(Flow(sde, "rk4", 500), clean=False)(score, noise, x).x
     reference = _REFERENCES[sde]
     errors = [float((make(sde, n)(score, noise, x).x - reference).abs().max()) for n in steps]
     assert all(abs(s - order) < 0.25 for s in slopes(steps, errors)), (errors, slopes(steps, errors))
@@ -298,12 +307,12 @@ def test_flows_converge_with_their_order_on_two_modes(sde: SDE, solver: str) -> 
 def test_adaptive_flows_keep_their_tolerance_and_their_interval(sde: SDE, solver: str) -> None:
     score = Watched(Noised(sde, rows((0.7,)), 0.5))
     x = sde.alpha(ONE) * 0.7 + score.score.variance(ONE).sqrt() * rows((1.3,), (-0.4,))
-    loose, tight = (ProbabilityFlow(Flow(sde, solver, rtol=r, atol=r), clean=False) for r in (1e-4, 1e-6))
+    loose, tight = (ProbabilityFlow(Flow(sde, solver, rtol=r, atol=r), clean=False) for r in (1e-4, 1e-5))
     exact = gaussian_flow(score.score, 0.7, x)
     error = [float((s(score, RowNoise(0, 2, (1,)), x).x - exact).abs().max()) for s in (loose, tight)]
     # a tolerance bounds the error of a step; the sum over some hundred steps is held to 300 of them
     assert error[0] < 3e-2
-    assert error[1] < 3e-4
+    assert error[1] < 3e-3
     assert sde.t_min <= min(score.times)
     assert max(score.times) <= 1
 
@@ -311,7 +320,7 @@ def test_adaptive_flows_keep_their_tolerance_and_their_interval(sde: SDE, solver
 @EVERY_SDE
 @pytest.mark.parametrize("solver", ["dopri5", "rk4"])
 def test_encoding_is_undone_by_decoding(sde: SDE, solver: str) -> None:
-    score, flow = Noised(sde, MODES, 0.3), Flow(sde, solver, 200, 1e-6, 1e-6)
+    score, flow = Noised(sde, MODES, 0.3), Flow(sde, solver, 100, 1e-6, 1e-6)
     x = score.draw(6)
     there, n = flow.encode(score, x)
     back, m = flow.decode(score, there)
@@ -320,7 +329,7 @@ def test_encoding_is_undone_by_decoding(sde: SDE, solver: str) -> None:
     assert n > 0
     assert m > 0
     if solver == "rk4":
-        assert n == m == 800
+        assert n == m == 400
 
 
 def test_a_fixed_solver_takes_its_steps_and_no_other() -> None:
@@ -380,17 +389,17 @@ def test_mean_converges_with_weak_order_one(sde: SDE, name: str) -> None:
 @EVERY_SDE
 def test_churn_keeps_the_marginal_to_order_two(sde: SDE) -> None:
     """It adds the noise between two levels, no more and no less, and the ODE takes it off again."""
-    score, steps = Noised(sde, rows((0.0,)), 0.5), (50, 100, 200)
+    score, steps = Noised(sde, rows((0.0,)), 0.5), (50, 100)
     exact = float(score.variance(ONE * sde.t_min))
     errors = [abs(variance_of(Heun(sde, n, churn=10, clean=False), score, n) / exact - 1) for n in steps]
     assert all(abs(s - 2) < 0.15 for s in slopes(steps, errors)), (errors, slopes(steps, errors))
-    assert errors[-1] < 5e-3
+    assert errors[-1] < 0.02
 
 
 @EVERY_SDE
 def test_a_clean_sample_has_the_variance_of_the_mean_given_the_last_level(sde: SDE) -> None:
     """
-    var E[x_0 | x_t] = alpha^2 s^4 / v at t = t_min, whatever the sampler: sigma(t_min) is no longer in the samples.
+    The variance of E[x_0 | x_t] is alpha^2 s^4 / v at t = t_min, whatever the sampler: sigma(t_min) is no longer in the samples.
 
     For data that hardly vary (s = 0.02), so that noise left in would show; 0.2 is what 400 steps leave (Langevin's: 800).
     """
@@ -400,13 +409,14 @@ def test_a_clean_sample_has_the_variance_of_the_mean_given_the_last_level(sde: S
         if isinstance(sde, VE) or name.startswith("heun"):  # steps equal in t are coarse for VP at such a level
             assert variance_of(SAMPLERS[name](sde, steps), score, draws) == pytest.approx(exact, rel=0.2), name
     assert variance_of(AnnealedLangevin(sde, 200, 4), score, 800) == pytest.approx(exact, rel=0.2)
-    assert variance_of(ProbabilityFlow(Flow(sde, rtol=1e-6, atol=1e-6)), score, 1) == pytest.approx(exact, rel=0.02)
+    if not isinstance(sde, Tabulated):  # the drift of a table jumps at its levels
+        assert variance_of(ProbabilityFlow(Flow(sde, rtol=1e-6, atol=1e-6)), score, 1) == pytest.approx(exact, rel=0.02)
 
 
 @pytest.mark.parametrize("snr", [0.05, 0.1, 0.2])
 @pytest.mark.parametrize("sde", [VP(), VE()], ids=["vp", "ve"])
 def test_langevin_leaves_a_gaussian_where_it_is_to_order_of_the_step(sde: SDE, snr: float) -> None:
-    """x' = (1 - e / v) x + (2 e)^(1/2) z comes to rest at the variance v / (1 - e / (2 v)), e = 2 (snr sigma)^2."""
+    """Its step (1 - e / v) x + (2 e)^(1/2) z comes to rest at the variance v / (1 - e / (2 v)), e = 2 (snr sigma)^2."""
     score = Noised(sde, rows((0.0,)), 0.5)
     (at,) = levels(sde, torch.tensor([0.7]))
     v, e = float(score.variance(ONE * 0.7)), 2 * (snr * at.sigma) ** 2
@@ -490,7 +500,7 @@ def test_steps_under_ve_are_song_et_als(name: str) -> None:
 
 @EVERY_SDE
 def test_euler_maruyama_takes_the_step_of_the_reverse_sde(sde: SDE) -> None:
-    """dx = (f x - g^2 score) dt + g dw, backwards, from the coefficients themselves."""
+    """The step of dx = (f x - g^2 score) dt + g dw, backwards, from the coefficients themselves."""
     score, x, z = Noised(sde, MODES, 0.3), points(4, 2), points(4, 2, seed=1)
     t, dt = ONE * 0.6, 0.01
     s_level, t_level = levels(sde, torch.stack([t - dt, t]))
@@ -592,13 +602,10 @@ def test_heun_under_ve_is_karras_et_als(churn: float) -> None:
     gamma = min(churn / n, math.sqrt(2) - 1)
     for j in range(n):
         raised = r[j]
-        if gamma and j > 0:  # the first level cannot be raised: the diffusion ends there
+        if gamma and 0 < j < n - 1:  # the diffusion ends at the first level; the last step is taken from r_min itself
             raised = ((1 + gamma) * r[j]).clamp_max(80)
             x = x + (raised**2 - r[j] ** 2).sqrt() * draws[k]
             k += 1
-        if j == n - 1 and gamma:
-            x = x - (raised**2 - r[j] ** 2).sqrt() * draws[k - 1]  # the last step is taken from t_min itself
-            raised = r[j]
         slope = (x - denoiser(x, raised)) / raised
         ahead = x + (r[j + 1] - raised) * slope
         if r[j + 1] > 0:

@@ -116,7 +116,7 @@ def test_times_of_any_shape_keep_shape_and_type(sde: SDE, dtype: torch.dtype) ->
 
 @EVERY
 def test_mean_and_variance_obey_the_odes_of_the_sde(sde: SDE) -> None:
-    """d alpha / dt = f alpha and d sigma^2 / dt = 2 f sigma^2 + g^2, by central differences (between the knots of a table)."""
+    """They are d alpha / dt = f alpha and d sigma^2 / dt = 2 f sigma^2 + g^2, by central differences (between the knots of a table)."""
     t = (torch.arange(1, 99, 7, dtype=torch.float64) + 0.5) / 99
     h = 1e-5
     mean = (sde.alpha(t + h) - sde.alpha(t - h)) / (2 * h)
@@ -190,9 +190,9 @@ def test_a_table_holds_the_cumulative_products() -> None:
         product *= 1 - (1e-4 + (0.02 - 1e-4) * i / (n - 1))
         assert float(alpha[i]) == pytest.approx(math.sqrt(product), rel=1e-9)
         assert float(sigma[i]) == pytest.approx(math.sqrt(1 - product), rel=1e-9)
-    # between two levels the log of the signal-to-noise ratio is halfway
+    # between two levels the log of the signal-to-noise ratio is halfway, but for the curve's own bend there
     middle = sde.level((t[500] + t[501]) / 2)
-    assert float(middle) == pytest.approx(math.sqrt(float(sde.level(t[500]) * sde.level(t[501]))), rel=1e-9)
+    assert float(middle) == pytest.approx(math.sqrt(float(sde.level(t[500]) * sde.level(t[501]))), rel=1e-5)
 
 
 def test_ddpm_converges_to_vp() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import tomli_w
+import torch
 
 from ridgewalk.runs import config, players
 from ridgewalk.runs.config import BUDGETS, Recipe
@@ -18,6 +19,15 @@ def test_every_shipped_recipe_parses_and_builds_at_every_budget(name: str, budge
     recipe = config.read(name, budget)
     assert recipe.question
     shape = (1, 28, 28)
+    if recipe.objective.name == "diffusion":
+        side = 256 if name.endswith("256") else 32
+        of = (
+            (2,) if recipe.diffusion.network == "mlp" else (1, 28, 28) if name == "diffusion-mnist" else (3, side, side)
+        )
+        with torch.device("meta"):  # the full size has hundreds of millions of weights
+            assert sum(w.numel() for w in recipe.diffusion.backbone(of, 10, 0).parameters()) > 1000
+        assert recipe.sampling.make(recipe.diffusion.process()) is not None
+        return
     stages = players.stages(recipe, players.model(recipe, shape, 0), players.adversaries(recipe, shape, 0), seed=0)
     assert set(recipe.training.rates) <= {p for s in stages for p in s.objective.players}
     assert sum(s.schedule.epochs for s in stages) == recipe.training.epochs

@@ -9,7 +9,7 @@ The second term is an integral over x_0, and known for few laws. For a linear me
     PosteriorScore     x_0 given x_t taken for a Gaussian around x^ = E[x_0 | x_t], which the score knows: p(y | x_t) in closed form
     ClassifierScore    any condition, by a classifier of noised data that was trained for it
 
-The second term differentiates through the score: an evaluation costs a backward pass of the network too, and counts once.
+The second term is a gradient, through the score or the classifier: an evaluation costs a backward pass too, and is counted as one.
 """
 
 import math
@@ -35,10 +35,11 @@ class Replacement:
     """
     x_t  <-  x_t + A^+ (alpha y + sigma A eps - A x_t),    eps ~ N(0, I) anew at each step; at the end  x + A^+ (y - A x).
 
-    A ``Projection`` of a sampler: finished samples agree with y. It is approximate however many steps are taken, and however exact the score: what A
-    does not see moves by the score at a noised y that knows nothing of it, where p(x_t | y) would have the two agree at each level. While noise is
-    high the score learns next to nothing of y; what the unseen part has settled on by then is not taken back. So it leans to the prior:
-    shares of modes lie between those of the prior and those of the posterior, and a mean falls short of its own.
+    A ``Projection`` of a sampler: finished samples agree with y. It is approximate however many steps are taken, and however exact the score. What A
+    does not see moves by the score at a y that was noised anew and knows nothing of it, where p(x_t | y) has the two agree at each level; as long as the noise
+    is high the score learns little of y, and what the unseen part has settled on by then is not taken back. So the unseen is told too little: of Gaussian
+    data with correlation 0.8 and y = 1 it has mean 0.50 and variance 0.49, for 0.80 and 0.36, and shares of modes are less decided than they should be
+    (0.62 of the nearer of two, for 0.92).
 
     Args:
         operator: A.
@@ -79,8 +80,9 @@ class PosteriorScore:
         pgdm    r^2 = sigma^2 s_d^2 / (sigma^2 + alpha^2 s_d^2), the variance of x_0 given x_t where data are N(0, s_d^2 I); exact for such data
         dps     r = 0: x_0 taken for x^ itself, which knows too well at high noise; needs s > 0
 
-    Of data in modes both are approximate: x_0 given x_t is a mixture then, and its spread along and between modes is no r^2 I.
-    The field grows as 1 / (r^2 + s^2 / c), with A A^T = c I: dps at a small s needs many steps, about 1 / s^2 of them.
+    Of other data both are approximate: the spread of x_0 given x_t is no r^2 I. Measured on two modes, of which y makes one 0.92 likely (0.83 with
+    s = 0.3): by pgdm it is 0.66 to 0.72 (0.67 to 0.68), by dps with s = 0.3 0.70 to 0.80 and each mode too narrow; the most by samplers with noise.
+    The field grows as 1 / (r^2 + s^2 / c), with A A^T = c I: dps needs about 10 / s^2 steps, and with fewer its shares mean nothing.
 
     Published algorithms step differently: that of PiGDM weighs the term by r^2 in DDIM's step, that of DPS divides by |y - A x^| in place of s^2, which
     ties its strength to the length of a step. Here are the densities that they start from.
@@ -127,10 +129,7 @@ class PosteriorScore:
 
         def guided(at: Tensor, again: bool) -> Tensor:
             s = self.score(at, t)
-            if not s.requires_grad:
-                raise ValueError(
-                    "guidance differentiates through the score, and this one is not differentiable in x: let it hold no detach and no torch.no_grad"
-                )
+            _check_differentiable(s, "score")
             clean = (at + along(sigma**2, at) * s) / along(alpha, at)
             missed = self.operator.pseudo_inverse(residual(self.operator, clean, y))
             (pulled,) = torch.autograd.grad(clean, at, missed, create_graph=again)
@@ -184,6 +183,7 @@ class ClassifierScore:
 
         def pulled(at: Tensor, again: bool) -> Tensor:
             of_labels = torch.log_softmax(self.log_probability(at, t), dim=1).gather(1, labels[:, None])
+            _check_differentiable(of_labels, "classifier")
             return self.weight * torch.autograd.grad(of_labels.sum(), at, create_graph=again)[0]
 
         return self.score(x, t) + _differentiating(pulled, x)
@@ -195,6 +195,13 @@ def _differentiating(field: Callable[[Tensor, bool], Tensor], x: Tensor) -> Tens
         return field(x, True)
     with torch.enable_grad():
         return field(x.detach().requires_grad_(True), False).detach()
+
+
+def _check_differentiable(value: Tensor, what: str) -> None:
+    if not value.requires_grad:
+        raise ValueError(
+            f"guidance differentiates through the {what}, and this one is not differentiable in x: let it hold no detach and no torch.no_grad"
+        )
 
 
 def _check_weight(weight: float) -> None:

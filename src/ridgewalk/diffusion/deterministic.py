@@ -29,7 +29,8 @@ class Heun(Sampler):
     """
     Heun's method on the flow in r, of order 2, with churn: NFE = 2 steps, less one with ``clean``.
 
-    Before each step with ``churn`` > 0, r is raised to r' = (1 + g) r by fresh noise, g = min(churn / steps, 2^(1/2) - 1).
+    With ``churn`` > 0, r is raised to r' = (1 + g) r by fresh noise before each step but the first and a clean last one,
+    g = min(churn / steps, 2^(1/2) - 1).
 
     Args:
         sde: forward diffusion.

@@ -194,9 +194,10 @@ class VE(SDE):
 @dataclass(frozen=True, eq=False)
 class Tabulated(SDE):
     """
-    A variance-preserving diffusion given at N levels, as DDPM's: the log signal-to-noise ratio is linear between them.
+    A variance-preserving diffusion given at N levels, as DDPM's: between them the log signal-to-noise ratio is a monotone cubic.
 
-    Level i of 0, ..., N - 1 is at t = i / (N - 1), so that t = 0 has the noise of the first level.
+    Level i of 0, ..., N - 1 is at t = i / (N - 1), so that t = 0 has the noise of the first level. A cubic (Fritsch and Butland 1984), not a line,
+    because the flow's velocity would jump at every level, and a solver with it.
 
     Args:
         alphas_squared: alpha_i^2 (DDPM's cumulative products of 1 - beta), decreasing within (0, 1), at least two.
@@ -210,15 +211,19 @@ class Tabulated(SDE):
             raise ValueError(
                 f"a table of alpha^2 must hold at least two values that fall, all between 0 and 1; got {len(a)} from {a[0] if a else None} on"
             )
+        from scipy.interpolate import PchipInterpolator
+
         table = torch.tensor(a, dtype=torch.float64)
-        object.__setattr__(self, "_log_snr", table.log() - torch.log1p(-table))
+        curve = PchipInterpolator(range(len(a)), (table.log() - torch.log1p(-table)).numpy())
+        object.__setattr__(self, "_coefficients", torch.as_tensor(curve.c))
 
     def _at(self, t: Tensor) -> Tensor:
-        table: Tensor = self._log_snr  # type: ignore[attr-defined]
-        place = t * (len(table) - 1)
-        left = place.detach().floor().clamp(0, len(table) - 2).long()
-        values = table.to(t.device, t.dtype)
-        return values[left] + (place - left) * (values[left + 1] - values[left])
+        """The log signal-to-noise ratio."""
+        coefficients: Tensor = self._coefficients  # type: ignore[attr-defined]
+        place = t * coefficients.shape[1]
+        left = place.detach().floor().clamp(0, coefficients.shape[1] - 1).long()
+        h, (a, b, c, d) = place - left, coefficients.to(t.device, t.dtype)[:, left]
+        return ((a * h + b) * h + c) * h + d
 
     def log_alpha(self, t: Tensor, /) -> Tensor:
         """Log sigmoid(log SNR) / 2."""

@@ -9,6 +9,7 @@ Diffusions of points whose density is known: samplers and likelihoods proven wit
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -61,10 +62,12 @@ def measure(e: Experiment) -> Findings:
     claims: list[Claim] = []
     sections: list[Section] = []
     found: dict[str, Any] = {"floor": floor}
-    exact, exact_rows = _exact(first, density, n, floor, claims)
+    quick = e.budget == "smoke"
+    plans = [replace(how, steps=min(how.steps, 12)) for how in ROWS_EXACT] if quick else list(ROWS_EXACT)
+    exact, exact_rows = _exact(first, density, n, floor, claims, plans, (VP(),) if quick else (VP(), SubVP(), VE()))
     found |= exact
     sections.append(exact_rows)
-    learned, section = _learned(runs, density, n, floor, claims)
+    learned, section = _learned(runs, density, n, floor, claims, plans)
     found["learned"] = learned
     sections.append(section)
     wrong, section = _where(first, density, claims)
@@ -101,15 +104,17 @@ def _standardised(density: GaussianMixture, d: Diffused) -> GaussianMixture:
 
 
 def _exact(
-    run: DiffusionRun, density: GaussianMixture, n: int, floor: Mapping[str, float], claims: list[Claim]
+    run: DiffusionRun,
+    density: GaussianMixture,
+    n: int,
+    floor: Mapping[str, float],
+    claims: list[Claim],
+    plans: Sequence[Sampling],
+    sdes: Sequence[SDE],
 ) -> tuple[dict[str, Any], Section]:
     d = run.diffused
     own = _standardised(density, d)
-    orders = {
-        f"{type(sde).__name__} {name}": _order(sde, own, make)
-        for sde in (VP(), SubVP(), VE())
-        for name, make in _SOLVERS.items()
-    }
+    orders = {f"{type(sde).__name__} {name}": _order(sde, own, make) for sde in sdes for name, make in _SOLVERS.items()}
     wanted = {name: order for name, (order, _) in _WANTED.items()}
     off = {k: abs(v - wanted[k.split(" ", 1)[1]]) for k, v in orders.items()}
     worst = max(off, key=lambda k: off[k])
@@ -122,7 +127,7 @@ def _exact(
         )
     )
     errors = {}
-    for sde in (VP(), SubVP(), VE()):
+    for sde in sdes:
         score = exact_score(own, sde)
         x = generation.draws(own, 500, 7)
         at = torch.tensor(sde.t_min, dtype=torch.float64)
@@ -141,7 +146,7 @@ def _exact(
     )
     score = exact_score(own, d.denoiser.sde)
     rows, cells = {}, {}
-    for how in ROWS_EXACT:
+    for how in plans:
         made = d.sample(n, 3, how, score=score)
         values = generation.known(made.x, density, True)
         rows[how.sampler] = {**values, "nfe": made.nfe}
@@ -219,14 +224,19 @@ def _order(sde: SDE, density: GaussianMixture, solve: Callable[[SDE, VectorField
 
 
 def _learned(
-    runs: Sequence[DiffusionRun], density: GaussianMixture, n: int, floor: Mapping[str, float], claims: list[Claim]
+    runs: Sequence[DiffusionRun],
+    density: GaussianMixture,
+    n: int,
+    floor: Mapping[str, float],
+    claims: list[Claim],
+    plans: Sequence[Sampling],
 ) -> tuple[dict[str, Any], Section]:
     rows: dict[str, Any] = {}
     cells: dict[str, dict[str, Cell]] = {}
     shown: dict[str, Any] = {}
     ways: dict[str, Any] = {}
     own = runs[0].recipe.sampling
-    for how in (own, *(r for r in ROWS_EXACT if r.sampler != own.sampler)):
+    for how in (own, *(r for r in plans if r.sampler != own.sampler)):
         every = []
         for run in runs:
             made = run.diffused.sample(n, 3, how)
@@ -284,10 +294,10 @@ def _learned(
 _SHOWN = ("heun", "euler-maruyama", "pc", "langevin", "ode")
 
 
-def _forward_kl(run: DiffusionRun, density: GaussianMixture, rows: int = 2000) -> statistics.Interval:
+def _forward_kl(run: DiffusionRun, density: GaussianMixture) -> statistics.Interval:
     """KL(data || model): the mean of log p - log q over draws of p, with log q by the flow."""
     d = run.diffused
-    x = generation.draws(density, rows, 21)
+    x = generation.draws(density, 200 if run.origin.budget == "smoke" else 2000, 21)
     inner = d.standardiser.to_model(x.float())
     like = Likelihood(Flow(d.denoiser.sde, rtol=1e-4, atol=1e-4), divergence="exact", prior_deviation=_prior(d))
     log_q = d.log_likelihood(inner, like).values.double() - d.standardiser.log_volume(d.shape)
@@ -357,7 +367,8 @@ def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Claim]) -> 
     seed = e.settings.reproduce.seeds[0]
     variants, rows = {}, {}
     density = _density(first)
-    for name in ("", *e.settings.reproduce.variants):
+    names = list(e.settings.reproduce.variants)[: 2 if e.budget == "smoke" else None]
+    for name in ("", *names):
         run = e.diffusion(seed, name)
         values = generation.known(run.diffused.sample(n, 3).x, density, True)
         forward = _forward_kl(run, density)

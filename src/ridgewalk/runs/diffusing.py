@@ -126,7 +126,7 @@ def start(
     check_rows(settings, data)
     shape = tuple(data.shape)
     settings.diffusion.backbone(shape, len(data.class_names), seed)  # refused before anything is written
-    place = str(Path(source).resolve()) if Path(source).exists() else source
+    place = str(Path(source).resolve()) if source not in DENSITIES and Path(source).exists() else source
     origin = Origin(
         Path(recipe).stem,
         place,

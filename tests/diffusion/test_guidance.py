@@ -1,0 +1,198 @@
+"""Guidance by a discriminator, with exact ratios of mixtures: what theory says of it, to rounding or to the error of the draws."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ridgewalk.data import GaussianMixture, density, exact_score
+from ridgewalk.diffusion import (
+    SDE,
+    VE,
+    VP,
+    Flow,
+    Heun,
+    Langevin,
+    PredictorCorrector,
+    RowNoise,
+    Standardiser,
+    SubVP,
+    sample,
+)
+from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio, Window, guided
+from ridgewalk.diffusion.likelihood import Likelihood
+from ridgewalk.metrics.densities import kl_by_cells
+from ridgewalk.models.backbones import TimeMLP
+from ridgewalk.training.noise import Noise
+from ridgewalk.training.ratio import NoisedRatio, held_out
+
+SDES = [VP(), SubVP(), VE()]
+DATA = density("ring")
+MODEL = GaussianMixture.from_deviations(  # modes displaced, too wide, and of unequal weights
+    1.1 * DATA.means + 0.05, 1.5 * DATA.variances.sqrt(), torch.softmax(torch.arange(8).double() / 5, 0)
+)
+
+
+def exact_ratio(p: GaussianMixture, q: GaussianMixture, sde: SDE):  # type: ignore[no-untyped-def]
+    def log_ratio(x: Tensor, t: Tensor) -> Tensor:
+        time = t.double()
+        alpha, sigma = float(sde.alpha(time)), float(sde.sigma(time))
+        return p.noised(alpha, sigma).log_prob(x) - q.noised(alpha, sigma).log_prob(x)
+
+    return log_ratio
+
+
+@pytest.mark.parametrize("sde", SDES, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("t", [0.01, 0.2, 0.7])
+def test_with_the_exact_ratio_the_guided_score_is_the_datas(sde: SDE, t: float) -> None:
+    time = torch.tensor(t, dtype=torch.float64)
+    x = DATA.noised(float(sde.alpha(time)), float(sde.sigma(time))).sample(200, torch.Generator().manual_seed(0))[0]
+    score = guided(exact_score(MODEL, sde), DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde))
+    wanted = exact_score(DATA, sde)(x, time)
+    assert torch.allclose(score(x, time), wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
+    assert not torch.allclose(exact_score(MODEL, sde)(x, time), wanted, rtol=0.05)
+
+
+@pytest.mark.parametrize("sde", SDES, ids=lambda s: type(s).__name__)
+def test_the_likelihood_of_the_guided_flow_is_the_datas(sde: SDE) -> None:
+    """Within 0.01 nat, through second derivatives of the ratio; the unguided flow gives the model's."""
+    x = DATA.sample(60, torch.Generator().manual_seed(1))[0]
+    start = torch.tensor(sde.t_min, dtype=torch.float64)
+    at = float(sde.alpha(start)), float(sde.sigma(start))
+    one = torch.ones((), dtype=torch.float64)
+    like = Likelihood(
+        Flow(sde, rtol=1e-6, atol=1e-6),
+        divergence="exact",
+        prior_deviation=math.sqrt(float(sde.alpha(one) ** 2 + sde.sigma(one) ** 2)),
+    )
+    base = exact_score(MODEL, sde)
+    found = like(guided(base, DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde)), x)
+    assert float((found.values - DATA.noised(*at).log_prob(x)).mean().abs()) < 0.01
+    assert float((like(base, x).values - MODEL.noised(*at).log_prob(x)).mean().abs()) < 0.01
+    assert float((DATA.log_prob(x) - MODEL.log_prob(x)).mean()) > 0.3
+
+
+def test_guiding_both_reaches_the_floor_and_guiding_one_does_not() -> None:
+    sde, n = VP(), 5000
+    base = exact_score(MODEL, sde)
+    full = guided(base, DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde))
+    floor = kl_by_cells(DATA.sample(n, torch.Generator().manual_seed(5))[0], DATA.log_prob)
+
+    def kl(score, corrector) -> float:  # type: ignore[no-untyped-def]
+        sampler = PredictorCorrector(sde, 100, corrector=Langevin(0.16), corrector_score=corrector)
+        return kl_by_cells(sample(sampler, score, n, (2,), chunk=n).x.double(), DATA.log_prob)
+
+    both, predictor, corrector, neither = kl(full, None), kl(full, base), kl(base, full), kl(base, None)
+    assert both < 1.2 * floor
+    assert both + 0.02 < predictor < corrector < neither
+
+
+@pytest.mark.parametrize("sampler", [Heun(VP(), 8), PredictorCorrector(VP(), 8)], ids=["heun", "pc"])
+def test_a_blind_discriminator_gives_the_unguided_samples_bit_for_bit(sampler) -> None:  # type: ignore[no-untyped-def]
+    network = TimeMLP(2, (16, 16), outputs=1, fourier=8)  # its last layer is 0: logit 0 everywhere
+    base = exact_score(MODEL, VP())
+    blind = guided(base, DiscriminatorGuidance(TimeRatio(network, VP()), VP()))
+    constant = guided(base, DiscriminatorGuidance(lambda x, t: x.new_ones(len(x)), VP()))
+    without = sampler(base, RowNoise(0, 20, (2,))).x
+    assert torch.equal(sampler(blind, RowNoise(0, 20, (2,))).x, without)
+    assert torch.equal(sampler(constant, RowNoise(0, 20, (2,))).x, without)
+
+
+def test_strength_and_window_multiply() -> None:
+    sde = VE()
+    ratio = exact_ratio(DATA, MODEL, sde)
+    x = DATA.sample(10, torch.Generator().manual_seed(2))[0]
+    t = sde.time_of(torch.tensor(0.5, dtype=torch.float64))
+    plain = DiscriminatorGuidance(ratio, sde)(x, t)
+    assert torch.allclose(DiscriminatorGuidance(ratio, sde, 2.5)(x, t), 2.5 * plain)
+    assert torch.equal(DiscriminatorGuidance(ratio, sde, 0.0)(x, t), torch.zeros_like(x))
+    # at the window's edge half of it is left, a ramp beyond nothing, a ramp within all
+    for low, share in ((0.5, 0.5), (0.5 * 2**0.5, 0.0), (0.5 / 2**0.5, 1.0)):
+        assert torch.allclose(
+            DiscriminatorGuidance(ratio, sde, 1.0, Window(low, ramp=2.0))(x, t), share * plain, atol=1e-9
+        )
+    assert torch.allclose(DiscriminatorGuidance(ratio, sde, 1.0, Window(0, 0.5))(x, t), 0.5 * plain)
+    u = torch.linspace(math.log(0.05), math.log(5), 2001, dtype=torch.float64)
+    slope = Window(0.2, 2.0)(u.exp()).diff() / u.diff()
+    assert float(slope.diff().abs().max()) < 0.05  # no corner: the slope moves little from step to step
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    for make, words in (
+        (lambda: DiscriminatorGuidance(lambda x, t: x[:, 0], VP(), -1.0), "-1"),
+        (lambda: DiscriminatorGuidance(lambda x, t: x[:, 0], VP(), math.nan), "nan"),
+        (lambda: DiscriminatorGuidance(lambda x, t: x, VP())(torch.zeros(3, 2), torch.tensor(0.5)), r"\(n,\)"),
+        (lambda: Window(2.0, 1.0), "low < high"),
+        (lambda: Window(ramp=1.0), "ramp above 1"),
+        (lambda: NoisedRatio(TimeRatio(nn.Identity(), VP()), Standardiser.between(0, 1), r1=-1.0), "-1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            make()
+
+
+class Linear(nn.Module):
+    """D = a (x . u) + b at the input's own scale."""
+
+    def __init__(self, a: float, b: float) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(a, dtype=torch.float64))
+        self.b = nn.Parameter(torch.tensor(b, dtype=torch.float64))
+
+    def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.a * x[:, :1] + self.b
+
+
+@pytest.mark.parametrize("sde", SDES, ids=lambda s: type(s).__name__)
+def test_the_exact_log_ratio_has_the_least_loss(sde: SDE) -> None:
+    """Data N(m, 1), samples N(-m, 1): at level t the log ratio is 2 alpha m x / v, linear in the network's input x / v^(1/2)."""
+    m, n, t = 0.4, 400_000, 0.3
+    g = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(n, 1, generator=g, dtype=torch.float64) + s for s in (m, -m))
+    time = torch.tensor(t, dtype=torch.float64)
+    alpha, sigma = sde.alpha(time), sde.sigma(time)
+    v = float(alpha**2 + sigma**2)  # the ratio's deviation is 1, and so is that of each side about its mean
+    network = Linear(float(2 * alpha * m / v) * math.sqrt(v), 0.0)
+    objective = NoisedRatio(TimeRatio(network, sde), Standardiser(torch.tensor(0.0), torch.tensor(1.0)))
+    objective._times = _At(t)  # type: ignore[assignment]
+
+    class Float64Noise(Noise):
+        def normal(self, rows: int, *shape: int) -> Tensor:
+            return super().normal(rows, *shape).double()
+
+    loss, terms = objective.loss("discriminator", (x, y), Float64Noise(0, 0))
+    loss.backward()
+    assert network.a.grad is not None
+    assert network.b.grad is not None
+    assert abs(float(network.a.grad)) < 3e-3  # the error of 400,000 draws
+    assert abs(float(network.b.grad)) < 3e-3
+    assert float(terms["discriminator"]) < math.log(2)
+
+
+class _At:
+    def __init__(self, t: float) -> None:
+        self.t = t
+
+    def at(self, u: Tensor) -> Tensor:
+        return torch.full_like(u, self.t).double()
+
+
+def test_the_gradient_penalty_is_its_formula() -> None:
+    network = Linear(0.7, 0.1)
+    sde, t = VP(), 0.4
+    objective = NoisedRatio(TimeRatio(network, sde), Standardiser(torch.tensor(0.0), torch.tensor(1.0)), r1=3.0)
+    objective._times = _At(t)  # type: ignore[assignment]
+    x = torch.randn(50, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    _, terms = objective.loss("discriminator", (x, x), Noise(0, 0))
+    time = torch.tensor(t, dtype=torch.float64)
+    v = float(sde.alpha(time) ** 2 + sde.sigma(time) ** 2)
+    assert float(terms["penalty"]) == pytest.approx(1.5 * float(sde.sigma(time)) ** 2 * 0.7**2 / v)
+
+
+def test_held_out_chance_is_ln_2() -> None:
+    network = TimeMLP(2, (8,), outputs=1)
+    x = DATA.sample(100, torch.Generator().manual_seed(0))[0].float()
+    found = held_out(TimeRatio(network, VP()), x, x, torch.tensor([0.1, 0.5]))
+    assert found["bce"].tolist() == pytest.approx([math.log(2)] * 2)
+    assert found["real"].shape == (2, 100)
+    assert torch.equal(found["real"], found["fake"])
