@@ -74,18 +74,22 @@ def test_the_likelihood_of_the_guided_flow_is_the_datas(sde: SDE) -> None:
 
 
 def test_guiding_both_reaches_the_floor_and_guiding_one_does_not() -> None:
+    """With 300 levels both guided are within 1.2 of the floor (1.04 when this was written); at 100, where all four are compared, the order is clear."""
     sde, n = VP(), 5000
     base = exact_score(MODEL, sde)
     full = guided(base, DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde))
-    floor = kl_by_cells(DATA.sample(n, torch.Generator().manual_seed(5))[0], DATA.log_prob)
+    drawn = [DATA.sample(n, torch.Generator().manual_seed(s))[0] for s in range(3)]
+    floor = sum(kl_by_cells(x, DATA.log_prob) for x in drawn) / 3
 
-    def kl(score, corrector) -> float:  # type: ignore[no-untyped-def]
-        sampler = PredictorCorrector(sde, 100, corrector=Langevin(0.16), corrector_score=corrector)
+    def kl(score, corrector=None, steps: int = 100) -> float:  # type: ignore[no-untyped-def]
+        sampler = PredictorCorrector(sde, steps, corrector=Langevin(0.16), corrector_score=corrector)
         return kl_by_cells(sample(sampler, score, n, (2,), chunk=n).x.double(), DATA.log_prob)
 
-    both, predictor, corrector, neither = kl(full, None), kl(full, base), kl(base, full), kl(base, None)
-    assert both < 1.2 * floor
-    assert both + 0.02 < predictor < corrector < neither
+    assert kl(full, steps=300) < 1.2 * floor
+    both, predictor, corrector, neither = kl(full), kl(full, base), kl(base, full), kl(base)
+    assert both + 0.05 < predictor
+    assert predictor + 0.5 < corrector
+    assert corrector + 0.2 < neither
 
 
 @pytest.mark.parametrize("sampler", [Heun(VP(), 8), PredictorCorrector(VP(), 8)], ids=["heun", "pc"])

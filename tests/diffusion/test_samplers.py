@@ -273,10 +273,8 @@ def gaussian_flow(score: Noised, mean: float, x: Tensor) -> Tensor:
 @EVERY_SDE
 def test_flows_converge_with_their_order_to_the_exact_map_of_a_gaussian(sde: SDE, solver: str) -> None:
     make, order, steps = SOLVERS[solver]
-    if isinstance(sde, Tabulated) and solver.startswith("flow"):
-        pytest.skip(
-            "the drift of a table jumps at its levels: only the method in r, in which it does not enter, keeps its order"
-        )
+    if isinstance(sde, Tabulated) and solver == "flow-rk4":
+        pytest.skip("the drift of a table has a bend at each level, which ends the order at 2 where the error is 1e-5")
     score = Noised(sde, rows((0.7,)), 0.5)
     x = sde.alpha(ONE) * 0.7 + score.variance(ONE).sqrt() * rows((1.3,), (-0.4,))
     exact = gaussian_flow(score, 0.7, x)
@@ -324,8 +322,7 @@ def test_encoding_is_undone_by_decoding(sde: SDE, solver: str) -> None:
     x = score.draw(6)
     there, n = flow.encode(score, x)
     back, m = flow.decode(score, there)
-    # the drift of a table jumps at its levels, 1e-3 apart, which no solver meets: errors of some 1e-3
-    assert torch.allclose(back, x, atol=1e-2 if isinstance(sde, Tabulated) else 1e-3)
+    assert torch.allclose(back, x, atol=1e-3)
     assert n > 0
     assert m > 0
     if solver == "rk4":
@@ -363,12 +360,7 @@ def test_variance_converges_with_weak_order_one(sde: SDE, name: str) -> None:
     order = 1
     if isinstance(sde, VE) and name == "euler-maruyama":
         order = 2  # the first term is the integral of u / (s^2 + u)^3 - 1 / (2 (s^2 + u)^2) over u = sigma^2 from 0 on, which is 0
-    if isinstance(sde, Tabulated) and name == "euler-maruyama":
-        assert (
-            errors[0] / errors[-1] > 2
-        )  # levels and steps do not meet, and the drift jumps at the levels: no clean slope
-    else:
-        assert all(abs(s - order) < 0.16 for s in slopes(steps, errors)), (errors, slopes(steps, errors))
+    assert all(abs(s - order) < 0.16 for s in slopes(steps, errors)), (errors, slopes(steps, errors))
     assert errors[-1] < 0.02
 
 
@@ -409,8 +401,7 @@ def test_a_clean_sample_has_the_variance_of_the_mean_given_the_last_level(sde: S
         if isinstance(sde, VE) or name.startswith("heun"):  # steps equal in t are coarse for VP at such a level
             assert variance_of(SAMPLERS[name](sde, steps), score, draws) == pytest.approx(exact, rel=0.2), name
     assert variance_of(AnnealedLangevin(sde, 200, 4), score, 800) == pytest.approx(exact, rel=0.2)
-    if not isinstance(sde, Tabulated):  # the drift of a table jumps at its levels
-        assert variance_of(ProbabilityFlow(Flow(sde, rtol=1e-6, atol=1e-6)), score, 1) == pytest.approx(exact, rel=0.02)
+    assert variance_of(ProbabilityFlow(Flow(sde, rtol=1e-6, atol=1e-6)), score, 1) == pytest.approx(exact, rel=0.02)
 
 
 @pytest.mark.parametrize("snr", [0.05, 0.1, 0.2])

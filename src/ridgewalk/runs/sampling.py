@@ -247,13 +247,18 @@ def _points(
         values = generation.known(drawn.values, data.density, modes, seed)
         base = generation.floor(data.density, rows, modes, seed)
         cells = {"samples": values, "draws of the density": base}
-        columns = {k: Column(k.replace("_", " "), ".4f", "lower") for k in values}
+        columns = {
+            k: Column(k.replace("_", " "), ".4f", None if k in ("mmd", "nll_of_data") else "lower") for k in values
+        }
         table = Table(
             columns, {n: {k: Cell(v) for k, v in row.items()} for n, row in cells.items()}, ("draws of the density",)
         )
         blocks.append(TableBlock(table, f"{rows} samples against the density that they should have"))
+        key, what = (
+            ("kl", "KL(model || data)") if "kl" in values else ("sliced_wasserstein", "Sliced Wasserstein distance")
+        )
         lines = [
-            f"KL(model || data) {values['kl']:.3f}, where draws of the density give {base['kl']:.3f}; {drawn.nfe} evaluations each."
+            f"{what} {values[key]:.3f}, where draws of the density give {base[key]:.3f}; {drawn.nfe} evaluations each."
         ]
         found |= {"values": values, "floor": base}
     else:
