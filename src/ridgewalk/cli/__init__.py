@@ -27,6 +27,7 @@ for verb in (
     models.sensors,
     models.sense,
     generation.diffuse,
+    generation.guide,
     generation.sample,
     generation.evaluate,
     paths.benchmark,

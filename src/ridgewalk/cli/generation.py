@@ -66,6 +66,49 @@ def diffuse(
     )
 
 
+Gamma = Annotated[
+    float | None,
+    typer.Option(
+        help="Strength of the guide's correction, of a run that `ridgewalk guide` trained one for; 1 is what theory asks for.",
+        show_default=False,
+    ),
+]
+
+
+@guarded
+def guide(
+    run: RunFolder,
+    seed: Seed = 0,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting, as guidance.epochs=20 or sampling.steps=40.", show_default=False),
+    ] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train a discriminator of a diffusion's samples, whose gradient corrects its score (`sample --gamma 1`)."""
+    from ridgewalk.runs import guiding, sampling
+
+    with bars():
+        trained = guiding.train(
+            sampling.open_run(run),
+            change or (),
+            seed,
+            device,
+            accepted=lambda: say(f"sampling negatives of {run}, and training a discriminator of them"),
+        )
+    held = trained.record["held_out"]
+    best = min(held["bce"])
+    show(
+        {"run": str(run), **{k: v for k, v in trained.record.items() if k != "settings"}},
+        as_json,
+        [
+            f"trained: guide of {run}; held-out cross-entropy {best:.4f} at best (chance 0.6931)",
+            f"next: ridgewalk evaluate {run} --gamma 1",
+        ],
+    )
+
+
 @guarded
 def sample(
     run: RunFolder,
@@ -79,6 +122,7 @@ def sample(
         float | None,
         typer.Option(help="Of the class: 1 conditional, above 1 classifier-free guidance.", show_default=False),
     ] = None,
+    gamma: Gamma = None,
     prior: Annotated[bool, typer.Option("--prior", help="Draw the autoencoder's prior, not its diffusion.")] = False,
     change: Settings = None,
     seed: Seed = 0,
@@ -92,7 +136,7 @@ def sample(
     with bars():
         model = sampling.open_run(run, device)
         how = sampling.settled(model, change or (), sampler=sampler, steps=steps, weight=weight)
-        result = sampling.sample(model, 64 if n is None else n, seed, how, label, prior, out)
+        result = sampling.sample(model, 64 if n is None else n, seed, how, label, prior, out, gamma)
     show(result.figures, as_json, [*result.verdict, *(f"wrote: {file}" for file in result.figures["files"])])
 
 
@@ -102,6 +146,7 @@ def evaluate(
     n: Count = None,
     sampler: Sampler = None,
     steps: Steps = None,
+    gamma: Gamma = None,
     change: Settings = None,
     seed: Seed = 0,
     out: Out = None,
@@ -116,5 +161,5 @@ def evaluate(
     with bars():
         model = sampling.open_run(run, device)
         how = sampling.settled(model, change or (), sampler=sampler, steps=steps)
-        result = sampling.evaluate(model, n, seed, how, out)
+        result = sampling.evaluate(model, n, seed, how, out, gamma)
     show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])

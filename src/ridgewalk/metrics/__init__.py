@@ -1,6 +1,19 @@
 """Pure functions of frames, features, probabilities and labels: what is measured, apart from what is trained."""
 
 from ridgewalk.metrics.calibration import CHANCE, Reliability, auc, bce, expected_calibration_error, reliability
+from ridgewalk.metrics.coverage import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
+from ridgewalk.metrics.densities import (
+    Modes,
+    bits_per_dim,
+    kl_by_cells,
+    kl_by_entropy,
+    kl_by_neighbours,
+    kl_divergence,
+    kl_of_samples,
+    mode_weights,
+)
+from ridgewalk.metrics.inception import InceptionScore, inception_score, published_inception
+from ridgewalk.metrics.kernels import Estimate, kid, median_bandwidths, mmd
 from ridgewalk.metrics.neighbours import inside, radii, realism
 from ridgewalk.metrics.paths import (
     curve_energy,
@@ -28,35 +41,56 @@ from ridgewalk.metrics.statistics import (
     paired_difference,
     rank_agreement,
 )
+from ridgewalk.metrics.transport import sliced_wasserstein
 
 __all__ = [
     "CHANCE",
     "Agreement",
+    "DensityCoverage",
+    "Estimate",
+    "InceptionScore",
     "Interval",
+    "Modes",
+    "PrecisionRecall",
     "Reliability",
     "auc",
     "bce",
+    "bits_per_dim",
     "bootstrap",
     "bootstrap_gap_closed",
     "bootstrap_mean",
     "bootstrap_ratio",
     "curve_energy",
+    "density_coverage",
     "end_error",
     "expected_calibration_error",
     "gap_closed",
     "image_length",
+    "inception_score",
     "inside",
     "interior",
+    "kid",
+    "kl_by_cells",
+    "kl_by_entropy",
+    "kl_by_neighbours",
+    "kl_divergence",
+    "kl_of_samples",
     "largest_step",
     "mean_confidence",
+    "median_bandwidths",
+    "mmd",
+    "mode_weights",
     "monotonicity",
     "paired_difference",
     "precision",
+    "precision_recall",
+    "published_inception",
     "radii",
     "rank_agreement",
     "realism",
     "relative_length",
     "reliability",
+    "sliced_wasserstein",
     "step_evenness",
     "third_class_mass",
     "wholly_real",

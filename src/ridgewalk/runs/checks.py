@@ -3,7 +3,7 @@
 import math
 
 
-def at_least(low: int, **values: float) -> None:
+def at_least(low: int, /, **values: float) -> None:
     """Refuses a value below ``low``, or not finite, by its name."""
     for name, value in values.items():
         if not low <= value < math.inf:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ridgewalk import naming
 from ridgewalk.runs.checks import above_zero, at_least
-from ridgewalk.runs.diffusion_settings import Diffusion, Sampling
+from ridgewalk.runs.diffusion_settings import Diffusion, Guidance, Sampling
 from ridgewalk.training.losses import RECONSTRUCTIONS
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.schedule import Schedule
@@ -291,6 +291,7 @@ class Recipe:
     interpolation: Interpolation = field(default_factory=Interpolation)
     diffusion: Diffusion = field(default_factory=Diffusion)
     sampling: Sampling = field(default_factory=Sampling)
+    guidance: Guidance = field(default_factory=Guidance)
     judges: Judges = field(default_factory=Judges)
     walks: Walks = field(default_factory=Walks)
 

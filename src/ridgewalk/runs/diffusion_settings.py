@@ -156,6 +156,43 @@ class Diffusion:
         )
 
 
+@dataclass(frozen=True)
+class Guidance:
+    """
+    A discriminator that guides a diffusion (`ridgewalk guide`), and how it does.
+
+    ``hidden`` and ``fourier`` of the perceptron for points and codes, ``channels`` of the U-Net's encoder for images; ``negatives`` samples against as
+    many data, a fifth of both held out; ``times``, ``t_min`` and ``r1`` as ``training.ratio`` has them; ``gamma`` the strength, acting where
+    sigma / alpha lies between ``low`` and ``high`` (0: no end).
+    """
+
+    hidden: tuple[int, ...] = (128, 128, 128)
+    fourier: int = 64
+    channels: int = 32
+    negatives: int = 25000
+    times: str = "log-snr"
+    t_min: float = 1e-3
+    r1: float = 0.0
+    gamma: float = 1.0
+    low: float = 0.0
+    high: float = 0.0
+    epochs: int = 40
+    batch: int = 512
+    rate: float = 3e-3
+    ema: float = 0.99
+
+    def __post_init__(self) -> None:
+        if self.times not in ("uniform", "log-snr"):
+            raise ValueError(naming.unknown("law of times", self.times, ("uniform", "log-snr")))
+        if not 0 < self.t_min < 1 or not 0 <= self.ema < 1:
+            raise ValueError(f"guidance needs t_min between 0 and 1 and ema in [0, 1); got {self.t_min}, {self.ema}")
+        at_least(0, r1=self.r1, gamma=self.gamma, low=self.low, high=self.high, fourier=self.fourier)
+        at_least(1, hidden=min(self.hidden, default=0), channels=self.channels, epochs=self.epochs)
+        at_least(10, negatives=self.negatives)
+        at_least(2, batch=self.batch)
+        above_zero(rate=self.rate)
+
+
 SAMPLERS: Mapping[str, str] = {
     "heun": "Heun's method on the probability flow; with churn, stochastic",
     "ddim": "Euler's method on the probability flow",

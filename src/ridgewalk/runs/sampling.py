@@ -1,6 +1,7 @@
 """The verbs `sample` and `evaluate`: what a run generates, as files and pictures, and measured."""
 
 import platform
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.path import chunked
 from ridgewalk.reports import Block, Cell, Column, Figure, Page, Section, Table, TableBlock, figures, write
 from ridgewalk.reports import samples as pictures
-from ridgewalk.runs import config, diffusing
+from ridgewalk.runs import config, diffusing, guiding
 from ridgewalk.runs.diffusing import DiffusionRun
 from ridgewalk.runs.diffusion_settings import Sampling
 from ridgewalk.runs.mapping import write_arrays
@@ -72,7 +73,14 @@ def settled(run: AnyRun, changes: Sequence[str] = (), **given: Any) -> Sampling:
 
 
 def draw(
-    run: AnyRun, rows: int, seed: int, how: Sampling, label: int | None = None, prior: bool = False, keep: int = 0
+    run: AnyRun,
+    rows: int,
+    seed: int,
+    how: Sampling,
+    label: int | None = None,
+    prior: bool = False,
+    keep: int = 0,
+    gamma: float | None = None,
 ) -> Drawn:
     """
     Samples of a run: of its diffusion, or of an autoencoder's prior where it has none or ``prior`` asks for it.
@@ -85,6 +93,7 @@ def draw(
         label: the class asked of a diffusion that was trained with labels.
         prior: whether to draw an autoencoder's prior although its codes have a diffusion.
         keep: states of the way that are kept, of points.
+        gamma: strength of the guide's correction; None for none.
     """
     if rows < 1:
         raise ValueError(f"at least one sample must be asked for; got {rows}")
@@ -100,14 +109,27 @@ def draw(
         images = chunked(run.decode, prior_draws(run, rows, seed)).cpu()
         return Drawn(images, torch.empty(0), 0, "the autoencoder's prior", perf_counter() - began)
     labels = None if label is None else torch.full((rows,), label)
-    made: Sampled = model.sample(rows, seed, how, labels, keep=keep)
+    score = None
+    if gamma is not None:
+        if label is not None:
+            raise ValueError("the guide is of unconditional samples; leave out --label or --gamma")
+        guide = guiding.read(run.folder, model)
+        score = guide.score(model, gamma)
+        if different := guide.mismatch(how):
+            warnings.warn(
+                f"the guide's negatives are of another sampler ({', '.join(different)}): the ratio that it learned is not that of the samples "
+                "that it corrects; train a guide with the same settings",
+                stacklevel=2,
+            )
+    made: Sampled = model.sample(rows, seed, how, labels, keep=keep, score=score)
     values, states = made.x, made.states
     if isinstance(run, Run):
         values, states = chunked(run.decode, made.x.to(run.device)).cpu(), torch.empty(0)
     elif len(model.shape) == 3:
         values, states = made.x.clamp(0, 1), torch.empty(0)
     what = "the diffusion of its codes" if isinstance(run, Run) else "the diffusion"
-    return Drawn(values, states, made.nfe, f"{what} by '{how.sampler}'", perf_counter() - began)
+    by = f"{what} by '{how.sampler}'" + (f", guided with strength {gamma:g}" if gamma is not None else "")
+    return Drawn(values, states, made.nfe, by, perf_counter() - began)
 
 
 def sample(
@@ -118,12 +140,13 @@ def sample(
     label: int | None = None,
     prior: bool = False,
     out: Path | None = None,
+    gamma: float | None = None,
 ) -> Result:
     """Draws samples into a new folder: ``samples.npz``, ``samples.png``, and of points in the plane ``trajectories.png``."""
     chosen = how or run.recipe.sampling
     plane = isinstance(run, DiffusionRun) and run.diffused.shape == (2,)
     folder = _folder(run, out, "samples")
-    drawn = draw(run, rows, seed, chosen, label, prior, KEPT if plane else 0)
+    drawn = draw(run, rows, seed, chosen, label, prior, KEPT if plane else 0, gamma)
     values = drawn.values.numpy()
     write_arrays(folder / "samples.npz", {"samples": drawn.values})
     files = [folder / "samples.npz"]
@@ -149,16 +172,21 @@ def sample(
 
 
 def evaluate(
-    run: AnyRun, rows: int | None = None, seed: int = 0, how: Sampling | None = None, out: Path | None = None
+    run: AnyRun,
+    rows: int | None = None,
+    seed: int = 0,
+    how: Sampling | None = None,
+    out: Path | None = None,
+    gamma: float | None = None,
 ) -> Result:
     """Measures a run's samples: images by both judges, points by their density, beside real data; writes ``report.html``."""
     chosen = how or run.recipe.sampling
     data = run.data
     if isinstance(data, PointData):
         assert isinstance(run, DiffusionRun)
-        lines, blocks, found = _points(run, data, rows or 20000, seed, chosen)
+        lines, blocks, found = _points(run, data, rows or 20000, seed, chosen, gamma)
     else:
-        lines, blocks, found = _images(run, data, rows, seed, chosen)
+        lines, blocks, found = _images(run, data, rows, seed, chosen, gamma)
     folder = _folder(run, out, "evaluation")
     page = Page(
         f"What {run.folder.name} generates",
@@ -179,15 +207,18 @@ def evaluate(
 
 
 def _images(
-    run: AnyRun, data: ImageData, rows: int | None, seed: int, how: Sampling
+    run: AnyRun, data: ImageData, rows: int | None, seed: int, how: Sampling, gamma: float | None
 ) -> tuple[list[str], list[Block], dict[str, Any]]:
     j = run.recipe.judges
     judges = [judge(data, name, j.epochs, j.batch, j.rate, j.neighbours) for name in NAMES]
     n = min(rows or 5000, len(judges[0].reference))
     held = torch.cat([part(data, role).floats() for role in ("validation", "test")])[:n]
     groups = {"real, held out": held}
-    drawn = draw(run, n, seed, how)
+    drawn = draw(run, n, seed, how, gamma=gamma)
     groups[drawn.source] = drawn.values
+    if gamma is not None:
+        plain = draw(run, n, seed, how)
+        groups[plain.source] = plain.values
     if isinstance(run, Run) and run.diffused is not None:
         groups["the autoencoder's prior"] = draw(run, n, seed, how, prior=True).values
     graded = {name: generation.grade(x, judges, seed) for name, x in groups.items()}
@@ -236,10 +267,10 @@ def _images(
 
 
 def _points(
-    run: DiffusionRun, data: PointData, rows: int, seed: int, how: Sampling
+    run: DiffusionRun, data: PointData, rows: int, seed: int, how: Sampling, gamma: float | None
 ) -> tuple[list[str], list[Block], dict[str, Any]]:
     plane = run.diffused.shape == (2,)
-    drawn = draw(run, rows, seed, how, keep=KEPT if plane else 0)
+    drawn = draw(run, rows, seed, how, keep=KEPT if plane else 0, gamma=gamma)
     blocks: list[Block] = []
     found: dict[str, Any] = {"samples": rows, "nfe": drawn.nfe, "seconds": drawn.seconds}
     if data.density is not None:
@@ -247,6 +278,10 @@ def _points(
         values = generation.known(drawn.values, data.density, modes, seed)
         base = generation.floor(data.density, rows, modes, seed)
         cells = {"samples": values, "draws of the density": base}
+        if gamma is not None:
+            plain = generation.known(draw(run, rows, seed, how).values, data.density, modes, seed)
+            cells = {"guided": values, "unguided": plain, "draws of the density": base}
+            found["unguided"] = plain
         columns = {
             k: Column(k.replace("_", " "), ".4f", None if k in ("mmd", "nll_of_data") else "lower") for k in values
         }
