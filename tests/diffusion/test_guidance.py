@@ -79,11 +79,11 @@ def test_guiding_both_reaches_the_floor_and_guiding_one_does_not() -> None:
     base = exact_score(MODEL, sde)
     full = guided(base, DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde))
     drawn = [DATA.sample(n, torch.Generator().manual_seed(s))[0] for s in range(3)]
-    floor = sum(kl_by_cells(x, DATA.log_prob) for x in drawn) / 3
+    floor = sum(kl_by_cells(x, DATA.log_prob, 0.08) for x in drawn) / 3
 
     def kl(score, corrector=None, steps: int = 100) -> float:  # type: ignore[no-untyped-def]
         sampler = PredictorCorrector(sde, steps, corrector=Langevin(0.16), corrector_score=corrector)
-        return kl_by_cells(sample(sampler, score, n, (2,), chunk=n).x.double(), DATA.log_prob)
+        return kl_by_cells(sample(sampler, score, n, (2,), chunk=n).x.double(), DATA.log_prob, 0.08)
 
     assert kl(full, steps=300) < 1.2 * floor
     both, predictor, corrector, neither = kl(full), kl(full, base), kl(base, full), kl(base)
