@@ -338,7 +338,7 @@ def _table_section(
             "lower",
             "distance in the judges' features, mean of both; not comparable with published FID",
         ),
-        "kid": Column("KID x 1000", ".2f", "lower", "kernel distance in the judges' features, mean of both"),
+        "kid": Column("KID", ".3g", "lower", "kernel distance in the judges' features, mean of both"),
         "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a real image"),
         "recall": Column("recall", ".3f", "higher", "share of real images in a 3-NN ball of a sample"),
         "density": Column("density", ".3f", None, "mean number of real 5-NN balls a sample lies in, over 5"),
@@ -348,7 +348,7 @@ def _table_section(
     rows = {}
     for name, grades in graded.items():
         mean = generation.pooled(grades)
-        rows[name] = {k: Cell(1000 * mean[k] if k == "kid" else mean[k]) for k in columns if k in mean}
+        rows[name] = {k: Cell(mean[k]) for k in columns if k in mean}
         if name in seconds:
             rows[name]["seconds"] = Cell(seconds[name])
     lines = ("real, held out", "reconstructions of the VAE")
