@@ -577,6 +577,15 @@ def test_annealed_langevin_is_ncsns() -> None:
     assert noise.taken == made.nfe == levels_ * corrections
 
 
+@EVERY_SDE
+def test_annealed_langevin_keeps_what_there_is_of_the_data(sde: SDE) -> None:
+    """Without a correction x is only scaled from level to level, by alpha(t_min) / alpha(1) in all."""
+    x = points(5, 2)
+    made = AnnealedLangevin(sde, 6, 0, clean=False)(Noised(sde, MODES, 0.3), RowNoise(0, 5, (2,)), x)
+    assert torch.allclose(made.x, x * sde.alpha(ONE * sde.t_min) / sde.alpha(ONE), rtol=1e-9)
+    assert made.nfe == 0
+
+
 @pytest.mark.parametrize("churn", [0.0, 4.0, 1e3])
 def test_heun_under_ve_is_karras_et_als(churn: float) -> None:
     """Algorithm 2 (1 without churn) and equation 5, from D(x; r) with N levels from r_max to r_min and a last step to 0."""

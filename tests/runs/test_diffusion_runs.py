@@ -154,6 +154,9 @@ def test_a_runs_codes_have_a_diffusion_once_one_is_trained(copied: Copy) -> None
     path = loaded.finder("flow")(z[:2], z[2:])
     assert torch.equal(path.nodes[:, 0], z[:2])
     assert loaded.energy("diffusion")(z).shape == (4,)
+    for words in (("--method", "flow"), ("--method", "string", "--energy", "diffusion")):
+        code, out, error = call("walk", run, "--pairs", 2, *words)
+        assert code == 0, error
     assert "already" in refused("diffuse", run)
     code, out, error = call("sample", run, "--n", 9, "--json")
     assert code == 0, error

@@ -33,9 +33,9 @@ from ridgewalk.runs.diffusion_settings import Sampling
 ROWS_EXACT = (
     Sampling("heun", 40),
     Sampling("ddim", 200),
-    Sampling("euler-maruyama", 1000),
-    Sampling("reverse-diffusion", 1000),
-    Sampling("ancestral", 1000),
+    Sampling("euler-maruyama", 500),
+    Sampling("reverse-diffusion", 500),
+    Sampling("ancestral", 500),
     Sampling("pc", 250),
     Sampling("langevin", 100, corrections=8, snr=0.4),
     Sampling("ode", rtol=1e-4),

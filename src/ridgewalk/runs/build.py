@@ -82,9 +82,7 @@ class Materials:
     def sensor(self, name: str) -> Discriminator:
         """The discriminator called ``name``; ValueError with what to do where the run has none."""
         if name not in self.sensors:
-            has = ", ".join(
-                n for n, e in ENERGIES.items() if (e.sensor is None and n != DIFFUSION) or e.sensor in self.sensors
-            )
+            has = ", ".join(n for n, e in ENERGIES.items() if e.sensor is None or e.sensor in self.sensors)
             raise ValueError(
                 f"this run has no {name} sensor: {_REMEDIES[name]}; without it there are the energies {has}"
             )
@@ -96,6 +94,9 @@ class Materials:
         codes = self.references()
         return LerpPoints()(codes[:FORCE_POINTS], Noise(0, 0, device=codes.device))
 
+
+DENOISER = "denoiser"
+"""What the energy of a diffusion of codes is read from: no discriminator, and so not among a run's sensors."""
 
 ON_IMAGES = ("pixel", "pixel-real", "critic")
 """Sensors that see decoded images."""
@@ -239,14 +240,11 @@ ENERGIES: Mapping[str, EnergyName] = {
         "minus the log of a kernel density of codes, h = 0.5, scaled to the density ratio's force",
     ),
     "diffusion": EnergyName(
-        None,
+        DENOISER,
         lambda m: _alike(m, DenoisingBound(m.diffusion.denoiser, m.diffusion.standardiser)),
         "a bound on minus the log density of codes by their diffusion: its denoising error, scaled to the density ratio's force",
     ),
 }
-
-DIFFUSION = "diffusion"
-"""The energy that needs a diffusion of codes in place of a sensor."""
 
 DENSITY_REFERENCES = 2000
 """Codes behind the energies that measure distances."""

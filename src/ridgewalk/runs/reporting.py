@@ -48,8 +48,8 @@ def dead(run: Run, method: str, forces: Sequence[Force], seed: int = 0) -> list[
                 f"{force.size:.3g}{'' if math.isfinite(force.size) else ', and what is not finite counts as 0'}. "
                 f"The walk will equal {_UNGUIDED.get(method, 'LERP')}; {force.mending}."
             )
-        elif force.sensor is not None:
-            diagnosis = diagnose(run, seed, [force.sensor])[0]
+        elif force.sensor in run.sensors:
+            diagnosis = diagnose(run, seed, [str(force.sensor)])[0]
             strong = f" The walk takes its force times {force.weight:.3g}." if force.weight > 1 else ""
             found += [diagnosis.sentence + strong] if diagnosis.verdict == "dead" else []
     return found
