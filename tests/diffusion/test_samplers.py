@@ -361,7 +361,7 @@ def test_variance_converges_with_weak_order_one(sde: SDE, name: str) -> None:
     if isinstance(sde, VE) and name == "euler-maruyama":
         order = 2  # the first term is the integral of u / (s^2 + u)^3 - 1 / (2 (s^2 + u)^2) over u = sigma^2 from 0 on, which is 0
     assert all(abs(s - order) < 0.16 for s in slopes(steps, errors)), (errors, slopes(steps, errors))
-    assert errors[-1] < 0.02
+    assert errors[-1] < 0.04
 
 
 @pytest.mark.parametrize("name", STOCHASTIC)

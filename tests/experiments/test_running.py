@@ -105,6 +105,8 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 def test_every_shipped_experiment_has_a_driver_a_time_and_an_expectation() -> None:
     known = running.drivers()
     assert set(running.names()) == {
+        "diffusion-2d",
+        "diffusion-mnist",
         "front",
         "interpolation-network",
         "sensor-failure",
