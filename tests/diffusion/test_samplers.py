@@ -305,12 +305,12 @@ def test_flows_converge_with_their_order_on_two_modes(sde: SDE, solver: str) -> 
 def test_adaptive_flows_keep_their_tolerance_and_their_interval(sde: SDE, solver: str) -> None:
     score = Watched(Noised(sde, rows((0.7,)), 0.5))
     x = sde.alpha(ONE) * 0.7 + score.score.variance(ONE).sqrt() * rows((1.3,), (-0.4,))
-    loose, tight = (ProbabilityFlow(Flow(sde, solver, rtol=r, atol=r), clean=False) for r in (1e-4, 1e-5))
+    loose, tight = (ProbabilityFlow(Flow(sde, solver, rtol=r, atol=r), clean=False) for r in (1e-4, 1e-6))
     exact = gaussian_flow(score.score, 0.7, x)
     error = [float((s(score, RowNoise(0, 2, (1,)), x).x - exact).abs().max()) for s in (loose, tight)]
     # a tolerance bounds the error of a step; the sum over some hundred steps is held to 300 of them
     assert error[0] < 3e-2
-    assert error[1] < 3e-3
+    assert error[1] < 3e-4
     assert sde.t_min <= min(score.times)
     assert max(score.times) <= 1
 
@@ -318,7 +318,7 @@ def test_adaptive_flows_keep_their_tolerance_and_their_interval(sde: SDE, solver
 @EVERY_SDE
 @pytest.mark.parametrize("solver", ["dopri5", "rk4"])
 def test_encoding_is_undone_by_decoding(sde: SDE, solver: str) -> None:
-    score, flow = Noised(sde, MODES, 0.3), Flow(sde, solver, 100, 1e-6, 1e-6)
+    score, flow = Noised(sde, MODES, 0.3), Flow(sde, solver, 200, 1e-6, 1e-6)
     x = score.draw(6)
     there, n = flow.encode(score, x)
     back, m = flow.decode(score, there)
@@ -326,7 +326,7 @@ def test_encoding_is_undone_by_decoding(sde: SDE, solver: str) -> None:
     assert n > 0
     assert m > 0
     if solver == "rk4":
-        assert n == m == 400
+        assert n == m == 800
 
 
 def test_a_fixed_solver_takes_its_steps_and_no_other() -> None:
@@ -354,7 +354,7 @@ STOCHASTIC: dict[str, Make] = {
 @EVERY_SDE
 def test_variance_converges_with_weak_order_one(sde: SDE, name: str) -> None:
     """At t_min, under the exact score of N(0, 1/4)."""
-    score, steps = Noised(sde, rows((0.0,)), 0.5), (200, 400)
+    score, steps = Noised(sde, rows((0.0,)), 0.5), (200, 400, 800)
     exact = float(score.variance(ONE * sde.t_min))
     errors = [abs(variance_of(STOCHASTIC[name](sde, n, clean=False), score, n) / exact - 1) for n in steps]
     order = 1
@@ -368,7 +368,7 @@ def test_variance_converges_with_weak_order_one(sde: SDE, name: str) -> None:
 @pytest.mark.parametrize("sde", [VP(), SubVP()], ids=["vp", "sub-vp"])
 def test_mean_converges_with_weak_order_one(sde: SDE, name: str) -> None:
     """Without noise, from the mean at t = 1, a linear sampler follows the mean: for data of mean 0.7. Ancestral steps keep it exactly."""
-    score, steps = Noised(sde, rows((0.7,)), 0.5), (200, 400)
+    score, steps = Noised(sde, rows((0.7,)), 0.5), (200, 400, 800)
     exact = float(sde.alpha(ONE * sde.t_min)) * 0.7
     start, silent = (sde.alpha(ONE) * 0.7).view(1, 1), Replayed([torch.zeros(1, 1, dtype=D)])
     errors = [abs(float(STOCHASTIC[name](sde, n, clean=False)(score, silent, start).x) - exact) for n in steps]
@@ -381,11 +381,11 @@ def test_mean_converges_with_weak_order_one(sde: SDE, name: str) -> None:
 @EVERY_SDE
 def test_churn_keeps_the_marginal_to_order_two(sde: SDE) -> None:
     """It adds the noise between two levels, no more and no less, and the ODE takes it off again."""
-    score, steps = Noised(sde, rows((0.0,)), 0.5), (50, 100)
+    score, steps = Noised(sde, rows((0.0,)), 0.5), (50, 100, 200)
     exact = float(score.variance(ONE * sde.t_min))
     errors = [abs(variance_of(Heun(sde, n, churn=10, clean=False), score, n) / exact - 1) for n in steps]
     assert all(abs(s - 2) < 0.15 for s in slopes(steps, errors)), (errors, slopes(steps, errors))
-    assert errors[-1] < 0.02
+    assert errors[-1] < 5e-3
 
 
 @EVERY_SDE

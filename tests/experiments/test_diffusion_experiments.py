@@ -52,7 +52,7 @@ def test_points_of_the_density_itself_are_at_the_floor() -> None:
     own = generation.known(generation.draws(ring, 4000, 3), ring, True)
     floor = generation.floor(ring, 4000, True)
     assert own["kl"] == pytest.approx(floor["kl"], abs=0.02)
-    assert own["no_mode"] < 0.02
+    assert own["no_mode"] == pytest.approx(math.exp(-4.5), abs=0.007)  # three deviations in the plane; 4,000 draws
     displaced = generation.known(generation.draws(ring, 4000, 3) * 1.2, ring, True)
     assert displaced["kl"] > floor["kl"] + 0.5
     assert displaced["sliced_wasserstein"] > own["sliced_wasserstein"] + 0.1
