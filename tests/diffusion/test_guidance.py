@@ -25,7 +25,7 @@ from ridgewalk.diffusion.likelihood import Likelihood
 from ridgewalk.metrics.densities import kl_by_cells
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.ratio import NoisedRatio, held_out
+from ridgewalk.training.ratio import NoisedRatio
 
 SDES = [VP(), SubVP(), VE()]
 DATA = density("ring")
@@ -191,12 +191,3 @@ def test_the_gradient_penalty_is_its_formula() -> None:
     time = torch.tensor(t, dtype=torch.float64)
     v = float(sde.alpha(time) ** 2 + sde.sigma(time) ** 2)
     assert float(terms["penalty"]) == pytest.approx(1.5 * float(sde.sigma(time)) ** 2 * 0.7**2 / v)
-
-
-def test_held_out_chance_is_ln_2() -> None:
-    network = TimeMLP(2, (8,), outputs=1)
-    x = DATA.sample(100, torch.Generator().manual_seed(0))[0].float()
-    found = held_out(TimeRatio(network, VP()), x, x, torch.tensor([0.1, 0.5]))
-    assert found["bce"].tolist() == pytest.approx([math.log(2)] * 2)
-    assert found["real"].shape == (2, 100)
-    assert torch.equal(found["real"], found["fake"])

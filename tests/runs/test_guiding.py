@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from ridgewalk.cli import app
 from ridgewalk.evaluation import generation
-from ridgewalk.runs import diffusing, guiding
+from ridgewalk.runs import diffusing, guides, guiding
 from ridgewalk.runs.train import Reading
 
 WEAK = [
@@ -40,15 +40,15 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusion of the ring with too small a network, and its guide."""
     folder = tmp_path_factory.mktemp("weak") / "run"
     run = diffusing.start("diffusion-2d", Reading("ring"), folder, changes=WEAK, device="cpu")
-    guiding.train(run, QUICK, device="cpu")
+    guiding.train(run, QUICK)
     return folder
 
 
 def test_guiding_brings_a_weak_models_samples_nearer_to_the_data(weak: Path) -> None:
     """KL(model || data) falls by half at least, at the same number of evaluations of the score."""
     run = diffusing.load(weak)
-    guide = guiding.read(weak, run.diffused)
-    assert guide.record["held_out"]["seen"]
+    guide = guides.read(weak, run.diffused)
+    assert guide.account.seen
     ring = run.data.density  # type: ignore[union-attr]
     plain, better = run.diffused.sample(4000, 5), run.diffused.sample(4000, 5, score=guide.score(run.diffused))
     assert plain.nfe == better.nfe
@@ -79,7 +79,7 @@ def test_what_is_bad_gets_one_sentence(weak: Path, tmp_path: Path) -> None:
         (["sample", weak, "--gamma", "nan"], "finite"),
         (["guide", weak], "already"),
         (["guide", bare, "--set", "guidance.negatives=2"], "at least 10"),
-        (["guide", bare, "--set", "guidance.times=log-normal"], "log-snr"),
+        (["guide", bare, "--set", "guidance.times=linear"], "log-snr"),
         (["guide", bare, "--set", "training.epochs=2"], "guidance and sampling"),
     ):
         assert said in refused(*words), words
@@ -98,7 +98,7 @@ def test_a_guide_of_nothing_is_named(weak: Path, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(type(run.diffused), "sample", lambda *_, **__: Perfect)
     with pytest.warns(UserWarning, match="at chance"):
-        guiding.train(diffusing.load(copy), ["guidance.negatives=2000", "guidance.epochs=1"], device="cpu")
+        guiding.train(diffusing.load(copy), ["guidance.negatives=2000", "guidance.epochs=1"])
 
 
 def test_altered_files_are_refused(weak: Path, tmp_path: Path) -> None:

@@ -78,7 +78,11 @@ Gamma = Annotated[
 @guarded
 def guide(
     run: RunFolder,
-    seed: Seed = 0,
+    seed: Annotated[int | None, typer.Option(help="Of the discriminator; 0 by default.", show_default=False)] = None,
+    joint: Annotated[
+        bool, typer.Option("--joint", help="Train the diffusion anew together with its guide, into --out.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of a joint training.", show_default=False)] = None,
     change: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting, as guidance.epochs=20 or sampling.steps=40.", show_default=False),
@@ -88,23 +92,34 @@ def guide(
 ) -> None:
     """Train a discriminator of a diffusion's samples, whose gradient corrects its score (`sample --gamma 1`)."""
     from ridgewalk.runs import guiding, sampling
+    from ridgewalk.runs.diffusing import DiffusionRun
 
+    if joint != (out is not None):
+        raise ValueError("--joint and --out go together: a joint training makes a new run, and says where")
     with bars():
-        trained = guiding.train(
-            sampling.open_run(run),
-            change or (),
-            seed,
-            device,
-            accepted=lambda: say(f"sampling negatives of {run}, and training a discriminator of them"),
-        )
-    held = trained.record["held_out"]
-    best = min(held["bce"])
+        opened = sampling.open_run(run, device)
+        try:
+            if out is not None:
+                if not isinstance(opened, DiffusionRun):
+                    raise ValueError(f"{run} is an autoencoder; guide the diffusion of its codes after its training")
+                _, trained = guiding.train_jointly(opened, out, change or (), seed)
+            else:
+                trained = guiding.train(
+                    opened,
+                    change or (),
+                    seed or 0,
+                    accepted=lambda: say(f"sampling negatives of {run}, and training a discriminator of them"),
+                )
+        except KeyboardInterrupt:
+            say("ridgewalk: stopped; the same command goes on.")
+            raise SystemExit(130) from None
+    folder = out or run
     show(
-        {"run": str(run), **{k: v for k, v in trained.record.items() if k != "settings"}},
+        {"run": str(folder), **{k: v for k, v in trained.record.items() if k != "settings"}},
         as_json,
         [
-            f"trained: guide of {run}; held-out cross-entropy {best:.4f} at best (chance 0.6931)",
-            f"next: ridgewalk evaluate {run} --gamma 1",
+            f"trained: guide of {folder}; {trained.account.verdict}",
+            f"next: ridgewalk evaluate {folder} --gamma 1",
         ],
     )
 
@@ -123,6 +138,9 @@ def sample(
         typer.Option(help="Of the class: 1 conditional, above 1 classifier-free guidance.", show_default=False),
     ] = None,
     gamma: Gamma = None,
+    parts: Annotated[
+        str, typer.Option(help="Of a predictor-corrector, which are guided: both, predictor or corrector.")
+    ] = "both",
     prior: Annotated[bool, typer.Option("--prior", help="Draw the autoencoder's prior, not its diffusion.")] = False,
     change: Settings = None,
     seed: Seed = 0,
@@ -136,7 +154,7 @@ def sample(
     with bars():
         model = sampling.open_run(run, device)
         how = sampling.settled(model, change or (), sampler=sampler, steps=steps, weight=weight)
-        result = sampling.sample(model, 64 if n is None else n, seed, how, label, prior, out, gamma)
+        result = sampling.sample(model, 64 if n is None else n, seed, how, label, prior, out, gamma, parts)
     show(result.figures, as_json, [*result.verdict, *(f"wrote: {file}" for file in result.figures["files"])])
 
 

@@ -15,6 +15,7 @@ Source: Kim, Kim, Kwon, Kang and Moon (2023), equation 6 and theorem 1.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,44 @@ class TimeRatio:
         v = (self.sde.alpha(t) * self.deviation) ** 2 + self.sde.sigma(t) ** 2
         c = (self.sde.level(t).log() / 4).expand(x.shape[0])
         return self.network(x / along(v.sqrt(), x), c, labels).squeeze(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Bridged:
+    """
+    A log ratio that was learned under one SDE, read under another at the same level of noise.
+
+        log r'(x, t')  =  log r(alpha(t) / alpha'(t') x, t),    sigma(t) / alpha(t) = sigma'(t') / alpha'(t')
+
+    Both laws are scaled alike, so that their ratio stays; its gradient takes the factor alpha / alpha' by the chain rule.
+
+    Args:
+        ratio: log r under ``source``.
+        source: SDE that it was learned under.
+        target: SDE that it is read under.
+    """
+
+    ratio: Logit
+    source: SDE
+    target: SDE
+
+    def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
+        """
+        The log ratio at x (n, *) of the target, t () or (n,): (n,).
+
+        Raises:
+            ValueError: at a level that the source does not reach.
+        """
+        level = self.target.level(t.double())
+        most = float(self.source.level(torch.ones((), dtype=torch.float64)))
+        if float(level.max()) > most * (1 + 1e-6):
+            raise ValueError(
+                f"the ratio knows levels sigma / alpha up to {most:.4g}, and is asked at {float(level.max()):.4g}; "
+                "guide within a Window that ends below, or train a discriminator under the sampler's own SDE"
+            )
+        own = self.source.time_of(level)
+        factor = self.source.alpha(own) / self.target.alpha(t.double())
+        return self.ratio(along(factor.to(x), x) * x, own.to(x))
 
 
 @dataclass(frozen=True)
@@ -84,6 +123,37 @@ class Window:
         return w
 
 
+@dataclass(frozen=True)
+class Strengths:
+    """
+    w given at some levels sigma / alpha, and between them by smoothsteps in log(sigma / alpha), once differentiable; beyond the ends constant.
+
+    Args:
+        levels: rising, above 0.
+        values: w at each, at least 0.
+    """
+
+    levels: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        rising = all(0 < a < b for a, b in pairwise(self.levels))
+        if not self.levels or len(self.levels) != len(self.values) or not rising:
+            raise ValueError(
+                f"strengths need as many levels as values, the levels rising and above 0; got {self.levels} and {self.values}"
+            )
+        if not all(0 <= v < math.inf for v in self.values):
+            raise ValueError(f"strengths must be at least 0 and finite; got {self.values}")
+
+    def __call__(self, level: Tensor) -> Tensor:
+        """W at levels sigma / alpha of any shape."""
+        u = level.log()
+        w = torch.full_like(u, self.values[0])
+        for (a, b), (v, w_b) in zip(pairwise(self.levels), pairwise(self.values)):
+            w = w + (w_b - v) * _smoothstep((u - math.log(a)) / math.log(b / a))
+        return w
+
+
 def _smoothstep(y: Tensor) -> Tensor:
     y = y.clamp(0, 1)
     return y * y * (3 - 2 * y)
@@ -100,17 +170,23 @@ class DiscriminatorGuidance:
         ratio: log r.
         sde: whose levels the window is of.
         gamma: at least 0; 1 is what theory asks for.
-        window: where it acts.
+        window: w as a function of sigma / alpha: a ``Window`` or ``Strengths``.
     """
 
     ratio: Logit
     sde: SDE
     gamma: float = 1.0
-    window: Window = Window()
+    window: Callable[[Tensor], Tensor] = Window()
 
     def __post_init__(self) -> None:
         if not 0 <= self.gamma < math.inf:
             raise ValueError(f"the strength of guidance must be at least 0 and finite; got {self.gamma}")
+        own = getattr(self.ratio, "sde", self.sde)
+        if own != self.sde:
+            raise ValueError(
+                f"the discriminator was trained under {own}, and is to guide under {self.sde}: its times and scales are others; "
+                "read it through Bridged(ratio, source, target), or train one under the sampler's own SDE"
+            )
 
     def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
         """(n, *), () or (n,) -> (n, *)."""

@@ -76,6 +76,16 @@ class TimeMLP(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, *), (n,), (n,) -> (n, *), or (n, outputs) where ``outputs`` was passed."""
+        out = self.last(self.features_of(x, c, labels))
+        return out.view_as(x) if self.outputs is None else out
+
+    @property
+    def width(self) -> int:
+        """Of ``features_of``."""
+        return self.last.in_features
+
+    def features_of(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The last hidden layer, h: (n, width)."""
         if x.dim() < 2 or prod(x.shape[1:]) != self.dims or c.shape != x.shape[:1]:
             raise ValueError(
                 f"this network reads rows of {self.dims} values and noise levels (n,), one a row; "
@@ -88,8 +98,7 @@ class TimeMLP(nn.Module):
             gain, shift = film(e).chunk(2, dim=1)
             new = self.act((1 + gain) * layer(h) + shift)
             h = h + new if h.shape == new.shape else new
-        out = self.last(h)
-        return out.view_as(x) if self.outputs is None else out
+        return h
 
 
 BACKBONES: dict[str, type[nn.Module]] = {"mlp": TimeMLP, "unet": UNet}

@@ -184,12 +184,26 @@ class UNet(nn.Module):
         self.norm = _norm(widths[0])
         self.last = _zero(nn.Conv2d(widths[0], shape[0] * patch**2, 3, padding=1))
 
+    @property
+    def width(self) -> int:
+        """Of ``features_of``."""
+        return 2 * self.descent.widths[-1]
+
+    def features_of(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What the end of the descent and the bottom say, means over pixels: (n, width)."""
+        features, e = self.descent(x, c, labels)
+        bottom = self._bottom(features[-1], e)
+        return torch.cat([features[-1].mean(dim=(2, 3)), bottom.mean(dim=(2, 3))], dim=1)
+
+    def _bottom(self, h: Tensor, e: Tensor) -> Tensor:
+        for stage in self.middle:
+            h = stage(h, e)
+        return h
+
     def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, c, h, w), (n,), (n,) or None -> (n, c, h, w)."""
         features, e = self.descent(x, c, labels)
-        h = features[-1]
-        for stage in self.middle:
-            h = stage(h, e)
+        h = self._bottom(features[-1], e)
         for i, stage in enumerate(self.stages):
             if i and i % self.descent.blocks == 0:
                 h = F.interpolate(h, scale_factor=2.0)

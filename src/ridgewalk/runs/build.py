@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ridgewalk import naming
+from ridgewalk.diffusion import PerRows
 from ridgewalk.diffusion.energy import DenoisingBound
 from ridgewalk.energies import (
     Calibrated,
@@ -47,6 +48,7 @@ from ridgewalk.paths import (
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.runs.config import Recipe
 from ridgewalk.runs.diffused import Diffused
+from ridgewalk.runs.guides import Guide
 from ridgewalk.training.negatives import LerpPoints
 from ridgewalk.training.noise import Noise
 
@@ -63,6 +65,7 @@ class Materials:
         decode: codes to images.
         references: codes of real data; called only by what uses them.
         diffused: the diffusion of codes, where there is one.
+        guide: reads the discriminator that guides it, where there is one; called only by what uses it.
     """
 
     recipe: Recipe
@@ -71,6 +74,7 @@ class Materials:
     decode: Callable[[Tensor], Tensor]
     references: Callable[[], Tensor]
     diffused: Diffused | None = None
+    guide: Callable[[], Guide] | None = None
 
     @property
     def diffusion(self) -> Diffused:
@@ -288,6 +292,7 @@ METHODS: Mapping[str, Method] = {
     "flow": Method(
         None, "through noise: the ends carried along the probability flow of the diffusion of codes, joined there"
     ),
+    "flow-guided": Method(None, "flow, by the score that a discriminator corrects"),
     "ridge": Method(
         "soft-ratio", "as short in images as realism allows; ridge@R weighs it, from 0 (geodesic) up, 4 by default"
     ),
@@ -300,7 +305,8 @@ KNOBBED = ("ridge", "ridge-quick")
 
 def available(materials: Materials) -> list[str]:
     """The methods that a run has what they need for."""
-    return [name for name in METHODS if name != "flow" or materials.diffused is not None]
+    has = {"flow": materials.diffused is not None, "flow-guided": materials.guide is not None}
+    return [name for name in METHODS if has.get(name, True)]
 
 
 def method_and_energy(name: str) -> tuple[str, str | None]:
@@ -407,6 +413,20 @@ def forces(method: str, materials: Materials, energy_name: str | None = None) ->
     return [Force(n, s, size, w, _alive(size, unit)) for (n, s, _, w), size in zip(parts, sizes)]
 
 
+def _guided_flow(materials: Materials) -> PathFinder:
+    model = materials.diffusion
+    if materials.guide is None:
+        raise ValueError("this run's diffusion has no guide: train one with `ridgewalk guide RUN`")
+    guide = materials.guide()
+    if guide.settings.labels:
+        raise ValueError(
+            "this run's guide was trained class by class, and a path between classes has none: train one with guidance.labels = false"
+        )
+    score = guide.score(model)
+    assert not isinstance(score, PerRows)
+    return model.path(materials.recipe.walks.frames, score=score)
+
+
 def finder(name: str, materials: Materials, energy_name: str | None = None) -> PathFinder:
     """
     The finder called ``name``.
@@ -430,6 +450,7 @@ def finder(name: str, materials: Materials, energy_name: str | None = None) -> P
             "graph": lambda: GraphPath(references(), w.neighbours, bridge=True, nodes=w.frames),
             "geodesic": lambda: Geodesic(decode, nodes=w.frames),
             "flow": lambda: materials.diffusion.path(w.frames),
+            "flow-guided": lambda: _guided_flow(materials),
         }
         return simple[name]()
     _, e = _guide(full, materials, energy_name)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.diffusion import Denoiser, Flow, PerRows, Sampled, Standardiser, sample
+from ridgewalk.diffusion import Denoiser, Flow, PerRows, PredictorCorrector, Sampled, Standardiser, sample
 from ridgewalk.diffusion.likelihood import Likelihood, LogLikelihood, log_likelihood
 from ridgewalk.models.checkpoints import load_networks, save_networks, write_bytes
 from ridgewalk.paths.flow import FlowPath
@@ -85,6 +85,7 @@ class Diffused:
         labels: Tensor | None = None,
         keep: int = 0,
         score: VectorField | PerRows | None = None,
+        corrector_score: VectorField | None = None,
     ) -> Sampled:
         """
         Samples, as data.
@@ -96,10 +97,18 @@ class Diffused:
             labels: (rows,) classes asked for.
             keep: states of the way to keep.
             score: in place of its own, such as a guided one, in standardised data.
+            corrector_score: of the corrector of a predictor-corrector alone, for ablations.
         """
         how = sampling or self.sampling
+        sampler = how.make(self.denoiser.sde, keep)
+        if corrector_score is not None:
+            if not isinstance(sampler, PredictorCorrector):
+                raise ValueError(
+                    f"only the predictor-corrector has two parts to guide apart; '{how.sampler}' has one: choose sampler 'pc'"
+                )
+            sampler = replace(sampler, corrector_score=corrector_score)
         made = sample(
-            how.make(self.denoiser.sde, keep),
+            sampler,
             score or self.field(labels, how.weight),
             rows,
             self.shape,
@@ -116,10 +125,10 @@ class Diffused:
         """Log density in nats of standardised data x (n, *); that of the data is less by ``standardiser.log_volume``."""
         return log_likelihood(likelihood, score or self.denoiser.score, x.to(self.device), seed=seed, chunk=self.chunk)
 
-    def path(self, nodes: int, flow: Flow | None = None) -> FlowPath:
-        """The finder through noise, between data."""
+    def path(self, nodes: int, flow: Flow | None = None, score: VectorField | None = None) -> FlowPath:
+        """The finder through noise, between data; by another score than its own where one is given, such as a guided one."""
         own = flow or Flow(self.denoiser.sde, rtol=1e-4, atol=1e-4)
-        return FlowPath(self.denoiser.score, own, self.standardiser, nodes)
+        return FlowPath(score or self.denoiser.score, own, self.standardiser, nodes)
 
 
 def train(
@@ -165,25 +174,8 @@ def train(
     """
     network = settings.backbone(shape, classes, seed)
     denoiser = Denoiser(network, settings.process(), deviation)
-    objective: DenoisingScoreMatching | ImplicitScoreMatching
-    if settings.matching == "denoising":
-        objective = DenoisingScoreMatching(
-            denoiser,
-            standardiser,
-            settings.weighting,
-            settings.times,
-            settings.t_min,
-            settings.drop,
-            classes > 0,
-            quantised,
-        )
-    else:
-        slices = 0 if settings.matching == "implicit" else 1
-        objective = ImplicitScoreMatching(
-            denoiser, standardiser, slices, max(settings.t_min, 1e-3), settings.drop, classes > 0, quantised
-        )
     history = fit(
-        objective,
+        matching(denoiser, standardiser, settings, classes, quantised),
         data,
         settings.schedule(seed),
         folder=folder / "diffusion",
@@ -193,8 +185,58 @@ def train(
         tensorboard=tensorboard,
         label=label,
     )
-    kept = history.averages.get("denoiser", network).cpu()
-    digest = save_networks(folder / f"{NAME}.safetensors", {NAME: kept, "standardiser": _Buffers(standardiser)})
+    return write(
+        folder,
+        history.averages.get("denoiser", network),
+        settings,
+        sampling,
+        standardiser=standardiser,
+        deviation=deviation,
+        shape=shape,
+        classes=classes,
+        seed=seed,
+        notes={"seconds": history.seconds, "steps": len(history.steps), **(notes or {})},
+    )
+
+
+def matching(
+    denoiser: Denoiser, standardiser: Standardiser, settings: Diffusion, classes: int, quantised: bool
+) -> DenoisingScoreMatching | ImplicitScoreMatching:
+    """The objective that the settings ask for."""
+    if settings.matching == "denoising":
+        return DenoisingScoreMatching(
+            denoiser,
+            standardiser,
+            settings.weighting,
+            settings.times,
+            settings.t_min,
+            settings.drop,
+            classes > 0,
+            quantised,
+        )
+    slices = 0 if settings.matching == "implicit" else 1
+    return ImplicitScoreMatching(
+        denoiser, standardiser, slices, max(settings.t_min, 1e-3), settings.drop, classes > 0, quantised
+    )
+
+
+def write(
+    folder: Path,
+    network: nn.Module,
+    settings: Diffusion,
+    sampling: Sampling,
+    *,
+    standardiser: Standardiser,
+    deviation: float,
+    shape: tuple[int, ...],
+    classes: int = 0,
+    seed: int = 0,
+    notes: Mapping[str, Any] | None = None,
+) -> Diffused:
+    """Writes a trained network and what it needs, and reads it back; arguments as of ``train``."""
+    digest = save_networks(
+        folder / f"{NAME}.safetensors", {NAME: network.cpu(), "standardiser": _Buffers(standardiser)}
+    )
     record = {
         "sha256": digest,
         "shape": list(shape),
@@ -202,8 +244,6 @@ def train(
         "classes": classes,
         "seed": seed,
         "scales": list(standardiser.scale.shape),
-        "seconds": history.seconds,
-        "steps": len(history.steps),
         "settings": asdict(settings),
         **(notes or {}),
     }

@@ -27,6 +27,7 @@ from ridgewalk.models.unet import UNet
 from ridgewalk.runs.checks import above_zero, at_least
 from ridgewalk.training.denoising import TIMES, WEIGHTINGS
 from ridgewalk.training.noise import mixed_seed
+from ridgewalk.training.ratio import NEGATIVES
 from ridgewalk.training.schedule import Schedule
 
 SDES = ("vp", "sub-vp", "ve", "ddpm")
@@ -161,36 +162,65 @@ class Guidance:
     """
     A discriminator that guides a diffusion (`ridgewalk guide`), and how it does.
 
-    ``hidden`` and ``fourier`` of the perceptron for points and codes, ``channels`` of the U-Net's encoder for images; ``negatives`` samples against as
-    many data, a fifth of both held out; ``times``, ``t_min`` and ``r1`` as ``training.ratio`` has them; ``gamma`` the strength, acting where
-    sigma / alpha lies between ``low`` and ``high`` (0: no end).
+    ``network`` own or backbone (a head on the score network's own features); ``hidden`` and ``fourier`` of the perceptron for points and codes, and of the
+    head; ``channels`` of the U-Net's encoder for images; ``spectral``: spectral norm. ``negatives`` samples against as many data, a fifth of both held
+    out; ``kind`` samples (noised again), rollout (states of the sampler's own way) or both. ``labels``: of each class against its own samples, for a
+    diffusion trained with labels. ``times``, ``t_min``, ``r1`` and ``matching`` as ``training.ratio`` has them. ``gamma`` is the strength, acting
+    where sigma / alpha lies between ``low`` and ``high`` (0: no end), ``calibrated`` by level on held-out data. ``refresh``: steps after which joint
+    training draws its negatives anew, ``bank`` of them.
     """
 
+    network: str = "own"
     hidden: tuple[int, ...] = (128, 128, 128)
     fourier: int = 64
     channels: int = 32
+    spectral: bool = False
     negatives: int = 25000
+    kind: str = "samples"
+    labels: bool = False
     times: str = "log-snr"
     t_min: float = 1e-3
     r1: float = 0.0
+    matching: float = 1.0
     gamma: float = 1.0
+    calibrated: bool = True
     low: float = 0.0
     high: float = 0.0
     epochs: int = 40
     batch: int = 512
     rate: float = 3e-3
     ema: float = 0.99
+    refresh: int = 500
+    bank: int = 5000
 
     def __post_init__(self) -> None:
-        if self.times not in ("uniform", "log-snr"):
-            raise ValueError(naming.unknown("law of times", self.times, ("uniform", "log-snr")))
+        for what, value, known in (
+            ("network", self.network, ("own", "backbone")),
+            ("kind of negatives", self.kind, NEGATIVES),
+            ("law of times", self.times, TIMES),
+        ):
+            if value not in known:
+                raise ValueError(naming.unknown(what, value, known))
         if not 0 < self.t_min < 1 or not 0 <= self.ema < 1:
             raise ValueError(f"guidance needs t_min between 0 and 1 and ema in [0, 1); got {self.t_min}, {self.ema}")
-        at_least(0, r1=self.r1, gamma=self.gamma, low=self.low, high=self.high, fourier=self.fourier)
+        at_least(0, r1=self.r1, matching=self.matching, gamma=self.gamma, low=self.low, high=self.high)
+        at_least(0, fourier=self.fourier)
         at_least(1, hidden=min(self.hidden, default=0), channels=self.channels, epochs=self.epochs)
-        at_least(10, negatives=self.negatives)
+        at_least(10, negatives=self.negatives, bank=self.bank)
         at_least(2, batch=self.batch)
+        at_least(1, refresh=self.refresh)
         above_zero(rate=self.rate)
+
+    def schedule(self, seed: int, rows: int) -> Schedule:
+        """Of its training on so many rows."""
+        return Schedule(
+            epochs=self.epochs,
+            batch=min(self.batch, rows),
+            rate=self.rate,
+            decay="cosine",
+            ema=self.ema or None,
+            seed=mixed_seed(seed, 24),
+        )
 
 
 SAMPLERS: Mapping[str, str] = {

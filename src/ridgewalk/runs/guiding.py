@@ -1,205 +1,289 @@
-"""
-A discriminator that guides a diffusion: trained on its own samples, written beside it, and added to its score.
+"""The verb `guide`: trains a discriminator of a run's diffusion on its own samples, or both together from the beginning (`guide --joint`)."""
 
-    FOLDER/
-      guide.safetensors       the time-dependent discriminator
-      guide.json              checksum, settings, the sampler that made its negatives, held-out cross-entropy by level; written last
-      guide/                  log and checkpoints of its training
-"""
-
-import json
-import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ridgewalk.data import part
-from ridgewalk.data.images import ImageData
-from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio, Window, guided
-from ridgewalk.metrics.calibration import CHANCE
-from ridgewalk.models.backbones import TimeMLP
-from ridgewalk.models.checkpoints import load_networks, save_networks, write_bytes
-from ridgewalk.models.unet import UNetEncoder
+from ridgewalk.data.mixtures import GaussianMixture, exact_score
+from ridgewalk.data.points import PointData, points_part
+from ridgewalk.diffusion import Denoiser
+from ridgewalk.diffusion.guidance import TimeRatio
+from ridgewalk.evaluation.guides import account, held_times
 from ridgewalk.protocols import VectorField
-from ridgewalk.runs import config
+from ridgewalk.runs import config, diffused, guides
 from ridgewalk.runs.diffused import Diffused
 from ridgewalk.runs.diffusing import DiffusionRun
 from ridgewalk.runs.diffusion_settings import Guidance, Sampling
-from ridgewalk.runs.record import Run
-from ridgewalk.training.loop import fit, resolve_device
+from ridgewalk.runs.guides import Guide
+from ridgewalk.runs.record import Run, read_settings, write_settings
+from ridgewalk.runs.train import refuse_used
+from ridgewalk.training.joint import Bank, Joint
+from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import mixed_seed
-from ridgewalk.training.ratio import NoisedRatio, held_out
-from ridgewalk.training.schedule import Schedule
+from ridgewalk.training.ratio import NoisedRatio
 
-NAME = "guide"
+STATES = 20
+"""States of a sampler's way, of which a rollout keeps one a row."""
 
-LEVELS = 8
-"""Levels of noise at which the discriminator is held to account."""
-
-
-@dataclass(frozen=True, eq=False)
-class Guide:
-    """
-    A trained discriminator of a diffusion's samples.
-
-    Attributes:
-        ratio: log of noised data over noised samples, in standardised data.
-        settings: of its training, and how it guides.
-        record: what ``guide.json`` holds.
-    """
-
-    ratio: TimeRatio
-    settings: Guidance
-    record: Mapping[str, Any]
-
-    def score(self, model: Diffused, gamma: float | None = None) -> VectorField:
-        """The model's score plus gamma w(t) grad log r; gamma of the settings where None."""
-        s = self.settings
-        window = Window(s.low, s.high or math.inf)
-        strength = s.gamma if gamma is None else gamma
-        return guided(model.denoiser.score, DiscriminatorGuidance(self.ratio, model.denoiser.sde, strength, window))
-
-    def mismatch(self, how: Sampling) -> list[str]:
-        """What differs between a sampler that is to be guided and the one that made the negatives."""
-        made = self.record["sampling"]
-        return [f"{k} {made.get(k)!r} instead of {v!r}" for k, v in asdict(how).items() if made.get(k) != v]
-
-
-def network(settings: Guidance, model: Diffused, seed: int) -> nn.Module:
-    """The discriminator's network, untrained: a multilayer perceptron for points and codes, the encoder half of a U-Net for images."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(seed, 21))
-        if len(model.shape) == 1:
-            return TimeMLP(model.shape[0], settings.hidden, outputs=1, fourier=settings.fourier)
-        c, h, w = model.shape
-        d = model.settings
-        return UNetEncoder(
-            (c, h, w), settings.channels, d.multipliers, 1, attention=d.attention, patch=d.patch, outputs=1
-        )
+CHUNK = 2000
+"""Rows of a rollout that are made at once."""
 
 
 def train(
     run: Run | DiffusionRun,
     changes: Sequence[str] = (),
     seed: int = 0,
-    device: str = "auto",
     accepted: Callable[[], None] = lambda: None,
 ) -> Guide:
     """
-    Trains a discriminator of a run's diffusion and writes it beside it.
+    Trains a discriminator of a run's diffusion, on the device that it is on, and writes it beside it.
 
     Negatives are samples of the run's own sampler, as its recipe or ``changes`` of the table ``sampling`` have it: guide that sampler.
-    A fifth of data and samples is held out; a discriminator that is at chance there is named.
+    A fifth of data and samples is held out: on it the guide is held to account and its strength calibrated. One at chance is named.
 
     Raises:
         ValueError: where there is no diffusion, or one is guided already.
     """
     if run.diffused is None:
         raise ValueError(f"{run.folder} has no diffusion to guide: train one with `ridgewalk diffuse {run.folder}`")
-    if (run.folder / f"{NAME}.json").is_file():
-        raise ValueError(
-            f"{run.folder} has a guide already; remove guide.json, guide.safetensors and guide/ to train another"
-        )
+    guides.refuse_present(run.folder)
     recipe = config.changed(run.recipe, changes, ("guidance", "sampling"))
     model, settings, how = run.diffused, recipe.guidance, recipe.sampling
-    body = network(settings, model, seed)
+    body = guides.network(settings, model, seed)
     accepted()
-    began = perf_counter()
-    data = _data(run)
+    data, labels = _data(run, settings.labels)
     n = min(len(data), settings.negatives)
-    samples = model.sample(n, mixed_seed(seed, 22) % 2**31, how).x
-    made = perf_counter() - began
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(mixed_seed(seed, 23)))[:n]
+    x, told = data[order], None if labels is None else labels[order]
+    began = perf_counter()
+    y, states = negatives(model, settings.kind, n, mixed_seed(seed, 22) % 2**31, how, told)
+    made = perf_counter() - began
     kept = n - n // 5
-    x, y = data[order[:kept]], samples[:kept]
-    ratio = TimeRatio(body, model.denoiser.sde, model.denoiser.deviation)
-    schedule = Schedule(
-        epochs=settings.epochs,
-        batch=min(settings.batch, kept),
-        rate=settings.rate,
-        decay="cosine",
-        ema=settings.ema or None,
-        seed=mixed_seed(seed, 24),
+    given = [v[:kept] for v in (x, *((y,) if settings.kind != "rollout" else ()), states, told) if v is not None]
+    objective = _objective(TimeRatio(body, model.denoiser.sde, model.denoiser.deviation), model, settings, how)
+    history = fit(
+        objective,
+        given,
+        settings.schedule(seed, kept),
+        folder=run.folder / guides.NAME,
+        resume=(run.folder / guides.NAME).is_dir(),
+        device=str(model.device),
+        label="guide",
     )
-    objective = NoisedRatio(ratio, model.standardiser, settings.times, settings.t_min, settings.r1)
-    history = fit(objective, [x, y], schedule, folder=run.folder / NAME, device=device, label="guide", resume=False)
-    body = history.averages.get("discriminator", body).cpu()
-    ratio = TimeRatio(body.eval().requires_grad_(False), model.denoiser.sde, model.denoiser.deviation)
-    held = accounted(ratio, model, data[order[kept:]], samples[kept:])
-    if not held["seen"]:
-        warnings.warn(
-            f"the discriminator is at chance: its held-out cross-entropy is {min(held['bce']):.4f} at best, where ln 2 is {CHANCE:.4f}; "
-            "it sees no difference between samples and data, and guiding by it adds noise",
-            stacklevel=2,
-        )
+    body = history.averages.get("discriminator", body).requires_grad_(False)
+    began = perf_counter()
+    ratio = TimeRatio(body, model.denoiser.sde, model.denoiser.deviation)
+    held = None if told is None else told[kept:]
     record = {
-        "sha256": save_networks(run.folder / f"{NAME}.safetensors", {NAME: body}),
         "seed": seed,
         "negatives": n,
         "sampling": asdict(how),
         "settings": asdict(settings),
-        "seconds": {"negatives": made, "training": history.seconds},
-        "held_out": held,
+        "held_out": _accounted(ratio, run, model, how, x[kept:], y[kept:], held),
+        "seconds": {"negatives": made, "training": history.seconds, "account": perf_counter() - began},
     }
-    write_bytes(run.folder / f"{NAME}.json", json.dumps(record, indent=1).encode())
-    return read(run.folder, model)
+    trained = guides.save(run.folder, body, model, record)
+    _tell(trained)
+    return trained
 
 
-def accounted(ratio: TimeRatio, model: Diffused, x: Tensor, y: Tensor) -> dict[str, Any]:
-    """Held-out cross-entropy at levels from little noise to much, its standard error, and whether chance is beaten anywhere."""
-    ends = model.denoiser.sde.level(torch.tensor([1e-2, 0.8], dtype=torch.float64)).log()
-    times = model.denoiser.sde.time_of(
-        torch.linspace(float(ends[0]), float(ends[1]), LEVELS, dtype=torch.float64).exp()
+def train_jointly(
+    run: DiffusionRun, folder: Path, changes: Sequence[str] = (), seed: int | None = None
+) -> tuple[DiffusionRun, Guide]:
+    """
+    Trains a run's diffusion anew together with the discriminator that guides it, into a new folder.
+
+    At every step both move: the score network by denoising score matching, the discriminator against a bank of the score network's own
+    samples, which is drawn anew every ``guidance.refresh`` steps. The discriminator moves at its own rate.
+
+    Args:
+        run: whose recipe, data and seed are taken.
+        folder: new or empty; one that holds the same training unfinished is gone on with.
+        changes: of the tables ``diffusion``, ``guidance`` and ``sampling``.
+        seed: in place of the run's.
+    """
+    recipe = config.changed(run.recipe, changes, ("diffusion", "guidance", "sampling"))
+    d, g, how = recipe.diffusion, recipe.guidance, recipe.sampling
+    if g.labels or d.labels or g.kind != "samples":
+        raise ValueError(
+            'joint training is of unconditional diffusions and of samples: set guidance.labels = false, diffusion.labels = false, guidance.kind = "samples"'
+        )
+    if len(run.diffused.shape) != 1:
+        raise ValueError("joint training is of points; guide a diffusion of images after its training")
+    own = run.origin.seed if seed is None else seed
+    asked = (replace(run.origin, seed=own), recipe)
+    begun = (folder / "run.toml").is_file() and not guides.present(folder) and read_settings(folder) == asked
+    if not begun:
+        refuse_used(folder)
+        write_settings(folder, *asked)
+    x = run.rows("model")
+    standardiser, shape = run.diffused.standardiser, run.diffused.shape
+    denoiser = Denoiser(d.backbone(shape, 0, own), d.process(), run.diffused.denoiser.deviation)
+    blank = replace(run.diffused, denoiser=denoiser, settings=d, sampling=how)
+    ratio = TimeRatio(guides.network(g, blank, own), denoiser.sde, denoiser.deviation)
+    objective = Joint(
+        diffused.matching(denoiser, standardiser, d, 0, False),
+        _objective(ratio, blank, g, how),
+        Bank(g.bank, shape),
+        how.make(denoiser.sde),
+        g.refresh,
+        mixed_seed(own, 25),
     )
-    real, fake = (model.standardiser.to_model(v.float()).cpu() for v in (x, y))
-    found = held_out(ratio, real, fake, times.float())
-    each = (nn.functional.softplus(-found["real"]) + nn.functional.softplus(found["fake"])) / 2
-    error = each.std(dim=1) / each.shape[1] ** 0.5
-    return {
-        "level": model.denoiser.sde.level(times).tolist(),
-        "bce": found["bce"].tolist(),
-        "error": error.tolist(),
-        "seen": bool((found["bce"] < CHANCE - 3 * error).any()),
+    schedule = replace(d.schedule(own), rates={"denoiser": d.rate, "discriminator": g.rate})
+    history = fit(
+        objective,
+        [x],
+        schedule,
+        folder=folder / "diffusion",
+        resume=begun and (folder / "diffusion").is_dir(),
+        device=str(run.diffused.device),
+        label="joint",
+    )
+    model = diffused.write(
+        folder,
+        history.averages.get("denoiser", denoiser.network),
+        d,
+        how,
+        standardiser=standardiser,
+        deviation=denoiser.deviation,
+        shape=shape,
+        seed=own,
+        notes={"seconds": history.seconds, "steps": len(history.steps), "joint": True},
+    )
+    joined = replace(run, folder=folder, origin=replace(run.origin, seed=own), recipe=recipe, diffused=model)
+    body = history.averages.get("discriminator", ratio.network).requires_grad_(False).to(model.device)
+    ratio = TimeRatio(body, denoiser.sde, denoiser.deviation)
+    held = joined.rows("validation")[: g.negatives // 5]
+    y = model.sample(len(held), mixed_seed(own, 22) % 2**31, how).x
+    record = {
+        "seed": own,
+        "negatives": g.bank,
+        "sampling": asdict(how),
+        "settings": asdict(g),
+        "held_out": _accounted(ratio, joined, model, how, held, y, None),
+        "seconds": {"joint": history.seconds},
     }
+    trained = guides.save(folder, body, model, record)
+    _tell(trained)
+    return joined, trained
 
 
-def present(folder: Path) -> bool:
-    """Whether a folder's diffusion has a guide."""
-    return (folder / f"{NAME}.json").is_file()
-
-
-def read(folder: Path, model: Diffused) -> Guide:
+def negatives(
+    model: Diffused, kind: str, rows: int, seed: int, how: Sampling, labels: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
     """
-    The guide in a folder, frozen, for the diffusion that it was trained on.
+    What the discriminator learns against.
 
-    Raises:
-        ValueError: if there is none, or its files were altered or belong to another diffusion.
+    Args:
+        model: the diffusion.
+        kind: ``samples``, ``rollout`` or ``both``.
+        rows: of them.
+        seed: of all.
+        how: the sampler that will be guided.
+        labels: (rows,) classes that they are asked for.
+
+    Returns:
+        finished samples (rows, *) as data; and of a rollout one state a row as the network sees it, (rows, 1 + d), its time first.
     """
-    from pydantic import TypeAdapter
+    if kind == "samples":
+        return model.sample(rows, seed, how, labels).x, None
+    samples, states = [], []
+    for first in range(0, rows, CHUNK):
+        own = slice(first, min(first + CHUNK, rows))
+        told = None if labels is None else labels[own]
+        part_seed = mixed_seed(seed, first) % 2**31
+        made = model.sample(own.stop - own.start, part_seed, how, told, keep=min(how.steps, STATES))
+        samples.append(made.x)
+        usable = (made.times > 0).nonzero().flatten()
+        generator = torch.Generator().manual_seed(mixed_seed(part_seed, 1))
+        pick = usable[torch.randint(len(usable), (len(made.x),), generator=generator)]
+        x = model.standardiser.to_model(made.states[pick, torch.arange(len(made.x))].to(model.device)).cpu()
+        states.append(torch.cat([made.times[pick].to(x)[:, None], x.flatten(1)], 1))
+    return torch.cat(samples), torch.cat(states)
 
-    file = folder / f"{NAME}.json"
-    if not file.is_file():
-        raise ValueError(f"{folder} has no guide: train one with `ridgewalk guide {folder}`")
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        settings = TypeAdapter(Guidance).validate_json(json.dumps(record["settings"]), strict=True)
-        digest, seed = str(record["sha256"]), int(record["seed"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
-    body = network(settings, model, seed)
-    load_networks(folder / f"{NAME}.safetensors", {NAME: body}, digest)
-    body.eval().requires_grad_(False).to(resolve_device(str(model.device)))
-    return Guide(TimeRatio(body, model.denoiser.sde, model.denoiser.deviation), settings, record)
+
+def _objective(ratio: TimeRatio, model: Diffused, settings: Guidance, how: Sampling) -> NoisedRatio:
+    return NoisedRatio(
+        ratio,
+        model.standardiser,
+        settings.times,
+        settings.t_min,
+        settings.r1,
+        settings.matching,
+        _asked(model, how),
+        settings.labels,
+        settings.kind,
+    )
 
 
-def _data(run: Run | DiffusionRun) -> Tensor:
-    """What the diffusion learned from, as floats: codes, images in [0, 1] or points."""
-    if isinstance(run, DiffusionRun):
-        return part(run.data, "model").floats() if isinstance(run.data, ImageData) else run.rows("model")
-    return run.encode(part(run.data, "model").floats()).cpu()
+def _asked(model: Diffused, how: Sampling) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+    """The score that will be guided: the denoiser's, under labels at the sampler's weight."""
+
+    def score(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+        if labels is None:
+            return model.denoiser.score(x, t)
+        return model.denoiser.given(labels, how.weight)(x, t)
+
+    return score
+
+
+def _accounted(
+    ratio: TimeRatio,
+    run: Run | DiffusionRun,
+    model: Diffused,
+    how: Sampling,
+    x: Tensor,
+    y: Tensor,
+    labels: Tensor | None,
+) -> list[dict[str, Any]]:
+    to_model, device = model.standardiser.to_model, model.device
+    found = account(
+        ratio,
+        _asked(model, how),
+        to_model(x.float().to(device)),
+        to_model(y.float().to(device)),
+        held_times(model.denoiser.sde),
+        labels=None if labels is None else labels.to(device),
+        truth=_truth(run, model) if labels is None else None,
+    )
+    return found.to_json()
+
+
+def _truth(run: Run | DiffusionRun, model: Diffused) -> VectorField | None:
+    """Grad log p_t of standardised data, where their density is known."""
+    data = run.data if isinstance(run, DiffusionRun) else None
+    density = data.density if isinstance(data, PointData) else None
+    if density is None:
+        return None
+    return exact_score(standardised(density, model), model.denoiser.sde)
+
+
+def standardised(density: GaussianMixture, model: Diffused) -> GaussianMixture:
+    """The density of a diffusion's standardised data, in float64."""
+    scale, shift = model.standardiser.scale.double().cpu(), model.standardiser.shift.double().cpu()
+    return density.to(torch.float64).affine(1 / scale, -shift / scale)
+
+
+def _tell(trained: Guide) -> None:
+    harmful = trained.account.harmful and not trained.settings.calibrated
+    if not trained.account.seen or harmful:
+        warnings.warn(trained.account.verdict, stacklevel=3)
+
+
+def _data(run: Run | DiffusionRun, labelled: bool) -> tuple[Tensor, Tensor | None]:
+    """What the diffusion learned from, as floats (codes, images in [0, 1] or points), and labels where they are wanted."""
+    if isinstance(run, Run):
+        images = part(run.data, "model")
+        return run.encode(images.floats()).cpu(), images.labels if labelled else None
+    if isinstance(run.data, PointData):
+        points = points_part(run.data, "model")
+        return points.values, points.labels if labelled else None
+    images = part(run.data, "model")
+    return images.floats(), images.labels if labelled else None

@@ -37,7 +37,7 @@ from ridgewalk.models.checkpoints import load_networks, write_bytes
 from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy, PathFinder
-from ridgewalk.runs import build, diffused, players
+from ridgewalk.runs import build, diffused, guides, players
 from ridgewalk.runs.config import Recipe, parse, to_table
 from ridgewalk.runs.diffused import Diffused
 from ridgewalk.training.noise import mixed_seed
@@ -274,8 +274,10 @@ class Run:
     @cached_property
     def materials(self) -> build.Materials:
         """What its energies and finders are built from."""
+        latent = self.diffused
+        guide = None if latent is None or not guides.present(self.folder) else lambda: guides.read(self.folder, latent)
         return build.Materials(
-            self.recipe, self.sensors, self.model.encode, self.decode, lambda: self.references, self.diffused
+            self.recipe, self.sensors, self.model.encode, self.decode, lambda: self.references, latent, guide
         )
 
     def energy(self, name: str) -> Energy:

@@ -12,16 +12,18 @@ import torch
 from torch import Tensor
 
 import ridgewalk
+from ridgewalk import naming
 from ridgewalk.data import ImageData, part
 from ridgewalk.data.points import PointData
-from ridgewalk.diffusion import Sampled
+from ridgewalk.diffusion import PerRows, Sampled
 from ridgewalk.evaluation import generation
 from ridgewalk.evaluation.judges import NAMES, judge
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.path import chunked
+from ridgewalk.protocols import VectorField
 from ridgewalk.reports import Block, Cell, Column, Figure, Page, Section, Table, TableBlock, figures, write
 from ridgewalk.reports import samples as pictures
-from ridgewalk.runs import config, diffusing, guiding
+from ridgewalk.runs import config, diffusing, guides
 from ridgewalk.runs.diffusing import DiffusionRun
 from ridgewalk.runs.diffusion_settings import Sampling
 from ridgewalk.runs.mapping import write_arrays
@@ -29,6 +31,9 @@ from ridgewalk.runs.record import Run, load, read_settings
 from ridgewalk.runs.reporting import Result
 from ridgewalk.runs.train import prior_draws
 from ridgewalk.runs.walking import free_folder
+
+PARTS = ("both", "predictor", "corrector")
+"""Of a predictor-corrector, which may be guided."""
 
 KEPT = 40
 """States of a trajectory that are kept for its picture."""
@@ -81,6 +86,7 @@ def draw(
     prior: bool = False,
     keep: int = 0,
     gamma: float | None = None,
+    parts: str = "both",
 ) -> Drawn:
     """
     Samples of a run: of its diffusion, or of an autoencoder's prior where it has none or ``prior`` asks for it.
@@ -94,6 +100,7 @@ def draw(
         prior: whether to draw an autoencoder's prior although its codes have a diffusion.
         keep: states of the way that are kept, of points.
         gamma: strength of the guide's correction; None for none.
+        parts: of a predictor-corrector, which are guided: one of ``PARTS``.
     """
     if rows < 1:
         raise ValueError(f"at least one sample must be asked for; got {rows}")
@@ -109,26 +116,32 @@ def draw(
         images = chunked(run.decode, prior_draws(run, rows, seed)).cpu()
         return Drawn(images, torch.empty(0), 0, "the autoencoder's prior", perf_counter() - began)
     labels = None if label is None else torch.full((rows,), label)
-    score = None
+    if parts not in PARTS:
+        raise ValueError(naming.unknown("part of a sampler", parts, PARTS))
+    score: VectorField | PerRows | None = None
+    corrector: VectorField | None = None
     if gamma is not None:
-        if label is not None:
-            raise ValueError("the guide is of unconditional samples; leave out --label or --gamma")
-        guide = guiding.read(run.folder, model)
-        score = guide.score(model, gamma)
-        if different := guide.mismatch(how):
-            warnings.warn(
-                f"the guide's negatives are of another sampler ({', '.join(different)}): the ratio that it learned is not that of the samples "
-                "that it corrects; train a guide with the same settings",
-                stacklevel=2,
-            )
-    made: Sampled = model.sample(rows, seed, how, labels, keep=keep, score=score)
+        guide = guides.read(run.folder, model)
+        score = guide.score(model, gamma, labels, how.weight)
+        for complaint in guide.complaints(how):
+            warnings.warn(complaint, stacklevel=2)
+        if parts != "both":
+            if labels is not None:
+                raise ValueError("parts of a sampler are guided apart without classes only; leave out --label")
+            assert not isinstance(score, PerRows)
+            score, corrector = (score, model.denoiser.score) if parts == "predictor" else (model.denoiser.score, score)
+    elif parts != "both":
+        raise ValueError("only guided samples have parts that are guided; give --gamma too")
+    made: Sampled = model.sample(rows, seed, how, labels, keep=keep, score=score, corrector_score=corrector)
     values, states = made.x, made.states
     if isinstance(run, Run):
         values, states = chunked(run.decode, made.x.to(run.device)).cpu(), torch.empty(0)
     elif len(model.shape) == 3:
         values, states = made.x.clamp(0, 1), torch.empty(0)
     what = "the diffusion of its codes" if isinstance(run, Run) else "the diffusion"
-    by = f"{what} by '{how.sampler}'" + (f", guided with strength {gamma:g}" if gamma is not None else "")
+    by = f"{what} by '{how.sampler}'"
+    if gamma is not None:
+        by += f", guided with strength {gamma:g}" + (f" in its {parts} alone" if parts != "both" else "")
     return Drawn(values, states, made.nfe, by, perf_counter() - began)
 
 
@@ -141,12 +154,13 @@ def sample(
     prior: bool = False,
     out: Path | None = None,
     gamma: float | None = None,
+    parts: str = "both",
 ) -> Result:
     """Draws samples into a new folder: ``samples.npz``, ``samples.png``, and of points in the plane ``trajectories.png``."""
     chosen = how or run.recipe.sampling
     plane = isinstance(run, DiffusionRun) and run.diffused.shape == (2,)
     folder = _folder(run, out, "samples")
-    drawn = draw(run, rows, seed, chosen, label, prior, KEPT if plane else 0, gamma)
+    drawn = draw(run, rows, seed, chosen, label, prior, KEPT if plane else 0, gamma, parts)
     values = drawn.values.numpy()
     write_arrays(folder / "samples.npz", {"samples": drawn.values})
     files = [folder / "samples.npz"]

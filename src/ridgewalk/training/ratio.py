@@ -1,41 +1,60 @@
 """
 A discriminator at every level of noise: noised data against noised samples of a model.
 
-    loss    1/2 E_t w(t) [ softplus(-D(x_t, t)) + softplus(D(y_t, t)) ],    x data, y samples, noised alike
+    loss    1/2 E_t [ softplus(-D(x_t, t)) + softplus(D(y_t, t)) ],    x data, y samples, noised alike
 
 whose optimum is D = log p_t / q_t; chance is ln 2. Raw logits: a clipped sigmoid would leave the samples that are told most surely without a gradient.
-With R1 (Mescheder, Geiger and Nowozin 2018) r1/2 E sigma^2 |grad D(x_t, t)|^2 is added, which shrinks the gradient and so the guidance: calibrate.
+Two terms may be added. R1 (Mescheder, Geiger and Nowozin 2018),
+
+    r1 / 2 E sigma^2 |grad D(x_t, t)|^2
+
+shrinks the gradient and so the guidance. Gradient matching (after Verine et al. 2025), with s the score that will be guided, kept as it is,
+
+    matching E sigma^2 |s(x_t, t) + grad D(x_t, t) + eps / sigma|^2 / d,    x_t = alpha x + sigma eps
+
+is denoising score matching of the guided score: cross-entropy says little of gradients, and this says all; its optimum is grad D = grad log p_t - s, whatever
+law the samples have.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ridgewalk import naming
 from ridgewalk.diffusion.guidance import TimeRatio
 from ridgewalk.diffusion.scaling import Standardiser
+from ridgewalk.diffusion.sde import along
 from ridgewalk.training.denoising import Times
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Batch, Loss
+
+Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+"""A score under labels: (n, *), (n,), labels (n,) or None -> (n, *)."""
+
+NEGATIVES = ("samples", "rollout", "both")
 
 
 @dataclass(eq=False)
 class NoisedRatio:
     """
-    Data against samples, both noised to one level a pair.
+    Data against samples at one level a pair.
 
-    A batch holds data (n, *) and samples (n, *), and then labels (n,) of both where the discriminator is conditional.
+    A batch holds data (n, *); then finished samples (n, *), which are noised as data are, or states of the sampler's own way (n, 1 + d), each with its
+    time first, or both of these, of which each row takes one by the toss of a coin; then labels (n,) of data and samples where it is conditional.
 
     Args:
         ratio: its network learns.
-        standardiser: from data to what the network sees; samples are given as data.
-        times: law of times, one of ``training.denoising.TIMES``.
+        standardiser: from data to what the network sees; samples are given as data, states as the network sees them.
+        times: law of times, one of ``training.denoising.TIMES``; rows of states keep their own.
         t_min: least time.
         r1: weight of the gradient penalty.
-        labelled: whether labels are given.
-        rollout: whether the samples are states of the sampler's own way, (n, 1 + d) with their time first and already noised.
+        matching: weight of gradient matching.
+        score: s, which gradient matching needs: grad log p_t under labels (n,) or None.
+        labelled: whether the batch's last tensor is labels.
+        negatives: one of ``NEGATIVES``.
     """
 
     ratio: TimeRatio
@@ -43,12 +62,20 @@ class NoisedRatio:
     times: str = "log-snr"
     t_min: float = 1e-3
     r1: float = 0.0
+    matching: float = 0.0
+    score: Score | None = None
     labelled: bool = False
-    rollout: bool = False
+    negatives: str = "samples"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.r1 < float("inf"):
-            raise ValueError(f"the weight of the gradient penalty must be >= 0 and finite; got {self.r1}")
+        if not 0 <= self.r1 < float("inf") or not 0 <= self.matching < float("inf"):
+            raise ValueError(
+                f"the weights of the gradient penalty and of gradient matching must be >= 0 and finite; got {self.r1} and {self.matching}"
+            )
+        if self.negatives not in NEGATIVES:
+            raise ValueError(naming.unknown("kind of negatives", self.negatives, NEGATIVES))
+        if self.matching and self.score is None:
+            raise ValueError("gradient matching needs the score that will be guided; pass score")
         self._times = Times(self.ratio.sde, self.times, self.t_min, self.ratio.deviation)
 
     @property
@@ -62,53 +89,44 @@ class NoisedRatio:
         return {"discriminator": ("discriminator",)}
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """Balanced binary cross-entropy over levels, and the penalty."""
-        x, y = batch[0], batch[1]
-        labels = batch[2] if self.labelled else None
-        sde, n = self.ratio.sde, len(x)
-        x = self.standardiser.to_model(x)
-        if self.rollout:
-            t, y_t = y[:, 0].contiguous(), y[:, 1:].reshape(x.shape)
-        else:
-            t = self._times.at(noise.uniform(n)).to(x)
-            y_t = sde.perturb(self.standardiser.to_model(y), t, noise.normal(*x.shape))
-        x_t = sde.perturb(x, t, noise.normal(*x.shape))
-        penalty = x.new_zeros(())
-        if self.r1:
+        """Balanced binary cross-entropy over levels, and the terms added."""
+        labels = batch[-1] if self.labelled else None
+        sde, x = self.ratio.sde, self.standardiser.to_model(batch[0])
+        t, y_t = self._negatives(batch, noise, x)
+        eps = noise.normal(*x.shape)
+        x_t = sde.perturb(x, t, eps)
+        differentiated = bool(self.r1 or self.matching)
+        if differentiated:
             x_t.requires_grad_(True)
         real, fake = self.ratio(x_t, t, labels), self.ratio(y_t, t, labels)
-        bce = (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
-        if self.r1:
-            gradient = torch.autograd.grad(real.sum(), x_t, create_graph=True)[0].flatten(1).square().sum(1)
-            penalty = self.r1 / 2 * (sde.sigma(t) ** 2 * gradient).mean()
-        error = ((real <= 0).float().mean() + (fake > 0).float().mean()) / 2
-        return bce + penalty, {"discriminator": bce, "penalty": penalty, "error": error}
+        terms = {"discriminator": (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2}
+        total = terms["discriminator"]
+        if differentiated:
+            gradient = torch.autograd.grad(real.sum(), x_t, create_graph=True)[0]
+            sigma = along(sde.sigma(t), x)
+            if self.r1:
+                terms["penalty"] = self.r1 / 2 * (sigma * gradient).square().flatten(1).sum(1).mean()
+                total = total + terms["penalty"]
+            if self.matching:
+                assert self.score is not None
+                with torch.no_grad():
+                    missed = sigma * self.score(x_t.detach(), t, labels) + eps
+                terms["matching"] = (missed + sigma * gradient).square().flatten(1).mean(1).mean()
+                total = total + self.matching * terms["matching"]
+        terms["error"] = ((real <= 0).float().mean() + (fake > 0).float().mean()) / 2
+        return total, terms
 
-
-@torch.no_grad()
-def held_out(
-    ratio: TimeRatio, x: Tensor, y: Tensor, times: Tensor, seed: int = 0, labels: Tensor | None = None
-) -> dict[str, Tensor]:
-    """
-    Binary cross-entropy and logits on standardised data and samples that were not learned from, by time.
-
-    Args:
-        ratio: the discriminator.
-        x: data (n, *).
-        y: samples (n, *).
-        times: (k,).
-        seed: of the noise, the same at every time.
-        labels: (n,) of both.
-
-    Returns:
-        ``bce`` (k,), ``real`` and ``fake`` (k, n) logits.
-    """
-    rows: dict[str, list[Tensor]] = {"bce": [], "real": [], "fake": []}
-    for t in times.to(x):
-        noise = Noise(seed, 0, device=x.device)
-        sides = [ratio.sde.perturb(v, t, noise.normal(*v.shape)) for v in (x, y)]
-        real, fake = (ratio(v, t, labels) for v in sides)
-        rows["bce"].append((F.softplus(-real).mean() + F.softplus(fake).mean()) / 2)
-        rows["real"].append(real)
-        rows["fake"].append(fake)
-    return {k: torch.stack(v) for k, v in rows.items()}
+    def _negatives(self, batch: Batch, noise: Noise, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Times (n,), and negatives at them (n, *)."""
+        sde, n = self.ratio.sde, len(x)
+        t = self._times.at(noise.uniform(n)).to(x)
+        if self.negatives != "rollout":
+            y_t = sde.perturb(self.standardiser.to_model(batch[1]), t, noise.normal(*x.shape))
+            if self.negatives == "samples":
+                return t, y_t
+        states = batch[1 if self.negatives == "rollout" else 2]
+        own, passed = states[:, 0].contiguous().to(x), states[:, 1:].reshape(x.shape)
+        if self.negatives == "rollout":
+            return own, passed
+        first = noise.uniform(n) < 0.5
+        return torch.where(first, t, own), torch.where(along(first.to(x), x) > 0, y_t, passed)

@@ -1,0 +1,95 @@
+"""
+A score and the discriminator that guides it, trained together.
+
+    denoiser        denoising score matching, as ever: the discriminator moves no weight of it
+    discriminator   data against a bank of the score's own samples, drawn anew every so many steps with the weights of that moment
+
+The bank is a buffer of a network, so that a checkpoint holds it and a resumed run goes on with the same samples.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ridgewalk.diffusion import RowNoise, Sampled
+from ridgewalk.seeds import mixed_seed
+from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching
+from ridgewalk.training.noise import Noise
+from ridgewalk.training.objectives import Batch, Loss
+from ridgewalk.training.ratio import NoisedRatio
+
+
+class Bank(nn.Module):
+    """
+    Samples, as data: (rows, *shape).
+
+    Args:
+        rows: of them.
+        shape: of one.
+    """
+
+    samples: Tensor
+
+    def __init__(self, rows: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("samples", torch.zeros(rows, *shape))
+
+
+@dataclass(eq=False)
+class Joint:
+    """
+    Both at once; a batch holds data (n, *).
+
+    Args:
+        matching: the score's own objective.
+        ratio: the discriminator's, of finished samples.
+        bank: of the score's samples.
+        sampler: that fills the bank, the one that will be guided.
+        refresh: steps between two fillings; the first is at step 0.
+        seed: of the samples; each filling has its own.
+    """
+
+    matching: DenoisingScoreMatching | ImplicitScoreMatching
+    ratio: NoisedRatio
+    bank: Bank
+    sampler: Callable[..., Sampled]
+    refresh: int = 500
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.refresh < 1:
+            raise ValueError(f"a bank is filled anew every 1 or more steps; got {self.refresh}")
+        if self.ratio.negatives != "samples" or self.ratio.labelled:
+            raise ValueError("joint training is of unconditional, finished samples: pass a ratio of these")
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Both, and the bank."""
+        return {**self.matching.networks, **self.ratio.networks, "bank": self.bank}
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """Two."""
+        return {**self.matching.players, **self.ratio.players}
+
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """The player's own objective."""
+        if player != "discriminator":
+            return self.matching.loss(player, batch, noise)
+        if noise.step % self.refresh == 0:
+            self._fill(noise.step)
+        rows = noise.integers(len(self.bank.samples), len(batch[0]))
+        return self.ratio.loss(player, (batch[0], self.bank.samples[rows]), noise)
+
+    def _fill(self, step: int) -> None:
+        denoiser, bank = self.matching.denoiser, self.bank.samples
+        rows = RowNoise(
+            mixed_seed(self.seed, step) % 2**31, len(bank), tuple(bank.shape[1:]), dtype=bank.dtype, device=bank.device
+        )
+        training = denoiser.network.training
+        denoiser.network.eval()
+        with torch.no_grad():
+            bank.copy_(self.matching.standardiser.to_data(self.sampler(denoiser.score, rows).x))
+        denoiser.network.train(training)
