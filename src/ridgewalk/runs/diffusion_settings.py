@@ -237,7 +237,7 @@ class Sampling:
         """The sampler over an SDE; ``keep`` states of the way are kept."""
         end = self.t_min or None
         if self.sampler == "heun":
-            return Heun(sde, self.steps, self.churn, t_min=end, keep=keep)
+            return Heun(sde, self.steps, churn=self.churn, t_min=end, keep=keep)
         if self.sampler == "ddim":
             return Heun(sde, self.steps, order=1, t_min=end, keep=keep)
         if self.sampler == "pc":
@@ -245,7 +245,9 @@ class Sampling:
                 sde, self.steps, corrector=Langevin(self.snr, self.corrections), t_min=end, keep=keep
             )
         if self.sampler == "langevin":
-            return AnnealedLangevin(sde, self.steps, max(self.corrections, 1), self.snr, t_min=end, keep=keep)
+            return AnnealedLangevin(
+                sde, self.steps, corrections=max(self.corrections, 1), snr=self.snr, t_min=end, keep=keep
+            )
         if self.sampler == "ode":
             return ProbabilityFlow(Flow(sde, rtol=self.rtol, atol=self.rtol), end, keep=keep)
-        return PREDICTORS[self.sampler](sde, self.steps, end, keep=keep)
+        return PREDICTORS[self.sampler](sde, self.steps, t_min=end, keep=keep)
