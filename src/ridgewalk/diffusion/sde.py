@@ -234,9 +234,25 @@ class Tabulated(SDE):
         return torch.sigmoid(-self._at(t)).sqrt()
 
     @classmethod
-    def ddpm(cls, levels: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -> "Tabulated":
-        """DDPM's own levels: beta from ``beta_min`` to ``beta_max`` in equal steps (Ho, Jain and Abbeel 2020, section 4)."""
-        betas = torch.linspace(beta_min, beta_max, levels, dtype=torch.float64)
+    def ddpm(cls, levels: int = 1000, beta_min: float | None = None, beta_max: float | None = None) -> "Tabulated":
+        """
+        DDPM's own levels: beta from ``beta_min`` to ``beta_max`` in equal steps (Ho, Jain and Abbeel 2020, section 4).
+
+        Args:
+            levels: of them all.
+            beta_min: 0.1 / levels by default, which is the source's 1e-4 at its 1000 levels: however many there are, they end in noise.
+            beta_max: 20 / levels by default, the source's 0.02.
+
+        Raises:
+            ValueError: for betas that are not between 0 and 1, as the default ones of 20 levels and fewer.
+        """
+        low = 0.1 / levels if beta_min is None else beta_min
+        high = 20 / levels if beta_max is None else beta_max
+        if not 0 < low < high < 1:
+            raise ValueError(
+                f"DDPM's betas must rise between 0 and 1; got {low:g} to {high:g} over {levels} levels: take more than 20 levels, or give both betas"
+            )
+        betas = torch.linspace(low, high, levels, dtype=torch.float64)
         return cls(tuple(torch.cumprod(1 - betas, 0).tolist()))
 
 
