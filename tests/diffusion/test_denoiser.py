@@ -203,6 +203,21 @@ def test_a_frozen_score_has_no_gradient_of_weights_and_keeps_that_of_x() -> None
 # --- between data and model ------------------------------------------------------------------------------------------
 
 
+def test_the_network_is_asked_in_the_dtype_of_its_input() -> None:
+    """Whatever the times come in: a schedule's are float64."""
+    kept = Kept()
+    x = points(4, 2, dtype=torch.float32)
+    for t in (torch.tensor(0.3, dtype=D), torch.full((4,), 0.3, dtype=D)):
+        Denoiser(kept, VP()).raw(x, t)
+        assert (kept.x.dtype, kept.c.dtype) == (torch.float32, torch.float32)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, math.nan, math.inf])
+def test_a_scale_that_cannot_be_undone_is_refused(scale: float) -> None:
+    with pytest.raises(ValueError, match=r"above 0 and finite; got .* in 1 of 3 values"):
+        Standardiser(torch.zeros(3), torch.tensor([1.0, scale, 2.0]))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, D])
 def test_a_standardiser_is_undone(dtype: torch.dtype) -> None:
     u = (3 * points(200, 4, seed=2) + torch.tensor([1.0, -2.0, 0.0, 50.0])).to(dtype)

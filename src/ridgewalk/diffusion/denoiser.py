@@ -40,6 +40,7 @@ class Denoiser:
 
     def raw(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
         """F at x_t (n, *), t () or (n,): (n, *)."""
+        t = t.to(x)
         v = self._variance(t)
         c = (self.sde.level(t).log() / 4).expand(x.shape[0])
         return self.network(x / along(v.sqrt(), x), c, labels)
