@@ -102,7 +102,7 @@ def _learned(
         rows[how.sampler] = {**mean, "each_kl": [v["kl"] for v in every]}
         cells[how.sampler] = {k: Cell(v) for k, v in mean.items()}
         if how.sampler in _SHOWN:
-            few = runs[0].diffused.sample(150, 5, how, keep=30)
+            few = runs[0].diffused.sample(pictures.WAYS, 5, how, keep=30)
             shown[how.sampler] = runs[0].diffused.sample(4000, 4, how).x.numpy()
             ways[how.sampler] = few.states.numpy()
     forward = [_forward_kl(run, density) for run in runs]
@@ -139,7 +139,7 @@ def _learned(
             Figure(
                 figures.png(pictures.trajectories(ways, ground)),
                 "Lines from noise to data, a panel a sampler.",
-                "The ways of 150 samples from noise to data, the same noise at the start in each panel.",
+                f"The ways of {pictures.WAYS} samples from noise to data, the same noise at the start in each panel.",
                 "Trajectories",
                 "Lines darken towards data; dots are the samples. Deterministic ways are smooth, stochastic ones are not.",
             ),
