@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from problems import Noised, points, rows
 from ridgewalk.diffusion import SDE, VE, VP, Denoiser, Standardiser, SubVP, Tabulated, denoised
-from ridgewalk.diffusion.denoiser import frozen_score
 from ridgewalk.diffusion.sde import along
 
 D = torch.float64
@@ -182,22 +181,6 @@ def test_a_weight_that_is_none_is_refused(weight: float) -> None:
 def test_a_deviation_that_is_none_is_refused(deviation: float) -> None:
     with pytest.raises(ValueError, match="standard deviation"):
         Denoiser(Nothing(), VP(), deviation)
-
-
-def test_a_frozen_score_has_no_gradient_of_weights_and_keeps_that_of_x() -> None:
-    class Layer(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer, self.drop = nn.Linear(2, 2), nn.Dropout(0.5)
-
-        def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
-            return self.drop(self.layer(x))
-
-    score = frozen_score(Denoiser(Layer(), VP()))
-    x = points(4, 2, dtype=torch.float32)
-    assert not score(x, torch.tensor(0.3)).requires_grad
-    assert torch.equal(score(x, torch.tensor(0.3)), score(x, torch.tensor(0.3)))
-    assert score(x.requires_grad_(), torch.tensor(0.3)).requires_grad
 
 
 # --- between data and model ------------------------------------------------------------------------------------------
