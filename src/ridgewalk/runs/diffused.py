@@ -22,7 +22,7 @@ from ridgewalk.models.checkpoints import load_networks, save_networks, write_byt
 from ridgewalk.paths.flow import FlowPath
 from ridgewalk.protocols import VectorField
 from ridgewalk.runs.diffusion_settings import Diffusion, Sampling
-from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching
+from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching, ScoreMatching
 from ridgewalk.training.loop import fit, resolve_device
 
 NAME = "denoiser"
@@ -165,23 +165,15 @@ def train(
     """
     network = settings.backbone(shape, classes, seed)
     denoiser = Denoiser(network, settings.process(), deviation)
-    objective: DenoisingScoreMatching | ImplicitScoreMatching
+    objective: ScoreMatching
+    given: dict[str, Any] = {"drop": settings.drop, "labelled": classes > 0, "quantised": quantised}
     if settings.matching == "denoising":
         objective = DenoisingScoreMatching(
-            denoiser,
-            standardiser,
-            settings.weighting,
-            settings.times,
-            settings.t_min,
-            settings.drop,
-            classes > 0,
-            quantised,
+            denoiser, standardiser, settings.weighting, settings.times, t_min=settings.t_min, **given
         )
     else:
         slices = 0 if settings.matching == "implicit" else 1
-        objective = ImplicitScoreMatching(
-            denoiser, standardiser, slices, max(settings.t_min, 1e-3), settings.drop, classes > 0, quantised
-        )
+        objective = ImplicitScoreMatching(denoiser, standardiser, slices, t_min=max(settings.t_min, 1e-3), **given)
     history = fit(
         objective,
         data,
