@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from problems import Noised, points, rows
 from ridgewalk.diffusion import SDE, VE, VP, Denoiser, Standardiser, SubVP, Tabulated, denoised
-from ridgewalk.diffusion.denoiser import frozen_score
 from ridgewalk.diffusion.sde import along
 
 D = torch.float64
@@ -184,23 +183,22 @@ def test_a_deviation_that_is_none_is_refused(deviation: float) -> None:
         Denoiser(Nothing(), VP(), deviation)
 
 
-def test_a_frozen_score_has_no_gradient_of_weights_and_keeps_that_of_x() -> None:
-    class Layer(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer, self.drop = nn.Linear(2, 2), nn.Dropout(0.5)
-
-        def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
-            return self.drop(self.layer(x))
-
-    score = frozen_score(Denoiser(Layer(), VP()))
-    x = points(4, 2, dtype=torch.float32)
-    assert not score(x, torch.tensor(0.3)).requires_grad
-    assert torch.equal(score(x, torch.tensor(0.3)), score(x, torch.tensor(0.3)))
-    assert score(x.requires_grad_(), torch.tensor(0.3)).requires_grad
-
-
 # --- between data and model ------------------------------------------------------------------------------------------
+
+
+def test_the_network_is_asked_in_the_dtype_of_its_input() -> None:
+    """Whatever the times come in: a schedule's are float64."""
+    kept = Kept()
+    x = points(4, 2, dtype=torch.float32)
+    for t in (torch.tensor(0.3, dtype=D), torch.full((4,), 0.3, dtype=D)):
+        Denoiser(kept, VP()).raw(x, t)
+        assert (kept.x.dtype, kept.c.dtype) == (torch.float32, torch.float32)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, math.nan, math.inf])
+def test_a_scale_that_cannot_be_undone_is_refused(scale: float) -> None:
+    with pytest.raises(ValueError, match=r"above 0 and finite; got .* in 1 of 3 values"):
+        Standardiser(torch.zeros(3), torch.tensor([1.0, scale, 2.0]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, D])

@@ -318,6 +318,15 @@ def test_bits_in_minus_one_to_one_are_those_of_the_source() -> None:
     torch.testing.assert_close(bits_per_dim(log_p, Standardiser.between(0.0, 1.0), (3, 2, 2)), expected)
 
 
+def test_bits_of_the_typical_normal_image_are_its_entropy() -> None:
+    """On top of the 8 that 256 levels a unit take."""
+    log_p = torch.tensor([-6 * math.log(2 * math.pi) - 6], dtype=torch.float64)
+    bits = bits_per_dim(log_p, Standardiser(torch.tensor(0.0), torch.tensor(1.0)), (12,))
+    assert float(bits) == pytest.approx((math.log(2 * math.pi) + 1) / 2 / math.log(2) + 8)
+    with pytest.raises(ValueError, match=r"got the shape \(0, 4\)"):
+        bits_per_dim(log_p, Standardiser.between(0.0, 1.0), (0, 4))
+
+
 def test_no_scaling_changes_the_bits_of_a_density() -> None:
     """One density of v through three standardisers, each with its own exact flow; and never below the bits of the pixels themselves."""
     shape, n = (1, 2, 2), 200

@@ -51,7 +51,7 @@ SAMPLERS: dict[str, Make] = {
     "reverse-diffusion": ReverseDiffusion,
     "ancestral": Ancestral,
     "pc-level": lambda sde, n, **kw: PredictorCorrector(sde, n, corrector=TWICE, **kw),
-    "pc-batch": lambda sde, n, **kw: PredictorCorrector(sde, n, "ancestral", **kw),
+    "pc-batch": lambda sde, n, **kw: PredictorCorrector(sde, n, predictor="ancestral", **kw),
     "annealed": AnnealedLangevin,
     "heun": Heun,
     "heun-churn": lambda sde, n, **kw: Heun(sde, n, churn=5, **kw),
@@ -400,7 +400,7 @@ def test_a_clean_sample_has_the_variance_of_the_mean_given_the_last_level(sde: S
     for name, steps, draws in (("heun", 100, 1), ("heun-churn", 200, 200), ("euler-maruyama", 400, 400)):
         if isinstance(sde, VE) or name.startswith("heun"):  # steps equal in t are coarse for VP at such a level
             assert variance_of(SAMPLERS[name](sde, steps), score, draws) == pytest.approx(exact, rel=0.2), name
-    assert variance_of(AnnealedLangevin(sde, 200, 4), score, 800) == pytest.approx(exact, rel=0.2)
+    assert variance_of(AnnealedLangevin(sde, 200, corrections=4), score, 800) == pytest.approx(exact, rel=0.2)
     assert variance_of(ProbabilityFlow(Flow(sde, rtol=1e-6, atol=1e-6)), score, 1) == pytest.approx(exact, rel=0.02)
 
 
@@ -572,7 +572,9 @@ def test_annealed_langevin_is_ncsns() -> None:
             x = x + step / 2 * score(x, sde.time_of(sigma)) + step.sqrt() * draws[k]
             k += 1
     noise = Replayed(draws)
-    made = AnnealedLangevin(sde, levels_, corrections, snr, t_min=1e-12, clean=False)(score, noise, start)
+    made = AnnealedLangevin(sde, levels_, corrections=corrections, snr=snr, t_min=1e-12, clean=False)(
+        score, noise, start
+    )
     assert torch.allclose(made.x, x, rtol=1e-9)
     assert noise.taken == made.nfe == levels_ * corrections
 
@@ -581,7 +583,7 @@ def test_annealed_langevin_is_ncsns() -> None:
 def test_annealed_langevin_keeps_what_there_is_of_the_data(sde: SDE) -> None:
     """Without a correction x is only scaled from level to level, by alpha(t_min) / alpha(1) in all."""
     x = points(5, 2)
-    made = AnnealedLangevin(sde, 6, 0, clean=False)(Noised(sde, MODES, 0.3), RowNoise(0, 5, (2,)), x)
+    made = AnnealedLangevin(sde, 6, corrections=0, clean=False)(Noised(sde, MODES, 0.3), RowNoise(0, 5, (2,)), x)
     assert torch.allclose(made.x, x * sde.alpha(ONE * sde.t_min) / sde.alpha(ONE), rtol=1e-9)
     assert made.nfe == 0
 
@@ -628,7 +630,7 @@ DRAWERS: dict[str, tuple[SDE, Make, int]] = {
     "vp reverse-diffusion": (VP(), ReverseDiffusion, 500),
     "vp ancestral": (VP(), Ancestral, 500),
     "vp pc-batch": (VP(), PredictorCorrector, 250),
-    "vp annealed": (VP(), lambda sde, n: AnnealedLangevin(sde, n, 3, 0.4), 200),
+    "vp annealed": (VP(), lambda sde, n: AnnealedLangevin(sde, n, corrections=3, snr=0.4), 200),
     "vp heun": (VP(), Heun, 40),
     "vp heun-churn": (VP(), lambda sde, n: Heun(sde, n, churn=20), 80),
     "vp flow": (VP(), lambda sde, n: ProbabilityFlow(Flow(sde)), 0),

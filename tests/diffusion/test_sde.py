@@ -207,6 +207,15 @@ def test_ddpm_converges_to_vp() -> None:
     assert errors[2] < 5e-3
 
 
+@pytest.mark.parametrize("n", [25, 50, 100, 1000])
+def test_few_levels_of_ddpm_end_in_noise_too(n: int) -> None:
+    """With the betas of 1000 levels, 50 would leave 0.77 of the data at t = 1; a thousand leave 0.0064."""
+    sde = Tabulated.ddpm(n)
+    assert float(sde.alpha(torch.tensor(1.0, dtype=torch.float64))) < 0.007
+    betas = torch.linspace(0.1 / n, 20 / n, n, dtype=torch.float64)
+    assert sde.alphas_squared == pytest.approx(torch.cumprod(1 - betas, 0).tolist())
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +233,8 @@ def test_ddpm_converges_to_vp() -> None:
         (lambda: Tabulated((0.5, 0.6)), "fall"),
         (lambda: Tabulated((1.0, 0.5)), "between 0 and 1"),
         (lambda: Tabulated((0.9, math.nan)), "between 0 and 1"),
+        (lambda: Tabulated.ddpm(20), "more than 20 levels"),
+        (lambda: Tabulated.ddpm(100, beta_max=1.0), "between 0 and 1"),
     ],
 )
 def test_bad_arguments_are_refused(make: Callable[[], SDE], said: str) -> None:

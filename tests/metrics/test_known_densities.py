@@ -1,7 +1,7 @@
 """Divergences, modes and bits where the density is known: Gaussians, whose divergences are formulas, and mixtures with counts by hand."""
 
 from collections.abc import Callable
-from math import inf, log, pi, sqrt
+from math import inf, log, sqrt
 
 import pytest
 import torch
@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.metrics import (
-    bits_per_dim,
     kl_by_cells,
     kl_by_entropy,
     kl_by_neighbours,
@@ -179,17 +178,6 @@ def test_the_nearest_mode_is_the_nearest_in_its_own_deviations_and_axes() -> Non
     assert mode_weights(x, law).nearest.tolist() == [0, -1, 1]
 
 
-# ------------------------------------------------------------------------------------------------------ bits
-
-
-def test_a_uniform_density_takes_all_the_bits_of_its_levels() -> None:
-    # uniform on [0, 1]^D has log p = 0, on [-1, 1]^D -D log 2: 8 bits of 256 levels either way
-    assert bits_per_dim(torch.zeros(3), 12, 8).tolist() == [8, 8, 8]
-    assert bits_per_dim(torch.tensor(-12 * log(2)), 12, 7).item() == pytest.approx(8)
-    normal = torch.tensor(-6 * log(2 * pi) - 6, dtype=torch.float64)
-    assert bits_per_dim(normal, 12).item() == pytest.approx((log(2 * pi) + 1) / 2 / log(2))
-
-
 # ------------------------------------------------------------------------------------------------------ all
 
 
@@ -242,7 +230,6 @@ def test_the_order_of_rows_says_nothing(name: str) -> None:
         (lambda: mode_weights(torch.rand(9, 3), two()), r"\(n, 2\), as the mixture; got \(9, 3\)"),
         (lambda: mode_weights(torch.rand(9, 2), two(), radius=0.0), r"positive number of deviations; got 0"),
         (lambda: mode_weights(torch.full((9, 2), torch.inf), two()), r"9 of 9 are not"),
-        (lambda: bits_per_dim(torch.zeros(2), 0), r"got dims = 0"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(call: Callable[[], object], said: str) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.diffusion import SDE, VE, VP, Denoiser, Standardiser, SubVP
-from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching, Times, inputs
+from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching, Times
 from ridgewalk.training.noise import Noise
 
 SDES = [VP(), SubVP(), VE()]
@@ -91,7 +91,7 @@ def test_weights_make_the_loss_of_the_source(sde: SDE, weighting: str) -> None:
     """Against |sigma score + eps|^2 and g^2 |score + eps / sigma|^2 written out, at one time, with the same draws."""
     x, t = gaussian(2000), 0.3
     denoiser = Denoiser(Affine(0.4), sde, 1.3)
-    objective = DenoisingScoreMatching(denoiser, IDENTITY, weighting, "uniform", 1e-3)
+    objective = DenoisingScoreMatching(denoiser, IDENTITY, weighting, "uniform", t_min=1e-3)
     objective._times = _At(t)  # type: ignore[assignment]
     loss = float(objective.loss("denoiser", (x,), Float64Noise(3, 0))[0])
     noise = Float64Noise(3, 0)
@@ -166,7 +166,7 @@ def test_a_batch_is_drawn_made_continuous_and_loses_some_labels() -> None:
     images = torch.randint(256, (5000, 1, 2, 2), generator=torch.Generator().manual_seed(0)) / 255
     labels = torch.ones(5000, dtype=torch.int64)
     objective = DenoisingScoreMatching(denoiser, between, drop=0.25, labelled=True, quantised=True)
-    x, kept = inputs(objective, (images, labels), Noise(0, 0))
+    x, kept = objective.inputs((images, labels), Noise(0, 0))
     assert kept is not None
     assert set(kept.tolist()) == {-1, 1}
     assert float((kept == -1).float().mean()) == pytest.approx(0.25, abs=0.02)
@@ -176,7 +176,7 @@ def test_a_batch_is_drawn_made_continuous_and_loses_some_labels() -> None:
     assert torch.equal((v * 256).floor().long(), (images * 255).round().long())  # within its own level
     drawn = DenoisingScoreMatching(denoiser, IDENTITY)
     means, logs = torch.zeros(20_000, 2), torch.full((20_000, 2), math.log(0.25))
-    x, none = inputs(drawn, (means, logs), Noise(0, 0))
+    x, none = drawn.inputs((means, logs), Noise(0, 0))
     assert none is None
     assert float(x.std()) == pytest.approx(0.5, abs=0.01)
 

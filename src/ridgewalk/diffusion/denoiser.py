@@ -40,6 +40,7 @@ class Denoiser:
 
     def raw(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
         """F at x_t (n, *), t () or (n,): (n, *)."""
+        t = t.to(x)
         v = self._variance(t)
         c = (self.sde.level(t).log() / 4).expand(x.shape[0])
         return self.network(x / along(v.sqrt(), x), c, labels)
@@ -83,9 +84,3 @@ def denoised(score: VectorField, sde: SDE, x: Tensor, t: Tensor) -> Tensor:
     """Tweedie's formula, E[x_0 | x_t] = (x_t + sigma^2 score) / alpha, for any score: (n, *)."""
     t = t.to(x)
     return (x + along(sde.sigma(t) ** 2, x) * score(x, t)) / along(sde.alpha(t), x)
-
-
-def frozen_score(denoiser: Denoiser) -> VectorField:
-    """The denoiser's score, its network in eval mode and without gradients of its weights."""
-    denoiser.network.eval().requires_grad_(False)
-    return denoiser.score

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk import naming
+from ridgewalk.diffusion.denoiser import denoised
 from ridgewalk.diffusion.noise import RowNoise
 from ridgewalk.diffusion.sampling import Counted, Projection, Sampled, Sampler, Transition, levels
 from ridgewalk.diffusion.sde import SDE
@@ -33,24 +34,16 @@ class Heun(Sampler):
     g = min(churn / steps, 2^(1/2) - 1).
 
     Args:
-        sde: forward diffusion.
-        steps: levels, where ``clean``.
         churn: 0 is the ODE.
         order: 2, or 1 for Euler's method (DDIM).
         rho: levels at r = (r_max^(1/rho) + i / steps' (r_min^(1/rho) - r_max^(1/rho)))^rho, i = 0, ..., steps'; 7 by the source.
-        t_min: last level.
         clean: whether the last step is Euler's from t_min down to r = 0, the mean of the data given x.
-        keep: states kept.
     """
 
-    sde: SDE
     steps: int = 18
     churn: float = 0.0
     order: int = 2
     rho: float = 7.0
-    t_min: float | None = None
-    clean: bool = True
-    keep: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.churn < math.inf or self.order not in (1, 2) or not 0 < self.rho < math.inf:
@@ -238,9 +231,8 @@ class ProbabilityFlow:
         states, nfe = self.flow(score, start, times)
         out = states[-1]
         if self.clean:
-            at = levels(sde, times[-1:])[0]
             with torch.no_grad():
-                out = (out + at.sigma**2 * score(out, out.new_full((), at.t))) / at.alpha
+                out = denoised(score, sde, out, times[-1])
             nfe += 1
         kept = (times, states) if self.keep else (torch.empty(0), torch.empty(0))
         return Sampled(out, nfe, *kept)

@@ -202,7 +202,12 @@ def bits_per_dim(log_p: Tensor, standardiser: Standardiser, shape: tuple[int, ..
         standardiser: from v in [0, 1] to x.
         shape: of one image; D is its number of values.
         levels: of a pixel.
+
+    Raises:
+        ValueError: for a shape without values.
     """
+    if math.prod(shape) < 1:
+        raise ValueError(f"an image has at least 1 value; got the shape {shape}")
     log_density = log_p - standardiser.log_volume(shape)
     return -log_density / (math.prod(shape) * math.log(2)) + math.log2(levels)
 

@@ -8,7 +8,7 @@ a denoiser's, an exact one, or a sum of one with guidance. A new sampler needs `
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 from torch import Tensor
@@ -109,11 +109,12 @@ class Counted:
         return s
 
 
+@dataclass(frozen=True, eq=False)
 class Sampler(ABC):
     """
-    The reverse of a diffusion, step by step. Subclasses are frozen dataclasses with these fields and a ``step``.
+    The reverse of a diffusion, step by step. A subclass has these fields, and a ``step``; one with more of its own is a frozen dataclass too.
 
-    Attributes:
+    Args:
         sde: forward diffusion.
         steps: of them all. With ``clean`` the last is ``finish``, so that there are ``steps`` levels; else ``steps`` + 1.
         t_min: the last level; the SDE's own where None.
@@ -122,10 +123,11 @@ class Sampler(ABC):
     """
 
     sde: SDE
-    steps: int
-    t_min: float | None
-    clean: bool
-    keep: int
+    steps: int = 1000
+    _: KW_ONLY
+    t_min: float | None = None
+    clean: bool = True
+    keep: int = 0
 
     def times(self) -> Tensor:
         """Of the levels: from 1 to t_min, in equal parts."""

@@ -16,10 +16,21 @@ class Standardiser:
     Args:
         shift: broadcast against one datum.
         scale: positive, likewise.
+
+    Raises:
+        ValueError: for a scale that is not above 0 and finite everywhere.
     """
 
     shift: Tensor
     scale: Tensor
+
+    def __post_init__(self) -> None:
+        bad = ~((self.scale > 0) & self.scale.isfinite())
+        if bool(bad.any()):
+            raise ValueError(
+                f"the scale of data must be above 0 and finite; got {float(self.scale[bad][0]):g} in {int(bad.sum())} of {bad.numel()} values: "
+                "use 1 for values that do not vary"
+            )
 
     def to_model(self, u: Tensor) -> Tensor:
         """(u - shift) / scale."""

@@ -106,11 +106,10 @@ def along(value: Tensor, x: Tensor) -> Tensor:
     return value if value.dim() == 0 else value.view(-1, *(1,) * (x.dim() - 1))
 
 
-@final
 @dataclass(frozen=True)
-class VP(SDE):
+class LinearBeta(SDE):
     """
-    Variance preserving: sigma^2 = 1 - alpha^2.
+    Diffusions whose data fade at a rate that rises in a line: log alpha = -beta_min t / 2 - (beta_max - beta_min) t^2 / 4.
 
     Args:
         beta_min: rate of the noise at t = 0.
@@ -121,45 +120,40 @@ class VP(SDE):
     beta_max: float = 20.0
 
     def __post_init__(self) -> None:
-        _check_betas(self.beta_min, self.beta_max)
+        if not 0 < self.beta_min < self.beta_max < math.inf:
+            raise ValueError(
+                f"beta_min and beta_max must be positive and rise; got {self.beta_min} and {self.beta_max}"
+            )
 
     def log_alpha(self, t: Tensor, /) -> Tensor:
         """-beta_min t / 2 - (beta_max - beta_min) t^2 / 4."""
-        return _linear_beta(t, self.beta_min, self.beta_max)
+        return -self.beta_min * t / 2 - (self.beta_max - self.beta_min) * t**2 / 4
+
+    def lost(self, t: Tensor, /) -> Tensor:
+        """1 - alpha^2."""
+        return -torch.expm1(2 * self.log_alpha(t))
+
+
+@final
+class VP(LinearBeta):
+    """Variance preserving: sigma^2 = 1 - alpha^2."""
 
     def variance(self, t: Tensor, /) -> Tensor:
         """1 - alpha^2."""
-        return -torch.expm1(2 * self.log_alpha(t))
+        return self.lost(t)
 
     def sigma(self, t: Tensor, /) -> Tensor:
         """(1 - alpha^2)^(1/2)."""
-        return self.variance(t).sqrt()
+        return self.lost(t).sqrt()
 
 
 @final
-@dataclass(frozen=True)
-class SubVP(SDE):
-    """
-    Below variance preserving: VP's alpha, and sigma = 1 - alpha^2.
-
-    Args:
-        beta_min: rate of the noise at t = 0.
-        beta_max: at t = 1.
-    """
-
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-
-    def __post_init__(self) -> None:
-        _check_betas(self.beta_min, self.beta_max)
-
-    def log_alpha(self, t: Tensor, /) -> Tensor:
-        """-beta_min t / 2 - (beta_max - beta_min) t^2 / 4."""
-        return _linear_beta(t, self.beta_min, self.beta_max)
+class SubVP(LinearBeta):
+    """Below variance preserving: VP's alpha, and sigma = 1 - alpha^2."""
 
     def sigma(self, t: Tensor, /) -> Tensor:
         """1 - alpha^2."""
-        return -torch.expm1(2 * self.log_alpha(t))
+        return self.lost(t)
 
 
 @final
@@ -234,16 +228,23 @@ class Tabulated(SDE):
         return torch.sigmoid(-self._at(t)).sqrt()
 
     @classmethod
-    def ddpm(cls, levels: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -> "Tabulated":
-        """DDPM's own levels: beta from ``beta_min`` to ``beta_max`` in equal steps (Ho, Jain and Abbeel 2020, section 4)."""
-        betas = torch.linspace(beta_min, beta_max, levels, dtype=torch.float64)
+    def ddpm(cls, levels: int = 1000, beta_min: float | None = None, beta_max: float | None = None) -> "Tabulated":
+        """
+        DDPM's own levels: beta from ``beta_min`` to ``beta_max`` in equal steps (Ho, Jain and Abbeel 2020, section 4).
+
+        Args:
+            levels: of them all.
+            beta_min: 0.1 / levels by default, which is the source's 1e-4 at its 1000 levels: however many there are, they end in noise.
+            beta_max: 20 / levels by default, the source's 0.02.
+
+        Raises:
+            ValueError: for betas that are not between 0 and 1, as the default ones of 20 levels and fewer.
+        """
+        low = 0.1 / levels if beta_min is None else beta_min
+        high = 20 / levels if beta_max is None else beta_max
+        if not 0 < low < high < 1:
+            raise ValueError(
+                f"DDPM's betas must rise between 0 and 1; got {low:g} to {high:g} over {levels} levels: take more than 20 levels, or give both betas"
+            )
+        betas = torch.linspace(low, high, levels, dtype=torch.float64)
         return cls(tuple(torch.cumprod(1 - betas, 0).tolist()))
-
-
-def _linear_beta(t: Tensor, low: float, high: float) -> Tensor:
-    return -low * t / 2 - (high - low) * t**2 / 4
-
-
-def _check_betas(low: float, high: float) -> None:
-    if not 0 < low < high < math.inf:
-        raise ValueError(f"beta_min and beta_max must be positive and rise; got {low} and {high}")

@@ -26,15 +26,8 @@ from ridgewalk.protocols import VectorField
 
 
 @final
-@dataclass(frozen=True, eq=False)
 class EulerMaruyama(Sampler):
     """The reverse SDE in steps of equal length, of weak order 1."""
-
-    sde: SDE
-    steps: int = 1000
-    t_min: float | None = None
-    clean: bool = True
-    keep: int = 0
 
     def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
         """X - (f x - g^2 score) dt + g dt^(1/2) z."""
@@ -44,15 +37,8 @@ class EulerMaruyama(Sampler):
 
 
 @final
-@dataclass(frozen=True, eq=False)
 class ReverseDiffusion(Sampler):
     """The forward step between two levels, turned round."""
-
-    sde: SDE
-    steps: int = 1000
-    t_min: float | None = None
-    clean: bool = True
-    keep: int = 0
 
     def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
         """(2 - a) x + v score + v^(1/2) z."""
@@ -61,15 +47,8 @@ class ReverseDiffusion(Sampler):
 
 
 @final
-@dataclass(frozen=True, eq=False)
 class Ancestral(Sampler):
     """The posterior q(x_s | x_t, x_0) at the x_0 that the score expects: DDPM's sampler under VP, NCSN's under VE."""
-
-    sde: SDE
-    steps: int = 1000
-    t_min: float | None = None
-    clean: bool = True
-    keep: int = 0
 
     def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
         """(x + v score) / a + (v sigma_s^2 / sigma_t^2)^(1/2) z."""
@@ -128,24 +107,14 @@ class PredictorCorrector(Sampler):
     one alone pass two.
 
     Args:
-        sde: forward diffusion.
-        steps: levels.
         predictor: ``reverse-diffusion``, ``ancestral`` or ``euler-maruyama``.
         corrector: None for none.
         corrector_score: of the corrector alone.
-        t_min: last level.
-        clean: whether the last prediction is the mean of the data.
-        keep: states kept.
     """
 
-    sde: SDE
-    steps: int = 1000
     predictor: str = "reverse-diffusion"
     corrector: Langevin = Langevin()
     corrector_score: VectorField | None = None
-    t_min: float | None = None
-    clean: bool = True
-    keep: int = 0
 
     def __post_init__(self) -> None:
         if self.predictor not in PREDICTORS:
@@ -186,22 +155,15 @@ class AnnealedLangevin(Sampler):
     alpha_s / alpha_t, so that what there is of the data stays; under VE that is 1. Levels are spaced evenly in log(sigma / alpha).
 
     Args:
-        sde: forward diffusion.
         steps: levels, after the first at t = 1.
         corrections: Langevin steps at each.
         snr: ratio of signal to noise; at 100 levels of 3 steps a variance comes out 1.2 to 1.3 times too large with 0.316, 2.2 to 8 times with 0.16.
-        t_min: last level.
         clean: whether the last level's last step is followed by the mean of the data given x (one evaluation more).
-        keep: states kept.
     """
 
-    sde: SDE
     steps: int = 100
     corrections: int = 3
     snr: float = 0.316
-    t_min: float | None = None
-    clean: bool = True
-    keep: int = 0
 
     def times(self) -> Tensor:
         """At equal ratios of sigma / alpha, (steps + 1,)."""

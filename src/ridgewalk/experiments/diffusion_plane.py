@@ -1,49 +1,32 @@
 """
-Diffusions of points whose density is known: samplers and likelihoods proven with the exact score, then the score learned.
+Diffusions of points whose density is known: samplers and likelihoods proven with the exact score (``diffusion_exact``), then the score learned.
 
-    exact score      order of convergence of each solver, log-likelihood against the truth, KL(samples || density) against the floor
-    learned score    the same samplers; KL both ways, modes, distances; training time
+    learned score        the same samplers; KL both ways, modes, distances; training time
     where it is wrong    error of the score by density (document 002, section 2.4)
-    other choices    weightings, implicit and sliced matching, VE and sub-VP; other densities up to 64 dimensions
+    other choices        weightings, implicit and sliced matching, VE and sub-VP; other densities up to 64 dimensions
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ridgewalk.data.mixtures import GaussianMixture, exact_score
+from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.data.points import PointData
-from ridgewalk.diffusion import SDE, VE, VP, Flow, Heun, SubVP
-from ridgewalk.diffusion.likelihood import Likelihood, log_likelihood
+from ridgewalk.diffusion import VE, VP, Flow, SubVP
+from ridgewalk.diffusion.likelihood import Likelihood
 from ridgewalk.evaluation import generation, scores
+from ridgewalk.experiments.diffusion_exact import COLUMNS, COMPARED, prove
 from ridgewalk.experiments.running import Experiment, Findings
 from ridgewalk.metrics import statistics
-from ridgewalk.protocols import VectorField
 from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.claims import verdict
 from ridgewalk.runs.diffused import Diffused
 from ridgewalk.runs.diffusing import DiffusionRun
 from ridgewalk.runs.diffusion_settings import Sampling
-
-ROWS_EXACT = (
-    Sampling("heun", 40),
-    Sampling("ddim", 200),
-    Sampling("euler-maruyama", 500),
-    Sampling("reverse-diffusion", 500),
-    Sampling("ancestral", 500),
-    Sampling("pc", 250),
-    Sampling("langevin", 100, corrections=8, snr=0.4),
-    Sampling("ode", rtol=1e-4),
-)
-"""Samplers as they are compared, each with steps enough for what it is."""
-
-FLOOR = 1.2
-"""What share of the floor's KL an exact score's samples may have."""
 
 LEARNED = 0.15
 """KL(model || data) asked of a learned score."""
@@ -66,10 +49,10 @@ def measure(e: Experiment) -> Findings:
     sections: list[Section] = []
     found: dict[str, Any] = {"floor": floor}
     quick = e.budget == "smoke"
-    plans = [replace(how, steps=min(how.steps, 12)) for how in ROWS_EXACT] if quick else list(ROWS_EXACT)
-    exact, exact_rows = _exact(first, density, n, floor, claims, plans, (VP(),) if quick else (VP(), SubVP(), VE()))
-    found |= exact
-    sections.append(exact_rows)
+    plans = [replace(how, steps=min(how.steps, 12)) for how in COMPARED] if quick else list(COMPARED)
+    proven, section = prove(first, density, n, floor, claims, plans, (VP(),) if quick else (VP(), SubVP(), VE()))
+    found |= proven
+    sections.append(section)
     learned, section = _learned(runs, density, n, floor, claims, plans)
     found["learned"] = learned
     sections.append(section)
@@ -81,8 +64,8 @@ def measure(e: Experiment) -> Findings:
     sections.append(section)
     best = learned[first.recipe.sampling.sampler]
     answer = [
-        f"With the exact score every sampler comes within {exact['worst_floor_ratio']:.2f} of the floor's KL and the likelihood within "
-        f"{exact['likelihood_error']:.4f} nat of the truth. Learned in {best['seconds']:.0f} s, KL(model || data) is {best['kl']:.3f} "
+        f"With the exact score every sampler comes within {proven['worst_floor_ratio']:.2f} of the floor's KL and the likelihood within "
+        f"{proven['likelihood_error']:.4f} nat of the truth. Learned in {best['seconds']:.0f} s, KL(model || data) is {best['kl']:.3f} "
         f"(floor {floor['kl']:.3f}), KL(data || model) {best['forward_kl']:.3f}."
     ]
     return Findings(answer, claims, sections, found)
@@ -95,135 +78,6 @@ def _density(run: DiffusionRun) -> GaussianMixture:
             f"this experiment needs points of a known density, such as --data ring; {run.origin.source} has none"
         )
     return data.density
-
-
-def _standardised(density: GaussianMixture, d: Diffused) -> GaussianMixture:
-    """The density of standardised data."""
-    scale, shift = d.standardiser.scale.double().cpu(), d.standardiser.shift.double().cpu()
-    return density.to(torch.float64).affine(1 / scale, -shift / scale)
-
-
-# ------------------------------------------------------------------------------------------------- exact scores
-
-
-def _exact(
-    run: DiffusionRun,
-    density: GaussianMixture,
-    n: int,
-    floor: Mapping[str, float],
-    claims: list[Claim],
-    plans: Sequence[Sampling],
-    sdes: Sequence[SDE],
-) -> tuple[dict[str, Any], Section]:
-    d = run.diffused
-    own = _standardised(density, d)
-    orders = {f"{type(sde).__name__} {name}": _order(sde, own, make) for sde in sdes for name, make in _SOLVERS.items()}
-    wanted = {name: order for name, (order, _) in _WANTED.items()}
-    off = {k: abs(v - wanted[k.split(" ", 1)[1]]) for k, v in orders.items()}
-    worst = max(off, key=lambda k: off[k])
-    claims.append(
-        Claim(
-            "Every solver of the probability flow converges at its order.",
-            "held" if off[worst] <= 0.25 else "did not hold",
-            f"furthest off: {worst}, slope {orders[worst]:.2f}",
-            "slope of the log error over the log number of steps, exact score, float64; at most 0.25 from the order",
-        )
-    )
-    errors = {}
-    for sde in sdes:
-        score = exact_score(own, sde)
-        x = generation.draws(own, 500, 7)
-        at = torch.tensor(sde.t_min, dtype=torch.float64)
-        noised = own.noised(float(sde.alpha(at)), float(sde.sigma(at)))
-        deviation = math.sqrt(float(sde.alpha(torch.tensor(1.0)) ** 2 + sde.sigma(torch.tensor(1.0)) ** 2))
-        like = Likelihood(Flow(sde, rtol=1e-6, atol=1e-6), divergence="exact", prior_deviation=deviation)
-        got = log_likelihood(like, score, x, seed=0).values
-        errors[type(sde).__name__] = float((got - noised.log_prob(x)).mean().abs())
-    claims.append(
-        Claim(
-            "The likelihood by the probability flow is the density's own, within 0.01 nat.",
-            "held" if max(errors.values()) <= 0.01 else "did not hold",
-            ", ".join(f"{k} {v:.4f}" for k, v in errors.items()),
-            "mean difference over 500 points, exact trace, prior of the data's own variance at t = 1",
-        )
-    )
-    score = exact_score(own, d.denoiser.sde)
-    rows, cells = {}, {}
-    for how in plans:
-        made = d.sample(n, 3, how, score=score)
-        values = generation.known(made.x, density, True)
-        rows[how.sampler] = {**values, "nfe": made.nfe}
-        cells[f"{how.sampler}"] = {"nfe": Cell(made.nfe), **{k: Cell(v) for k, v in values.items()}}
-    cells["draws of the density"] = {k: Cell(v) for k, v in floor.items()}
-    ratios = {k: v["kl"] / floor["kl"] for k, v in rows.items()}
-    far = max(ratios, key=lambda k: ratios[k])
-    claims.append(
-        Claim(
-            f"With an exact score every sampler's KL is within {FLOOR} of the floor's.",
-            "held" if ratios[far] <= FLOOR else "held in part" if min(ratios.values()) <= FLOOR else "did not hold",
-            "; ".join(f"{k} {v:.2f}" for k, v in ratios.items()),
-            f"KL(samples || density) by a histogram, {n} samples, over that of as many draws",
-        )
-    )
-    table = Table(_COLUMNS, cells, ("draws of the density",))
-    section = Section(
-        "The exact score: what the samplers themselves do",
-        f"{n} samples each under {run.recipe.diffusion.sde}. What differs from the last row is the sampler's own error.",
-        [TableBlock(table, "Samplers with the exact score")],
-    )
-    return {
-        "orders": orders,
-        "likelihood_errors": errors,
-        "likelihood_error": max(errors.values()),
-        "exact": rows,
-        "floor_ratios": ratios,
-        "worst_floor_ratio": ratios[far],
-    }, section
-
-
-_WANTED: Mapping[str, tuple[float, str]] = {
-    "euler": (1, "euler"),
-    "midpoint": (2, "midpoint"),
-    "rk4": (4, "rk4"),
-    "ddim": (1, "ddim"),
-    "heun": (2, "heun"),
-}
-_SOLVERS: Mapping[str, Callable[[SDE, VectorField, Tensor, int], Tensor]] = {
-    "euler": lambda sde, s, x, k: _flow(sde, s, x, k, "euler"),
-    "midpoint": lambda sde, s, x, k: _flow(sde, s, x, k, "midpoint"),
-    "rk4": lambda sde, s, x, k: _flow(sde, s, x, k, "rk4"),
-    "ddim": lambda sde, s, x, k: _karras(sde, s, x, k, 1),
-    "heun": lambda sde, s, x, k: _karras(sde, s, x, k, 2),
-}
-
-END = 0.1
-"""Where the flow is stopped to measure its order: above it the score of these densities is smooth at the step sizes tried."""
-
-
-def _flow(sde: SDE, score: VectorField, x: Tensor, steps: int, solver: str) -> Tensor:
-    return Flow(sde, solver, steps)(score, x, torch.tensor([1.0, END]))[0][-1]
-
-
-def _karras(sde: SDE, score: VectorField, x: Tensor, steps: int, order: int) -> Tensor:
-    from ridgewalk.diffusion import RowNoise
-
-    sampler = Heun(sde, steps, order=order, t_min=END, clean=False)
-    return sampler(score, RowNoise(0, len(x), tuple(x.shape[1:]), dtype=x.dtype), x).x
-
-
-def _order(sde: SDE, density: GaussianMixture, solve: Callable[[SDE, VectorField, Tensor, int], Tensor]) -> float:
-    """Minus the slope of the log error against the log number of steps."""
-    score = exact_score(density, sde)
-    x = sde.prior_deviation * torch.randn(
-        64, density.dims, generator=torch.Generator().manual_seed(5), dtype=torch.float64
-    )
-    best = _flow(sde, score, x, 1024, "rk4")
-    steps = (64, 128, 256)
-    errors = [float((solve(sde, score, x, k) - best).norm(dim=1).median()) for k in steps]
-    return math.log(errors[0] / errors[-1]) / math.log(steps[-1] / steps[0])
-
-
-# ------------------------------------------------------------------------------------------------- learned scores
 
 
 def _learned(
@@ -248,7 +102,7 @@ def _learned(
         rows[how.sampler] = {**mean, "each_kl": [v["kl"] for v in every]}
         cells[how.sampler] = {k: Cell(v) for k, v in mean.items()}
         if how.sampler in _SHOWN:
-            few = runs[0].diffused.sample(150, 5, how, keep=30)
+            few = runs[0].diffused.sample(pictures.WAYS, 5, how, keep=30)
             shown[how.sampler] = runs[0].diffused.sample(4000, 4, how).x.numpy()
             ways[how.sampler] = few.states.numpy()
     forward = [_forward_kl(run, density) for run in runs]
@@ -274,7 +128,7 @@ def _learned(
         "The learned score",
         f"{len(runs)} seeds; figures are means over them.",
         [
-            TableBlock(Table(_COLUMNS, cells, ("draws of the density",)), "Samplers with the learned score"),
+            TableBlock(Table(COLUMNS, cells, ("draws of the density",)), "Samplers with the learned score"),
             Figure(
                 figures.png(pictures.clouds({"draws of the density": draws, **shown}, ground)),
                 "Clouds of points over the density, a panel for draws of the density and one for each sampler.",
@@ -285,7 +139,7 @@ def _learned(
             Figure(
                 figures.png(pictures.trajectories(ways, ground)),
                 "Lines from noise to data, a panel a sampler.",
-                "The ways of 150 samples from noise to data, the same noise at the start in each panel.",
+                f"The ways of {pictures.WAYS} samples from noise to data, the same noise at the start in each panel.",
                 "Trajectories",
                 "Lines darken towards data; dots are the samples. Deterministic ways are smooth, stochastic ones are not.",
             ),
@@ -315,7 +169,7 @@ def _prior(d: Diffused) -> float:
 
 def _where(run: DiffusionRun, density: GaussianMixture, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
     d = run.diffused
-    own = _standardised(density, d)
+    own = d.density(density)
     found = scores.score_error(d.denoiser.score, own, d.denoiser.sde, TIMES)
     cells = {
         f"t = {f.t:g}": {
@@ -364,9 +218,6 @@ def _where(run: DiffusionRun, density: GaussianMixture, claims: list[Claim]) -> 
     return {"levels": values}, section
 
 
-# ------------------------------------------------------------------------------------------------- other choices
-
-
 def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
     seed = e.settings.reproduce.seeds[0]
     variants, rows = {}, {}
@@ -406,9 +257,9 @@ def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Claim]) -> 
             "KL(data || model) by the flow, one seed: likelihood weighting against the usual one",
         )
     )
-    blocks = [TableBlock(Table({**_COLUMNS, **_MORE}, rows), "Weightings, matchings and SDEs")]
+    blocks = [TableBlock(Table({**COLUMNS, **_MORE}, rows), "Weightings, matchings and SDEs")]
     if more:
-        blocks.append(TableBlock(Table({**_COLUMNS, **_MORE}, more), "Other densities, up to 64 dimensions"))
+        blocks.append(TableBlock(Table({**COLUMNS, **_MORE}, more), "Other densities, up to 64 dimensions"))
     section = Section(
         "Other choices",
         "One seed each, the same network and time of training; sampled as the recipe says.",
@@ -423,20 +274,6 @@ def _pair(variants: Mapping[str, Mapping[str, float]], key: str) -> tuple[float,
     return value, value - 0.005, value + 0.005
 
 
-_COLUMNS = {
-    "nfe": Column("NFE", ".0f", None, "evaluations of the score for each sample"),
-    "kl": Column("KL(model || data)", ".3f", "lower", "from samples and the exact density"),
-    "sliced_wasserstein": Column("sliced W2", ".4f", "lower", "to as many draws of the density"),
-    "mmd": Column("MMD^2", ".2g", None, "of 2000 samples and as many draws; unbiased, so it may be below 0"),
-    "nll_of_data": Column("-log p", ".3f", None, "mean of minus the log density of the data at the samples"),
-    "mode_error": Column("mode error", ".3f", "lower", "largest error of a mode's share"),
-    "no_mode": Column(
-        "no mode",
-        ".3f",
-        "lower",
-        "share of samples further from every mode than 98.9 % of its own draws (three deviations in the plane)",
-    ),
-}
 _MORE = {
     "forward_kl": Column("KL(data || model)", ".3f", "lower", "with the model's density by the probability flow"),
     "seconds": Column("s", ".0f", None, "of training"),

@@ -4,7 +4,6 @@ from ridgewalk.metrics.calibration import CHANCE, Reliability, auc, bce, expecte
 from ridgewalk.metrics.coverage import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
 from ridgewalk.metrics.densities import (
     Modes,
-    bits_per_dim,
     kl_by_cells,
     kl_by_entropy,
     kl_by_neighbours,
@@ -55,7 +54,6 @@ __all__ = [
     "Reliability",
     "auc",
     "bce",
-    "bits_per_dim",
     "bootstrap",
     "bootstrap_gap_closed",
     "bootstrap_mean",

@@ -240,23 +240,6 @@ def mode_weights(samples: Tensor, mixture: GaussianMixture, radius: float | None
     return Modes(exact.responsibilities(x).mean(dim=0), exact.weights, nearest.masked_fill(distance > reach, -1))
 
 
-def bits_per_dim(log_likelihood: Tensor, dims: int, offset: float = 0.0) -> Tensor:
-    """
-    -log p(x) / (D ln 2) + offset.
-
-    Args:
-        log_likelihood: in nats, any shape.
-        dims: D, the number of values of an image.
-        offset: bits a value that the scaling of the pixels takes, log2 of how many of the 256 levels a unit of x spans: 8 for [0, 1], 7 for [-1, 1].
-
-    Raises:
-        ValueError: if dims is not positive.
-    """
-    if dims < 1:
-        raise ValueError(f"an image has at least 1 value; got dims = {dims}: give the product of its shape")
-    return -log_likelihood / (dims * math.log(2)) + offset
-
-
 def _checked(samples: Tensor) -> Tensor:
     """In float64."""
     if samples.dim() != 2 or 0 in samples.shape or not samples.is_floating_point():

@@ -8,17 +8,13 @@ means (a score, a noise, clean data, a logit) is the business of whoever trains 
 """
 
 from collections.abc import Sequence
-from inspect import signature
 from math import prod, sqrt
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ridgewalk import naming
 from ridgewalk.models.blocks import activation
 from ridgewalk.models.embeddings import Conditioning, FourierFeatures
-from ridgewalk.models.unet import UNet
 
 
 class TimeMLP(nn.Module):
@@ -99,27 +95,3 @@ class TimeMLP(nn.Module):
             new = self.act((1 + gain) * layer(h) + shift)
             h = h + new if h.shape == new.shape else new
         return h
-
-
-BACKBONES: dict[str, type[nn.Module]] = {"mlp": TimeMLP, "unet": UNet}
-
-
-def build_backbone(name: str, shape: Sequence[int], **settings: Any) -> nn.Module:
-    """
-    A backbone by name for rows of a shape: (n, *shape), (n,), (n,) or None -> (n, *shape).
-
-    Args:
-        name: ``mlp`` (any shape, flattened) or ``unet`` (images (c, h, w)).
-        shape: of one row.
-        settings: what ``TimeMLP`` or ``UNet`` take besides, by name.
-
-    Raises:
-        ValueError: on unknown names and settings, naming the nearest, and on shapes that the network cannot take.
-    """
-    if name not in BACKBONES:
-        raise ValueError(naming.unknown("backbone", name, BACKBONES))
-    known = list(signature(BACKBONES[name]).parameters)[1:]
-    for key in settings:
-        if key not in known:
-            raise ValueError(naming.unknown(f"setting of '{name}'", key, known))
-    return BACKBONES[name](prod(shape) if name == "mlp" else tuple(shape), **settings)

@@ -13,7 +13,7 @@ of the ascent, and a level of the ascent ends with the channels of the next fine
 
 from collections.abc import Sequence
 from math import gcd, sqrt
-from typing import TypeVar
+from typing import TypedDict, TypeVar, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -83,11 +83,34 @@ class Stage(nn.Module):
         return self.attention(self.block(x, e))
 
 
+class Options(TypedDict, total=False):
+    """What a U-Net may be told by name beside its sizes; see ``Descent``."""
+
+    attention: Sequence[int]
+    dropout: float
+    classes: int
+    embedding: str
+    patch: int
+
+
 class Descent(nn.Module):
     """
     Images and noise levels -> what every block returned, finest first, and the embedding that all blocks are told.
 
-    Args: as ``UNet``'s.
+    Args:
+        shape: (c, h, w); h and w must be multiples of patch 2^(levels - 1).
+        channels: of the finest level, an even number.
+        multipliers: of the channels, one a level, finest first.
+        blocks: residual blocks a level, in the descent and in the ascent each.
+        attention: sides at which every block is followed by self-attention (the longer side, of images that are not square).
+        dropout: probability, within the blocks.
+        classes: number of classes; 0 for none.
+        embedding: of the noise level, ``fourier`` (NCSN++) or ``sinusoidal`` (DDPM++).
+        patch: side of the pixel blocks that become channels before the first convolution; 2 makes the network about four times
+            cheaper with as many channels, at the price of the finest level.
+
+    Raises:
+        ValueError: if the sides cannot be halved as often as the multipliers ask.
     """
 
     def __init__(
@@ -96,11 +119,11 @@ class Descent(nn.Module):
         channels: int,
         multipliers: Sequence[int],
         blocks: int,
-        attention: Sequence[int],
-        dropout: float,
-        classes: int,
-        embedding: str,
-        patch: int,
+        attention: Sequence[int] = (7, 8),
+        dropout: float = 0.0,
+        classes: int = 0,
+        embedding: str = "fourier",
+        patch: int = 1,
     ) -> None:
         super().__init__()
         sizes = [channels, blocks, patch, *multipliers, *shape]
@@ -110,7 +133,7 @@ class Descent(nn.Module):
                 f"got shape {tuple(shape)}, channels {channels}, multipliers {tuple(multipliers)}, blocks {blocks}, patch {patch}"
             )
         _halves(shape, len(multipliers), patch)
-        self.shape, self.patch, self.blocks = tuple(shape), patch, blocks
+        self.shape, self.patch, self.blocks, self.dropout = tuple(shape), patch, blocks, dropout
         self.width = 4 * channels
         self.widths = [channels * m for m in multipliers]
         self.attends = [max(shape[1:]) // (patch * 2**level) in attention for level in range(len(multipliers))]
@@ -145,20 +168,7 @@ class UNet(nn.Module):
     """
     F(x, c, y), an image for an image: (n, c, h, w), (n,), (n,) or None -> (n, c, h, w).
 
-    Args:
-        shape: (c, h, w); h and w must be multiples of patch 2^(levels - 1).
-        channels: of the finest level, an even number.
-        multipliers: of the channels, one a level, finest first.
-        blocks: residual blocks a level, in the descent and in the ascent each.
-        attention: sides at which every block is followed by self-attention (the longer side, of images that are not square).
-        dropout: probability, within the blocks.
-        classes: number of classes; 0 for none.
-        embedding: of the noise level, ``fourier`` (NCSN++) or ``sinusoidal`` (DDPM++).
-        patch: side of the pixel blocks that become channels before the first convolution; 2 makes the network about four times
-            cheaper with as many channels, at the price of the finest level.
-
-    Raises:
-        ValueError: if the sides cannot be halved as often as the multipliers ask.
+    Args: as ``Descent``'s.
     """
 
     def __init__(
@@ -167,15 +177,12 @@ class UNet(nn.Module):
         channels: int = 32,
         multipliers: Sequence[int] = (1, 2, 2),
         blocks: int = 1,
-        attention: Sequence[int] = (7, 8),
-        dropout: float = 0.0,
-        classes: int = 0,
-        embedding: str = "fourier",
-        patch: int = 1,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__()
-        self.descent = Descent(shape, channels, multipliers, blocks, attention, dropout, classes, embedding, patch)
+        self.descent = Descent(shape, channels, multipliers, blocks, **options)
         widths, attends, told = self.descent.widths, self.descent.attends, self.descent.width
+        dropout, patch = self.descent.dropout, self.descent.patch
         self.middle = nn.ModuleList(Stage(widths[-1], widths[-1], told, dropout, a) for a in (attends[-1], False))
         self.stages = nn.ModuleList()
         for i in reversed(range(len(widths))):
@@ -219,7 +226,7 @@ class UNetEncoder(nn.Module):
 
     Args:
         outputs: numbers that an image is read down to.
-        others: as ``UNet``'s.
+        others: as ``Descent``'s.
     """
 
     def __init__(
@@ -228,17 +235,13 @@ class UNetEncoder(nn.Module):
         channels: int = 32,
         multipliers: Sequence[int] = (1, 2, 2),
         blocks: int = 1,
-        attention: Sequence[int] = (7, 8),
-        dropout: float = 0.0,
-        classes: int = 0,
-        embedding: str = "fourier",
-        patch: int = 1,
         outputs: int = 1,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__()
         if outputs < 1:
             raise ValueError(f"an encoder needs at least 1 output; got {outputs}")
-        self.descent = Descent(shape, channels, multipliers, blocks, attention, dropout, classes, embedding, patch)
+        self.descent = Descent(shape, channels, multipliers, blocks, **options)
         self.norm = _norm(self.descent.widths[-1])
         self.last = _zero(nn.Linear(self.descent.widths[-1], outputs))
 

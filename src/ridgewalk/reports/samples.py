@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _SIDE = 290
 """CSS pixels of a panel."""
 
+WAYS = 24
+"""Ways that a panel of ``trajectories`` holds and can still be read, where each step has noise of its own."""
+
 
 def sheet(images: Array, columns: int = 16, cell: int = 44) -> "Figure":
     """
@@ -88,7 +91,7 @@ def trajectories(
         for place, piece in enumerate(pieces):
             depth = (place + 1) / len(pieces)
             lines = LineCollection(
-                list(piece), colors=colour(name, i), linewidths=0.7, alpha=0.12 + 0.6 * depth, zorder=3
+                list(piece), colors=colour(name, i), linewidths=0.7, alpha=0.06 + 0.8 * depth**2, zorder=3
             )
             ax.add_collection(lines)
         ax.scatter(v[-1, :, 0], v[-1, :, 1], s=7, color=INK, linewidths=0, zorder=4)

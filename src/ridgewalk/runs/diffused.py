@@ -16,13 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.diffusion import Denoiser, Flow, PerRows, PredictorCorrector, Sampled, Standardiser, sample
 from ridgewalk.diffusion.likelihood import Likelihood, LogLikelihood, log_likelihood
 from ridgewalk.models.checkpoints import load_networks, save_networks, write_bytes
 from ridgewalk.paths.flow import FlowPath
 from ridgewalk.protocols import VectorField
 from ridgewalk.runs.diffusion_settings import Diffusion, Sampling
-from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching
+from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching, ScoreMatching
 from ridgewalk.training.loop import fit, resolve_device
 
 NAME = "denoiser"
@@ -125,6 +126,11 @@ class Diffused:
         """Log density in nats of standardised data x (n, *); that of the data is less by ``standardiser.log_volume``."""
         return log_likelihood(likelihood, score or self.denoiser.score, x.to(self.device), seed=seed, chunk=self.chunk)
 
+    def density(self, data: GaussianMixture) -> GaussianMixture:
+        """The density of standardised data, where that of data is known; in float64."""
+        scale, shift = self.standardiser.scale.double().cpu(), self.standardiser.shift.double().cpu()
+        return data.to(torch.float64).affine(1 / scale, -shift / scale)
+
     def path(self, nodes: int, flow: Flow | None = None, score: VectorField | None = None) -> FlowPath:
         """The finder through noise, between data; by another score than its own where one is given, such as a guided one."""
         own = flow or Flow(self.denoiser.sde, rtol=1e-4, atol=1e-4)
@@ -201,23 +207,15 @@ def train(
 
 def matching(
     denoiser: Denoiser, standardiser: Standardiser, settings: Diffusion, classes: int, quantised: bool
-) -> DenoisingScoreMatching | ImplicitScoreMatching:
+) -> ScoreMatching:
     """The objective that the settings ask for."""
+    given: dict[str, Any] = {"drop": settings.drop, "labelled": classes > 0, "quantised": quantised}
     if settings.matching == "denoising":
         return DenoisingScoreMatching(
-            denoiser,
-            standardiser,
-            settings.weighting,
-            settings.times,
-            settings.t_min,
-            settings.drop,
-            classes > 0,
-            quantised,
+            denoiser, standardiser, settings.weighting, settings.times, t_min=settings.t_min, **given
         )
     slices = 0 if settings.matching == "implicit" else 1
-    return ImplicitScoreMatching(
-        denoiser, standardiser, slices, max(settings.t_min, 1e-3), settings.drop, classes > 0, quantised
-    )
+    return ImplicitScoreMatching(denoiser, standardiser, slices, t_min=max(settings.t_min, 1e-3), **given)
 
 
 def write(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk.data import part
-from ridgewalk.data.mixtures import GaussianMixture, exact_score
+from ridgewalk.data.mixtures import exact_score
 from ridgewalk.data.points import PointData, points_part
 from ridgewalk.diffusion import Denoiser
 from ridgewalk.diffusion.guidance import TimeRatio
@@ -40,6 +40,7 @@ def train(
     run: Run | DiffusionRun,
     changes: Sequence[str] = (),
     seed: int = 0,
+    folder: Path | None = None,
     accepted: Callable[[], None] = lambda: None,
 ) -> Guide:
     """
@@ -48,12 +49,20 @@ def train(
     Negatives are samples of the run's own sampler, as its recipe or ``changes`` of the table ``sampling`` have it: guide that sampler.
     A fifth of data and samples is held out: on it the guide is held to account and its strength calibrated. One at chance is named.
 
+    Args:
+        run: the diffusion's.
+        changes: of its recipe's tables ``guidance`` and ``sampling``.
+        seed: of weights, negatives, order and noise.
+        folder: where it is written; beside the diffusion by default.
+        accepted: called when nothing is left to refuse.
+
     Raises:
         ValueError: where there is no diffusion, or one is guided already.
     """
     if run.diffused is None:
         raise ValueError(f"{run.folder} has no diffusion to guide: train one with `ridgewalk diffuse {run.folder}`")
-    guides.refuse_present(run.folder)
+    place = folder or run.folder
+    guides.refuse_present(place)
     recipe = config.changed(run.recipe, changes, ("guidance", "sampling"))
     model, settings, how = run.diffused, recipe.guidance, recipe.sampling
     body = guides.network(settings, model, seed)
@@ -72,8 +81,8 @@ def train(
         objective,
         given,
         settings.schedule(seed, kept),
-        folder=run.folder / guides.NAME,
-        resume=(run.folder / guides.NAME).is_dir(),
+        folder=place / guides.NAME,
+        resume=(place / guides.NAME).is_dir(),
         device=str(model.device),
         label="guide",
     )
@@ -89,7 +98,7 @@ def train(
         "held_out": _accounted(ratio, run, model, how, x[kept:], y[kept:], held),
         "seconds": {"negatives": made, "training": history.seconds, "account": perf_counter() - began},
     }
-    trained = guides.save(run.folder, body, model, record)
+    trained = guides.save(place, body, model, record)
     _tell(trained)
     return trained
 
@@ -262,13 +271,7 @@ def _truth(run: Run | DiffusionRun, model: Diffused) -> VectorField | None:
     density = data.density if isinstance(data, PointData) else None
     if density is None:
         return None
-    return exact_score(standardised(density, model), model.denoiser.sde)
-
-
-def standardised(density: GaussianMixture, model: Diffused) -> GaussianMixture:
-    """The density of a diffusion's standardised data, in float64."""
-    scale, shift = model.standardiser.scale.double().cpu(), model.standardiser.shift.double().cpu()
-    return density.to(torch.float64).affine(1 / scale, -shift / scale)
+    return exact_score(model.density(density), model.denoiser.sde)
 
 
 def _tell(trained: Guide) -> None:

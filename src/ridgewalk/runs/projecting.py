@@ -89,7 +89,7 @@ def project(
     Args:
         run: the model and its sensors.
         latents: .npy file with an array (n, d), or .npz file that holds it as ``z``.
-        energy: one of ``runs.build.ENERGIES``; ``soft-ratio`` by default.
+        energy: one of ``runs.energies.ENERGIES``; ``soft-ratio`` by default.
         langevin: sample exp(-E / T) from each point on, in place of descending.
         tempered: the same by parallel tempering over a Gaussian fitted to the run's reference codes, so that points change mode.
         steps: of the descent at most, or of a sampler after as many of burn-in.

@@ -281,7 +281,7 @@ class Run:
         )
 
     def energy(self, name: str) -> Energy:
-        """One of ``runs.build.ENERGIES`` over this run's sensors."""
+        """One of ``runs.energies.ENERGIES`` over this run's sensors."""
         return build.energy(name, self.materials)
 
     def finder(self, method: str = "string", energy: str | None = None) -> PathFinder:

@@ -169,7 +169,7 @@ def sample(
     elif plane:
         ground = _ground(run)
         _picture(folder / "samples.png", pictures.clouds({drawn.source: values}, ground), files)
-        ways = drawn.states[:, : min(rows, 200)].numpy()
+        ways = drawn.states[:, : pictures.WAYS].numpy()
         _picture(folder / "trajectories.png", pictures.trajectories({drawn.source: ways}, ground), files)
     figures_found = {
         "run": str(run.folder),
@@ -327,10 +327,12 @@ def _points(
         ground = _ground(run)
         held = run.rows("test")[:4000].numpy()
         clouds = figures.png(pictures.clouds({"data": held, "samples": drawn.values[:4000].numpy()}, ground))
-        ways = figures.png(pictures.trajectories({how.sampler: drawn.states[:, :200].numpy()}, ground))
+        ways = figures.png(pictures.trajectories({how.sampler: drawn.states[:, : pictures.WAYS].numpy()}, ground))
         blocks += [
             Figure(clouds, "Clouds of points: data and samples.", "Held-out data, and samples.", "Samples"),
-            Figure(ways, "Lines from noise to data.", "The ways of 200 samples.", "Trajectories"),
+            Figure(
+                ways, "Lines from noise to data.", f"The ways of {min(rows, pictures.WAYS)} samples.", "Trajectories"
+            ),
         ]
     return lines, blocks, found
 

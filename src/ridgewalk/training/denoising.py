@@ -19,8 +19,9 @@ its variance changes: with t uniform in log(alpha^2 / sigma^2) the weight "likel
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -99,9 +100,9 @@ class Times:
 
 
 @dataclass(eq=False)
-class DenoisingScoreMatching:
+class ScoreMatching(ABC):
     """
-    Denoising score matching.
+    What the objectives share: one network that learns, and how a batch becomes what it sees.
 
     A batch holds data (n, *), or means and log-variances of q(z|x), of which each step takes a fresh draw; then labels (n,) where the network
     is conditional.
@@ -109,8 +110,6 @@ class DenoisingScoreMatching:
     Args:
         denoiser: its network learns.
         standardiser: from data to what the network sees.
-        weighting: one of ``WEIGHTINGS``.
-        times: one of ``TIMES``.
         t_min: least time.
         drop: share of labels that are left out, so that the network learns the unconditional score too.
         labelled: whether the batch's last tensor is labels.
@@ -119,21 +118,15 @@ class DenoisingScoreMatching:
 
     denoiser: Denoiser
     standardiser: Standardiser
-    weighting: str = "unit"
-    times: str = "log-normal"
+    _: KW_ONLY
     t_min: float = 1e-5
     drop: float = 0.1
     labelled: bool = False
     quantised: bool = False
 
     def __post_init__(self) -> None:
-        if self.weighting not in WEIGHTINGS:
-            raise ValueError(naming.unknown("weighting", self.weighting, WEIGHTINGS))
         if not 0 <= self.drop <= 1:
             raise ValueError(f"the share of labels left out must be in [0, 1]; got {self.drop}")
-        self._times = Times(self.denoiser.sde, self.times, self.t_min, self.denoiser.deviation)
-        if self.weighting != "unit":
-            self._times.density(torch.ones(1).double())  # refuses what has no density
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -145,9 +138,47 @@ class DenoisingScoreMatching:
         """One."""
         return {"denoiser": ("denoiser",)}
 
+    @abstractmethod
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """What the network is to make small on a batch."""
+
+    def inputs(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor | None]:
+        """A batch as the network sees it: drawn, made continuous and standardised, with some labels left out (-1)."""
+        parts, labels = (batch[:-1], batch[-1]) if self.labelled else (batch, None)
+        x = parts[0]
+        if len(parts) > 1:
+            x = x + torch.exp(parts[1] / 2) * noise.normal(*x.shape)
+        if self.quantised:
+            x = (x * (_QUANTISED - 1) + noise.uniform(*x.shape)) / _QUANTISED
+        if labels is not None:
+            labels = torch.where(noise.uniform(len(x)) < self.drop, torch.full_like(labels, -1), labels)
+        return self.standardiser.to_model(x), labels
+
+
+@dataclass(eq=False)
+class DenoisingScoreMatching(ScoreMatching):
+    """
+    Denoising score matching.
+
+    Args:
+        weighting: one of ``WEIGHTINGS``.
+        times: one of ``TIMES``.
+    """
+
+    weighting: str = "unit"
+    times: str = "log-normal"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weighting not in WEIGHTINGS:
+            raise ValueError(naming.unknown("weighting", self.weighting, WEIGHTINGS))
+        self._times = Times(self.denoiser.sde, self.times, self.t_min, self.denoiser.deviation)
+        if self.weighting != "unit":
+            self._times.density(torch.ones(1).double())  # refuses what has no density
+
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """E_t w(t) |F - F*|^2 / d."""
-        x, labels = inputs(self, batch, noise)
+        x, labels = self.inputs(batch, noise)
         n = len(x)
         t = self._times.at(noise.uniform(n))
         sde, s = self.denoiser.sde, self.denoiser.deviation
@@ -168,46 +199,27 @@ class DenoisingScoreMatching:
 
 
 @dataclass(eq=False)
-class ImplicitScoreMatching:
+class ImplicitScoreMatching(ScoreMatching):
     """
-    Score matching without the noise's own score, for few dimensions: the trace of the score's Jacobian is taken by autograd.
+    Score matching without the noise's own score, for few dimensions: the trace of the score's Jacobian is taken by autograd, of a network that is
+    twice differentiable.
 
     Args:
-        denoiser: its network learns; twice differentiable.
-        standardiser: from data to what the network sees.
         slices: directions of signs a row for the sliced form; 0 takes the whole trace.
-        t_min: least time.
-        drop: share of labels left out.
-        labelled: whether the batch's last tensor is labels.
-        quantised: see ``DenoisingScoreMatching``.
     """
 
-    denoiser: Denoiser
-    standardiser: Standardiser
     slices: int = 0
-    t_min: float = 1e-3
-    drop: float = 0.1
-    labelled: bool = False
-    quantised: bool = False
+    t_min: float = field(default=1e-3, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.slices < 0:
             raise ValueError(f"slices must be 0 (the whole trace) or more; got {self.slices}")
         self._times = Times(self.denoiser.sde, "uniform", self.t_min, self.denoiser.deviation)
 
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """The network."""
-        return {"denoiser": self.denoiser.network}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"denoiser": ("denoiser",)}
-
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """sigma^2 (2 tr(d score / d x) + |score|^2) / d, a mean over times."""
-        x, labels = inputs(self, batch, noise)
+        x, labels = self.inputs(batch, noise)
         n, d = len(x), x[0].numel()
         t = self._times.at(noise.uniform(n)).to(x)
         sigma = self.denoiser.sde.sigma(t)
@@ -225,18 +237,3 @@ class ImplicitScoreMatching:
                 trace = trace + (row * e).flatten(1).sum(1) / self.slices
         loss = (sigma**2 * (2 * trace + score.flatten(1).square().sum(1)) / d).mean()
         return loss, {"denoiser": loss}
-
-
-def inputs(
-    objective: DenoisingScoreMatching | ImplicitScoreMatching, batch: Batch, noise: Noise
-) -> tuple[Tensor, Tensor | None]:
-    """A batch as the network sees it: drawn, made continuous and standardised, with some labels left out (-1)."""
-    parts, labels = (batch[:-1], batch[-1]) if objective.labelled else (batch, None)
-    x = parts[0]
-    if len(parts) > 1:
-        x = x + torch.exp(parts[1] / 2) * noise.normal(*x.shape)
-    if objective.quantised:
-        x = (x * (_QUANTISED - 1) + noise.uniform(*x.shape)) / _QUANTISED
-    if labels is not None:
-        labels = torch.where(noise.uniform(len(x)) < objective.drop, torch.full_like(labels, -1), labels)
-    return objective.standardiser.to_model(x), labels

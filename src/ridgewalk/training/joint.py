@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ridgewalk.diffusion import RowNoise, Sampled
 from ridgewalk.seeds import mixed_seed
-from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching
+from ridgewalk.training.denoising import ScoreMatching
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Batch, Loss
 from ridgewalk.training.ratio import NoisedRatio
@@ -51,7 +51,7 @@ class Joint:
         seed: of the samples; each filling has its own.
     """
 
-    matching: DenoisingScoreMatching | ImplicitScoreMatching
+    matching: ScoreMatching
     ratio: NoisedRatio
     bank: Bank
     sampler: Callable[..., Sampled]
