@@ -22,9 +22,10 @@ from ridgewalk.evaluation.judges import Judge
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.reports import Claim, Claims, Page, Section, write
 from ridgewalk.reports.claims import summary
-from ridgewalk.runs import config, diffusing, measuring, train, walking
+from ridgewalk.runs import config, diffusing, guides, guiding, measuring, train, walking
 from ridgewalk.runs.config import Recipe
 from ridgewalk.runs.diffusing import DiffusionRun
+from ridgewalk.runs.guides import Guide
 from ridgewalk.runs.record import Run, load
 from ridgewalk.runs.reporting import Result
 
@@ -82,10 +83,21 @@ class Experiment:
         """One run a seed."""
         return [self.run(seed, variant) for seed in self.settings.reproduce.seeds]
 
-    def diffusion(self, seed: int, variant: str = "", source: str = "") -> DiffusionRun:
-        """The diffusion of a seed, with a variant's changes, on the experiment's data or on others: read, resumed or trained."""
+    def diffusion(
+        self, seed: int, variant: str = "", source: str = "", changes: Sequence[str] = (), name: str = ""
+    ) -> DiffusionRun:
+        """
+        The diffusion of a seed: read, resumed or trained.
+
+        Args:
+            seed: of all of it.
+            variant: whose changes of the recipe are taken.
+            source: of other data than the experiment's.
+            changes: further ones, of a run that is called ``name``.
+            name: of its folder, in place of the variant's.
+        """
         data = source or self.source
-        name = "-".join(n for n in (variant or "diffusion", source, str(seed)) if n)
+        name = "-".join(n for n in (name or variant or "diffusion", source, str(seed)) if n)
         folder = self.folder / name
         if (folder / "run.toml").is_file():
             return diffusing.resume(folder, device=self.device)
@@ -96,9 +108,29 @@ class Experiment:
             folder,
             budget=self.budget,
             seed=seed,
-            changes=[*self.changes, *own],
+            changes=[*self.changes, *own, *changes],
             device=self.device,
         )
+
+    def guide(
+        self, run: Run | DiffusionRun, name: str, seed: int = 0, changes: Sequence[str] = (), beside: bool = False
+    ) -> Guide:
+        """
+        A guide of a run's diffusion: read, resumed or trained.
+
+        Args:
+            run: the diffusion's.
+            name: of its folder.
+            seed: of its negatives and training.
+            changes: of the tables ``guidance`` and ``sampling``.
+            beside: whether it is written beside the diffusion, for the verbs to find, and ``name`` is left out.
+        """
+        folder = run.folder if beside else self.folder / f"{run.folder.name}-{name}"
+        assert run.diffused is not None
+        if guides.present(folder):
+            return guides.read(folder, run.diffused)
+        table = [c for c in self.changes if c.split(".")[0] in ("guidance", "sampling")]
+        return guiding.train(run, [*table, *changes], seed, folder)
 
     def judges(self, run: Run) -> list[Judge]:
         """Both judges of the data."""
@@ -132,6 +164,7 @@ def drivers() -> Mapping[str, Driver]:
         diffusion_images,
         diffusion_plane,
         front,
+        guidance_plane,
         interpolation_network,
         sensor_alive,
         sensor_failure,
@@ -148,6 +181,7 @@ def drivers() -> Mapping[str, Driver]:
         "front": front.measure,
         "diffusion-2d": diffusion_plane.measure,
         "diffusion-mnist": diffusion_images.measure,
+        "guidance-2d": guidance_plane.measure,
     }
 
 
