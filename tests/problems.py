@@ -1,5 +1,6 @@
 """Small energies with exact answers: Gaussians, a mixture of them, the Mueller-Brown surface, a ring, and a counter of rows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +18,30 @@ def points(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Te
 def rows(*values: tuple[float, ...]) -> Tensor:
     """Points (n, d) in float64."""
     return torch.tensor(values, dtype=torch.float64)
+
+
+BAD_POINTS = [
+    (torch.zeros(3), r"\(n, \*\)"),
+    (torch.zeros(0, 2), "n >= 1"),
+    (torch.zeros(3, 2, dtype=torch.long), "floating point"),
+    (rows((0, 0), (float("nan"), 0)), "point 1"),
+]
+"""Points that nothing moves, and what is said of them."""
+
+
+def curvature(f: Callable[[Tensor], Tensor], x: Tensor, step: float) -> tuple[float, float]:
+    """w^T H v of sum f(x)^2, H its Hessian, along two random directions: by autograd, and by central differences."""
+    v, w = points(*x.shape, seed=3), points(*x.shape, seed=4)
+
+    def slope(at: Tensor, create_graph: bool = False) -> Tensor:
+        at = at if create_graph else at.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(f(at).square().sum(), at, create_graph=create_graph)
+        return (gradient * v).sum()
+
+    x = x.detach().requires_grad_(True)
+    (hessian_v,) = torch.autograd.grad(slope(x, create_graph=True), x)
+    measured = (slope(x + step * w) - slope(x - step * w)) / (2 * step)
+    return float((hessian_v * w).sum()), float(measured)
 
 
 @dataclass(frozen=True)

@@ -10,45 +10,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
+from commands import call, good, refused, tree
 from conftest import SMOKE
-from ridgewalk.cli import app
 
 Copy = Callable[[], Path]
 SETS = [word for change in SMOKE for word in ("--set", change)]
-
-
-def call(*words: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command."""
-    result = CliRunner().invoke(app, [str(w) for w in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout, result.stderr
-
-
-def good(*words: object) -> str:
-    code, out, error = call(*words)
-    assert code == 0, error
-    return out
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in sorted(folder.rglob("*"))}
-
-
-def refused(*words: object, within: Path) -> str:
-    """The one sentence with which a command is refused; nothing below ``within`` may have changed."""
-    before = tree(within)
-    code, out, error = call(*words)
-    assert code == 2, (code, out, error)
-    assert out == ""
-    assert "Traceback" not in error
-    lines = error.strip().splitlines()
-    assert len(lines) == 1, error
-    assert lines[0].startswith("ridgewalk: ")
-    assert len(lines[0]) > 30
-    assert tree(within) == before
-    return lines[0]
 
 
 def picture(seed: int, size: int = 8, mode: str = "L") -> Image.Image:

@@ -19,6 +19,11 @@ def test_no_two_rows_share_a_seed(seed: int) -> None:
     """Of 500,000 rows hashed to 32 bits 29 pairs would be expected to, and at least one but for e^-29."""
     seeds = row_seeds(seed, 500_000)
     assert len(set(seeds)) == 500_000
+    for bit in range(
+        19, 32
+    ):  # a product that loses a high bit joins rows that differ in it, and in the one that the shift by 16 makes of it
+        for first in (2**bit, 2**bit + 2 ** (bit - 16)):
+            assert not set(seeds[:100]) & set(row_seeds(seed, 100, first)), first
     assert 0 <= min(seeds) <= max(seeds) < 2**32
 
 

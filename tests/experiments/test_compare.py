@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from ridgewalk.cli import app
+from commands import refused
 from ridgewalk.experiments import comparing, front, running
 from ridgewalk.paths import Geodesic, RidgePath
 from ridgewalk.runs import build
@@ -96,20 +95,14 @@ def test_a_network_learns_ridge_paths(smoke: Path) -> None:
     assert torch.equal(path.nodes[:, -1], run.references[5:10])
 
 
-def refused(*words: object) -> str:
-    result = CliRunner().invoke(app, ["compare", *(str(w) for w in words)])
-    assert result.exit_code == 2, result.output
-    return result.stderr
-
-
 def test_what_it_refuses(smoke: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("mine")
-    assert "not empty" in refused(smoke, "--out", tmp_path / "taken")
-    assert "named twice" in refused(smoke, smoke)
-    assert "knows its own images" in refused(smoke, "--data", "digits")
-    assert "for runs that are named" in refused("--methods", "lerp")
-    assert "unknown method" in refused(smoke, "--methods", "lerp,strin", "--out", tmp_path / "free")
+    assert "not empty" in refused("compare", smoke, "--out", tmp_path / "taken")
+    assert "named twice" in refused("compare", smoke, smoke)
+    assert "knows its own images" in refused("compare", smoke, "--data", "digits")
+    assert "for runs that are named" in refused("compare", "--methods", "lerp")
+    assert "unknown method" in refused("compare", smoke, "--methods", "lerp,strin", "--out", tmp_path / "free")
     assert not (tmp_path / "free").exists()
     assert (tmp_path / "taken" / "file").read_text() == "mine"
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from problems import Gaussian, Mixture, MuellerBrown, Ring, points, rows
+from problems import BAD_POINTS, Gaussian, Mixture, MuellerBrown, Ring, points, rows
 from ridgewalk.paths import Descent, Langevin
 
 PRECISION = rows((2.0, 0.8), (0.8, 1.0))
@@ -163,15 +163,7 @@ def test_another_seed_gives_another_chain_and_rows_have_noise_of_their_own() -> 
 
 
 @MOVERS
-@pytest.mark.parametrize(
-    ("z", "said"),
-    [
-        (torch.zeros(3), r"\(n, \*\)"),
-        (torch.zeros(0, 2), "n >= 1"),
-        (torch.zeros(3, 2, dtype=torch.long), "floating point"),
-        (rows((0, 0), (float("nan"), 0)), "point 1"),
-    ],
-)
+@pytest.mark.parametrize(("z", "said"), BAD_POINTS)
 def test_bad_points_are_refused(mover: Descent | Langevin, z: Tensor, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         mover(z)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from problems import Counted, Gaussian, points, rows
+from problems import BAD_POINTS, Counted, Gaussian, points, rows
 from ridgewalk.energies import FullGaussian, GaussianPrior
 from ridgewalk.paths import Langevin, Tempered
 from ridgewalk.paths.tempering import _exchange, _swap_probability
@@ -179,15 +179,7 @@ def test_rows_of_energy_are_counted() -> None:
     assert moved.stats["iterations"] == 50
 
 
-@pytest.mark.parametrize(
-    ("z", "said"),
-    [
-        (torch.zeros(3), r"\(n, \*\)"),
-        (torch.zeros(0, 2), "n >= 1"),
-        (torch.zeros(3, 2, dtype=torch.long), "floating point"),
-        (rows((0, 0), (float("nan"), 0)), "point 1"),
-    ],
-)
+@pytest.mark.parametrize(("z", "said"), BAD_POINTS)
 def test_bad_points_are_refused(z: Tensor, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         SHORT(z)

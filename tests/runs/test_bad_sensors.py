@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from typer.testing import CliRunner
 
 import ridgewalk
+from commands import call, refused
 from conftest import SMOKE
-from ridgewalk.cli import app
 from ridgewalk.energies import typical_force
 from ridgewalk.models.checkpoints import read_tensors, save_networks, write_bytes
 from ridgewalk.models.discriminators import image_discriminator
@@ -24,13 +23,6 @@ from ridgewalk.runs.record import new_pixel_detector, read_settings, write_setti
 Copy = Callable[[], Path]
 
 
-def call(*words: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command."""
-    result = CliRunner().invoke(app, [str(w) for w in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout, result.stderr
-
-
 def walked(*words: object) -> tuple[dict[str, np.ndarray], dict[str, object], str, str]:
     """Arrays, stats.json, the page and standard error of a walk."""
     code, out, error = call("walk", *words, "--json")
@@ -39,15 +31,6 @@ def walked(*words: object) -> tuple[dict[str, np.ndarray], dict[str, object], st
     with np.load(folder / "paths.npz", allow_pickle=False) as file:
         arrays = dict(file)
     return arrays, json.loads((folder / "stats.json").read_text()), (folder / "report.html").read_text(), error
-
-
-def refused(*words: object) -> str:
-    """The one sentence with which a command is refused."""
-    code, out, error = call(*words)
-    assert (code, out) == (2, ""), (code, out, error)
-    lines = error.strip().splitlines()
-    assert len(lines) == 1, error
-    return lines[0]
 
 
 def rewritten(folder: Path, file: str, change: Callable[[str, Tensor], Tensor]) -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
 
+from commands import call, refused
 from problems import Noised
-from ridgewalk.cli import app
 from ridgewalk.diffusion import VP, AnnealedLangevin, Heun, Langevin, PredictorCorrector
 from ridgewalk.diffusion import sample as draw_samples
 from ridgewalk.models.checkpoints import read_tensors
@@ -23,22 +22,6 @@ from ridgewalk.runs.train import Reading
 
 Copy = Callable[[], Path]
 SMALL = ["diffusion.hidden=[32,32]", "diffusion.fourier=16", "diffusion.epochs=1", "diffusion.batch=2048"]
-
-
-def call(*words: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, [str(w) for w in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout, result.stderr
-
-
-def refused(*words: object) -> str:
-    code, out, error = call(*words)
-    assert code == 2, (code, out, error)
-    assert out == ""
-    lines = error.strip().splitlines()
-    assert lines[-1].startswith("ridgewalk: "), error
-    assert "Traceback" not in error
-    return lines[-1]
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from ridgewalk.cli import app
+from commands import call, refused
 from ridgewalk.evaluation import generation
 from ridgewalk.runs import diffusing, guides, guiding
 from ridgewalk.runs.train import Reading
@@ -21,18 +20,6 @@ WEAK = [
     "sampling.steps=12",
 ]
 QUICK = ["guidance.negatives=10000", "guidance.epochs=30"]
-
-
-def call(*words: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, [str(w) for w in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout, result.stderr
-
-
-def refused(*words: object) -> str:
-    code, out, error = call(*words)
-    assert code == 2, (code, out, error)
-    return error.strip().splitlines()[-1]
 
 
 @pytest.fixture(scope="module")

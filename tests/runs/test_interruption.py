@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
-from ridgewalk.cli import app
+from commands import call
 from ridgewalk.models.checkpoints import read_tensors
 
 TRAIN = ["train", "digits", "--data", "digits", "--budget", "smoke", "--device", "cpu", "--set", "detector.epochs=1"]
@@ -47,18 +46,11 @@ def wait_for_step(process: subprocess.Popen[str], run: Path, step: int) -> None:
     raise AssertionError(f"no step {step} in {log}")
 
 
-def inside(*words: object) -> tuple[int, str, str]:
-    """The same in this process, where nothing is to be killed."""
-    result = CliRunner().invoke(app, [str(w) for w in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout, result.stderr
-
-
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that was never interrupted."""
     run = tmp_path_factory.mktemp("straight") / "run"
-    code, _, error = inside(*TRAIN, "--out", run)
+    code, _, error = call(*TRAIN, "--out", run)
     assert code == 0, error
     return run
 
@@ -94,7 +86,7 @@ def same(run: Path, other: Path) -> None:
 
 
 def test_a_run_killed_within_an_epoch_goes_on_to_the_same_bits(straight: Path, killed: Path) -> None:
-    code, out, error = inside("train", "--resume", killed, "--json")
+    code, out, error = call("train", "--resume", killed, "--json")
     assert code == 0, error
     same(killed, straight)
     assert json.loads(out)["steps"] == 80
@@ -110,7 +102,7 @@ def test_ctrl_c_says_how_to_go_on(straight: Path, tmp_path: Path) -> None:
     code, _, error = ended(process)
     assert code == 130
     assert "ridgewalk train --resume runs/digits-seed0" in error
-    code, _, error = inside("train", "--resume", run)
+    code, _, error = call("train", "--resume", run)
     assert code == 0, error
     same(run, straight)
 
@@ -131,7 +123,7 @@ def test_a_file_that_cannot_be_written_leaves_the_last_checkpoint_whole(straight
     assert error.strip().startswith("ridgewalk: ")
     assert {p.name: p.read_bytes() for p in newest(killed).iterdir()} == before
     assert not list(killed.rglob("*.tmp"))
-    code, _, error = inside("train", "--resume", killed)
+    code, _, error = call("train", "--resume", killed)
     assert code == 0, error
     same(killed, straight)
 
@@ -161,7 +153,7 @@ def test_a_full_disk_is_named(small_disk: Path) -> None:
 def test_numbers_that_run_away_name_step_term_and_checkpoint(tmp_path: Path) -> None:
     run = tmp_path / "run"
     steep = ["--set", "training.rate=1e10"]
-    code, _, error = inside(*TRAIN, "--out", run, *steep, "--set", "training.checkpoint_every=1")
+    code, _, error = call(*TRAIN, "--out", run, *steep, "--set", "training.checkpoint_every=1")
     assert code == 2, error
     said = error.strip().splitlines()[-1]
     assert re.search(r"('\w+' became (nan|inf) at|weights of '\w+' are not finite after) step \d+", said), said
@@ -169,7 +161,7 @@ def test_numbers_that_run_away_name_step_term_and_checkpoint(tmp_path: Path) -> 
     assert "learning rate" in said
     kept = torch.tensor([bool(w.isfinite().all()) for w in read_tensors(newest(run) / "networks.safetensors").values()])
     assert kept.all()
-    code, _, error = inside("walk", run, "--pairs", "2")
+    code, _, error = call("walk", run, "--pairs", "2")
     assert code == 2
     assert "--resume" in error
 
@@ -178,11 +170,11 @@ def test_a_checkpoint_cut_short_is_refused_and_the_one_before_serves(straight: P
     last = newest(killed)
     file = last / "networks.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
-    code, _, error = inside("train", "--resume", killed)
+    code, _, error = call("train", "--resume", killed)
     assert code == 2
     assert len(error.strip().splitlines()) == 1
     assert last.name in error
     shutil.rmtree(last)
-    code, _, error = inside("train", "--resume", killed)
+    code, _, error = call("train", "--resume", killed)
     assert code == 0, error
     same(killed, straight)

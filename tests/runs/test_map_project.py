@@ -10,39 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
 
 import ridgewalk
-from ridgewalk.cli import app
+from commands import good, refused
 from ridgewalk.data import part
 from ridgewalk.energies import FullGaussian
 from ridgewalk.runs import mapping, projecting, train
 
 Copy = Callable[[], Path]
-
-
-def call(*words: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command."""
-    result = CliRunner().invoke(app, [str(w) for w in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout, result.stderr
-
-
-def good(*words: object) -> str:
-    code, out, error = call(*words)
-    assert code == 0, error
-    return out
-
-
-def refused(*words: object, within: Path) -> str:
-    """The one sentence of a refusal that leaves no new file."""
-    before = sorted(within.rglob("*"))
-    code, out, error = call(*words)
-    assert (code, out) == (2, ""), (code, out, error)
-    assert len(error.strip().splitlines()) == 1, error
-    assert error.strip().startswith("ridgewalk: ")
-    assert sorted(within.rglob("*")) == before
-    return error
 
 
 def arrays(file: Path) -> dict[str, np.ndarray]:

@@ -1,14 +1,12 @@
 """Verbs that make models, sensors and experiments, or say what there is."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, resumable, say, show
-
-if TYPE_CHECKING:
-    from ridgewalk.runs.diffusing import DiffusionRun
 
 
 @guarded
@@ -90,7 +88,7 @@ def train(
     """Train a model and its sensors."""
     from ridgewalk.runs import config, diffusing, processes, walking
     from ridgewalk.runs import train as training
-    from ridgewalk.runs.record import read_settings
+    from ridgewalk.runs.record import Run, read_settings
 
     with bars():
         if resume is not None:
@@ -99,10 +97,9 @@ def train(
                     "--resume goes on with a run as it was started; leave out the recipe, --data, --out and --set"
                 )
             with resumable(resume):
-                if read_settings(resume)[1].objective.name == "diffusion":
-                    _trained(diffusing.resume(resume, device=device, tensorboard=tensorboard), as_json)
-                    return
-                run = training.resume(resume, device=device, tensorboard=tensorboard)
+                of_data = read_settings(resume)[1].objective.name == "diffusion"
+                go_on: Callable[..., Run | diffusing.DiffusionRun] = diffusing.resume if of_data else training.resume
+                run = go_on(resume, device=device, tensorboard=tensorboard)
         else:
             if recipe is None or data is None:
                 raise ValueError(
@@ -112,22 +109,9 @@ def train(
                 lambda: walking.free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}")
             )
             with resumable(folder):
-                if config.read(recipe, budget, change or (), data).objective.name == "diffusion":
-                    trained = diffusing.start(
-                        recipe,
-                        training.Reading(data, skip_bad, size, channels),
-                        folder,
-                        budget=budget,
-                        seed=seed,
-                        changes=change or (),
-                        device=device,
-                        precision=precision,
-                        tensorboard=tensorboard,
-                        accepted=lambda: say(f"training {recipe} on {data}, into {folder}"),
-                    )
-                    _trained(trained, as_json)
-                    return
-                run = training.start(
+                of_data = config.read(recipe, budget, change or (), data).objective.name == "diffusion"
+                start: Callable[..., Run | diffusing.DiffusionRun] = diffusing.start if of_data else training.start
+                run = start(
                     recipe,
                     training.Reading(data, skip_bad, size, channels),
                     folder,
@@ -139,17 +123,11 @@ def train(
                     tensorboard=tensorboard,
                     accepted=lambda: say(f"training {recipe} on {data}, into {folder}"),
                 )
-    speed = run.manifest.get("images_per_second")
-    show(
-        {"run": str(run.folder), **run.manifest},
-        as_json,
-        [f"trained: {run.folder} ({speed} images a second)", f"next: ridgewalk report {run.folder}"],
-    )
-
-
-def _trained(run: "DiffusionRun", as_json: bool) -> None:
-    record = {k: v for k, v in run.diffused.record.items() if k != "settings"}
-    lines = [f"trained: {run.folder} ({record['seconds']:.0f} s)", f"next: ridgewalk evaluate {run.folder}"]
+    record = {k: v for k, v in run.manifest.items() if k != "settings"}
+    how_fast, verb = f"{record.get('images_per_second')} images a second", "report"
+    if of_data:
+        how_fast, verb = f"{record['seconds']:.0f} s", "evaluate"
+    lines = [f"trained: {run.folder} ({how_fast})", f"next: ridgewalk {verb} {run.folder}"]
     show({"run": str(run.folder), **record}, as_json, lines)
 
 

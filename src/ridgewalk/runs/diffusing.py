@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import ridgewalk
 from ridgewalk import naming
 from ridgewalk.data import ImageData, Images, part
 from ridgewalk.data.points import PointData, Points, is_points, load_points, points_part
@@ -117,8 +116,7 @@ def start(
     accepted: Callable[[], None] = lambda: None,
 ) -> DiffusionRun:
     """Trains a recipe's diffusion from the beginning into a new folder; see ``train.start``."""
-    source = reading.source
-    settings = config.read(recipe, budget, changes, source)
+    settings = config.read(recipe, budget, changes, reading.source)
     if settings.objective.name != "diffusion":
         raise ValueError(f"recipe '{recipe}' trains an autoencoder; a diffusion's has objective.name = \"diffusion\"")
     processes.first(lambda: refuse_used(folder))
@@ -126,20 +124,8 @@ def start(
     check_rows(settings, data)
     shape = tuple(data.shape)
     settings.diffusion.backbone(shape, len(data.class_names), seed)  # refused before anything is written
-    place = str(Path(source).resolve()) if source not in DENSITIES and Path(source).exists() else source
-    origin = Origin(
-        Path(recipe).stem,
-        place,
-        budget,
-        seed,
-        shape,
-        _fingerprint(data),
-        ridgewalk.__version__,
-        reading.skip_bad,
-        reading.size,
-        reading.channels,
-        precision,
-    )
+    name = reading.source in DENSITIES
+    origin = reading.origin(recipe, budget, seed, shape, _fingerprint(data), precision, name=name)
     accepted()
     processes.first(lambda: write_settings(folder, origin, settings))
     return _train(folder, origin, settings, data, resume=False, device=device, tensorboard=tensorboard)

@@ -51,6 +51,45 @@ class Reading:
         """The images."""
         return load_data(self.source, skip_bad=self.skip_bad, size=self.size, channels=self.channels)
 
+    def origin(
+        self,
+        recipe: str,
+        budget: str,
+        seed: int,
+        shape: tuple[int, ...],
+        data: str,
+        precision: str,
+        *,
+        name: bool = False,
+    ) -> Origin:
+        """
+        Where a run of these data comes from.
+
+        Args:
+            recipe: shipped name or TOML file.
+            budget: smoke, cpu or full.
+            seed: of the run.
+            shape: of one datum.
+            data: their fingerprint.
+            precision: no, bf16 or fp16.
+            name: whether the source is a name, even where there is a file called so.
+        """
+        is_place = not name and Path(self.source).exists()
+        source = str(Path(self.source).resolve()) if is_place else self.source
+        return Origin(
+            Path(recipe).stem,
+            source,
+            budget,
+            seed,
+            shape,
+            data,
+            ridgewalk.__version__,
+            self.skip_bad,
+            self.size,
+            self.channels,
+            precision,
+        )
+
 
 def start(
     recipe: str,
@@ -94,20 +133,7 @@ def start(
     players.negatives(settings)
     for stage in players.stages(settings, model, adversaries, seed):  # refused before anything is written
         check(stage.objective, [len(images)], stage.schedule, device, precision, processes.world())
-    source = str(Path(reading.source).resolve()) if Path(reading.source).exists() else reading.source
-    origin = Origin(
-        Path(recipe).stem,
-        source,
-        budget,
-        seed,
-        shape,
-        fingerprint(data),
-        ridgewalk.__version__,
-        reading.skip_bad,
-        reading.size,
-        reading.channels,
-        precision,
-    )
+    origin = reading.origin(recipe, budget, seed, shape, fingerprint(data), precision)
     accepted()
     processes.first(lambda: write_settings(folder, origin, settings))
     return _train(folder, origin, settings, data, resume=False, device=device, tensorboard=tensorboard)
