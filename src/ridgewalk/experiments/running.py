@@ -9,7 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,8 +22,9 @@ from ridgewalk.evaluation.judges import Judge
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.reports import Claim, Claims, Page, Section, write
 from ridgewalk.reports.claims import summary
-from ridgewalk.runs import config, diffusing, guides, guiding, measuring, train, walking
+from ridgewalk.runs import config, diffused, diffusing, guides, guiding, measuring, train, walking
 from ridgewalk.runs.config import Recipe
+from ridgewalk.runs.diffused import Diffused
 from ridgewalk.runs.diffusing import DiffusionRun
 from ridgewalk.runs.guides import Guide
 from ridgewalk.runs.record import Run, load
@@ -112,6 +113,20 @@ class Experiment:
             device=self.device,
         )
 
+    def codes(self, run: Run, name: str = "", changes: Sequence[str] = ()) -> Diffused:
+        """The diffusion of an autoencoder's codes: beside it, or with changes in a folder of its own that ends in ``name``; read, resumed or trained."""
+        folder = self._codes(run, name)
+        if not diffused.present(folder):
+            diffusing.diffuse(run, changes, run.origin.seed, self.device, folder=folder)
+        return diffused.read(folder, run.recipe.sampling, self.device)
+
+    def with_codes(self, run: Run, model: Diffused | None = None, name: str = "") -> Run:
+        """The run with a diffusion of its codes in place of its own, as ``codes`` left it, for guides to be trained of."""
+        return replace(run, folder=self._codes(run, name), diffused=model or self.codes(run))
+
+    def _codes(self, run: Run, name: str) -> Path:
+        return run.folder.with_name(f"{run.folder.name}-{name}") if name else run.folder
+
     def guide(
         self, run: Run | DiffusionRun, name: str, seed: int = 0, changes: Sequence[str] = (), beside: bool = False
     ) -> Guide:
@@ -164,6 +179,7 @@ def drivers() -> Mapping[str, Driver]:
         diffusion_images,
         diffusion_plane,
         front,
+        guidance_images,
         guidance_plane,
         interpolation_network,
         sensor_alive,
@@ -182,6 +198,7 @@ def drivers() -> Mapping[str, Driver]:
         "diffusion-2d": diffusion_plane.measure,
         "diffusion-mnist": diffusion_images.measure,
         "guidance-2d": guidance_plane.measure,
+        "guidance-mnist": guidance_images.measure,
     }
 
 

@@ -197,6 +197,7 @@ def diffuse(
     seed: int = 0,
     device: str = "auto",
     accepted: Callable[[], None] = lambda: None,
+    folder: Path | None = None,
 ) -> Diffused:
     """
     Trains a diffusion of a run's codes and writes it beside its sensors; one that was stopped is gone on with.
@@ -207,13 +208,15 @@ def diffuse(
         seed: of weights, order and noise.
         device: to train on.
         accepted: called when nothing is left to refuse.
+        folder: where it is written; beside the run's sensors by default.
 
     Raises:
         ValueError: where the run has one already.
     """
-    if diffused.present(run.folder):
+    place = folder or run.folder
+    if diffused.present(place):
         raise ValueError(
-            f"{run.folder} has a diffusion already; remove denoiser.json, denoiser.safetensors and diffusion/ to train another"
+            f"{place} has a diffusion already; remove denoiser.json, denoiser.safetensors and diffusion/ to train another"
         )
     settings = config.changed(run.recipe, changes, ("diffusion", "sampling"))
     d = settings.diffusion
@@ -234,13 +237,13 @@ def diffuse(
         [*data, images.labels] if d.labels else data,
         d,
         settings.sampling,
-        run.folder,
+        place,
         standardiser=Standardiser.of(codes),
         deviation=1.0,
         shape=shape,
         classes=classes,
         seed=seed,
-        resume=(run.folder / "diffusion").is_dir(),
+        resume=(place / "diffusion").is_dir(),
         device=device,
         label="diffusion of codes",
     )

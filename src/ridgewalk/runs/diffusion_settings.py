@@ -162,17 +162,17 @@ class Guidance:
     """
     A discriminator that guides a diffusion (`ridgewalk guide`), and how it does.
 
-    ``network`` own or backbone (a head on the score network's own features); ``hidden`` and ``fourier`` of the perceptron for points and codes, and of the
-    head; ``channels`` of the U-Net's encoder for images; ``spectral``: spectral norm. ``negatives`` samples against as many data, a fifth of both held
-    out; ``kind`` samples (noised again), rollout (states of the sampler's own way) or both. ``labels``: of each class against its own samples, for a
-    diffusion trained with labels. ``times``, ``t_min``, ``r1`` and ``matching`` as ``training.ratio`` has them. ``gamma`` is the strength, acting
-    where sigma / alpha lies between ``low`` and ``high`` (0: no end), ``calibrated`` by level on held-out data. ``refresh``: steps after which joint
-    training draws its negatives anew, ``bank`` of them.
+    ``network`` own or backbone (a head on the score network's own features); ``hidden`` and ``fourier`` (-1: as the dimensions ask for) of the
+    perceptron for points and codes, ``hidden`` of the head, ``channels`` of the U-Net's encoder for images; ``spectral``: spectral norm.
+    ``negatives`` samples against as many data, a fifth of both held out; ``kind`` samples (noised again), rollout (states of the sampler's own way) or
+    both. ``labels``: of each class against its own samples, for a diffusion trained with labels. ``times``, ``t_min``, ``r1`` and ``matching`` as
+    ``training.ratio`` has them. ``gamma`` is the strength, acting where sigma / alpha lies between ``low`` and ``high`` (0: no end),
+    ``calibrated`` by level on held-out data. ``refresh``: steps after which joint training draws its negatives anew, ``bank`` of them.
     """
 
     network: str = "own"
     hidden: tuple[int, ...] = (128, 128, 128)
-    fourier: int = 64
+    fourier: int = -1
     channels: int = 32
     spectral: bool = False
     negatives: int = 25000
@@ -204,7 +204,7 @@ class Guidance:
         if not 0 < self.t_min < 1 or not 0 <= self.ema < 1:
             raise ValueError(f"guidance needs t_min between 0 and 1 and ema in [0, 1); got {self.t_min}, {self.ema}")
         at_least(0, r1=self.r1, matching=self.matching, gamma=self.gamma, low=self.low, high=self.high)
-        at_least(0, fourier=self.fourier)
+        at_least(-1, fourier=self.fourier)
         at_least(1, hidden=min(self.hidden, default=0), channels=self.channels, epochs=self.epochs)
         at_least(10, negatives=self.negatives, bank=self.bank)
         at_least(2, batch=self.batch)

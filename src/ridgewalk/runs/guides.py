@@ -131,7 +131,8 @@ def network(settings: Guidance, model: Diffused, seed: int) -> nn.Module:
         if settings.network == "backbone":
             body = OnBackbone(model.denoiser.network, settings.hidden, classes)
         elif len(model.shape) == 1:
-            body = TimeMLP(model.shape[0], settings.hidden, outputs=1, classes=classes, fourier=settings.fourier)
+            fourier = None if settings.fourier < 0 else settings.fourier
+            body = TimeMLP(model.shape[0], settings.hidden, outputs=1, classes=classes, fourier=fourier)
         else:
             c, h, w = model.shape
             d = model.settings
