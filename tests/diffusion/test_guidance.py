@@ -16,16 +16,13 @@ from ridgewalk.diffusion import (
     Langevin,
     PredictorCorrector,
     RowNoise,
-    Standardiser,
     SubVP,
     sample,
 )
-from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio, Window, guided
+from ridgewalk.diffusion.guidance import Bridged, DiscriminatorGuidance, Strengths, TimeRatio, Window, guided
 from ridgewalk.diffusion.likelihood import Likelihood
 from ridgewalk.metrics.densities import kl_by_cells
 from ridgewalk.models.backbones import TimeMLP
-from ridgewalk.training.noise import Noise
-from ridgewalk.training.ratio import NoisedRatio
 
 SDES = [VP(), SubVP(), VE()]
 DATA = density("ring")
@@ -129,65 +126,39 @@ def test_what_does_not_fit_is_refused() -> None:
         (lambda: DiscriminatorGuidance(lambda x, t: x, VP())(torch.zeros(3, 2), torch.tensor(0.5)), r"\(n,\)"),
         (lambda: Window(2.0, 1.0), "low < high"),
         (lambda: Window(ramp=1.0), "ramp above 1"),
-        (lambda: NoisedRatio(TimeRatio(nn.Identity(), VP()), Standardiser.between(0, 1), r1=-1.0), "-1"),
+        (lambda: DiscriminatorGuidance(TimeRatio(nn.Identity(), VE()), VP()), "Bridged"),
+        (lambda: Strengths((1.0, 0.5), (1.0, 1.0)), "rising"),
+        (lambda: Strengths((0.5,), (-1.0,)), "at least 0"),
+        (
+            lambda: Bridged(exact_ratio(DATA, MODEL, VP(0.1, 5)), VP(0.1, 5), VE())(
+                torch.zeros(2, 2), torch.tensor(1.0)
+            ),
+            "asked at",
+        ),
     ):
         with pytest.raises(ValueError, match=words):
             make()
 
 
-class Linear(nn.Module):
-    """D = a (x . u) + b at the input's own scale."""
-
-    def __init__(self, a: float, b: float) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.tensor(a, dtype=torch.float64))
-        self.b = nn.Parameter(torch.tensor(b, dtype=torch.float64))
-
-    def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.a * x[:, :1] + self.b
-
-
-@pytest.mark.parametrize("sde", SDES, ids=lambda s: type(s).__name__)
-def test_the_exact_log_ratio_has_the_least_loss(sde: SDE) -> None:
-    """Data N(m, 1), samples N(-m, 1): at level t the log ratio is 2 alpha m x / v, linear in the network's input x / v^(1/2)."""
-    m, n, t = 0.4, 400_000, 0.3
-    g = torch.Generator().manual_seed(0)
-    x, y = (torch.randn(n, 1, generator=g, dtype=torch.float64) + s for s in (m, -m))
-    time = torch.tensor(t, dtype=torch.float64)
-    alpha, sigma = sde.alpha(time), sde.sigma(time)
-    v = float(alpha**2 + sigma**2)  # the ratio's deviation is 1, and so is that of each side about its mean
-    network = Linear(float(2 * alpha * m / v) * math.sqrt(v), 0.0)
-    objective = NoisedRatio(TimeRatio(network, sde), Standardiser(torch.tensor(0.0), torch.tensor(1.0)))
-    objective._times = _At(t)  # type: ignore[assignment]
-
-    class Float64Noise(Noise):
-        def normal(self, rows: int, *shape: int) -> Tensor:
-            return super().normal(rows, *shape).double()
-
-    loss, terms = objective.loss("discriminator", (x, y), Float64Noise(0, 0))
-    loss.backward()
-    assert network.a.grad is not None
-    assert network.b.grad is not None
-    assert abs(float(network.a.grad)) < 3e-3  # the error of 400,000 draws
-    assert abs(float(network.b.grad)) < 3e-3
-    assert float(terms["discriminator"]) < math.log(2)
+@pytest.mark.parametrize(("source", "target"), [(VP(), VE()), (VE(), VP()), (VP(), SubVP())])
+def test_a_ratio_learned_under_one_sde_guides_another(source: SDE, target: SDE) -> None:
+    """At the same sigma / alpha the laws are scaled alike: the bridged ratio is the exact one there, and so is its gradient, chain rule and all."""
+    level = torch.tensor(0.6, dtype=torch.float64)
+    t = target.time_of(level)
+    x = MODEL.noised(float(target.alpha(t)), float(target.sigma(t))).sample(50, torch.Generator().manual_seed(0))[0]
+    bridged = Bridged(exact_ratio(DATA, MODEL, source), source, target)
+    exact = exact_ratio(DATA, MODEL, target)
+    assert torch.allclose(bridged(x, t), exact(x, t), rtol=1e-6)
+    found, wanted = (DiscriminatorGuidance(r, target)(x, t) for r in (bridged, exact))
+    assert torch.allclose(found, wanted, rtol=1e-5, atol=1e-8)
+    as_it_is = DiscriminatorGuidance(exact_ratio(DATA, MODEL, source), target)(x, t)
+    assert not torch.allclose(as_it_is, wanted, rtol=0.05)
 
 
-class _At:
-    def __init__(self, t: float) -> None:
-        self.t = t
-
-    def at(self, u: Tensor) -> Tensor:
-        return torch.full_like(u, self.t).double()
-
-
-def test_the_gradient_penalty_is_its_formula() -> None:
-    network = Linear(0.7, 0.1)
-    sde, t = VP(), 0.4
-    objective = NoisedRatio(TimeRatio(network, sde), Standardiser(torch.tensor(0.0), torch.tensor(1.0)), r1=3.0)
-    objective._times = _At(t)  # type: ignore[assignment]
-    x = torch.randn(50, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    _, terms = objective.loss("discriminator", (x, x), Noise(0, 0))
-    time = torch.tensor(t, dtype=torch.float64)
-    v = float(sde.alpha(time) ** 2 + sde.sigma(time) ** 2)
-    assert float(terms["penalty"]) == pytest.approx(1.5 * float(sde.sigma(time)) ** 2 * 0.7**2 / v)
+def test_strengths_pass_through_their_values_without_a_corner() -> None:
+    own = Strengths((0.1, 1.0, 10.0), (0.5, 1.5, 0.0))
+    at = own(torch.tensor([0.01, 0.1, 10**-0.5, 1.0, 10.0, 100.0], dtype=torch.float64))
+    assert at.tolist() == pytest.approx([0.5, 0.5, 1.0, 1.5, 0.0, 0.0])
+    u = torch.linspace(math.log(0.03), math.log(30), 4001, dtype=torch.float64)
+    slope = own(u.exp()).diff() / u.diff()
+    assert float(slope.diff().abs().max()) < 0.01

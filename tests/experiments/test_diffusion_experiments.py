@@ -16,6 +16,8 @@ from ridgewalk.experiments import running
 BOTH = {
     "diffusion-2d": ("ring", ("Trajectories", "Where the score is wrong", "Other choices")),
     "diffusion-mnist": ("digits", ("Paths through noise", "Inverse problems", "Likelihood")),
+    "guidance-2d": ("ring", ("Exact ratios", "When it is worth it", "Other densities")),
+    "guidance-mnist": ("digits", ("Class by class", "In-painting under guidance", "What a guided step costs")),
 }
 
 

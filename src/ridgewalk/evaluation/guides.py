@@ -27,6 +27,9 @@ from ridgewalk.training.noise import Noise
 LEVELS = 10
 """Levels of noise at which a guide is held to account."""
 
+MATTERS = 1e-3
+"""Nats by which a cross-entropy must be below chance to be called so: of ten levels one may be below by luck."""
+
 MOST = 2.0
 """The greatest strength that calibration gives a level."""
 
@@ -72,8 +75,8 @@ class Account:
 
     @property
     def seen(self) -> bool:
-        """Whether chance is beaten at any level, by three standard errors."""
-        return any(v.bce < CHANCE - 3 * v.bce_error for v in self.levels)
+        """Whether chance is beaten at any level, by three standard errors and ``MATTERS``."""
+        return any(v.bce < CHANCE - max(3 * v.bce_error, MATTERS) for v in self.levels)
 
     @property
     def harmful(self) -> list[float]:

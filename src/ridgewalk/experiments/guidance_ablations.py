@@ -50,7 +50,7 @@ def strengths(
     """gamma, and schedules of it over levels."""
     model, sde = run.diffused, run.diffused.denoiser.sde
     ledger, forward = Ledger(), {}
-    data = generation.draws(density, 40 if e.budget == "smoke" else FORWARD, 21)
+    data = generation.draws(density, 20 if e.budget == "smoke" else FORWARD, 21)
     log_p = density.to(torch.float64).log_prob(data)
     held = run.rows("validation")[:5000].double()
     chosen: dict[float, float] = {}

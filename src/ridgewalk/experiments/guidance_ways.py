@@ -172,7 +172,7 @@ def where(
             "at t = " + ", ".join(f"{t:g}" for t in TIMES),
         )
     )
-    few = 500 if quick else 5000
+    few = 200 if quick else 5000
     ways = {
         "base": arrivals(Way(model), density, few, SAMPLES),
         "guided": arrivals(Way(model, field), density, few, SAMPLES),
@@ -194,7 +194,7 @@ def where(
             "share of states whose expected data lie where data are, by sigma / alpha, without and with guidance; the noise is the same",
         )
     )
-    tails, told = _tails(run, field, density, 40 if quick else 400)
+    tails, told = _tails(run, field, density, 20 if quick else 400)
     claims.append(told)
     shown = {name: torch.tensor(v["arrived"]).numpy() for name, v in ways.items()}
     errors = {name: torch.tensor(v["kl"]).numpy() for name, v in ways.items()}

@@ -1,7 +1,7 @@
 """A recipe's tables of a diffusion: what it is, how it is trained, and how it is sampled; names become objects here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -267,6 +267,16 @@ class Sampling:
         if self.t_min >= 1 or self.rtol >= 1:
             raise ValueError(f"sampling needs t_min in [0, 1) and rtol below 1; got {self.t_min}, {self.rtol}")
 
+    def resolved(self) -> "Sampling":
+        """The same, the sampler's own snr and corrections in place of what stands for them."""
+        if self.sampler == "pc":
+            snr, corrections = Langevin.snr, Langevin.steps
+        elif self.sampler == "langevin":
+            snr, corrections = AnnealedLangevin.snr, AnnealedLangevin.corrections
+        else:
+            return self
+        return replace(self, snr=self.snr or snr, corrections=corrections if self.corrections < 0 else self.corrections)
+
     def make(self, sde: SDE, keep: int = 0) -> Sampler | ProbabilityFlow:
         """The sampler over an SDE; ``keep`` states of the way are kept."""
         end = self.t_min or None
@@ -274,14 +284,12 @@ class Sampling:
             return Heun(sde, self.steps, churn=self.churn, t_min=end, keep=keep)
         if self.sampler == "ddim":
             return Heun(sde, self.steps, order=1, t_min=end, keep=keep)
+        own = self.resolved()
         if self.sampler == "pc":
-            corrections = Langevin.steps if self.corrections < 0 else self.corrections
-            corrector = Langevin(self.snr or Langevin.snr, corrections)
+            corrector = Langevin(own.snr, own.corrections)
             return PredictorCorrector(sde, self.steps, corrector=corrector, t_min=end, keep=keep)
         if self.sampler == "langevin":
-            snr = self.snr or AnnealedLangevin.snr
-            corrections = AnnealedLangevin.corrections if self.corrections < 0 else self.corrections
-            return AnnealedLangevin(sde, self.steps, corrections=corrections, snr=snr, t_min=end, keep=keep)
+            return AnnealedLangevin(sde, self.steps, corrections=own.corrections, snr=own.snr, t_min=end, keep=keep)
         if self.sampler == "ode":
             return ProbabilityFlow(Flow(sde, rtol=self.rtol, atol=self.rtol), end, keep=keep)
         return PREDICTORS[self.sampler](sde, self.steps, t_min=end, keep=keep)

@@ -90,7 +90,9 @@ class Guide:
     def complaints(self, how: Sampling) -> list[str]:
         """What speaks against guiding a sampler by it: another sampler's negatives, a discriminator at chance."""
         made = self.record["sampling"]
-        differs = [f"{k} {made.get(k)!r} instead of {v!r}" for k, v in asdict(how).items() if made.get(k) != v]
+        differs = [
+            f"{k} {made.get(k)!r} instead of {v!r}" for k, v in asdict(how.resolved()).items() if made.get(k) != v
+        ]
         found = []
         if differs:
             found.append(

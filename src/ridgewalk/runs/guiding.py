@@ -93,7 +93,7 @@ def train(
     record = {
         "seed": seed,
         "negatives": n,
-        "sampling": asdict(how),
+        "sampling": asdict(how.resolved()),
         "settings": asdict(settings),
         "held_out": _accounted(ratio, run, model, how, x[kept:], y[kept:], held),
         "seconds": {"negatives": made, "training": history.seconds, "account": perf_counter() - began},
@@ -174,7 +174,7 @@ def train_jointly(
     record = {
         "seed": own,
         "negatives": g.bank,
-        "sampling": asdict(how),
+        "sampling": asdict(how.resolved()),
         "settings": asdict(g),
         "held_out": _accounted(ratio, joined, model, how, held, y, None),
         "seconds": {"joint": history.seconds},
