@@ -26,6 +26,7 @@ from ridgewalk.reports import samples as pictures
 from ridgewalk.runs import config, diffusing, guides
 from ridgewalk.runs.diffusing import DiffusionRun
 from ridgewalk.runs.diffusion_settings import Sampling
+from ridgewalk.runs.guides import Guide
 from ridgewalk.runs.mapping import write_arrays
 from ridgewalk.runs.record import Run, load, read_settings
 from ridgewalk.runs.reporting import Result
@@ -201,6 +202,11 @@ def evaluate(
         lines, blocks, found = _points(run, data, rows or 20000, seed, chosen, gamma)
     else:
         lines, blocks, found = _images(run, data, rows, seed, chosen, gamma)
+    if gamma is not None and run.diffused is not None:
+        guide = guides.read(run.folder, run.diffused)
+        lines.append(f"The guide: {guide.account.verdict}.")
+        blocks.append(_accounted(guide))
+        found["guide"] = guide.account.to_json()
     folder = _folder(run, out, "evaluation")
     page = Page(
         f"What {run.folder.name} generates",
@@ -335,6 +341,26 @@ def _points(
             ),
         ]
     return lines, blocks, found
+
+
+def _accounted(guide: Guide) -> Block:
+    """What a guide is worth, level by level."""
+    columns = {
+        "bce": Column("cross-entropy", ".3f", "lower", "held out; chance is 0.693"),
+        "calibration": Column("calibration error", ".3f", "lower", "of its probabilities"),
+        "gain": Column(
+            "gain", ".3g", "higher", "what guiding takes off the held-out denoising error; below 0 it harms"
+        ),
+        "strength": Column("best strength", ".2f", None, "the multiple of its gradient that gains most"),
+        "gradient_error": Column(
+            "gradient error", ".3g", "lower", "0 right, 1 as good as none; where the density is known"
+        ),
+    }
+    cells = {
+        f"{v.level:.2g}": {k: Cell(getattr(v, k)) for k in columns if getattr(v, k) is not None}
+        for v in guide.account.levels
+    }
+    return TableBlock(Table(columns, cells), "The guide, by sigma / alpha, on held-out data")
 
 
 def _ground(run: AnyRun) -> Any:

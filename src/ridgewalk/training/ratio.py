@@ -89,7 +89,7 @@ class NoisedRatio:
         return {"discriminator": ("discriminator",)}
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """Balanced binary cross-entropy over levels, and the terms added."""
+        """Balanced binary cross-entropy over levels, and the terms added; what ``training.health`` watches of a discriminator is logged beside."""
         labels = batch[-1] if self.labelled else None
         sde, x = self.ratio.sde, self.standardiser.to_model(batch[0])
         t, y_t = self._negatives(batch, noise, x)
@@ -113,6 +113,8 @@ class NoisedRatio:
                     missed = sigma * self.score(x_t.detach(), t, labels) + eps
                 terms["matching"] = (missed + sigma * gradient).square().flatten(1).mean(1).mean()
                 total = total + self.matching * terms["matching"]
+        terms["discriminator_gap"] = real.mean() - fake.mean()
+        terms["discriminator_spread"] = (real.std() + fake.std()) / 2
         terms["error"] = ((real <= 0).float().mean() + (fake > 0).float().mean()) / 2
         return total, terms
 
