@@ -217,17 +217,31 @@ def _controls(
 def _bases(e: Experiment, density: GaussianMixture, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
     """Bases that lack training, and one that lacks nothing."""
     ledger, seconds = Ledger(), {}
-    for variant, name in (("under", "hardly trained (3 x 64)"), ("well", "well trained (3 x 128)")):
-        for seed in e.settings.reproduce.seeds[:2]:
+    for variant, name, seeds in (
+        ("under", "hardly trained (3 x 64)", e.settings.reproduce.seeds[:2]),
+        ("converged", "converged (2 x 16)", e.settings.reproduce.seeds),
+        ("well", "well trained (3 x 128)", e.settings.reproduce.seeds[:2]),
+    ):
+        for seed in seeds:
             run = e.diffusion(seed, variant)
             own = e.guide(run, "guide", seed, beside=True)
             more = longer(e, run, own, f"{variant}-longer", variant)
             ledger.add(name, measured(Way(run.diffused), density, e.points, SAMPLES))
             ledger.add(f"{name}, trained longer", measured(Way(more.diffused), density, e.points, SAMPLES))
-            ledger.add(
-                f"{name}, guided", measured(Way(run.diffused, guided(run.diffused, own)), density, e.points, SAMPLES)
-            )
+            corrected = Way(run.diffused, guided(run.diffused, own))
+            ledger.add(f"{name}, guided", measured(corrected, density, e.points, SAMPLES))
             seconds[f"{variant}-{seed}"] = {"base": float(run.diffused.record["seconds"]), "guide": cost(own)}
+    small = "converged (2 x 16)"
+    better = ledger.difference(f"{small}, guided", f"{small}, trained longer", "kl")
+    claims.append(
+        Claim(
+            "Where the small network has learned what it can, guidance beats more training for the same time.",
+            verdict(-better.value, -better.high, -better.low),
+            f"KL {ledger.mean(small)['kl']:.3f}; trained longer {ledger.mean(f'{small}, trained longer')['kl']:.3f}, guided "
+            f"{ledger.mean(f'{small}, guided')['kl']:.3f}, difference {better:+.3f}; change by guidance {ledger.change(f'{small}, guided', small, 'kl'):.0%}",
+            f"{len(e.settings.reproduce.seeds)} seeds of everything, Student's interval",
+        )
+    )
     well = "well trained (3 x 128)"
     worse = ledger.difference(f"{well}, guided", well, "kl")
     distance = ledger.difference(f"{well}, guided", well, "sliced_wasserstein")
@@ -242,7 +256,7 @@ def _bases(e: Experiment, density: GaussianMixture, claims: list[Claim]) -> tupl
     )
     section = Section(
         "When it is worth it",
-        "Bases that lack training, and one that lacks little; two seeds. 'Trained longer' had the time that base and guide took together.",
+        "A base that lacks training, one that lacks capacity, one that lacks little; 'trained longer' had the time that base and guide took together.",
         [TableBlock(ledger.table(), f"{e.points} samples of each")],
     )
     return {**ledger.rows, "seconds": seconds}, section
