@@ -97,7 +97,7 @@ def check(
         raise ValueError(
             f"a global batch of {schedule.batch} does not divide over {world} processes; choose a multiple"
         )
-    for player in schedule.rates:
+    for player in (*schedule.rates, *schedule.momenta):
         if player not in objective.players:
             raise ValueError(f"rates: {naming.unknown('player', player, objective.players)}")
     if precision not in PRECISIONS:
