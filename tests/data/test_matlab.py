@@ -88,6 +88,9 @@ def test_what_is_not_svhns_is_refused(tmp_path: Path) -> None:
         file.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"cannot be read as a MATLAB file .*; SVHN's cropped digits"):
             load(str(tmp_path))
+    file.write_bytes(whole[:-5000])
+    with pytest.raises(ValueError, match="it ends too early"):
+        load(str(tmp_path))
     file.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n" + bytes(512))
     with pytest.raises(ValueError, match=r"it is in format 7\.3, which is not read here: save it with -v7"):
         load(str(tmp_path))
