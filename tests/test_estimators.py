@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ridgewalk.estimators import AAEClassifier, AAEClusterer
 
-QUICK: dict[str, Any] = {"n_components": 2, "hidden": (16, 16), "epochs": 8, "batch_size": 64, "learning_rate": 1e-2}
+QUICK: dict[str, Any] = {"n_components": 2, "hidden": (16, 16), "epochs": 10, "batch_size": 48, "learning_rate": 1e-2}
 
 
 def expected(estimator: BaseEstimator) -> dict[str, str]:
