@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ridgewalk.data import Images, draw, read_image, role_of_test_index
+from ridgewalk.data import digests_of, draw, read_image, role_of_test_index
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.path import Path
 from ridgewalk.protocols import PathFinder
@@ -52,7 +52,7 @@ class Ends:
 
     def digests(self) -> Tensor:
         """Of all ends, as ``Images.digests``."""
-        return Images.from_array(torch.cat([self.x_a, self.x_b])).digests()
+        return digests_of(torch.cat([self.x_a, self.x_b]))
 
 
 def drawn(run: Run, count: int, seed: int, role: str = "test", same_class: bool = False) -> Ends:
