@@ -143,7 +143,11 @@ def train(
     show(
         {"run": str(run.folder), **run.manifest},
         as_json,
-        [f"trained: {run.folder} ({speed} images a second)", f"next: ridgewalk report {run.folder}"],
+        [
+            f"trained: {run.folder} ({speed} images a second)",
+            *(str(line["sentence"]) for line in run.manifest.get("readings", {}).values()),
+            f"next: ridgewalk report {run.folder}",
+        ],
     )
 
 

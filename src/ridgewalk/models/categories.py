@@ -59,10 +59,14 @@ class CategoricalAutoencoder(Autoencoder):
         """The code of a style (n, d) and a class (n, K): (n, d + K)."""
         return torch.cat([style, y], dim=1)
 
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Styles (n, d) and classes (n, K), soft: what ``join`` puts together."""
+        style, logits = self.heads(x)
+        return style, logits.softmax(dim=1)
+
     def encode(self, x: Tensor) -> Tensor:
         """Codes with soft classes."""
-        style, logits = self.heads(x)
-        return self.join(style, logits.softmax(dim=1))
+        return self.join(*self.split(x))
 
 
 class ReducedAutoencoder(CategoricalAutoencoder):
@@ -111,12 +115,16 @@ class ConditionalAutoencoder(Autoencoder):
 
     def classify(self, x: Tensor) -> Tensor:
         """The class y with the least |G(E(x), y) - x|^2, one-hot: (n, K)."""
-        return self._told(x, self.encoder(x))
+        return self.split(x)[1]
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Styles (n, d), and the classes (n, K) that reconstruct best: what ``join`` puts together."""
+        style = self.encoder(x)
+        return style, self._told(x, style)
 
     def encode(self, x: Tensor) -> Tensor:
         """Style, and the class that reconstructs best."""
-        style = self.encoder(x)
-        return self.join(style, self._told(x, style))
+        return self.join(*self.split(x))
 
     def _told(self, x: Tensor, style: Tensor) -> Tensor:
         with torch.no_grad():

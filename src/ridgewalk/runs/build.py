@@ -30,7 +30,7 @@ from ridgewalk.energies import (
     balanced,
     calibrated,
 )
-from ridgewalk.energies.combine import median_force
+from ridgewalk.energies.combine import Along, median_force
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.paths import (
     ArrivingWalk,
@@ -63,6 +63,7 @@ class Materials:
         decode: codes to images.
         references: codes of real data; called only by what uses them.
         diffused: the diffusion of codes, where there is one.
+        moving: (d,) bool, which values of a code finders may change; None for all.
     """
 
     recipe: Recipe
@@ -71,6 +72,7 @@ class Materials:
     decode: Callable[[Tensor], Tensor]
     references: Callable[[], Tensor]
     diffused: Diffused | None = None
+    moving: Tensor | None = None
 
     @property
     def diffusion(self) -> Diffused:
@@ -259,7 +261,8 @@ def energy(name: str, materials: Materials) -> Energy:
     """
     if name not in ENERGIES:
         raise ValueError(naming.unknown("energy", name, ENERGIES))
-    return ENERGIES[name].make(materials)
+    made = ENERGIES[name].make(materials)
+    return made if materials.moving is None else Along(made, materials.moving)
 
 
 @dataclass(frozen=True)
@@ -419,6 +422,8 @@ def finder(name: str, materials: Materials, energy_name: str | None = None) -> P
     full, (name, realism) = name, known(name)
     w = materials.recipe.walks
     references, decode = materials.references, materials.decode
+    if materials.moving is not None:
+        decode = Along(decode, materials.moving)
     if METHODS[name].energy is None:
         if energy_name is not None:
             raise ValueError(

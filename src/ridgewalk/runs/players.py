@@ -27,7 +27,7 @@ from ridgewalk.training.categories import Categorical, Labelled
 from ridgewalk.training.duels import Corruption, Duel
 from ridgewalk.training.matching import AAE, LabelConditioned, StyleContent
 from ridgewalk.training.negatives import BOUNDARIES, Negatives, mixture
-from ridgewalk.training.noise import mixed_seed
+from ridgewalk.training.noise import Noise, mixed_seed
 from ridgewalk.training.objectives import AE, VAE, Objective
 from ridgewalk.training.priors import Classed, Prior
 from ridgewalk.training.schedule import Schedule
@@ -218,6 +218,7 @@ def _matching(
     """The adversarial autoencoder of the recipe's name."""
     o, m, labels = recipe.objective, recipe.matcher, recipe.labels
     law = prior(recipe)
+    law(8, Noise(0, 0))  # what a user's own function returns is looked at before the training
     shared: dict[str, Any] = {
         "reconstruction": o.reconstruction,
         "adversarial": o.adversarial,

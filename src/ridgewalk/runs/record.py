@@ -227,6 +227,7 @@ class Run:
         sensors: discriminators by name: ``detector``, and what else took part in its training (``players.sensors``) or came after it.
         manifest: what ``manifest.json`` holds.
         diffused: the diffusion of its codes, where one was trained (`ridgewalk diffuse`).
+        moving: (d,) bool, which values of a code paths may change; None for all (``keeping``).
     """
 
     folder: Path
@@ -236,6 +237,7 @@ class Run:
     sensors: Mapping[str, Discriminator]
     manifest: Mapping[str, Any]
     diffused: Diffused | None = None
+    moving: Tensor | None = None
 
     @property
     def size(self) -> int:
@@ -281,7 +283,13 @@ class Run:
     def materials(self) -> build.Materials:
         """What its energies and finders are built from."""
         return build.Materials(
-            self.recipe, self.sensors, self.model.encode, self.decode, lambda: self.references, self.diffused
+            self.recipe,
+            self.sensors,
+            self.model.encode,
+            self.decode,
+            lambda: self.references,
+            self.diffused,
+            self.moving,
         )
 
     def energy(self, name: str) -> Energy:

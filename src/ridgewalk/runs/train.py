@@ -2,9 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from ridgewalk import naming
 from ridgewalk.data import ImageData, Images, part
 from ridgewalk.data import load as load_data
 from ridgewalk.energies import frozen
+from ridgewalk.evaluation.readings import Inspector
 from ridgewalk.evaluation.sensors import train_detector, train_pixel_detector
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
@@ -34,9 +36,12 @@ from ridgewalk.runs.record import (
     read_settings,
     write_settings,
 )
+from ridgewalk.training.adversarial import VAEGAN
 from ridgewalk.training.loop import check, fit, resolve_device
+from ridgewalk.training.matching import Matching
 from ridgewalk.training.negatives import Negatives
 from ridgewalk.training.noise import Noise
+from ridgewalk.training.objectives import Objective
 from ridgewalk.training.priors import categories
 
 
@@ -138,8 +143,11 @@ def _train(
     adversaries = players.adversaries(recipe, origin.image, origin.seed)
     networks: dict[str, nn.Module] = {}
     seconds, taken, steps = 0.0, 0, 0
+    readings: dict[str, Mapping[str, Any]] = {}
+    diagnostics = 0.0
     tensors, labelled = labelling.tensors(recipe, images, origin.seed)
     for stage in players.stages(recipe, model, adversaries, origin.seed, labelled):
+        inspector = inspector_of(stage.objective, data, origin.seed)
         history = fit(
             stage.objective,
             tensors,
@@ -150,7 +158,10 @@ def _train(
             precision=origin.precision,
             tensorboard=tensorboard,
             label=f"{stage.label} {origin.recipe}",
+            inspect=inspector,
         )
+        readings |= {str(line["name"]): line for line in history.readings}
+        diagnostics += inspector.seconds if inspector else 0.0
         seconds, taken, steps = seconds + history.seconds, taken + history.taken, steps + len(history.steps)
         # the moving average is what a run keeps, where there is one
         networks = {**stage.objective.networks, **history.averages}
@@ -172,6 +183,7 @@ def _train(
                 "seconds": seconds,
                 "steps": steps,
                 "images_per_second": _speed(seconds, taken, recipe.training.batch),
+                **({"readings": readings, "diagnostics_seconds": round(diagnostics, 2)} if readings else {}),
             },
         )
         for place in (folder, folder / "stage-1"):
@@ -179,6 +191,19 @@ def _train(
 
     processes.first(write)
     return load(folder)
+
+
+HELD_OUT = 1000
+"""Largest number of held-out images that discriminators are read on while they are trained."""
+
+
+def inspector_of(objective: Objective, data: ImageData, seed: int) -> Inspector | None:
+    """Reads the discriminators of an adversarial objective on validation images, whose labels it is not told; None for others."""
+    if not isinstance(objective, Matching | VAEGAN):
+        return None
+    images = part(data, "validation")
+    held_out = images.take(torch.arange(min(HELD_OUT, len(images)))).floats()
+    return Inspector(objective, (held_out, torch.full((len(held_out),), -1)), seed)
 
 
 def fitted_detector(

@@ -55,10 +55,10 @@ class Ends:
         return digests_of(torch.cat([self.x_a, self.x_b]))
 
 
-def drawn(run: Run, count: int, seed: int, role: str = "test") -> Ends:
-    """Pairs of test images of different classes (of any, where there is one class only)."""
+def drawn(run: Run, count: int, seed: int, role: str = "test", same_class: bool = False) -> Ends:
+    """Pairs of test images of different classes (of any, where there is one class only), or of one class each."""
     data = run.data
-    pairs = draw(data, role, count, seed, different_classes=len(data.class_names) > 1)
+    pairs = draw(data, role, count, seed, different_classes=len(data.class_names) > 1, same_class=same_class)
     a, b = data.test.take(pairs.index_a), data.test.take(pairs.index_b)
     return Ends(a.floats(), b.floats(), pairs.index_a, pairs.index_b, a.labels, b.labels)
 

@@ -117,6 +117,19 @@ class VAEGAN:
         penalty = losses.r1_penalty(self.critic, x)
         return bce + self.r1 / 2 * penalty, terms | {"r1": penalty}
 
+    def sides(self, batch: Batch, noise: Noise) -> Mapping[str, tuple[nn.Module, Tensor, Tensor]]:
+        """The critic with images and decodings, half of them of draws of the prior; the latent discriminator with codes and draws."""
+        x, half = batch[0], len(batch[0]) // 2
+        with torch.no_grad():
+            mean, log_variance = self.model.posterior(x)
+            z = reparameterise(mean, log_variance, noise.normal(*mean.shape))
+            z_p = noise.normal(*z.shape)
+            made = self.model.decode(torch.cat([z[:half], z_p[half:]]))
+        found: dict[str, tuple[nn.Module, Tensor, Tensor]] = {
+            "critic": (self.critic, self._noisy(x, noise), self._noisy(made, noise))
+        }
+        return found if self.latent is None else {**found, "latent": (self.latent, z, z_p)}
+
     def _halves(self, loss: Callable[[Tensor], Tensor], made: Tensor, half: int, noise: Noise) -> Tensor:
         """The mean of a loss over reconstructions and over draws, with equal weights whatever the size of the batch."""
         logits = self.critic(self._noisy(made, noise))

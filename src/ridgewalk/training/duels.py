@@ -63,7 +63,7 @@ class Duel:
         NAME is its cross-entropy whatever the game, as that has a chance level; NAME_gap and NAME_spread are what ``training.health`` watches,
         of the game whose gradients vanish where the gap is wide; NAME_prior and NAME_encoded the mean logits of the two sides.
         """
-        on_p, on_q = d(self._seen(positive, noise)), d(self._seen(negative, noise))
+        on_p, on_q = d(self.seen(positive, noise)), d(self.seen(negative, noise))
         pays = GAMES[self.loss].discriminator(on_p, on_q)
         terms = {name: pays if self.loss == "bce" else losses.classify(on_p, on_q)}
         terms |= {f"{name}_prior": on_p.detach().float().mean(), f"{name}_encoded": on_q.detach().float().mean()}
@@ -77,9 +77,10 @@ class Duel:
 
     def fool(self, d: nn.Module, negative: Tensor, noise: Noise) -> Tensor:
         """What the opponent pays, whose rows are the negative side."""
-        return GAMES[self.loss].opponent(d(self._seen(negative, noise)))
+        return GAMES[self.loss].opponent(d(self.seen(negative, noise)))
 
-    def _seen(self, rows: Tensor, noise: Noise) -> Tensor:
+    def seen(self, rows: Tensor, noise: Noise) -> Tensor:
+        """What a discriminator sees of rows (n, *)."""
         return rows + self.noise * noise.normal(*rows.shape) if self.noise else rows
 
 

@@ -107,14 +107,26 @@ class Matching(ABC):
         return torch.zeros((), device=codes[0].device), {}
 
     def _discriminators(self, batch: Batch, noise: Noise) -> Loss:
-        with torch.no_grad():
-            encoded = self.encoded(self.codes(batch, noise), batch)
-            drawn = self.drawn(batch, encoded, noise)
+        encoded, drawn = self._shown(batch, noise)
         total, terms = torch.zeros((), device=batch[0].device), dict[str, Tensor]()
         for name, d in self.discriminators.items():
             pays, own = self.duel.discriminate(name, d, drawn[name], encoded[name], noise)
             total, terms = total + pays, terms | own
         return total, terms
+
+    def _shown(self, batch: Batch, noise: Noise) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """U and V, without gradients."""
+        with torch.no_grad():
+            encoded = self.encoded(self.codes(batch, noise), batch)
+            return encoded, self.drawn(batch, encoded, noise)
+
+    def sides(self, batch: Batch, noise: Noise) -> Mapping[str, tuple[nn.Module, Tensor, Tensor]]:
+        """Each discriminator, with V and U as it sees them."""
+        encoded, drawn = self._shown(batch, noise)
+        return {
+            n: (d, self.duel.seen(drawn[n], noise), self.duel.seen(encoded[n], noise))
+            for n, d in self.discriminators.items()
+        }
 
     def _fooled(self, codes: Codes, batch: Batch, noise: Noise) -> Loss:
         total, terms = torch.zeros((), device=codes[0].device), dict[str, Tensor]()
