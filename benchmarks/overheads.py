@@ -33,8 +33,8 @@ from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
 from ridgewalk.paths import ArrivingWalk, StringMethod
 from ridgewalk.protocols import Energy, PathFinder
-from ridgewalk.training.adversarial import AAE
 from ridgewalk.training.loop import fit
+from ridgewalk.training.matching import AAE
 from ridgewalk.training.schedule import Schedule
 
 ROUNDS = 5

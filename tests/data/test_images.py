@@ -159,7 +159,11 @@ def test_labels_that_do_not_fit_are_refused(labels: list, names: list | None, se
 def test_wrong_tensors_and_indices_are_refused() -> None:
     pixels, labels = torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64)
     with pytest.raises(ValueError, match="pixels must be uint8"):
-        Images(pixels.float(), labels, ("all",))
+        Images(pixels.int(), labels, ("all",))
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]; image 1 has values from 0 to 2"):
+        Images(torch.tensor([[0.0] * 4, [0.0, 2.0, 0.0, 0.0]]).view(2, 1, 2, 2), labels, ("all",))
+    with pytest.raises(ValueError, match="image 0 has NaN"):
+        Images(pixels.float() / 0, labels, ("all",))
     with pytest.raises(ValueError, match="labels must be int64"):
         Images(pixels, labels.int(), ("all",))
     images = Images(pixels, labels, ("all",))

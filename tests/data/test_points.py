@@ -227,9 +227,11 @@ def test_files_of_another_kind_are_refused_however_they_are_called(tmp_path: Pat
 
 
 def test_what_is_points_is_seen_from_its_name() -> None:
-    assert all(is_points(name) for name in (*DENSITIES, "a/b.npy", "B.CSV"))
+    assert all(is_points(name) for name in (*DENSITIES, "wine", "a/b.npy", "c.npz", "B.CSV"))
     assert not any(is_points(name) for name in ("digits", "shapes", "", "owner/ring", "ring.png", "./ring"))
-    with pytest.raises(ValueError, match=r"unknown density 'rign'; did you mean 'ring'.*or a \.npy or \.csv file"):
+    with pytest.raises(
+        ValueError, match=r"unknown density or table 'rign'; did you mean 'ring'.*or a \.npy, \.npz or \.csv file"
+    ):
         load_points("rign")
     with pytest.raises(ValueError, match="at least 1 point; got n_train 0 and n_test 5"):
         load_points("ring", 0, 5)

@@ -509,5 +509,5 @@ def test_words_that_are_no_source_never_reach_the_hub(
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "one.png", pixels_of(1, 4, 4)[0])
-    with pytest.raises(ValueError, match="is a file, but no Parquet file; SOURCE is"):
+    with pytest.raises(ValueError, match=r"is a file, but no Parquet file, .mat file or table; SOURCE is"):
         load(str(path))

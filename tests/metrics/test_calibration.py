@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ridgewalk.metrics import CHANCE, auc, bce, expected_calibration_error, reliability
+from ridgewalk.metrics import CHANCE, auc, auc_interval, bce, expected_calibration_error, reliability
 
 
 def logits_of(*p: float) -> Tensor:
@@ -121,3 +121,35 @@ def test_metrics_import_without_torchmetrics_or_torchvision() -> None:
         ).returncode
         == 0
     )
+
+
+def test_the_interval_of_an_auc_is_delongs_by_hand() -> None:
+    up, down = [3.0, 2.0, 0.5, 2.5], [1.0, 0.0, 2.2]
+    logits, labels = torch.tensor(up + down), torch.tensor([1] * 4 + [0] * 3)
+    above = torch.tensor([1.0, 2 / 3, 1 / 3, 1.0], dtype=torch.float64)  # share of the negatives below each positive
+    below = torch.tensor([3 / 4, 1.0, 1 / 2], dtype=torch.float64)  # share of the positives above each negative
+    area, error = 0.75, float(above.var() / 4 + below.var() / 3) ** 0.5
+    reach = 1.959963984540054 * error / (area * (1 - area))
+    found = auc_interval(logits, labels)
+    assert found.value == pytest.approx(area, rel=1e-12)
+    assert found.low == pytest.approx(1 / (1 + (1 - area) / area * torch.tensor(reach).exp().item()), rel=1e-6)
+    assert found.high == pytest.approx(1 / (1 + (1 - area) / area / torch.tensor(reach).exp().item()), rel=1e-6)
+
+
+def test_the_interval_covers_the_true_auc_as_often_as_it_says() -> None:
+    """Of N(1, 1) against N(0, 1), AUC = Phi(1 / sqrt 2) = 0.7602."""
+    g, covered, labels = torch.Generator().manual_seed(0), 0, torch.arange(120) % 2
+    for _ in range(300):
+        found = auc_interval(torch.randn(120, generator=g) + labels, labels)
+        covered += found.low <= 0.760250 <= found.high
+    assert 0.91 < covered / 300 < 0.985  # 0.95 +- 3 errors
+
+
+def test_an_auc_without_a_miss_has_an_interval_by_number() -> None:
+    logits, labels = torch.tensor([2.0, 3.0, 0.0, 1.0]), torch.tensor([1, 1, 0, 0])
+    assert auc_interval(logits, labels).high == 1
+    assert auc_interval(logits, labels).low == pytest.approx(0.025**0.5)
+    assert auc_interval(-logits, labels).high == pytest.approx(1 - 0.025**0.5)
+    assert (auc_interval(0 * logits, labels).low, auc_interval(0 * logits, labels).high) == (0.5, 0.5)
+    with pytest.raises(ValueError, match="at least 2 points of each label"):
+        auc_interval(logits[:3], labels[:3])

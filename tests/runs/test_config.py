@@ -8,7 +8,7 @@ import pytest
 import tomli_w
 import torch
 
-from ridgewalk.runs import config, players
+from ridgewalk.runs import config, labelling, players
 from ridgewalk.runs.config import BUDGETS, Recipe
 from ridgewalk.training.schedule import Schedule
 
@@ -28,6 +28,7 @@ def test_every_shipped_recipe_parses_and_builds_at_every_budget(name: str, budge
             assert sum(w.numel() for w in recipe.diffusion.backbone(of, 10, 0).parameters()) > 1000
         assert recipe.sampling.make(recipe.diffusion.process()) is not None
         return
+    recipe = labelling.settled(recipe, [str(c) for c in range(10)])
     stages = players.stages(recipe, players.model(recipe, shape, 0), players.adversaries(recipe, shape, 0), seed=0)
     assert set(recipe.training.rates) <= {p for s in stages for p in s.objective.players}
     assert sum(s.schedule.epochs for s in stages) == recipe.training.epochs

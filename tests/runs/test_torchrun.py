@@ -39,7 +39,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     )
     assert [line["step"] for line in two] == [line["step"] for line in one] == list(range(1, 25))
     for a, b in zip(two[:20], one[:20]):
-        for term in ("reconstruction", "discriminator", "matcher", "logit_prior", "logit_encoded"):
+        for term in ("reconstruction", "discriminator", "matcher", "discriminator_prior", "discriminator_encoded"):
             # halves summed in another order: float32 rounding, which Adam's first steps magnify where gradients are near 0
             assert a[term] == pytest.approx(b[term], rel=1e-4, abs=1e-5), (a["step"], term)
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.training import losses
-from ridgewalk.training.adversarial import AAE
+from ridgewalk.training.matching import AAE
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import AE, VAE, Classification, Detector
 

@@ -127,7 +127,8 @@ def train(
     how_fast, verb = f"{record.get('images_per_second')} images a second", "report"
     if of_data:
         how_fast, verb = f"{record['seconds']:.0f} s", "evaluate"
-    lines = [f"trained: {run.folder} ({how_fast})", f"next: ridgewalk {verb} {run.folder}"]
+    told = [str(line["sentence"]) for line in run.manifest.get("readings", {}).values()]
+    lines = [f"trained: {run.folder} ({how_fast})", *told, f"next: ridgewalk {verb} {run.folder}"]
     show({"run": str(run.folder), **record}, as_json, lines)
 
 

@@ -50,6 +50,14 @@ def walk(
         ),
     ] = None,
     shares: Shares = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            help="style or class: this part of the code stays the first image's, where a run's codes have both.",
+            show_default=False,
+        ),
+    ] = None,
+    same_class: Annotated[bool, typer.Option("--same-class", help="Draw pairs of one class.")] = False,
     frames: Annotated[
         int | None, typer.Option(help="Frames of each path; by default the recipe's.", show_default=False)
     ] = None,
@@ -84,6 +92,8 @@ def walk(
             resize=resize,
             seed=seed,
             shares=parsed_shares(shares),
+            keep=keep,
+            same_class=same_class,
         )
     show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
 

@@ -1,13 +1,22 @@
 """
 Images: where they come from (``sources``), who may see which (``splits``), what is joined (``pairs``).
 
-Points: densities whose score is exact (``mixtures``, by name in ``toy``), and rows drawn from them or read from files (``points``).
+Points: densities whose score is exact (``mixtures``, by name in ``toy``), and rows drawn from them or read from files (``points``, ``tables``).
 """
 
-from ridgewalk.data.images import ImageData, Images, read_image
+from ridgewalk.data.images import ImageData, Images, digests_of, read_image
 from ridgewalk.data.mixtures import GaussianMixture, exact_score
 from ridgewalk.data.pairs import Pairs, draw
-from ridgewalk.data.points import POINT_ROLES, POINT_SOURCES, PointData, Points, is_points, load_points, points_part
+from ridgewalk.data.points import (
+    POINT_ROLES,
+    POINT_SOURCES,
+    PointData,
+    Points,
+    as_images,
+    is_points,
+    load_points,
+    points_part,
+)
 from ridgewalk.data.sources import SOURCES, load
 from ridgewalk.data.splits import ROLES, TEST_ROLES, arrange, part, role_of_test_index, role_slice
 from ridgewalk.data.toy import DENSITIES, density
@@ -26,7 +35,9 @@ __all__ = [
     "PointData",
     "Points",
     "arrange",
+    "as_images",
     "density",
+    "digests_of",
     "draw",
     "exact_score",
     "is_points",

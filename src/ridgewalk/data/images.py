@@ -1,7 +1,8 @@
 """
 Images: any images as uint8 (n, c, h, w), with a class each; a data set is two of them, train and test.
 
-Pixels stay uint8 on the CPU until a batch is asked for as floats, pixel / 255 in [0, 1].
+Pixels stay uint8 on the CPU until a batch is asked for as floats, pixel / 255 in [0, 1]. Rows of a table are images of one row, (n, 1, 1, d), whose
+values are floats in [0, 1] from the beginning: eight bits would not hold them.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ class Images:
     Images with a class each.
 
     Attributes:
-        pixels: uint8 (n, c, h, w), n >= 1.
+        pixels: uint8 (n, c, h, w), n >= 1; or float32 in [0, 1], as a table's rows.
         labels: int64 (n,), each in 0 .. len(class_names) - 1.
         class_names: the name of each label.
 
@@ -39,15 +40,17 @@ class Images:
     class_names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if self.pixels.dtype != torch.uint8 or self.pixels.dim() != 4:
+        if self.pixels.dtype not in (torch.uint8, torch.float32) or self.pixels.dim() != 4:
             raise ValueError(
-                f"pixels must be uint8 (n, c, h, w); got {self.pixels.dtype} {tuple(self.pixels.shape)}; "
+                f"pixels must be uint8 (n, c, h, w), or float32 in [0, 1]; got {self.pixels.dtype} {tuple(self.pixels.shape)}; "
                 "Images.from_array converts other arrays"
             )
         if 0 in self.pixels.shape:
             raise ValueError(
                 f"an image set needs at least one image with at least one pixel; got {tuple(self.pixels.shape)}"
             )
+        if self.pixels.is_floating_point():
+            _refuse_outside(self.pixels)
         if self.labels.dtype != torch.int64 or self.labels.shape != self.pixels.shape[:1]:
             raise ValueError(
                 f"labels must be int64 of shape ({len(self.pixels)},), one an image; "
@@ -81,8 +84,10 @@ class Images:
         return Images(self.pixels[self._checked(index)], self.labels[index], self.class_names)
 
     def floats(self, index: Tensor | None = None) -> Tensor:
-        """The images at ``index``, int64 (m,), or all, as pixel / 255: float32 (m, c, h, w) in [0, 1]."""
+        """The images at ``index``, int64 (m,), or all, as pixel / 255: float32 (m, c, h, w) in [0, 1]; floats as they are."""
         chosen = self.pixels if index is None else self.pixels[self._checked(index)]
+        if chosen.is_floating_point():
+            return chosen.clone() if index is None else chosen
         return chosen.to(torch.float32) / 255
 
     def fingerprint(self) -> str:
@@ -93,10 +98,18 @@ class Images:
         return total.hexdigest()
 
     def digests(self) -> Tensor:
-        """Int64 (n,): 64 bits of blake2b over each image's shape and pixels; equal images have equal digests."""
+        """
+        Int64 (n,): 64 bits of blake2b over each image's shape and pixels; equal images have equal digests.
+
+        Floats that are all multiples of 1 / 255 are taken for the bytes that they were, so that images and their floats have the same.
+        """
         start = hashlib.blake2b(repr(self.shape).encode(), digest_size=8)
-        rows = []
-        for row in _bytes(self.pixels.flatten(1)):
+        rows, values = [], self.pixels.flatten(1)
+        levels = (values * 255).round() if values.is_floating_point() else values
+        whole = (levels / 255 == values).all(dim=1) if values.is_floating_point() else torch.ones(len(values)).bool()
+        as_bytes = _bytes(levels.to(torch.uint8))
+        for i, is_whole in enumerate(whole.tolist()):
+            row = as_bytes[i] if is_whole else _bytes(values[i])
             image = start.copy()
             image.update(row)
             rows.append(image.digest())
@@ -216,6 +229,11 @@ def read_image(path: Path | str, like: tuple[int, int, int] | None = None, *, re
     return torch.from_numpy(pixels)
 
 
+def digests_of(x: Tensor) -> Tensor:
+    """What ``Images.digests`` gives for the images of which these are the floats, (n, c, h, w) in [0, 1]: int64 (n,)."""
+    return Images(x.detach().float().cpu(), torch.zeros(len(x), dtype=torch.int64), ("all",)).digests()
+
+
 def _first(wrong: Tensor) -> int:
     return int(wrong.nonzero()[0, 0])
 
@@ -261,6 +279,12 @@ def _as_uint8(values: Tensor) -> Tensor:
         return values.contiguous()
     if not values.is_floating_point():
         raise ValueError(f"pixels must be uint8 or floats in [0, 1]; got {values.dtype}; cast 0 .. 255 to uint8")
+    _refuse_outside(values)
+    return (values * 255).round().to(torch.uint8).contiguous()
+
+
+def _refuse_outside(values: Tensor) -> None:
+    """Raises ValueError for floating-point pixels that are not in [0, 1]."""
     flat = values.flatten(1)
     broken = ~flat.isfinite().all(dim=1)
     if broken.any():
@@ -272,4 +296,3 @@ def _as_uint8(values: Tensor) -> Tensor:
             f"floating-point pixels must lie in [0, 1]; image {i} has values from {float(flat[i].min()):g} to "
             f"{float(flat[i].max()):g}; rescale them, or pass 0 .. 255 as uint8"
         )
-    return (values * 255).round().to(torch.uint8).contiguous()

@@ -42,7 +42,9 @@ class Pairs:
         return len(self.index_a)
 
 
-def draw(data: ImageData, role: str, count: int, seed: int, different_classes: bool = True) -> Pairs:
+def draw(
+    data: ImageData, role: str, count: int, seed: int, different_classes: bool = True, same_class: bool = False
+) -> Pairs:
     """
     ``count`` pairs, uniform over the unordered pairs of a role's images that may be joined, without repetition.
 
@@ -56,6 +58,7 @@ def draw(data: ImageData, role: str, count: int, seed: int, different_classes: b
         count: b, at least 1.
         seed: the same seed gives the same pairs.
         different_classes: ends are of different classes.
+        same_class: ends are of one class, whatever ``different_classes`` says.
 
     Raises:
         ValueError: if the role is unknown or of the train part, if there is one class only where two are needed, and if
@@ -67,6 +70,7 @@ def draw(data: ImageData, role: str, count: int, seed: int, different_classes: b
     if where != "test":
         raise ValueError(f"{unknown('role of test images', role, TEST_ROLES)}; pairs join test images only")
     images = part(data, role)
+    different_classes = different_classes and not same_class
     if different_classes and (images.labels == images.labels[0]).all():
         raise ValueError(
             f"pairs of different classes need two classes; the {len(images)} images of role '{role}' are all of class "
@@ -75,14 +79,16 @@ def draw(data: ImageData, role: str, count: int, seed: int, different_classes: b
     identity = images.digests().unique(return_inverse=True)[1]
     kind = images.labels if different_classes else identity
     available = _available(identity, kind)
+    if same_class:
+        available = _equal(images.labels) - _equal(torch.stack([identity, images.labels], dim=1))
     if count > available:
         raise ValueError(
             f"role '{role}' with {len(images)} images has {available} pairs of different images"
-            f"{' and classes' if different_classes else ''}; {count} were asked for; ask for fewer"
+            f"{' and classes' if different_classes else ' and one class' if same_class else ''}; {count} were asked for; ask for fewer"
         )
     chosen: list[tuple[int, int]] = []
     seen: set[tuple[int, int]] = set()
-    for a, b in _candidates(identity, kind, seed):
+    for a, b in _candidates(identity, kind, images.labels if same_class else None, seed):
         if (min(a, b), max(a, b)) not in seen:
             seen.add((min(a, b), max(a, b)))
             chosen.append((a, b))
@@ -92,12 +98,13 @@ def draw(data: ImageData, role: str, count: int, seed: int, different_classes: b
     return Pairs(index[:, 0].contiguous(), index[:, 1].contiguous())
 
 
-def _candidates(identity: Tensor, kind: Tensor, seed: int) -> Iterator[tuple[int, int]]:
-    """Endless ordered pairs of rows that differ in ``identity`` and in ``kind``, with repetition."""
+def _candidates(identity: Tensor, kind: Tensor, same: Tensor | None, seed: int) -> Iterator[tuple[int, int]]:
+    """Endless ordered pairs of rows that differ in ``identity`` and in ``kind``, and agree in ``same``, with repetition."""
     generator = torch.Generator().manual_seed(seed)
     while True:
         a, b = torch.randint(len(identity), (_BLOCK, 2), generator=generator).unbind(dim=1)
         fits = (identity[a] != identity[b]) & (kind[a] != kind[b])
+        fits &= True if same is None else same[a] == same[b]
         yield from zip(a[fits].tolist(), b[fits].tolist())
 
 

@@ -4,32 +4,33 @@ Points: rows of numbers with a class each, drawn from a named density or read fr
 The table of roles is the images' own (``splits``), but for one thing: points have no judges, so the model has the whole train part.
 """
 
-import csv
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ridgewalk.data import toy
+from ridgewalk.data.images import ImageData, Images
 from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.data.splits import ORDER_SEED, TEST_ROLES, role_slice
+from ridgewalk.data.tables import SUFFIXES, TABLES, named, read_table
 from ridgewalk.naming import unknown
 
 SEED = 20_263
 """Of the points of a named density; a change makes other points."""
 
-POINT_SOURCES = f"points come from a density ({', '.join(toy.DENSITIES)}), or from a .npy or .csv file of numbers"
+POINT_SOURCES = (
+    f"points come from a density ({', '.join(toy.DENSITIES)}), a table of scikit-learn ({', '.join(TABLES)}), "
+    "or a .npy, .npz or .csv file of numbers"
+)
 """What ``load_points`` takes, as a sentence for messages and help texts."""
 
 POINT_ROLES = ("model", *TEST_ROLES)
 """The roles of points; judges have none."""
 
-_SUFFIXES = (".npy", ".csv")
 _BLOCK = 4096  # points drawn at once: fixed, so that fewer points are the first of more
 
 
@@ -145,26 +146,37 @@ class PointData:
         """Standard deviation of each dimension, over the train part, dividing by n: float32 (d,); 0 where it does not vary."""
         return self.train.values.double().std(dim=0, correction=0).float()
 
+    @property
+    def low(self) -> Tensor:
+        """Least of each dimension, over the train part: float32 (d,)."""
+        return self.train.values.amin(dim=0)
+
+    @property
+    def high(self) -> Tensor:
+        """Greatest of each dimension, over the train part: float32 (d,)."""
+        return self.train.values.amax(dim=0)
+
     def fingerprint(self) -> str:
         """Sha256 of both parts."""
         return hashlib.sha256(f"{self.train.fingerprint()}{self.test.fingerprint()}".encode()).hexdigest()
 
 
 def is_points(source: str) -> bool:
-    """Whether ``source`` is for ``load_points``: the name of a density, or a file that ends in .npy or .csv, there or not."""
-    return source in toy.DENSITIES or source.lower().endswith(_SUFFIXES)
+    """Whether ``source`` is for ``load_points``: the name of a density or of a table, or a file that ends in .npy, .npz or .csv, there or not."""
+    return source in toy.DENSITIES or source in TABLES or source.lower().endswith(SUFFIXES)
 
 
 def load_points(source: str, n_train: int = 50_000, n_test: int = 20_000, seed: int = SEED) -> PointData:
     """
     The points that ``source`` names, in their final order.
 
-    Those of a density are drawn in float64 and rounded; its components are their classes (``toy.classes``). The rows of a file are shuffled by a seed
+    Those of a density are drawn in float64 and rounded; its components are their classes (``toy.classes``). The rows of a table are shuffled by a seed
     that never changes, and a seventh is set aside as the test part (as ``splits.arrange`` does); they stay as they are: ``mean`` and ``deviation`` of
-    the data set say what would standardise them. A CSV file may begin with a line of column names.
+    the data set say what would standardise them.
 
     Args:
-        source: the name of a density, or a .npy or .csv file of numbers (n, d), n and d at least 2. A file called ring is given as ./ring.npy.
+        source: the name of a density or of a table (``tables.TABLES``), or a .npy, .npz or .csv file of numbers (n, d), n and d at least 2, perhaps
+            with labels (``tables``). A file called ring is given as ./ring.npy.
         n_train: points of the train part; of a density only.
         n_test: of the test part; likewise.
         seed: of a density's points: fewer of the same seed are the first of more.
@@ -178,15 +190,36 @@ def load_points(source: str, n_train: int = 50_000, n_test: int = 20_000, seed: 
         train, test = (_drawn(source, n, 2 * seed + i) for i, n in enumerate((n_train, n_test)))
         return PointData(source, train, test, toy.density(source))
     if not is_points(source):
-        raise ValueError(f"{unknown('density', source, toy.DENSITIES)}; or a .npy or .csv file of numbers")
+        known = (*toy.DENSITIES, *TABLES)
+        raise ValueError(f"{unknown('density or table', source, known)}; or a .npy, .npz or .csv file of numbers")
     path = Path(source).expanduser()
-    if not path.is_file():
+    if source not in TABLES and not path.is_file():
         raise ValueError(f"no such file: '{source}'; {POINT_SOURCES}")
-    values = torch.from_numpy(_read_npy(path) if path.suffix.lower() == ".npy" else _read_csv(path))
-    order = torch.randperm(len(values), generator=torch.Generator().manual_seed(ORDER_SEED))
-    whole = Points(values[order], torch.zeros(len(values), dtype=torch.int64), ("all",))
+    table = named(source) if source in TABLES else read_table(path)
+    order = torch.randperm(len(table.values), generator=torch.Generator().manual_seed(ORDER_SEED))
+    whole = Points(torch.from_numpy(table.values)[order], torch.from_numpy(table.labels)[order], table.names)
     n = len(whole) * 6 // 7
     return PointData(path.stem, whole.take(slice(0, n)), whole.take(slice(n, None)))
+
+
+def as_images(data: PointData) -> ImageData:
+    """
+    Rows as images of one row, (1, 1, d) floats in [0, 1], so that whatever is trained on images can be trained on a table.
+
+        x' = (x - low) / (high - low), of each column over the train part; 0 where a column does not vary, and test values beyond are held at 0 or 1
+
+    What is decoded goes back by x = low + x' (high - low), with ``PointData.low`` and ``high``. Roles are then the images' own, with judges.
+    """
+    span = data.high - data.low
+    parts = [
+        Images(
+            torch.where(span > 0, (p.values - data.low) / span.clamp_min(1e-30), 0).clamp(0, 1)[:, None, None],
+            p.labels,
+            p.class_names,
+        )
+        for p in (data.train, data.test)
+    ]
+    return ImageData(data.name, *parts)
 
 
 def points_part(data: PointData, role: str) -> Points:
@@ -208,63 +241,6 @@ def _drawn(name: str, n: int, seed: int) -> Points:
     of, names = toy.classes(name)
     values, components = zip(*(density.sample(_BLOCK, generator) for _ in range(-(-n // _BLOCK))))
     return Points(torch.cat(values)[:n].float(), of[torch.cat(components)[:n]], names)
-
-
-def _read_npy(path: Path) -> NDArray[np.float32]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"'{path}' is no NumPy file of numbers ({error}); write it with numpy.save") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
-        kind = array.dtype if isinstance(array, np.ndarray) else "an archive"
-        raise ValueError(f"'{path}' must hold an array of numbers; it holds {kind}; save floats (n, d)")
-    return _checked(array, path, [f"row {i}" for i in range(len(array))] if array.ndim else [])
-
-
-def _read_csv(path: Path) -> NDArray[np.float32]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.reader(file)
-            rows = [(f"line {lines.line_num}", cells) for cells in lines if any(cell.strip() for cell in cells)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"'{path}' is no text of comma-separated numbers ({error})") from error
-    if rows and not any(_is_number(cell) for cell in rows[0][1]):
-        rows = rows[1:]  # the names of the columns
-    for where, cells in rows:
-        strange = next((cell for cell in cells if not _is_number(cell)), None)
-        if strange is not None:
-            raise ValueError(f"'{path}' must hold numbers, separated by commas; {where} holds '{strange}'; mend it")
-        if len(cells) != len(rows[0][1]):
-            raise ValueError(
-                f"'{path}' must have as many columns in each row; {rows[0][0]} has {len(rows[0][1])} and {where} has "
-                f"{len(cells)}; mend it"
-            )
-    numbers = np.array([[float(cell) for cell in cells] for _, cells in rows], dtype=np.float64)
-    return _checked(numbers, path, [where for where, _ in rows])
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _checked(array: NDArray[np.generic], path: Path, places: Sequence[str]) -> NDArray[np.float32]:
-    """As float32 (n, d), refused where it is none of n >= 2 finite rows of d >= 2 columns; ``places`` are the rows' names."""
-    if array.ndim != 2 or min(array.shape) < 2:
-        raise ValueError(
-            f"'{path}' must hold at least 2 rows of at least 2 columns, a row a point; it holds {array.shape}"
-        )
-    with np.errstate(over="ignore"):
-        values = array.astype(np.float32)
-    broken = ~np.isfinite(values).all(axis=1)
-    if broken.any():
-        raise ValueError(
-            f"'{path}' must hold finite numbers below 3e38; {places[int(broken.argmax())]} does not; mend it"
-        )
-    return np.ascontiguousarray(values)
 
 
 def _first(wrong: Tensor) -> int:

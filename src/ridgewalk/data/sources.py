@@ -1,6 +1,7 @@
 """Where images come from: one word, SOURCE, to a data set. This file only tells the kinds of source apart."""
 
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -11,19 +12,23 @@ from ridgewalk.data.hub import read_hub
 from ridgewalk.data.idx import holds_idx, read_idx
 from ridgewalk.data.images import ImageData, Images
 from ridgewalk.data.items import Reading, reshaped
+from ridgewalk.data.matlab import holds, holds_svhn, read_faces, read_svhn, read_svhn_file
 from ridgewalk.data.parquet import read_parquet
-from ridgewalk.data.points import is_points
+from ridgewalk.data.points import as_images, is_points, load_points
 from ridgewalk.data.shapes import SIDE, dataset
 from ridgewalk.data.splits import arrange
+from ridgewalk.data.tables import TABLES
 from ridgewalk.naming import unknown
 
 SOURCES = (
-    "SOURCE is 'digits', 'shapes', a folder with MNIST's four IDX files, a folder of images, a Parquet file or a "
-    "folder of them, or the name of a data set on the Hugging Face hub, such as owner/name"
+    "SOURCE is 'digits', 'shapes', a folder with MNIST's four IDX files or SVHN's .mat files, a folder of images, a "
+    "Parquet file or a folder of them, a .mat file of the Toronto Face Database, a table of scikit-learn "
+    f"({', '.join(TABLES)}) or of your own (.npy, .npz, .csv), or the name of a data set on the Hugging Face hub, such as owner/name"
 )
 """What ``load`` takes, as a sentence for messages and help texts."""
 
-_NAMES = ("digits", "shapes")
+_NAMES = ("digits", "shapes", *TABLES)
+_FOLD = re.compile(r"(.*\.mat):(\d+)", re.IGNORECASE)
 
 
 def load(source: str, *, skip_bad: bool = False, size: int | None = None, channels: int | None = None) -> ImageData:
@@ -33,8 +38,9 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     Args:
         source: ``digits`` (scikit-learn's 1797 digits of 8 x 8); ``shapes`` (36000 coloured shapes, drawn at 32 x 32
             or at ``size``); a folder with MNIST's IDX files (``idx``), of images (``folders``) or of Parquet files
-            (``parquet``); a Parquet file; or the name of a data set on the hub (``hub``). A folder called digits is
-            given as ./digits.
+            (``parquet``), or with SVHN's files; a Parquet file; a .mat file of the Toronto Face Database, of its first fold, or
+            FILE.mat:3 of its third, or one of SVHN's alone (``matlab``); a density, a table or a file of numbers, whose rows become images of one
+            row (``points.as_images``); or the name of a data set on the hub (``hub``). A folder called digits is given as ./digits.
         skip_bad: leave images that cannot be used out, with one warning.
         size: scale the shorter side to this many pixels and cut out the centre square.
         channels: convert to 1 (grey) or 3 (RGB).
@@ -47,7 +53,9 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
         raise ValueError(f"the source is empty; {SOURCES}")
     path = Path(os.path.expanduser(source))
     if is_points(source):
-        raise ValueError(f"'{source}' is points, not images; they are for recipes of a diffusion, such as diffusion-2d")
+        if (size, channels) != (None, None):
+            raise ValueError(f"--size and --channels are for images; '{source}' is rows of numbers")
+        return as_images(load_points(source))
     if source == "digits":
         return arrange("digits", reshaped(_digits(), reading))
     if source == "shapes":
@@ -56,14 +64,22 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     if path.is_dir() and holds_idx(path):
         train, test = read_idx(path)
         return arrange(path.resolve().name, reshaped(train, reading), reshaped(test, reading), in_file_order=True)
+    if path.is_dir() and holds_svhn(path):
+        train, svhn_test = read_svhn(path)
+        assert svhn_test is not None, "SVHN keeps a test part"
+        return arrange(path.resolve().name, reshaped(train, reading), reshaped(svhn_test, reading), in_file_order=True)
     if path.is_dir() and any(path.glob("*.parquet")):
         return arrange(path.resolve().name, *read_parquet(path, reading))
     if path.is_dir():
         return arrange(path.resolve().name, *read_folder(path, reading))
     if path.is_file() and path.suffix == ".parquet":
         return arrange(path.stem, *read_parquet(path, reading))
+    if (fold := _FOLD.fullmatch(source)) is not None or (path.is_file() and path.suffix.lower() == ".mat"):
+        return _read_mat(
+            path if fold is None else Path(fold[1]).expanduser(), 1 if fold is None else int(fold[2]), reading
+        )
     if path.is_file():
-        raise ValueError(f"'{source}' is a file, but no Parquet file; {SOURCES}")
+        raise ValueError(f"'{source}' is a file, but no Parquet file, .mat file or table; {SOURCES}")
     if _looks_like_a_path(source):
         raise ValueError(f"no such file or folder: '{source}'; {SOURCES}")
     if "/" not in source and get_close_matches(source.lower(), _NAMES, cutoff=0.75):
@@ -71,8 +87,18 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     return arrange(source, *read_hub(source, reading, SOURCES))
 
 
+def _read_mat(file: Path, fold: int, reading: Reading) -> ImageData:
+    if not file.is_file():
+        raise ValueError(f"no such file or folder: '{file}'; {SOURCES}")
+    if holds(file, ("X", "y")):
+        return arrange(file.stem, reshaped(read_svhn_file(file), reading))
+    train, test = read_faces(file, fold)
+    assert test is not None, "a fold has a test part"
+    return arrange(f"{file.stem}-{fold}", reshaped(train, reading), reshaped(test, reading), in_file_order=True)
+
+
 def _looks_like_a_path(source: str) -> bool:
-    return source[0] in "./~\\" or source.count("/") > 1 or "\\" in source or source.endswith((".parquet", "/"))
+    return source[0] in "./~\\" or source.count("/") > 1 or "\\" in source or source.endswith((".parquet", ".mat", "/"))
 
 
 def _digits() -> Images:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from ridgewalk.fields import row_norm, score
@@ -51,6 +52,18 @@ class Decoded:
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
         return self.energy(self.decode(z))
+
+
+@dataclass(frozen=True, eq=False)
+class Along:
+    """f(z), an energy or another map of points, without a gradient along the values of z that are not ``moving``, bool (d,)."""
+
+    f: Callable[[Tensor], Tensor]
+    moving: Tensor
+
+    def __call__(self, z: Tensor, /) -> Tensor:
+        """Maps (n, d) as f does."""
+        return self.f(torch.where(self.moving, z, z.detach()))
 
 
 @dataclass(frozen=True, eq=False)

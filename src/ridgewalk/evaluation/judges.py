@@ -130,6 +130,10 @@ def judge(
     images = part(data, role)
     reference = _unseen(part(data, "reference"), images, name)
     labelled = len(images.class_names) > 1
+    if not labelled and 1 in images.shape[1:]:
+        raise ValueError(
+            f"judges of rows of numbers need classes, as mirrored rows teach nothing; '{data.name}' has one class: give it a column of labels"
+        )
     x, labels = (images.pixels, images.labels) if labelled else _mirrored(images.pixels)
     classes = len(images.class_names) if labelled else 4
     settings = {
@@ -161,8 +165,8 @@ def judge(
         classifier.cpu()
         save_networks(file, {"classifier": classifier})
     classifier.eval().requires_grad_(False)
-    held, truth = (reference.pixels, reference.labels) if labelled else _mirrored(reference.pixels)
-    guess = chunked(classifier, held.float() / 255, chunk=_BATCH).argmax(dim=1)
+    held, truth = (reference.floats(), reference.labels) if labelled else _mirrored(reference.floats())
+    guess = chunked(classifier, held, chunk=_BATCH).argmax(dim=1)
     return Judge(name, classifier, images.digests(), reference, labelled, float((guess == truth).float().mean()), k)
 
 

@@ -142,7 +142,7 @@ def amortised(run: Run, energy: str) -> Learned:
     searching = perf_counter() - began
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(run.origin.seed, 41))
-        network = interpolator(run.recipe.model.latent, True, i.hidden, i.activation)
+        network = interpolator(run.size, True, i.hidden, i.activation)
     objective = Distilled(network, taught, i.times)
     schedule = Schedule(epochs=i.epochs, batch=min(i.batch, count), rate=i.rate, decay="cosine", seed=run.origin.seed)
     history = fit(objective, objective.data(), schedule, device=str(run.device), label=AMORTISED, shared=False)

@@ -176,6 +176,11 @@ Driver = Callable[[Experiment], Findings]
 def drivers() -> Mapping[str, Driver]:
     """The drivers by the name that ``reproduce.experiment`` gives."""
     from ridgewalk.experiments import (
+        aae_classified,
+        aae_clustered,
+        aae_likelihood,
+        aae_priors,
+        aae_styles,
         diffusion_images,
         diffusion_plane,
         front,
@@ -189,6 +194,12 @@ def drivers() -> Mapping[str, Driver]:
     )
 
     return {
+        "aae-likelihood": aae_likelihood.measure,
+        "aae-semisupervised": aae_classified.measure_semisupervised,
+        "aae-clustering": aae_clustered.measure,
+        "aae-priors": aae_priors.measure,
+        "aae-style": aae_styles.measure,
+        "aae-reduction": aae_classified.measure_reduction,
         "sensor-failure": sensor_failure.measure,
         "sensor-alive": sensor_alive.measure,
         "sensors-compared": sensors_compared.measure,

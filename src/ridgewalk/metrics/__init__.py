@@ -1,6 +1,23 @@
 """Pure functions of frames, features, probabilities and labels: what is measured, apart from what is trained."""
 
-from ridgewalk.metrics.calibration import CHANCE, Reliability, auc, bce, expected_calibration_error, reliability
+from ridgewalk.metrics.calibration import (
+    CHANCE,
+    Reliability,
+    auc,
+    auc_interval,
+    bce,
+    expected_calibration_error,
+    reliability,
+)
+from ridgewalk.metrics.clustering import (
+    Clustering,
+    exemplar_names,
+    hungarian_accuracy,
+    majority_names,
+    measure_clusters,
+    mistaken,
+    normalised_information,
+)
 from ridgewalk.metrics.coverage import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
 from ridgewalk.metrics.densities import (
     Modes,
@@ -14,6 +31,7 @@ from ridgewalk.metrics.densities import (
 from ridgewalk.metrics.inception import InceptionScore, inception_score, published_inception
 from ridgewalk.metrics.kernels import Estimate, kid, median_bandwidths, mmd
 from ridgewalk.metrics.neighbours import inside, radii, realism
+from ridgewalk.metrics.parzen import Parzen, log_density, parzen_likelihood
 from ridgewalk.metrics.paths import (
     curve_energy,
     end_error,
@@ -45,14 +63,17 @@ from ridgewalk.metrics.transport import sliced_wasserstein
 __all__ = [
     "CHANCE",
     "Agreement",
+    "Clustering",
     "DensityCoverage",
     "Estimate",
     "InceptionScore",
     "Interval",
     "Modes",
+    "Parzen",
     "PrecisionRecall",
     "Reliability",
     "auc",
+    "auc_interval",
     "bce",
     "bootstrap",
     "bootstrap_gap_closed",
@@ -61,8 +82,10 @@ __all__ = [
     "curve_energy",
     "density_coverage",
     "end_error",
+    "exemplar_names",
     "expected_calibration_error",
     "gap_closed",
+    "hungarian_accuracy",
     "image_length",
     "inception_score",
     "inside",
@@ -74,12 +97,18 @@ __all__ = [
     "kl_divergence",
     "kl_of_samples",
     "largest_step",
+    "log_density",
+    "majority_names",
     "mean_confidence",
+    "measure_clusters",
     "median_bandwidths",
+    "mistaken",
     "mmd",
     "mode_weights",
     "monotonicity",
+    "normalised_information",
     "paired_difference",
+    "parzen_likelihood",
     "precision",
     "precision_recall",
     "published_inception",

@@ -6,12 +6,15 @@ A binary discriminator on held-out points: does its logit say anything, does it 
 Logits and labels are (n,), labels 0 or 1, both present. torchmetrics takes seconds to import, hence within functions.
 """
 
+from dataclasses import replace
 from math import log
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ridgewalk.metrics.statistics import LEVEL, Interval
 
 CHANCE = log(2)
 """``bce`` of whoever returns the logit 0 everywhere; no constant has less."""
@@ -46,6 +49,50 @@ def auc(logits: Tensor, labels: Tensor) -> float:
     logits, y = _checked(logits, labels)
     distinct, ranks = logits.unique(return_inverse=True)
     return float(binary_auroc(ranks.to(logits.dtype) / len(distinct), y))
+
+
+def auc_interval(logits: Tensor, labels: Tensor, level: float = LEVEL) -> Interval:
+    """
+    The AUC with an interval over held-out points, both classes drawn anew.
+
+        error^2 = var_i (P(l+_i > l-)) / n+  +  var_j (P(l+ > l-_j)) / n-,      ties counting half
+
+    normal on the scale of log(a / (1 - a)), so that it stays within 0 and 1. Where every point is told apart there is no error to go by: the end is
+    then that of n points of the smaller class without a miss, (1 - level) / 2 = a^n.
+
+    Args:
+        logits: (n,) of points that the discriminator was not trained on, of one discriminator: those of several folds have several scales.
+        labels: (n,) 0 or 1, at least 2 of each.
+        level: nominal coverage.
+
+    Source: DeLong, DeLong and Clarke-Pearson (1988), Comparing the areas under two or more correlated receiver operating characteristic curves.
+    """
+    from scipy.stats import norm
+
+    logits, y = _checked(logits, labels)
+    up, down = logits[y == 1], logits[y == 0]
+    if min(len(up), len(down)) < 2 or not 0 < level < 1:
+        raise ValueError(
+            f"an interval needs at least 2 points of each label and a level in (0, 1); got {len(up)}, {len(down)}, {level}"
+        )
+    above, below = _share_below(up, down), 1 - _share_below(down, up)
+    area, n = float(above.mean()), min(len(up), len(down))
+    error = float(above.var() / len(up) + below.var() / len(down)) ** 0.5
+    tail = (1 - level) / 2
+    if error == 0:  # all points are told apart, all the wrong way round, or all logits are one
+        exact, edge = Interval(area, area, area, level, n), tail ** (1 / n)
+        return {1.0: replace(exact, low=edge), 0.0: replace(exact, high=1 - edge)}.get(area, exact)
+    centre = log(area / (1 - area))
+    reach = float(norm.ppf(1 - tail)) * error / (area * (1 - area))
+    low, high = (float(torch.tensor(centre + s * reach, dtype=torch.float64).sigmoid()) for s in (-1, 1))
+    return Interval(area, low, high, level, n)
+
+
+def _share_below(values: Tensor, others: Tensor) -> Tensor:
+    """P(other < v) + 1/2 P(other = v) for each of ``values``: (n,), (m,) -> (n,)."""
+    others = others.sort().values
+    counts = torch.searchsorted(others, values) + torch.searchsorted(others, values, right=True)
+    return counts.double() / (2 * len(others))
 
 
 def expected_calibration_error(logits: Tensor, labels: Tensor, bins: int = BINS) -> float:

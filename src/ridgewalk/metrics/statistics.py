@@ -38,7 +38,7 @@ Statistic = Callable[[Mapping[str, Tensor]], Tensor]
 @dataclass(frozen=True)
 class Interval:
     """
-    An estimate and its bootstrap interval.
+    An estimate and its interval, by the bootstrap where nothing else is said.
 
     Attributes:
         value: of the statistic on all rows.

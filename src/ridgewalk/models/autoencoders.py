@@ -1,11 +1,15 @@
 """
 Autoencoders: an encoder, a decoder, and what the code of an image is.
 
-Deterministic: z = E(x). Gaussian: q(z | x) = N(mu(x), diag exp(l(x))), whose code is mu(x). Both decode into [0, 1].
-The pair may be any two modules; those here are multilayer perceptrons and convolutional networks.
+    deterministic   z = E(x)
+    Gaussian        q(z | x) = N(mu(x), diag exp(l(x))), whose code is mu(x)
+    universal       z = E(x, eta), eta ~ N(0, I): q(z | x) of any shape (Makhzani et al. 2015, section 2.1), whose code is E(x, 0)
+
+All decode into [0, 1]. The pair may be any two modules; those here are multilayer perceptrons and convolutional networks.
+Autoencoders whose code has a part for a class are in ``models.categories``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 import torch
@@ -15,6 +19,10 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ridgewalk.models.blocks import Rows, activation, mlp
 
 Shape = tuple[int, int, int]
+Normal = Callable[..., Tensor]
+"""Sizes -> standard normal draws of that shape, such as ``Noise.normal``."""
+
+POSTERIORS = ("deterministic", "gaussian", "universal")
 
 
 class Autoencoder(nn.Module):
@@ -39,6 +47,20 @@ class Autoencoder(nn.Module):
         """Images of codes."""
         return self.decoder(z)
 
+    def draw(self, x: Tensor, normal: Normal) -> Tensor:
+        """A draw of q(z | x) for each image, differentiable in the encoder; ``normal`` returns standard normal draws of a shape."""
+        return self.encode(x)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """What it is made of, by the names of its attributes: what is trained, and what a file of it holds."""
+        return dict(self.named_children())
+
+    def put(self, networks: Mapping[str, nn.Module]) -> None:
+        """Takes these for its own networks, those of them that are called so."""
+        for name in self.networks:
+            setattr(self, name, networks[name])
+
     def forward(self, x: Tensor) -> Tensor:
         """Reconstructions."""
         return self.decode(self.encode(x))
@@ -56,12 +78,57 @@ class GaussianAutoencoder(Autoencoder):
         """Means of q(z | x)."""
         return self.posterior(x)[0]
 
+    def draw(self, x: Tensor, normal: Normal) -> Tensor:
+        """Reparameterised."""
+        mean, log_variance = self.posterior(x)
+        return reparameterise(mean, log_variance, normal(*mean.shape))
+
+
+class NoiseFed(nn.Module):
+    """
+    A network of images that reads noise beside them, as further pixels or as further channels.
+
+    Args:
+        body: (n, c h w + e) values, or (n, c + e, h, w) with the noise constant over the image -> (n, *).
+        noise: e, values of noise an image.
+        channels: which of the two it reads.
+    """
+
+    def __init__(self, body: nn.Module, noise: int, channels: bool) -> None:
+        super().__init__()
+        self.body = body
+        self.noise = noise
+        self.channels = channels
+
+    def forward(self, x: Tensor, eta: Tensor | None = None) -> Tensor:
+        """Maps images (n, c, h, w) and noise (n, e), 0 where none is given, to (n, *)."""
+        eta = x.new_zeros(len(x), self.noise) if eta is None else eta
+        if self.channels:
+            return self.body(torch.cat([x, eta[:, :, None, None].expand(-1, -1, *x.shape[2:])], dim=1))
+        return self.body(torch.cat([x.flatten(1), eta], dim=1))
+
+
+class UniversalAutoencoder(Autoencoder):
+    """Autoencoder whose encoder is a ``NoiseFed`` network: q(z | x) is what it makes of noise; its code is the one without noise."""
+
+    encoder: NoiseFed
+
+    def draw(self, x: Tensor, normal: Normal) -> Tensor:
+        """E(x, eta) with fresh noise."""
+        return self.encoder(x, normal(len(x), self.encoder.noise))
+
 
 def mlp_encoder(
-    shape: Shape, hidden: Sequence[int], outputs: int, act: str = "relu", spectral: bool = False
+    shape: Shape,
+    hidden: Sequence[int],
+    outputs: int,
+    act: str = "relu",
+    spectral: bool = False,
+    batch_norm: bool = False,
+    extra: int = 0,
 ) -> nn.Module:
-    """Images of ``shape`` (c, h, w) -> (n, outputs) through hidden layers of the given widths."""
-    return nn.Sequential(Rows(), *mlp([prod(shape), *hidden, outputs], act, spectral))
+    """Images of ``shape`` (c, h, w), with ``extra`` values beside them, -> (n, outputs) through hidden layers of the given widths."""
+    return nn.Sequential(Rows(), *mlp([prod(shape) + extra, *hidden, outputs], act, spectral, batch_norm))
 
 
 def mlp_decoder(shape: Shape, hidden: Sequence[int], latent: int, act: str = "relu") -> nn.Module:
@@ -77,23 +144,32 @@ def _halved(size: int, times: int) -> list[int]:
 
 
 def conv_encoder(
-    shape: Shape, channels: Sequence[int], outputs: int, act: str = "relu", spectral: bool = False
+    shape: Shape,
+    channels: Sequence[int],
+    outputs: int,
+    act: str = "relu",
+    spectral: bool = False,
+    batch_norm: bool = False,
+    extra: int = 0,
 ) -> nn.Module:
     """
     Images of ``shape`` -> (n, outputs): a 3 x 3 convolution of stride 2 for each entry of ``channels``, then one affine layer.
 
     Each stage halves height and width, rounding up, so that sides need not be powers of two. With ``spectral`` the layers' spectral
-    norms are held at 1, and there is no group norm, which would undo that bound.
+    norms are held at 1, and there is no group norm, which would undo that bound; with ``batch_norm`` batch normalisation takes the
+    group norm's place and follows the last layer as well. ``extra`` channels of constants may stand beside the image's own.
     """
     c, h, w = shape
     layers: list[nn.Module] = []
-    for before, after in zip([c, *channels[:-1]], channels):
+    for before, after in zip([c + extra, *channels[:-1]], channels):
         conv = nn.Conv2d(before, after, 3, stride=2, padding=1)
-        layers += [spectral_norm(conv)] if spectral else [conv, nn.GroupNorm(_groups(after), after)]
+        norm = nn.BatchNorm2d(after) if batch_norm else nn.GroupNorm(_groups(after), after)
+        layers += [spectral_norm(conv)] if spectral else [conv, norm]
         layers += [activation(act)]
     flat = channels[-1] * _halved(h, len(channels))[-1] * _halved(w, len(channels))[-1]
     last = nn.Linear(flat, outputs)
-    return nn.Sequential(*layers, Rows(), spectral_norm(last) if spectral else last)
+    end = [nn.BatchNorm1d(outputs)] if batch_norm else []
+    return nn.Sequential(*layers, Rows(), spectral_norm(last) if spectral else last, *end)
 
 
 def conv_decoder(shape: Shape, channels: Sequence[int], latent: int, act: str = "relu") -> nn.Module:
@@ -118,6 +194,38 @@ def _groups(channels: int) -> int:
     return next(g for g in (8, 4, 2, 1) if channels % g == 0)
 
 
+def encoder_of(
+    shape: Shape,
+    network: str,
+    hidden: Sequence[int],
+    outputs: int,
+    act: str = "relu",
+    batch_norm: bool = False,
+    extra: int = 0,
+) -> nn.Module:
+    """An encoder by name: ``mlp_encoder`` or ``conv_encoder``."""
+    _refuse(network, outputs, hidden)
+    make = mlp_encoder if network == "mlp" else conv_encoder
+    return make(shape, hidden, outputs, act, batch_norm=batch_norm, extra=extra)
+
+
+def decoder_of(shape: Shape, network: str, hidden: Sequence[int], latent: int, act: str = "relu") -> nn.Module:
+    """A decoder by name, the mirror of ``encoder_of``: ``hidden`` is read from the image inwards."""
+    _refuse(network, latent, hidden)
+    if network == "mlp":
+        return mlp_decoder(shape, list(hidden)[::-1], latent, act)
+    return conv_decoder(shape, hidden, latent, act)
+
+
+def _refuse(network: str, latent: int, hidden: Sequence[int]) -> None:
+    if network not in ("mlp", "conv"):
+        raise ValueError(f"network must be 'mlp' or 'conv'; got '{network}'")
+    if latent < 1 or not hidden:
+        raise ValueError(
+            f"an autoencoder needs latent >= 1 and at least one hidden layer; got {latent}, {list(hidden)}"
+        )
+
+
 def build(
     shape: Shape,
     latent: int,
@@ -125,6 +233,8 @@ def build(
     network: str = "mlp",
     hidden: Sequence[int] = (512, 512),
     act: str = "relu",
+    noise: int = 10,
+    batch_norm: bool = False,
 ) -> Autoencoder:
     """
     An autoencoder by name.
@@ -132,26 +242,20 @@ def build(
     Args:
         shape: (c, h, w) of the images.
         latent: dimensions of the code.
-        posterior: ``deterministic`` or ``gaussian``.
+        posterior: one of ``POSTERIORS``.
         network: ``mlp`` (``hidden``: widths from the image inwards) or ``conv`` (``hidden``: channels from the image inwards).
         hidden: widths or channels, mirrored in the decoder.
         act: name of the activation.
+        noise: values of noise that a ``universal`` posterior is fed with.
+        batch_norm: whether every layer of the encoder is followed by batch normalisation.
     """
-    if posterior not in ("deterministic", "gaussian"):
-        raise ValueError(f"posterior must be 'deterministic' or 'gaussian'; got '{posterior}'")
-    if network not in ("mlp", "conv"):
-        raise ValueError(f"network must be 'mlp' or 'conv'; got '{network}'")
-    if latent < 1 or not hidden:
-        raise ValueError(
-            f"an autoencoder needs latent >= 1 and at least one hidden layer; got {latent}, {list(hidden)}"
-        )
-    outputs = 2 * latent if posterior == "gaussian" else latent
-    if network == "mlp":
-        encoder = mlp_encoder(shape, hidden, outputs, act)
-        decoder = mlp_decoder(shape, list(hidden)[::-1], latent, act)
-    else:
-        encoder = conv_encoder(shape, hidden, outputs, act)
-        decoder = conv_decoder(shape, hidden, latent, act)
+    if posterior not in POSTERIORS:
+        raise ValueError(f"posterior must be {', '.join(POSTERIORS[:-1])} or {POSTERIORS[-1]}; got '{posterior}'")
+    outputs, extra = (2 * latent if posterior == "gaussian" else latent), (noise if posterior == "universal" else 0)
+    encoder = encoder_of(shape, network, hidden, outputs, act, batch_norm, extra)
+    decoder = decoder_of(shape, network, hidden, latent, act)
+    if posterior == "universal":
+        return UniversalAutoencoder(NoiseFed(encoder, noise, network == "conv"), decoder)
     return (GaussianAutoencoder if posterior == "gaussian" else Autoencoder)(encoder, decoder)
 
 

@@ -25,7 +25,7 @@ def activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
-def mlp(sizes: Sequence[int], act: str = "relu", spectral: bool = False) -> nn.Sequential:
+def mlp(sizes: Sequence[int], act: str = "relu", spectral: bool = False, batch_norm: bool = False) -> nn.Sequential:
     """
     Affine layers of the given sizes with an activation between them, none after the last.
 
@@ -33,13 +33,16 @@ def mlp(sizes: Sequence[int], act: str = "relu", spectral: bool = False) -> nn.S
         sizes: widths from input to output, at least two; two make a single affine layer.
         act: name of the activation.
         spectral: whether each layer's spectral norm is held at 1 (Miyato et al. 2018).
+        batch_norm: whether each affine layer, the last one as well, is followed by batch normalisation (Ioffe and Szegedy 2015).
     """
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"an MLP needs at least an input and an output size, all positive; got {list(sizes)}")
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise(sizes):
         linear = nn.Linear(fan_in, fan_out)
-        layers += [spectral_norm(linear) if spectral else linear, activation(act)]
+        layers += [spectral_norm(linear) if spectral else linear]
+        layers += [nn.BatchNorm1d(fan_out)] if batch_norm else []
+        layers += [activation(act)]
     return nn.Sequential(*layers[:-1])
 
 

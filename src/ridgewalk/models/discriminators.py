@@ -7,6 +7,7 @@ With balanced classes the optimal logit is log p_positive(z) - log p_negative(z)
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from ridgewalk.models.autoencoders import conv_encoder, mlp_encoder
@@ -45,6 +46,61 @@ class Discriminator(nn.Module):
                 f"features are those before the last layer of an nn.Sequential; this body is a {type(self.body).__name__}"
             )
         return self.body[:-1](z).flatten(1)
+
+
+class Summed(nn.Module):
+    """
+    The logit of a code (n, d + K) whose two parts have a discriminator each: their sum, as the ratio of densities of independent parts.
+
+    Args:
+        style: logits of (n, d).
+        label: logits of (n, K).
+        dims: d.
+    """
+
+    def __init__(self, style: nn.Module, label: nn.Module, dims: int) -> None:
+        super().__init__()
+        self.style = style
+        self.label = label
+        self.dims = dims
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(n, d + K) -> (n, 1)."""
+        return (self.style(z[:, : self.dims]) + self.label(z[:, self.dims :]))[:, None]
+
+
+class Untold(nn.Module):
+    """
+    The logit of a code by a discriminator of (code, class) that is told that the class is not known.
+
+    Args:
+        told: logits of (n, d + K + 1), the last column for "not labelled".
+        classes: K.
+    """
+
+    def __init__(self, told: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.told = told
+        self.classes = classes
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(n, d) -> (n, 1)."""
+        c = z.new_zeros(len(z), self.classes + 1)
+        c[:, -1] = 1
+        return self.told(torch.cat([z, c], dim=1))[:, None]
+
+
+class Part(nn.Module):
+    """The logit of a code by a discriminator of its first ``dims`` values: (n, *) -> (n, 1)."""
+
+    def __init__(self, of: nn.Module, dims: int) -> None:
+        super().__init__()
+        self.of = of
+        self.dims = dims
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(n, d + K) -> (n, 1)."""
+        return self.of(z[:, : self.dims])[:, None]
 
 
 def latent_discriminator(

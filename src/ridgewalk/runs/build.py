@@ -8,7 +8,7 @@ from typing import Any
 from ridgewalk import naming
 from ridgewalk.diffusion import PerRows
 from ridgewalk.energies import Calibrated, Scaled, WeightedSum
-from ridgewalk.energies.combine import median_force
+from ridgewalk.energies.combine import Along, median_force
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.paths import (
     ArrivingWalk,
@@ -219,6 +219,8 @@ def finder(name: str, materials: Materials, energy_name: str | None = None) -> P
     full, (name, realism) = name, known(name)
     w = materials.recipe.walks
     references, decode = materials.references, materials.decode
+    if materials.moving is not None:
+        decode = Along(decode, materials.moving)
     if METHODS[name].energy is None:
         if energy_name is not None:
             raise ValueError(

@@ -18,6 +18,8 @@ from typing import Any
 from ridgewalk import naming
 from ridgewalk.runs.checks import above_zero, at_least
 from ridgewalk.runs.diffusion_settings import Diffusion, Guidance, Sampling
+from ridgewalk.training import priors
+from ridgewalk.training.duels import GAMES
 from ridgewalk.training.losses import RECONSTRUCTIONS
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.schedule import Schedule
@@ -33,22 +35,35 @@ ORDERS = ("joint", "separate")
 
 @dataclass(frozen=True)
 class Model:
-    """The autoencoder. ``network`` mlp (``hidden``: widths) or conv (``hidden``: channels); ``posterior`` deterministic or gaussian."""
+    """
+    The autoencoder. ``network`` mlp (``hidden``: widths) or conv (``hidden``: channels); ``posterior`` deterministic, gaussian or universal.
+
+    ``latent`` dimensions of the code, or of its style where it has a class as well; ``noise`` values that a universal posterior is fed with;
+    ``batch_norm`` after every layer of the encoder; ``init`` the standard deviation of the first weights, 0 for PyTorch's own.
+    """
 
     posterior: str = "deterministic"
     network: str = "mlp"
     hidden: tuple[int, ...] = (512, 512)
     latent: int = 8
     activation: str = "relu"
+    noise: int = 10
+    batch_norm: bool = False
+    init: float = 0.0
 
     def __post_init__(self) -> None:
-        at_least(1, latent=self.latent, hidden=min(self.hidden, default=0))
+        at_least(1, latent=self.latent, hidden=min(self.hidden, default=0), noise=self.noise)
+        at_least(0, init=self.init)
 
 
 @dataclass(frozen=True)
 class Objective:
     """
     What it is trained for: ``ae``, ``vae``, ``aae``, ``vae-gan``; or ``diffusion``, which has no autoencoder: see ``Diffusion``.
+
+    Adversarial autoencoders with classes: ``aae-conditioned``, ``aae-style``, ``aae-semisupervised``, ``aae-clustering``, ``aae-reduction``;
+    see ``Labels``. Of all adversarial ones: ``input_noise`` and ``input_dropout`` of what the encoder reads in training, ``together`` whether
+    all that moves the encoder is one loss of one optimiser.
 
     ``beta`` weighs the KL term of a VAE or a VAE-GAN, ``adversarial`` the adversarial loss of an AAE or a VAE-GAN; ``sigma`` is of the AAE's
     prior. A VAE-GAN's: ``pixel_weight`` and ``feature_weight`` of its two reconstruction losses, ``order`` joint or separate,
@@ -64,6 +79,9 @@ class Objective:
     feature_weight: float = 0.0
     order: str = "joint"
     latent: bool = True
+    input_noise: float = 0.0
+    input_dropout: float = 0.0
+    together: bool = False
 
     def __post_init__(self) -> None:
         if self.reconstruction not in RECONSTRUCTIONS:
@@ -73,24 +91,90 @@ class Objective:
         at_least(0, beta=self.beta, adversarial=self.adversarial)
         at_least(0, pixel_weight=self.pixel_weight, feature_weight=self.feature_weight)
         above_zero(sigma=self.sigma)
+        at_least(0, input_noise=self.input_noise, input_dropout=self.input_dropout)
+        if not self.input_dropout < 1:
+            raise ValueError(f"input_dropout must be below 1; got {self.input_dropout}")
+
+
+@dataclass(frozen=True)
+class Prior:
+    """
+    An adversarial autoencoder's prior: gaussian, of deviation ``objective.sigma``; uniform, mixture, swiss-roll; or "module:function".
+
+    ``components`` of the mixture, or segments of the roll; ``scale`` of the lengths of all but the Gaussian. A function of one's own maps
+    (rows, generator) to draws (rows, d).
+    """
+
+    name: str = "gaussian"
+    components: int = 10
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if ":" not in self.name and self.name not in priors.NAMES:
+            raise ValueError(
+                f"{naming.unknown('prior', self.name, priors.NAMES)}; a function of your own is named as module:function"
+            )
+        at_least(1, components=self.components)
+        above_zero(scale=self.scale)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """
+    What an adversarial autoencoder with classes knows of them.
+
+    ``classes`` of the code, or clusters: 0 for those of the data; ``count`` images with a label, equally many of each class: -1 for all, 0 for
+    none; ``batch`` of labelled images a step, ``weight`` of their cross-entropy, and their augmentation: ``shift`` in pixels, ``rotation`` in
+    degrees, ``scale`` and ``shear`` relative; ``adversarial`` weighs the matcher's loss on classes; ``margin`` between the heads of clusters
+    of a reduction, and the weight ``hinge`` of what holds them apart.
+    """
+
+    classes: int = 0
+    count: int = -1
+    batch: int = 100
+    weight: float = 1.0
+    adversarial: float = 1.0
+    shift: float = 0.0
+    rotation: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    margin: float = 0.0
+    hinge: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least(-1, count=self.count)
+        at_least(0, classes=self.classes, weight=self.weight, adversarial=self.adversarial)
+        at_least(0, margin=self.margin, hinge=self.hinge)
+        at_least(0, shift=self.shift, rotation=self.rotation, scale=self.scale, shear=self.shear)
+        at_least(1, batch=self.batch)
+        if self.classes == 1:
+            raise ValueError("a code with a class needs at least 2 classes or clusters; got classes = 1")
 
 
 @dataclass(frozen=True)
 class Matcher:
     """
-    The latent discriminator that is trained along: the AAE's own, or a VAE-GAN's. No ``hidden`` widths make it a single affine layer.
+    The latent discriminator that is trained along: the AAE's own (both, where it has two), or a VAE-GAN's. No ``hidden`` widths make it affine.
 
-    ``init`` is the standard deviation of its first weights, 0 for PyTorch's own (uniform, by the width of a layer).
+    ``init`` is the standard deviation of its first weights, 0 for PyTorch's own (uniform, by the width of a layer), which is the safe one.
+    Of an AAE's: ``loss`` bce, hinge or wasserstein; ``r1`` the weight of its gradient penalty; ``noise`` the deviation of noise on what it sees.
     """
 
     hidden: tuple[int, ...] = (512, 512)
     activation: str = "relu"
     spectral: bool = False
     init: float = 0.0
+    loss: str = "bce"
+    r1: float = 0.0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         at_least(1, hidden=min(self.hidden, default=1))
-        at_least(0, init=self.init)
+        at_least(0, init=self.init, r1=self.r1, noise=self.noise)
+        if self.loss not in GAMES:
+            raise ValueError(naming.unknown("loss of a discriminator", self.loss, GAMES))
+        if self.loss == "wasserstein" and not (self.spectral or self.r1):
+            raise ValueError("a wasserstein critic has to be held smooth: set spectral = true, or r1 above 0")
         if self.init and self.spectral:
             raise ValueError("a spectral norm of 1 fixes the size of the weights; leave out init, or spectral")
 
@@ -283,6 +367,8 @@ class Recipe:
     reproduce: Reproduce = field(default_factory=Reproduce)
     model: Model = field(default_factory=Model)
     objective: Objective = field(default_factory=Objective)
+    prior: Prior = field(default_factory=Prior)
+    labels: Labels = field(default_factory=Labels)
     matcher: Matcher = field(default_factory=Matcher)
     critic: Critic = field(default_factory=Critic)
     training: Schedule = field(default_factory=Schedule)

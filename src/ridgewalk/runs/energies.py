@@ -27,7 +27,7 @@ from ridgewalk.energies import (
     balanced,
     calibrated,
 )
-from ridgewalk.energies.combine import median_force
+from ridgewalk.energies.combine import Along, median_force
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.protocols import Energy
 from ridgewalk.runs.config import Recipe
@@ -50,6 +50,7 @@ class Materials:
         references: codes of real data; called only by what uses them.
         diffused: the diffusion of codes, where there is one.
         guide: reads the discriminator that guides it, where there is one; called only by what uses it.
+        moving: (d,) bool, which values of a code finders may change; None for all.
     """
 
     recipe: Recipe
@@ -59,6 +60,7 @@ class Materials:
     references: Callable[[], Tensor]
     diffused: Diffused | None = None
     guide: Callable[[], Guide] | None = None
+    moving: Tensor | None = None
 
     @property
     def diffusion(self) -> Diffused:
@@ -247,7 +249,8 @@ def energy(name: str, materials: Materials) -> Energy:
     """
     if name not in ENERGIES:
         raise ValueError(naming.unknown("energy", name, ENERGIES))
-    return ENERGIES[name].make(materials)
+    made = ENERGIES[name].make(materials)
+    return made if materials.moving is None else Along(made, materials.moving)
 
 
 def weighable(e: Energy, materials: Materials) -> Energy:

@@ -111,7 +111,7 @@ def draw(
         out: folder; RUN/maps/PLANE, or the next free name, by default.
         seed: said on the page; nothing here is random.
     """
-    d = run.recipe.model.latent
+    d = run.size
     chosen, searched = _refuse(run, start, end, third, plane, energies, methods)
     fields = {name: run.energy(name) for name in chosen}
     ends = None if start is None else walking.named(run, start, str(end), resize)
@@ -220,7 +220,7 @@ def _refuse(
     if start is None and (plane == "abc" or third is not None or methods):
         given = "--plane abc" if plane == "abc" else "--third" if third is not None else "--methods"
         raise ValueError(f"{given} needs two ends; give --from and --to, or leave it out")
-    d = run.recipe.model.latent
+    d = run.size
     if d < 2:
         raise ValueError(f"a map needs latents of at least 2 dimensions; this run's have {d}")
     if third is not None and (plane == "pca" or d == 2):
@@ -320,7 +320,7 @@ def _lines(
     """What is exact and what is projected, in a few sentences."""
     if view.name == "whole":
         return ["The latents have two dimensions, so the map shows them whole: nothing on it is projected."]
-    d = run.recipe.model.latent
+    d = run.size
     of = f"{share:.0%} of the variance of {len(distance)} held-out codes in {d} dimensions"
     if view.name == "pca":
         lines = [f"The plane of the two principal directions shows {of}."]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -9,48 +10,120 @@ from ridgewalk import naming
 from ridgewalk.models import autoencoders
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.blocks import restart
-from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
+from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder, categorical, conditional
+from ridgewalk.models.discriminators import (
+    Discriminator,
+    Part,
+    Summed,
+    Untold,
+    image_discriminator,
+    latent_discriminator,
+)
+from ridgewalk.runs import labelling
 from ridgewalk.runs.config import ORDERS, Matcher, Recipe
-from ridgewalk.training.adversarial import AAE, VAEGAN
+from ridgewalk.training import priors
+from ridgewalk.training.adversarial import VAEGAN
+from ridgewalk.training.categories import Categorical, Labelled
+from ridgewalk.training.duels import Corruption, Duel
+from ridgewalk.training.matching import AAE, LabelConditioned, StyleContent
 from ridgewalk.training.negatives import BOUNDARIES, Negatives, mixture
-from ridgewalk.training.noise import mixed_seed
+from ridgewalk.training.noise import Noise, mixed_seed
 from ridgewalk.training.objectives import AE, VAE, Objective
+from ridgewalk.training.priors import Classed, Prior
 from ridgewalk.training.schedule import Schedule
 
-OBJECTIVES = ("ae", "vae", "aae", "vae-gan")
+OBJECTIVES = ("ae", "vae", "aae", "vae-gan", *labelling.CLASSED)
 
-SENSORS: Mapping[str, str] = {"discriminator": "matcher", "critic": "critic", "latent": "latent"}
-"""Adversaries by the names of their networks: what they are called as sensors of a run."""
+SENSORS: Mapping[str, str] = {"critic": "critic", "latent": "latent"}
+"""Adversaries by the names of their networks: what they are called as sensors of a run; those of an AAE together are its ``matcher``."""
 
 Shape = tuple[int, int, int]
 
 
+def code_size(recipe: Recipe) -> int:
+    """Dimensions of a code: of the style, and of the class where it stands beside it."""
+    beside = recipe.objective.name in ("aae-style", "aae-semisupervised", "aae-clustering")
+    return recipe.model.latent + (recipe.labels.classes if beside else 0)
+
+
 def model(recipe: Recipe, shape: Shape, seed: int) -> Autoencoder:
     """The recipe's autoencoder for images of ``shape``, its weights drawn from ``seed``."""
-    m = recipe.model
+    m, kind = recipe.model, labelling.CLASSED.get(recipe.objective.name, "")
+    classes = recipe.labels.classes
+    if kind and m.posterior != "deterministic":
+        raise ValueError(
+            f"the objective '{recipe.objective.name}' needs model.posterior = \"deterministic\"; got '{m.posterior}'"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(seed, 1))
-        return autoencoders.build(shape, m.latent, m.posterior, m.network, m.hidden, m.activation)
+        found: Autoencoder
+        if kind == "conditional":
+            found = conditional(shape, m.latent, classes, m.network, m.hidden, m.activation, m.batch_norm)
+        elif kind:
+            found = categorical(shape, m.latent, classes, kind, m.network, m.hidden, m.activation, m.batch_norm)
+        else:
+            found = autoencoders.build(
+                shape, m.latent, m.posterior, m.network, m.hidden, m.activation, m.noise, m.batch_norm
+            )
+        if m.init:
+            restart(found, m.init)
+    return found
 
 
 def adversaries(recipe: Recipe, shape: Shape, seed: int) -> dict[str, Discriminator]:
     """
     The discriminators that take part in the training, untrained.
 
-    An AAE's ``discriminator`` of codes (positive: prior); a VAE-GAN's ``critic`` of images (positive: real), and its ``latent``
-    discriminator of codes (positive: encoded) where ``objective.latent`` asks for one.
+    An AAE's ``discriminator`` of codes (positive: prior), or of one with styles and classes ``style_discriminator`` and
+    ``label_discriminator``; a VAE-GAN's ``critic`` of images (positive: real), and its ``latent`` discriminator of codes
+    (positive: encoded) where ``objective.latent`` asks for one.
     """
     m, c, o = recipe.matcher, recipe.critic, recipe.objective
-    latent, found = recipe.model.latent, dict[str, Discriminator]()
+    latent, classes, found = recipe.model.latent, recipe.labels.classes, dict[str, Discriminator]()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(seed, 2))
-        if o.name == "aae":
+        if o.name in ("aae", "aae-style"):
             found["discriminator"] = _of_codes(latent, "prior", m)
+        if o.name == "aae-conditioned":
+            found["discriminator"] = _of_codes(latent + classes + 1, "prior", m)
+        if o.name in ("aae-semisupervised", "aae-clustering", "aae-reduction"):
+            found["style_discriminator"] = _of_codes(latent, "prior", m)
+            found["label_discriminator"] = _of_codes(classes, "prior", m)
         if o.name == "vae-gan":
             found["critic"] = image_discriminator(shape, "real", c.hidden, c.activation, c.network, c.spectral)
             if o.latent:
                 found["latent"] = _of_codes(latent, "encoded", m)
     return found
+
+
+def sensors(recipe: Recipe, others: Mapping[str, Discriminator]) -> dict[str, Discriminator]:
+    """
+    The adversaries as sensors of a run's codes, by name.
+
+    Of a code with style and class the ``matcher`` sums both discriminators' logits; one that was told classes is told that they are not
+    known; a reduction's discriminators read style and class, which its codes do not keep apart, and so it has none.
+    """
+    name, latent = recipe.objective.name, recipe.model.latent
+    if name == "aae":
+        return {"matcher": others["discriminator"]}
+    if name == "aae-style":
+        return {"matcher": Discriminator(Part(others["discriminator"], latent), "prior")}
+    if name == "aae-conditioned":
+        return {"matcher": Discriminator(Untold(others["discriminator"], recipe.labels.classes), "prior")}
+    if name in ("aae-semisupervised", "aae-clustering"):
+        both = Summed(others["style_discriminator"], others["label_discriminator"], latent)
+        return {"matcher": Discriminator(both, "prior")}
+    return {SENSORS[n]: network for n, network in others.items() if n in SENSORS}
+
+
+def prior(recipe: Recipe) -> Prior:
+    """The law that codes, or their styles, are matched to."""
+    p, o = recipe.prior, recipe.objective
+    if p.name != "gaussian" and o.sigma != 1:
+        raise ValueError(f"objective.sigma is of the prior 'gaussian'; with prior.name = '{p.name}' leave it out")
+    if p.name == "gaussian" and p.scale != 1:
+        raise ValueError("prior.scale is of the other priors; that of 'gaussian' is objective.sigma")
+    return priors.prior(p.name, recipe.model.latent, o.sigma, p.components, p.scale)
 
 
 def _of_codes(latent: int, positive: str, m: Matcher) -> Discriminator:
@@ -78,7 +151,13 @@ class Stage:
     label: str
 
 
-def stages(recipe: Recipe, autoencoder: Autoencoder, others: Mapping[str, Discriminator], seed: int) -> list[Stage]:
+def stages(
+    recipe: Recipe,
+    autoencoder: Autoencoder,
+    others: Mapping[str, Discriminator],
+    seed: int,
+    labelled: Labelled | None = None,
+) -> list[Stage]:
     """
     What is trained, in order: one stage, or for ``objective.order`` "separate" two of half the epochs each.
 
@@ -91,15 +170,9 @@ def stages(recipe: Recipe, autoencoder: Autoencoder, others: Mapping[str, Discri
     if (o.order != ORDERS[0]) and name != "vae-gan":
         raise ValueError(f"objective.order = '{o.order}' is for the objective 'vae-gan'; '{name}' has one stage")
     schedule = replace(schedule, seed=mixed_seed(seed, schedule.seed))
-    if name == "aae":
-        game = AAE(
-            autoencoder,
-            others["discriminator"],
-            sigma=o.sigma,
-            reconstruction=o.reconstruction,
-            adversarial=o.adversarial,
-        )
-        return [Stage(game, schedule, "", "training")]
+    refuse_unread(recipe)
+    if name == "aae" or name in labelling.CLASSED:
+        return [Stage(_matching(recipe, autoencoder, others, labelled), schedule, "", "training")]
     gaussian = isinstance(autoencoder, GaussianAutoencoder)
     if name == "ae":
         if gaussian:
@@ -137,6 +210,67 @@ def stages(recipe: Recipe, autoencoder: Autoencoder, others: Mapping[str, Discri
         Stage(vae, first, "stage-1", "training, stage 1 of 2"),
         Stage(game_of_three, second, "", "training, stage 2 of 2"),
     ]
+
+
+def _matching(
+    recipe: Recipe, autoencoder: Autoencoder, others: Mapping[str, Discriminator], labelled: Labelled | None
+) -> Objective:
+    """The adversarial autoencoder of the recipe's name."""
+    o, m, labels = recipe.objective, recipe.matcher, recipe.labels
+    law = prior(recipe)
+    law(8, Noise(0, 0))  # what a user's own function returns is looked at before the training
+    shared: dict[str, Any] = {
+        "reconstruction": o.reconstruction,
+        "adversarial": o.adversarial,
+        "duel": Duel(m.loss, m.r1, m.noise),
+        "corruption": Corruption(o.input_noise, o.input_dropout),
+        "together": o.together,
+    }
+    if o.name == "aae":
+        return AAE(autoencoder, others["discriminator"], law, **shared)
+    if o.name == "aae-conditioned":
+        if not isinstance(law, Classed) or law.classes != labels.classes:
+            has = f"{law.classes}" if isinstance(law, Classed) else "none"
+            raise ValueError(
+                f"'aae-conditioned' needs a prior with a part for each of the {labels.classes} classes; '{recipe.prior.name}' has {has}: "
+                f"choose mixture or swiss-roll, with prior.components = {labels.classes}"
+            )
+        return LabelConditioned(autoencoder, others["discriminator"], law, **shared)
+    if isinstance(autoencoder, ConditionalAutoencoder):
+        return StyleContent(autoencoder, others["discriminator"], law, **shared)
+    assert isinstance(autoencoder, CategoricalAutoencoder)
+    return Categorical(
+        autoencoder,
+        others["style_discriminator"],
+        others["label_discriminator"],
+        law,
+        labelled,
+        label_weight=labels.adversarial,
+        supervision=labels.weight,
+        margin=labels.margin,
+        hinge=labels.hinge,
+        **shared,
+    )
+
+
+def refuse_unread(recipe: Recipe) -> None:
+    """Refuses settings that the recipe's objective would not read."""
+    name, plain = recipe.objective.name, Recipe()
+    adversarial = name == "aae" or name in labelling.CLASSED
+    unread = []
+    if not adversarial:
+        o, m, d = recipe.objective, recipe.matcher, plain.objective
+        unread += [
+            f"objective.{k}" for k in ("input_noise", "input_dropout", "together") if getattr(o, k) != getattr(d, k)
+        ]
+        unread += [f"matcher.{k}" for k in ("loss", "r1", "noise") if getattr(m, k) != getattr(plain.matcher, k)]
+        unread += ["prior"] if recipe.prior != plain.prior else []
+    if name not in labelling.CLASSED and recipe.labels != plain.labels:
+        unread.append("labels")
+    if name != "aae-reduction" and recipe.labels.margin:
+        unread.append("labels.margin")
+    if unread:
+        raise ValueError(f"the objective '{name}' has no use for {', '.join(unread)}; leave out what it does not read")
 
 
 def _known(rates: Mapping[str, float], objective: Objective) -> dict[str, float]:

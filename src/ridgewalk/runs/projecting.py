@@ -104,7 +104,7 @@ def project(
     if temperature is not None and not (langevin or tempered):
         raise ValueError("--temperature belongs to --langevin and --tempered; give one of them, or leave it out")
     name = energy or ENERGY
-    z = read_latents(latents, run.recipe.model.latent).to(run.device)
+    z = read_latents(latents, run.size).to(run.device)
     field = run.energy(name)
     heat = 1.0 if temperature is None else temperature
     settled: dict[str, Any] = {} if steps is None else {"steps": steps}

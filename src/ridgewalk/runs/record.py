@@ -158,7 +158,7 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
     model, adversaries = players.model(recipe, origin.image, 0), players.adversaries(recipe, origin.image, 0)
-    networks: dict[str, torch.nn.Module] = {"encoder": model.encoder, "decoder": model.decoder, **adversaries}
+    networks: dict[str, torch.nn.Module] = {**model.networks, **adversaries}
     images, codes = _read_by(recipe, origin.image)
     reads = {n: images if n in ("encoder", "critic") else codes for n in networks}
     load_networks(folder / "model.safetensors", networks, wanted["model.safetensors"], reads)
@@ -168,7 +168,7 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
     )
     where = resolve_device(device)
     sensors = {"detector": frozen(detector).to(where)}
-    sensors |= {players.SENSORS[name]: frozen(network).to(where) for name, network in adversaries.items()}
+    sensors |= {name: frozen(network).to(where) for name, network in players.sensors(recipe, adversaries).items()}
     for name in PIXEL_SENSORS.values():
         if (folder / f"{name}.json").is_file():
             sensors[name] = _read_pixel(folder, name, recipe, origin.image).to(where)
@@ -203,13 +203,14 @@ def _read_pixel(folder: Path, name: str, recipe: Recipe, shape: tuple[int, int, 
 
 def _read_by(recipe: Recipe, shape: tuple[int, int, int]) -> tuple[str, str]:
     """The run's images and codes in words, for what is said of files that do not fit."""
-    return f"images of {' x '.join(map(str, shape))}", f"latent codes of {recipe.model.latent} values"
+    return f"images of {' x '.join(map(str, shape))}", f"latent codes of {players.code_size(recipe)} values"
 
 
 def new_detector(recipe: Recipe) -> Discriminator:
     """The recipe's detector, untrained: what ``evaluation.sensors.train_detector`` returns, by its architecture."""
     d = recipe.detector
-    members = [latent_discriminator(recipe.model.latent, "encoded", d.hidden, d.activation) for _ in range(d.members)]
+    size = players.code_size(recipe)
+    members = [latent_discriminator(size, "encoded", d.hidden, d.activation) for _ in range(d.members)]
     return members[0] if d.members == 1 else Discriminator(MeanLogit(members), "encoded")
 
 
@@ -223,9 +224,10 @@ class Run:
         origin: source, seed, budget.
         recipe: every setting.
         model: the autoencoder, frozen.
-        sensors: discriminators by name: ``detector``, and what else took part in its training (``players.SENSORS``) or came after it.
+        sensors: discriminators by name: ``detector``, and what else took part in its training (``players.sensors``) or came after it.
         manifest: what ``manifest.json`` holds.
         diffused: the diffusion of its codes, where one was trained (`ridgewalk diffuse`).
+        moving: (d,) bool, which values of a code paths may change; None for all (``keeping``).
     """
 
     folder: Path
@@ -235,6 +237,12 @@ class Run:
     sensors: Mapping[str, Discriminator]
     manifest: Mapping[str, Any]
     diffused: Diffused | None = None
+    moving: Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        """Dimensions of its codes."""
+        return players.code_size(self.recipe)
 
     @property
     def device(self) -> torch.device:
@@ -277,7 +285,14 @@ class Run:
         latent = self.diffused
         guide = None if latent is None or not guides.present(self.folder) else lambda: guides.read(self.folder, latent)
         return build.Materials(
-            self.recipe, self.sensors, self.model.encode, self.decode, lambda: self.references, latent, guide
+            self.recipe,
+            self.sensors,
+            self.model.encode,
+            self.decode,
+            lambda: self.references,
+            latent,
+            guide,
+            self.moving,
         )
 
     def energy(self, name: str) -> Energy:

@@ -10,7 +10,7 @@ from typing import Any
 from ridgewalk.evaluation import comparison
 from ridgewalk.evaluation.comparison import Summary
 from ridgewalk.evaluation.sensors import Diagnosis
-from ridgewalk.runs import alignment, build, pages, processes, tables, walking
+from ridgewalk.runs import alignment, build, keeping, pages, processes, tables, walking
 from ridgewalk.runs.build import Force
 from ridgewalk.runs.measuring import (
     diagnose,
@@ -139,11 +139,14 @@ def walk(
     resize: bool = False,
     seed: int = 0,
     shares: tuple[float, float] | None = None,
+    keep: str | None = None,
+    same_class: bool = False,
 ) -> Result:
     """
     One method between named ends or drawn pairs: paths.npz, stats.json, a page, and an animation where asked for.
 
-    Warns where what guides it is dead. ``shares`` are the recipe's ``walks.dual_shares`` otherwise.
+    Warns where what guides it is dead. ``shares`` are the recipe's ``walks.dual_shares`` otherwise. ``keep`` is the part of the code,
+    style or class, that stays the first image's (``keeping``); ``same_class`` draws pairs of one class.
     """
     if (pairs is None) == (start is None and end is None):
         raise ValueError("walk needs either --from and --to, or --pairs")
@@ -151,11 +154,17 @@ def walk(
         raise ValueError("walk needs both --from and --to")
     if frames is not None and frames < 3:
         raise ValueError(f"a path to judge needs at least 3 frames; got --frames {frames}")
+    if same_class and pairs is None:
+        raise ValueError("--same-class draws pairs of one class; give --pairs, or leave it out")
     run = _shared(run, shares, [energy])
     refuse_energy(run, method, energy)
     refuse_role(role)
+    if keep is not None:
+        keeping.refuse(run, keep, method)
     ends = (
-        walking.drawn(run, pairs, seed, role) if pairs is not None else walking.named(run, str(start), str(end), resize)
+        walking.drawn(run, pairs, seed, role, same_class)
+        if pairs is not None
+        else walking.named(run, str(start), str(end), resize)
     )
     folder = processes.first(lambda: _new_folder(run, method, out))
     forces = build.forces(method, run.materials, energy)
@@ -163,7 +172,11 @@ def walk(
     for note in notes:
         warnings.warn(note, stacklevel=2)
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
-    curve = walking.search(run, method, z_a, z_b, energy, frames)
+    free = run
+    if keep is not None:
+        (z_a, z_b), free = keeping.ends(run, ends.x_a, ends.x_b, keep), keeping.free(run, keep)
+    labels_b = ends.labels_a if keep == "class" else ends.labels_b
+    curve = walking.search(free, method, z_a, z_b, energy, frames)
     baseline = walking.search(run, "lerp", z_a, z_b, None, frames or run.recipe.walks.frames)
     if processes.rank() != 0:
         return Result(folder, [], {})
@@ -172,13 +185,14 @@ def walk(
     decoded = {name: c.map(run.decode).cpu() for name, c in both.items()}
     columns = {
         name: comparison.measure(
-            decoded[name], c.nodes, z_a, z_b, c.arrived, judges, ends.labels_a, ends.labels_b, decoded["lerp"]
+            decoded[name], c.nodes, z_a, z_b, c.arrived, judges, ends.labels_a, labels_b, decoded["lerp"]
         )
         for name, c in both.items()
     }
     settings = {
         "run": str(run.folder), "method": method, "energy": energy or walking.default_energy(run, method), "seed": seed,
         "model_seed": run.origin.seed, "recipe": run.origin.recipe, "budget": run.origin.budget, "from": start, "to": end,
+        "keep": keep, "same_class": same_class,
     }  # fmt: skip
     guide = {"forces": _figures_of(forces), "notes": notes}
     walking.write(folder, run, ends, curve, z_a, z_b, {**settings, **guide}, columns[method])
@@ -188,6 +202,7 @@ def walk(
     verdict = [
         f"{method}: {share:.0%} of the frames between the ends are real by the mean of two judges (LERP {lerp_share:.0%}); "
         f"{arrived} of {len(ends)} paths arrived",
+        *([f"the {keep} stays the first image's: the end is no image's own code"] if keep else []),
         *([weighed(run, forces)] if len(forces) > 1 else []),
         *_mended(curve.stats),
         *notes,

@@ -2,9 +2,10 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,12 +15,14 @@ from ridgewalk import naming
 from ridgewalk.data import ImageData, Images, part
 from ridgewalk.data import load as load_data
 from ridgewalk.energies import frozen
+from ridgewalk.evaluation.readings import Inspector
 from ridgewalk.evaluation.sensors import train_detector, train_pixel_detector
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
+from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
 from ridgewalk.models.checkpoints import save_networks, write_bytes
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import chunked
-from ridgewalk.runs import config, players, processes
+from ridgewalk.runs import config, labelling, players, processes
 from ridgewalk.runs.config import Recipe
 from ridgewalk.runs.record import (
     PIXEL_SENSORS,
@@ -33,9 +36,13 @@ from ridgewalk.runs.record import (
     read_settings,
     write_settings,
 )
+from ridgewalk.training.adversarial import VAEGAN
 from ridgewalk.training.loop import check, fit, resolve_device
+from ridgewalk.training.matching import Matching
 from ridgewalk.training.negatives import Negatives
-from ridgewalk.training.noise import mixed_seed
+from ridgewalk.training.noise import Noise
+from ridgewalk.training.objectives import Objective
+from ridgewalk.training.priors import categories
 
 
 @dataclass(frozen=True)
@@ -126,13 +133,15 @@ def start(
     data = reading.load()
     images = part(data, "model")
     shape = images.shape
+    settings = labelling.settled(settings, data.class_names)
+    tensors, labelled = labelling.tensors(settings, images, seed)
     model, adversaries = players.model(settings, shape, seed), players.adversaries(settings, shape, seed)
     if settings.detector.samples and not isinstance(model, GaussianAutoencoder):
         raise ValueError("detector.samples needs model.posterior = \"gaussian\"; got 'deterministic'")
     new_detector(settings)
     players.negatives(settings)
-    for stage in players.stages(settings, model, adversaries, seed):  # refused before anything is written
-        check(stage.objective, [len(images)], stage.schedule, device, precision, processes.world())
+    for stage in players.stages(settings, model, adversaries, seed, labelled):  # refused before anything is written
+        check(stage.objective, [len(t) for t in tensors], stage.schedule, device, precision, processes.world())
     origin = reading.origin(recipe, budget, seed, shape, fingerprint(data), precision)
     accepted()
     processes.first(lambda: write_settings(folder, origin, settings))
@@ -160,10 +169,14 @@ def _train(
     adversaries = players.adversaries(recipe, origin.image, origin.seed)
     networks: dict[str, nn.Module] = {}
     seconds, taken, steps = 0.0, 0, 0
-    for stage in players.stages(recipe, model, adversaries, origin.seed):
+    readings: dict[str, Mapping[str, Any]] = {}
+    diagnostics = 0.0
+    tensors, labelled = labelling.tensors(recipe, images, origin.seed)
+    for stage in players.stages(recipe, model, adversaries, origin.seed, labelled):
+        inspector = inspector_of(stage.objective, data, origin.seed)
         history = fit(
             stage.objective,
-            [images.pixels],
+            tensors,
             stage.schedule,
             folder=folder / stage.folder,
             resume=resume,
@@ -171,13 +184,14 @@ def _train(
             precision=origin.precision,
             tensorboard=tensorboard,
             label=f"{stage.label} {origin.recipe}",
+            inspect=inspector,
         )
+        readings |= {str(line["name"]): line for line in history.readings}
+        diagnostics += inspector.seconds if inspector else 0.0
         seconds, taken, steps = seconds + history.seconds, taken + history.taken, steps + len(history.steps)
         # the moving average is what a run keeps, where there is one
         networks = {**stage.objective.networks, **history.averages}
-    for name in ("encoder", "decoder"):
-        networks[name].cpu()
-    model.encoder, model.decoder = networks["encoder"], networks["decoder"]
+    model.put(networks)
 
     def write() -> None:
         model.cpu().eval()
@@ -195,6 +209,7 @@ def _train(
                 "seconds": seconds,
                 "steps": steps,
                 "images_per_second": _speed(seconds, taken, recipe.training.batch),
+                **({"readings": readings, "diagnostics_seconds": round(diagnostics, 2)} if readings else {}),
             },
         )
         for place in (folder, folder / "stage-1"):
@@ -202,6 +217,19 @@ def _train(
 
     processes.first(write)
     return load(folder)
+
+
+HELD_OUT = 1000
+"""Largest number of held-out images that discriminators are read on while they are trained."""
+
+
+def inspector_of(objective: Objective, data: ImageData, seed: int) -> Inspector | None:
+    """Reads the discriminators of an adversarial objective on validation images, whose labels it is not told; None for others."""
+    if not isinstance(objective, Matching | VAEGAN):
+        return None
+    images = part(data, "validation")
+    held_out = images.take(torch.arange(min(HELD_OUT, len(images)))).floats()
+    return Inspector(objective, (held_out, torch.full((len(held_out),), -1)), seed)
 
 
 def fitted_detector(
@@ -284,17 +312,25 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
 
 def prior_draws(run: Run, count: int, seed: int) -> torch.Tensor:
     """
-    Draws of the run's prior: N(0, sigma^2 I) for an AAE or a VAE, a Gaussian fitted to its codes for a plain autoencoder.
+    Draws of the run's prior: an AAE's own, N(0, I) for a VAE, a Gaussian fitted to its codes for a plain autoencoder.
+
+    Where the code has a class as well as a style, the class is one of all, each as likely.
 
     Args:
         run: the model.
         count: number of draws.
         seed: of the draws.
     """
-    drawn = torch.randn(
-        count, run.recipe.model.latent, generator=torch.Generator().manual_seed(mixed_seed(seed, 5))
-    ).to(run.device)
-    if run.recipe.objective.name == "ae":
+    noise, name = Noise(seed, 5), run.recipe.objective.name
+    if name == "aae" or name in labelling.CLASSED:
+        drawn = players.prior(run.recipe)(count, noise).to(run.device)
+        if isinstance(run.model, CategoricalAutoencoder | ConditionalAutoencoder):
+            y = categories(count, run.model.classes, noise).to(run.device)
+            with torch.no_grad():
+                return run.model.join(drawn, y)
+        return drawn
+    drawn = noise.normal(count, run.size).to(run.device)
+    if name == "ae":
         mean, factor = run.references.mean(0), torch.linalg.cholesky(run.references.T.cov())
         return mean + drawn @ factor.T
-    return drawn * (run.recipe.objective.sigma if run.recipe.objective.name == "aae" else 1.0)
+    return drawn

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ridgewalk.data import Images, draw, read_image, role_of_test_index
+from ridgewalk.data import digests_of, draw, read_image, role_of_test_index
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.path import Path
 from ridgewalk.protocols import PathFinder
@@ -52,13 +52,13 @@ class Ends:
 
     def digests(self) -> Tensor:
         """Of all ends, as ``Images.digests``."""
-        return Images.from_array(torch.cat([self.x_a, self.x_b])).digests()
+        return digests_of(torch.cat([self.x_a, self.x_b]))
 
 
-def drawn(run: Run, count: int, seed: int, role: str = "test") -> Ends:
-    """Pairs of test images of different classes (of any, where there is one class only)."""
+def drawn(run: Run, count: int, seed: int, role: str = "test", same_class: bool = False) -> Ends:
+    """Pairs of test images of different classes (of any, where there is one class only), or of one class each."""
     data = run.data
-    pairs = draw(data, role, count, seed, different_classes=len(data.class_names) > 1)
+    pairs = draw(data, role, count, seed, different_classes=len(data.class_names) > 1, same_class=same_class)
     a, b = data.test.take(pairs.index_a), data.test.take(pairs.index_b)
     return Ends(a.floats(), b.floats(), pairs.index_a, pairs.index_b, a.labels, b.labels)
 

@@ -1,16 +1,13 @@
 """
-Autoencoders with adversaries. As everywhere, each player's loss is differentiated for its own networks only.
+The VAE-GAN. As everywhere, each player's loss is differentiated for its own networks only.
 
-    AAE      autoencoder    rec(G(E(x)), x)                                                      moves E, G
-             discriminator  1/2 [softplus(-D(z_p)) + softplus(D(E(x)))]                          moves D
-             matcher        w softplus(-D(E(x)))                                                 moves E
     VAE-GAN  critic         1/2 softplus(-D(x)) + 1/4 [softplus(D(G(z))) + softplus(D(G(z_p)))]
                             + gamma/2 |grad D(x)|^2                                              moves D
              autoencoder    beta KL(q(z|x) || p(z)) + p rec(G(z), x) + f feat(G(z), x)           moves E, G
                             + a/2 [softplus(-D(G(z'))) + softplus(-D(G(z_p)))]                   moves G
              latent         1/2 [softplus(-D_z(z)) + softplus(D_z(z_p))]                         moves D_z
 
-with z_p drawn from the prior, z = E(x) or a draw of q(z|x), z' the same without its gradient, and feat the squared distance of what the
+with z_p drawn from the prior, z a draw of q(z|x), z' the same without its gradient, and feat the squared distance of what the
 critic's last layer reads. A VAE-GAN's terms of G(z) and of G(z_p) are each taken over half of a batch, so that critic and images are balanced.
 """
 
@@ -20,73 +17,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, reparameterise
+from ridgewalk.models.autoencoders import GaussianAutoencoder, reparameterise
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.training import losses
+from ridgewalk.training.duels import state
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Batch, Loss
-
-
-@dataclass(eq=False)
-class AAE:
-    """
-    Adversarial autoencoder (Makhzani et al. 2015): the aggregated posterior is matched to a prior by a discriminator of codes.
-
-    Args:
-        model: deterministic (z = E(x)) or Gaussian (z ~ q(z|x)).
-        discriminator: logits of codes, positive for ``prior``.
-        prior: (noise, like) -> draws of the prior shaped as ``like``; by default N(0, sigma^2 I).
-        sigma: of the default prior.
-        reconstruction: name of the reconstruction loss.
-        adversarial: weight w of the encoder's adversarial loss.
-    """
-
-    model: Autoencoder
-    discriminator: nn.Module
-    prior: Callable[[Noise, Tensor], Tensor] | None = None
-    sigma: float = 1.0
-    reconstruction: str = "half_squared"
-    adversarial: float = 1.0
-
-    def __post_init__(self) -> None:
-        positive = getattr(self.discriminator, "positive", "prior")
-        if positive != "prior":
-            raise ValueError(f"an AAE's discriminator is positive for 'prior'; got one positive for '{positive}'")
-
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """Encoder, decoder, discriminator."""
-        return {"encoder": self.model.encoder, "decoder": self.model.decoder, "discriminator": self.discriminator}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """Reconstruction, then the two sides of the game."""
-        return {"autoencoder": ("encoder", "decoder"), "discriminator": ("discriminator",), "matcher": ("encoder",)}
-
-    def code(self, x: Tensor, noise: Noise) -> Tensor:
-        """E(x), or a reparameterised draw of q(z|x)."""
-        if isinstance(self.model, GaussianAutoencoder):
-            mean, log_variance = self.model.posterior(x)
-            return reparameterise(mean, log_variance, noise.normal(*mean.shape))
-        return self.model.encode(x)
-
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """Each player's part of the game above."""
-        x = batch[0]
-        if player == "autoencoder":
-            rec = losses.reconstruction(self.reconstruction, self.model.decode(self.code(x, noise)), x)
-            return rec, {"reconstruction": rec}
-        z = self.code(x, noise)
-        if player == "discriminator":
-            z = z.detach()
-            drawn = self.prior(noise, z) if self.prior else self.sigma * noise.normal(*z.shape)
-            on_prior, on_codes = self.discriminator(drawn), self.discriminator(z)
-            bce = losses.classify(on_prior, on_codes)
-            both = (on_prior.detach().float(), on_codes.detach().float())
-            logged = {"discriminator": bce, "logit_prior": both[0].mean(), "logit_encoded": both[1].mean()}
-            return bce, logged | _state("discriminator", *both)
-        fooled = losses.fool(self.discriminator(z))
-        return self.adversarial * fooled, {"matcher": fooled}
 
 
 @dataclass(eq=False)
@@ -162,7 +98,7 @@ class VAEGAN:
             assert self.latent is not None
             on_codes, on_prior = self.latent(z), self.latent(z_p)
             bce = losses.classify(on_codes, on_prior)
-            return bce, {"latent": bce} | _state("latent", on_codes, on_prior)
+            return bce, {"latent": bce} | state("latent", on_codes, on_prior)
         half = len(x) // 2
         with torch.set_grad_enabled(player == "autoencoder"):
             made = self.model.decode(torch.cat([z.detach()[:half], z_p[half:]]))
@@ -175,11 +111,24 @@ class VAEGAN:
             return total, terms | {"kl": kl, "fooled": fooled, "diversity": spread}
         on_real, on_made = self.critic(self._noisy(x, noise)), self.critic(self._noisy(made, noise))
         bce = (losses.classify(on_real, on_made[:half]) + losses.classify(on_real, on_made[half:])) / 2
-        terms = {"critic": bce} | _state("critic", on_real, on_made)
+        terms = {"critic": bce} | state("critic", on_real, on_made)
         if not self.r1:
             return bce, terms
         penalty = losses.r1_penalty(self.critic, x)
         return bce + self.r1 / 2 * penalty, terms | {"r1": penalty}
+
+    def sides(self, batch: Batch, noise: Noise) -> Mapping[str, tuple[nn.Module, Tensor, Tensor]]:
+        """The critic with images and decodings, half of them of draws of the prior; the latent discriminator with codes and draws."""
+        x, half = batch[0], len(batch[0]) // 2
+        with torch.no_grad():
+            mean, log_variance = self.model.posterior(x)
+            z = reparameterise(mean, log_variance, noise.normal(*mean.shape))
+            z_p = noise.normal(*z.shape)
+            made = self.model.decode(torch.cat([z[:half], z_p[half:]]))
+        found: dict[str, tuple[nn.Module, Tensor, Tensor]] = {
+            "critic": (self.critic, self._noisy(x, noise), self._noisy(made, noise))
+        }
+        return found if self.latent is None else {**found, "latent": (self.latent, z, z_p)}
 
     def _halves(self, loss: Callable[[Tensor], Tensor], made: Tensor, half: int, noise: Noise) -> Tensor:
         """The mean of a loss over reconstructions and over draws, with equal weights whatever the size of the batch."""
@@ -201,9 +150,3 @@ class VAEGAN:
 
     def _noisy(self, x: Tensor, noise: Noise) -> Tensor:
         return x + self.instance_noise * noise.normal(*x.shape) if self.instance_noise else x
-
-
-def _state(name: str, positive: Tensor, negative: Tensor) -> dict[str, Tensor]:
-    """What ``training.health`` watches of a discriminator: the gap of its mean logits, and their spread within each side."""
-    up, down = positive.detach().float(), negative.detach().float()
-    return {f"{name}_gap": up.mean() - down.mean(), f"{name}_spread": (up.std() + down.std()) / 2}

@@ -15,7 +15,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,6 +35,12 @@ from ridgewalk.training.schedule import Schedule, decay_factor, optimiser
 
 PRECISIONS = ("no", "bf16", "fp16")
 
+INSPECTIONS = 10
+"""Times that ``inspect`` is called in a training of as many steps or more."""
+
+Inspect = Callable[[int, torch.device], Sequence[dict[str, Any]]]
+"""Step and device -> lines for the log."""
+
 
 @dataclass(frozen=True, eq=False)
 class History:
@@ -42,6 +48,7 @@ class History:
     What a run logged: one value a step for each term, ``steps`` from 1; ``seconds`` in the loop, for the last ``taken`` steps.
 
     ``events`` are what ``training.health`` saw in it; they are told as warnings, and stand in the log, when they happen.
+    ``readings`` are the lines of ``inspect``, in order.
     """
 
     steps: Tensor
@@ -50,6 +57,7 @@ class History:
     averages: Mapping[str, nn.Module] = field(default_factory=dict)
     taken: int = 0
     events: Sequence[Event] = ()
+    readings: Sequence[Mapping[str, Any]] = ()
 
 
 def read_log(file: Path) -> tuple[list[dict[str, float]], list[dict[str, Any]]]:
@@ -58,15 +66,24 @@ def read_log(file: Path) -> tuple[list[dict[str, float]], list[dict[str, Any]]]:
 
     A last line that was being written when the run was killed is left out.
     """
-    lines: list[dict[str, float]] = []
-    events: list[dict[str, Any]] = []
+    found = _lines(file)
+    terms = [line for line in found if "event" not in line and "reading" not in line]
+    return terms, [line for line in found if "event" in line]
+
+
+def read_readings(file: Path) -> list[dict[str, Any]]:
+    """The lines of a ``log.jsonl`` that ``fit``'s ``inspect`` returned, each with ``reading``, ``name``, ``step`` and ``sentence``."""
+    return [line for line in _lines(file) if "reading" in line]
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    found = []
     for text in file.read_text().splitlines() if file.is_file() else []:
         try:
-            line = json.loads(text)
+            found.append(json.loads(text))
         except ValueError:
             continue
-        (events if "event" in line else lines).append(line)
-    return lines, events
+    return found
 
 
 def resolve_device(name: str) -> torch.device:
@@ -97,7 +114,7 @@ def check(
         raise ValueError(
             f"a global batch of {schedule.batch} does not divide over {world} processes; choose a multiple"
         )
-    for player in schedule.rates:
+    for player in (*schedule.rates, *schedule.momenta):
         if player not in objective.players:
             raise ValueError(f"rates: {naming.unknown('player', player, objective.players)}")
     if precision not in PRECISIONS:
@@ -119,6 +136,7 @@ def fit(
     tensorboard: bool = False,
     label: str = "training",
     shared: bool = True,
+    inspect: Inspect | None = None,
 ) -> History:
     """
     Trains the objective's networks in place; they end on the CPU or device that they were trained on, in eval mode.
@@ -133,13 +151,15 @@ def fit(
         precision: ``no`` (float32), ``bf16`` or ``fp16``.
         tensorboard: also log to TensorBoard, in ``folder``.
         label: of the progress bar.
+        inspect: called ``INSPECTIONS`` times, the last time after the last step, with the networks in eval mode; its lines stand in the log
+            and in the history, and where one's ``reading`` differs from the one before of its ``name``, its ``sentence`` is told as a warning.
         shared: whether the processes of a distributed run work on this together; otherwise the one that calls trains alone.
 
     Raises:
         ValueError: for data that cannot fill one batch, or a checkpoint that does not belong to these settings.
         FloatingPointError: when a term is not finite; it names the step, the term and the last checkpoint.
     """
-    return _Run(objective, data, schedule, folder, device, precision, tensorboard, shared).go(resume, label)
+    return _Run(objective, data, schedule, folder, device, precision, tensorboard, shared, inspect).go(resume, label)
 
 
 class _Run:
@@ -153,6 +173,7 @@ class _Run:
         precision: str,
         tensorboard: bool,
         shared: bool,
+        inspect: Inspect | None,
     ) -> None:
         world = int(os.environ.get("WORLD_SIZE", "1")) if shared else 1  # torchrun's
         check(objective, [t.shape[0] for t in data], schedule, device, precision, world)
@@ -176,6 +197,7 @@ class _Run:
         self.averages = _averages(objective.networks, schedule.ema)
         self.log: list[dict[str, float]] = []
         self.health, self.events = Health(), list[Event]()
+        self.inspect, self.readings, self.inspecting = inspect, list[dict[str, Any]](), 0.0
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
 
     @property
@@ -197,6 +219,8 @@ class _Run:
             due = done % every == 0 or done == self.total
             if due or done % self.schedule.log_every == 0:
                 self._flush()
+            if self.inspect is not None and (done * INSPECTIONS // self.total > step * INSPECTIONS // self.total):
+                self._inspect(done)
             if due:
                 self._refuse_broken(done)
             if due and self.folder is not None and self.rank == 0:
@@ -212,10 +236,11 @@ class _Run:
         return History(
             torch.tensor([int(line["step"]) for line in self.log]),
             terms,
-            time.perf_counter() - began,
+            time.perf_counter() - began - self.inspecting,
             averages,
             self.total - start,
             tuple(self.events),
+            tuple(self.readings),
         )
 
     def _step(self, step: int, index: Tensor) -> None:
@@ -243,6 +268,30 @@ class _Run:
         for name, average in self.averages.items():
             average.update_parameters(self.objective.networks[name])
         self.pending.append((step + 1, logged))
+
+    def _inspect(self, step: int) -> None:
+        """Asks what the game looks like; every process asks the same, the first one writes."""
+        assert self.inspect is not None
+        self._flush()
+        began = time.perf_counter()
+        for network in self.objective.networks.values():
+            network.eval()
+        lines = self.inspect(step, self.device)
+        for network in self.objective.networks.values():
+            network.train()
+        for line in lines:
+            before = [r["reading"] for r in self.readings if r["name"] == line["name"]]
+            self.readings.append(line)
+            if before[-1:] != [line["reading"]]:
+                warnings.warn(str(line["sentence"]), stacklevel=2)
+        self._append(lines)
+        self.inspecting += time.perf_counter() - began
+
+    def _append(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        if self.folder is not None and self.rank == 0:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / "log.jsonl").open("a") as file:
+                file.writelines(json.dumps(line) + "\n" for line in lines)
 
     def _wait(self) -> None:
         if self.world > 1:
@@ -272,10 +321,7 @@ class _Run:
         self.log += lines
         events = list(self.health.feed(lines))
         self.events += events
-        if self.folder is not None and self.rank == 0:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / "log.jsonl").open("a") as file:
-                file.writelines(json.dumps(line) + "\n" for line in (*lines, *(e.line() for e in events)))
+        self._append([*lines, *(e.line() for e in events)])
         for event in events:
             warnings.warn(event.sentence, stacklevel=2)
         if self.accelerator.trackers:
@@ -310,6 +356,7 @@ class _Run:
         lines = [line for line in read_log(log)[0] if line["step"] <= step]
         self.log = lines
         self.events = list(self.health.feed(lines))
+        self.readings = [line for line in read_readings(log) if line["step"] <= step]
         if newest is None:
             kept = 0
         else:
@@ -321,7 +368,7 @@ class _Run:
             kept = step
         self._wait()
         if self.rank == 0:
-            whole = [*lines, *(event.line() for event in self.events)]
+            whole = [*lines, *(event.line() for event in self.events), *self.readings]
             write_bytes(log, "".join(json.dumps(line) + "\n" for line in whole).encode())
         return kept
 

@@ -5,6 +5,7 @@ The noise of step s is drawn for the whole global batch from a generator seeded 
 rows: a run resumed at s, or split over processes, sees the noise that an uninterrupted single process would have seen.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -49,6 +50,10 @@ class Noise:
     def integers(self, high: int, rows: int, *shape: int) -> Tensor:
         """Draws of 0, ..., high - 1: int64 (rows, *shape)."""
         return self._own(torch.randint(high, (rows * self.world, *shape), generator=self._generator), rows)
+
+    def drawn(self, rows: int, sampler: Callable[[int, torch.Generator], Tensor]) -> Tensor:
+        """What ``sampler`` (rows of the global batch, generator) -> (rows, *) draws: this process's ``rows`` of it."""
+        return self._own(sampler(rows * self.world, self._generator), rows)
 
     def _own(self, drawn: Tensor, rows: int) -> Tensor:
         return drawn[self.rank * rows : (self.rank + 1) * rows].to(self.device, non_blocking=True)

@@ -10,7 +10,7 @@ so that no gradient leaks from one player's loss into another's network.
     PixelDetector         the same on images G(z) and G(r)             moves D
     Classification        cross-entropy                                moves the classifier
 
-Games of several players, the adversarial autoencoder and the VAE-GAN, are in ``training.adversarial``.
+Games of several players: the adversarial autoencoders are in ``training.matching`` and ``training.categories``, the VAE-GAN in ``training.adversarial``.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,0 +1,64 @@
+"""Which images keep their label, where only a few do."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ridgewalk.seeds import mixed_seed
+
+
+def labelled_rows(labels: Tensor, class_names: Sequence[str], count: int, seed: int) -> Tensor:
+    """
+    Rows whose label is known, in increasing order: ``count`` of them, equally many of each class.
+
+    Where ``count`` is no multiple of the classes, the first classes have one more; where a class has fewer images than its share, all of them.
+
+    Args:
+        labels: int64 (n,), each in 0 .. K - 1.
+        class_names: K names.
+        count: number of labels; -1 for all.
+        seed: of the split.
+
+    Raises:
+        ValueError: for fewer than two classes, fewer labels than classes, more than images, a class without an image, or labels out of range.
+    """
+    k = len(class_names)
+    if k < 2:
+        raise ValueError(
+            f"labels need at least 2 classes; these images have {k}: pass images in a folder for each class, or with labels"
+        )
+    outside = (labels < 0) | (labels >= k)
+    if outside.any():
+        row = int(outside.nonzero()[0, 0])
+        raise ValueError(f"labels must lie in 0 .. {k - 1}; row {row} has {int(labels[row])}")
+    there = torch.bincount(labels, minlength=k)
+    if not there.all():
+        missing = class_names[int((there == 0).nonzero()[0, 0])]
+        raise ValueError(
+            f"class '{missing}' has no image among the {len(labels)} that train the model, so it can have no label; add images, or remove the class"
+        )
+    if count == -1:
+        return torch.arange(len(labels))
+    if count < k:
+        raise ValueError(
+            f"{count} labels are fewer than the {k} classes, of which each needs one; set labels.count to {k} or more"
+        )
+    if count > len(labels):
+        raise ValueError(
+            f"{count} labels were asked for, and there are {len(labels)} images; set labels.count = -1 for all"
+        )
+    generator = torch.Generator().manual_seed(mixed_seed(seed, 21))
+    chosen = []
+    for c in range(k):
+        rows = (labels == c).nonzero()[:, 0]
+        share = count // k + (c < count % k)
+        chosen.append(rows[torch.randperm(len(rows), generator=generator)[:share]])
+    return torch.cat(chosen).sort().values
+
+
+def hidden(labels: Tensor, known: Tensor) -> Tensor:
+    """The labels of the rows ``known``, and -1 for all others: int64 (n,)."""
+    out = torch.full_like(labels, -1)
+    out[known] = labels[known]
+    return out

@@ -1,0 +1,143 @@
+"""
+Data sets that come as MATLAB files: SVHN's cropped digits, and the Toronto Face Database.
+
+    SVHN   train_32x32.mat, test_32x32.mat, and perhaps extra_32x32.mat: X uint8 (32, 32, 3, n), y (n, 1) in 1 .. 10, where 10 is the digit 0
+    TFD    images uint8 (n, h, w), folds (n, 5) in 0 .. 3: unlabelled, training, validation, test; its labels of expression are not read
+
+Source: Netzer, Wang, Coates, Bissacco, Wu and Ng (2011), Reading digits in natural images with unsupervised feature learning; Susskind, Anderson and Hinton
+(2010), The Toronto Face Database.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ridgewalk.data.images import Images
+from ridgewalk.data.items import Parts
+from ridgewalk.data.mat5 import NotMatlab, names_in, read_arrays
+
+_END = "_32x32.mat"
+_UNLABELLED, _TRAIN, _VALIDATION, _TEST = range(4)  # TFD's folds
+FOLDS = 5
+"""Of the Toronto Face Database: figures are means over them."""
+
+_SVHN = "SVHN's cropped digits hold X, uint8 (32, 32, 3, n), and y, n whole numbers from 1 to 10"
+_TFD = "a file of the Toronto Face Database holds images, uint8 (n, h, w), and folds, (n, 5) whole numbers from 0 to 3"
+
+
+def holds_svhn(folder: Path) -> bool:
+    """Whether any of SVHN's three files lies in ``folder``."""
+    return any((folder / f"{part}{_END}").is_file() for part in ("train", "test", "extra"))
+
+
+def read_svhn(folder: Path) -> Parts:
+    """
+    The train and test images of a folder in file order, class "0" for the label 10; with extra_32x32.mat, its images in the train part as well.
+
+    Neighbours in a file are often digits of one house number, and their windows overlap: kept in file order they mostly fall into one role. Where
+    there are extra images each sixth of the train part, of which roles are made (``splits``), has its share of both files.
+
+    Raises:
+        ValueError: naming the file that is missing, cannot be read, or is not SVHN's.
+    """
+    for part in ("train", "test"):
+        if not (folder / f"{part}{_END}").is_file():
+            raise ValueError(f"'{folder}' lacks {part}{_END}, one of SVHN's two files; add it to the folder")
+    train, test = (read_svhn_file(folder / f"{part}{_END}") for part in ("train", "test"))
+    extra = folder / f"extra{_END}"
+    return (_by_sixths(train, read_svhn_file(extra)) if extra.is_file() else train), test
+
+
+def read_svhn_file(file: Path) -> Images:
+    """The images of one of SVHN's files, in its order; ValueError where it is no such."""
+    held = _loaded(file, ("X", "y"), _SVHN)
+    x, y = held["X"], held["y"].reshape(-1)
+    if x.ndim == 3:
+        x = x[..., None]  # MATLAB drops a last axis of one
+    if x.dtype != np.uint8 or x.ndim != 4 or x.shape[:3] != (32, 32, 3) or y.dtype.kind not in "uif":
+        raise ValueError(f"'{file}' is not SVHN's: X is {x.dtype} {x.shape} and y {y.dtype} {held['y'].shape}; {_SVHN}")
+    if len(y) != x.shape[3] or len(y) == 0:
+        raise ValueError(f"'{file}' is not SVHN's: it has {x.shape[3]} images and {len(y)} labels; {_SVHN}")
+    wrong = (y < 1) | (y > 10) | (y % 1 != 0)
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise ValueError(f"'{file}' is not SVHN's: image {i} has the label {y[i]}; {_SVHN}")
+    pixels = np.ascontiguousarray(x.transpose(3, 2, 0, 1))
+    labels = torch.from_numpy(y.astype(np.int64) % 10)
+    return Images(torch.from_numpy(pixels), labels, tuple("0123456789"))
+
+
+def read_faces(file: Path, fold: int = 1) -> Parts:
+    """
+    The Toronto Face Database by one of its folds: train and test images in an order for ``splits``, without classes.
+
+    The test part are the fold's test faces. The train part are its unlabelled, training and validation faces; the unlabelled and training ones are
+    shuffled, and the validation faces open the last sixth, where the likelihood protocol looks for images that no model has seen.
+
+    Args:
+        file: such as TFD_48x48.mat.
+        fold: 1 to 5.
+
+    Raises:
+        ValueError: if the file cannot be read or is no such, or a part of the fold is empty.
+    """
+    if not 1 <= fold <= FOLDS:
+        raise ValueError(f"the Toronto Face Database has folds 1 to {FOLDS}; got {fold}")
+    held = _loaded(file, ("images", "folds"), _TFD)
+    x, folds = held["images"], held["folds"]
+    if x.dtype != np.uint8 or x.ndim != 3 or folds.shape != (len(x), FOLDS) or not np.isin(folds, range(4)).all():
+        raise ValueError(
+            f"'{file}' is no Toronto Face Database: images are {x.dtype} {x.shape}, folds {folds.dtype} {folds.shape}; {_TFD}"
+        )
+    own = torch.from_numpy(folds[:, fold - 1].astype(np.int64))
+    train, validation, test = (
+        torch.isin(own, torch.tensor(kinds)).nonzero()[:, 0]
+        for kinds in ((_UNLABELLED, _TRAIN), (_VALIDATION,), (_TEST,))
+    )
+    for name, rows in (("unlabelled or training", train), ("validation", validation), ("test", test)):
+        if len(rows) == 0:
+            raise ValueError(f"fold {fold} of '{file}' has no {name} faces; is the file whole?")
+    shuffled = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))]
+    before = min(len(train), (len(train) + len(validation)) * 5 // 6)
+    faces = Images(torch.from_numpy(x[:, None].copy()), torch.zeros(len(x), dtype=torch.int64), ("face",))
+    return faces.take(torch.cat([shuffled[:before], validation, shuffled[before:]])), faces.take(test)
+
+
+def holds(file: Path, names: Sequence[str]) -> bool:
+    """Whether a MATLAB file holds variables of all these names; False where it cannot be read."""
+    try:
+        return set(names) <= names_in(file)
+    except NotMatlab:
+        return False
+
+
+def _loaded(file: Path, names: Sequence[str], expected: str) -> dict[str, NDArray[Any]]:
+    """These variables of a file."""
+    try:
+        held = read_arrays(file, names)
+    except NotMatlab as error:
+        raise ValueError(
+            f"'{file}' cannot be read as a MATLAB file ({error}); download it again; {expected}"
+        ) from error
+    missing = [name for name in names if name not in held]
+    if missing:
+        raise ValueError(f"'{file}' holds no array {' and none '.join(missing)}; {expected}")
+    return held
+
+
+def _by_sixths(one: Images, two: Images) -> Images:
+    """Both, each sixth of the one followed by the same sixth of the other, so that a role's slice has its share of either."""
+    rows: list[Tensor] = []
+    for i in range(6):
+        for images, offset in ((one, 0), (two, len(one))):
+            n = len(images)
+            rows.append(torch.arange(n * i // 6, n * (i + 1) // 6) + offset)
+    order = torch.cat(rows)
+    return Images(
+        torch.cat([one.pixels, two.pixels])[order], torch.cat([one.labels, two.labels])[order], one.class_names
+    )

@@ -1,0 +1,183 @@
+"""
+Tables: rows of numbers with a class each, from a file or from scikit-learn.
+
+    .npy    an array (n, d)
+    .npz    the array under X (or x, data, values); labels (n,), whole numbers or words, under y (or label, labels, class, target)
+    .csv    columns of numbers; a first line of column names is passed over, and one of them called label, labels, class or target holds the labels
+
+Without labels there is one class, "all".
+"""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ridgewalk.data.columns import classes
+
+SUFFIXES = (".npy", ".npz", ".csv")
+"""Endings of files that are tables."""
+
+TABLES = {
+    "breast-cancer": "load_breast_cancer",
+    "wine": "load_wine",
+    "iris": "load_iris",
+    "digits-table": "load_digits",
+}
+"""Tables of scikit-learn by name: what loads them, all offline."""
+
+_VALUES = ("X", "x", "data", "values")
+_LABELS = ("label", "labels", "class", "target")
+
+
+class Table(NamedTuple):
+    """
+    Rows in the order of their source.
+
+    Attributes:
+        values: float32 (n, d), finite, n and d at least 2.
+        labels: int64 (n,), from 0.
+        names: of the classes.
+    """
+
+    values: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+
+
+def named(name: str) -> Table:
+    """One of ``TABLES``."""
+    from sklearn import datasets
+
+    held = getattr(datasets, TABLES[name])()
+    labels = held.target.astype(np.int64)
+    return Table(held.data.astype(np.float32), labels, tuple(str(c) for c in held.target_names))
+
+
+def read_table(path: Path) -> Table:
+    """
+    A file by its ending.
+
+    Raises:
+        ValueError: if it cannot be read, or a row cannot be used; the sentence names the first.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return _read_csv(path)
+    return _read_npz(path) if suffix == ".npz" else _unlabelled(_array(_opened(path), path, "save floats (n, d)"), path)
+
+
+def _opened(path: Path) -> object:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        raise ValueError(f"'{path}' is no NumPy file of numbers ({error}); write it with numpy.save") from error
+
+
+def _read_npz(path: Path) -> Table:
+    archive = _opened(path)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise ValueError(f"'{path}' is no NumPy archive of arrays; write it with numpy.savez(path, X=..., y=...)")
+    with archive:
+        x = next((n for n in _VALUES if n in archive.files), None)
+        y = next((n for n in ("y", *_LABELS) if n in archive.files), None)
+        if x is None:
+            raise ValueError(
+                f"'{path}' must hold its rows under X (or {', '.join(_VALUES[1:])}); it holds {', '.join(archive.files) or 'nothing'}; "
+                "write it with numpy.savez(path, X=..., y=...)"
+            )
+        try:
+            values, labels = archive[x], None if y is None else archive[y]
+        except (ValueError, OSError, EOFError, BadZipFile) as error:
+            raise ValueError(f"'{path}' is no NumPy archive of numbers ({error}); write it with numpy.savez") from error
+    table = _unlabelled(_array(values, path, "save X as floats (n, d)"), path)
+    if labels is None:
+        return table
+    if labels.dtype.kind not in "iuU" or labels.shape != (len(table.values),):
+        raise ValueError(
+            f"'{path}' must hold one whole number or one word a row as labels, ({len(table.values)},); {y} is {labels.dtype} {labels.shape}"
+        )
+    return _labelled(table.values, labels.tolist(), f"{y} of '{path}'")
+
+
+def _read_csv(path: Path) -> Table:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.reader(file)
+            rows = [(f"line {lines.line_num}", cells) for cells in lines if any(cell.strip() for cell in cells)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"'{path}' is no text of comma-separated numbers ({error})") from error
+    labels: list[str] | None = None
+    if rows and not any(_is_number(cell) for cell in rows[0][1]):  # the names of the columns
+        names = [cell.strip().lower() for cell in rows[0][1]]
+        column = next((i for i, name in enumerate(names) if name in _LABELS), None)
+        rows = rows[1:]
+        if column is not None:
+            short = next((where for where, cells in rows if len(cells) <= column), None)
+            if short is not None:
+                raise ValueError(f"'{path}' must have a label in each row; {short} has none; mend it")
+            labels = [cells[column].strip() for _, cells in rows]
+            rows = [(where, cells[:column] + cells[column + 1 :]) for where, cells in rows]
+    for where, cells in rows:
+        strange = next((cell for cell in cells if not _is_number(cell)), None)
+        if strange is not None:
+            raise ValueError(
+                f"'{path}' must hold numbers, separated by commas; {where} holds '{strange}'; mend it, "
+                "or name a column of labels 'label' in the first line"
+            )
+        if len(cells) != len(rows[0][1]):
+            raise ValueError(
+                f"'{path}' must have as many columns in each row; {rows[0][0]} has {len(rows[0][1])} and {where} has "
+                f"{len(cells)}; mend it"
+            )
+    numbers = np.array([[float(cell) for cell in cells] for _, cells in rows], dtype=np.float64)
+    table = _unlabelled(numbers, path, [where for where, _ in rows])
+    if labels is None:
+        return table
+    whole: Sequence[int | str] = [int(v) for v in labels] if all(_is_whole(v) for v in labels) else labels
+    return _labelled(table.values, whole, f"the labels of '{path}'")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_whole(cell: str) -> bool:
+    return cell.removeprefix("-").isdecimal()
+
+
+def _array(array: object, path: Path, instead: str) -> NDArray[np.generic]:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
+        kind = array.dtype if isinstance(array, np.ndarray) else "an archive"
+        raise ValueError(f"'{path}' must hold an array of numbers; it holds {kind}; {instead}")
+    return array
+
+
+def _unlabelled(array: NDArray[np.generic], path: Path, places: Sequence[str] = ()) -> Table:
+    """As float32 (n, d), refused where it is none of n >= 2 finite rows of d >= 2 columns; ``places`` are the rows' names."""
+    if array.ndim != 2 or min(array.shape) < 2:
+        raise ValueError(
+            f"'{path}' must hold at least 2 rows of at least 2 columns, a row a point; it holds {array.shape}"
+        )
+    with np.errstate(over="ignore"):
+        values = array.astype(np.float32)
+    broken = ~np.isfinite(values).all(axis=1)
+    if broken.any():
+        first = int(broken.argmax())
+        raise ValueError(
+            f"'{path}' must hold finite numbers below 3e38; {places[first] if places else f'row {first}'} does not; mend it"
+        )
+    return Table(np.ascontiguousarray(values), np.zeros(len(values), dtype=np.int64), ("all",))
+
+
+def _labelled(values: NDArray[np.float32], labels: Sequence[int | str], where: str) -> Table:
+    numbers, names = classes(labels, None, where)
+    return Table(values, np.array(numbers, dtype=np.int64), names)

@@ -1,0 +1,118 @@
+"""
+An adversarial autoencoder as a model of images, by the Parzen protocol of document 004 (``evaluation.likelihood``), beside real images in its place.
+
+Each seed's samples are decoded draws of the prior; ``points`` of them, and of real ones for the oracle. Variants are other settings.
+"""
+
+import torch
+
+from ridgewalk.data import part
+from ridgewalk.evaluation.likelihood import SAMPLES, likelihood, oracle
+from ridgewalk.evaluation.posterior import match
+from ridgewalk.experiments import aae_shared as shared
+from ridgewalk.experiments.aae_priors import drawn_codes
+from ridgewalk.experiments.generative import decoded
+from ridgewalk.experiments.running import Experiment, Findings
+from ridgewalk.metrics.parzen import WORTH, Parzen
+from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, Text
+from ridgewalk.reports.samples import sheet
+from ridgewalk.reports.style import png
+from ridgewalk.runs.train import prior_draws
+
+PUBLISHED = {
+    "deep belief network": 138.0,
+    "stacked contractive autoencoder": 121.0,
+    "deep GSN": 214.0,
+    "GAN": 225.0,
+    "GMMN + AE": 282.0,
+    "adversarial autoencoder": 340.0,
+}
+"""MNIST, 10000 samples, in nats, as the paper's table has them."""
+
+SHOWN = 64
+
+
+def measure(e: Experiment) -> Findings:
+    """Trains, draws, measures, and says which claims held."""
+    runs = {v or "run": e.runs(v) for v in ("", *e.settings.reproduce.variants)}
+    first = runs["run"][0]
+    count, limit = min(SAMPLES, e.points), None if e.budget != "smoke" else e.points
+    real = oracle(first.data, count, points=limit)
+    rows: dict[str, dict[str, Cell]] = {"real images in place of samples": _row([real])}
+    figures: dict[str, object] = {"oracle": _figure(real), "samples": count}
+    claims, answers, images, matches = [], [], {}, []
+    for name, own in runs.items():
+        drawn = [decoded(run, prior_draws(run, count, run.origin.seed)) for run in own]
+        found = [likelihood(x, first.data, points=limit) for x in drawn]
+        rows[f"ours, {name}"] = _row(found) | {
+            "minutes": shared.over_seeds([float(r.manifest["seconds"]) / 60 for r in own])
+        }
+        figures[name] = [_figure(p) for p in found]
+        values = [p.value for p in found]
+        how = f"{count} samples, sigma chosen on 1000 images that took no part in training; {len(own)} seeds; {WORTH}"
+        claims.append(
+            shared.reached(
+                f"[{name}] the log-likelihood is that of the paper", values, 340.0, how, lower=False, unit=" nats"
+            )
+        )
+        claims.append(shared.reached(f"[{name}] it is above a GAN's", values, 225.0, how, lower=False, unit=" nats"))
+        answers.append(f"{name}: {found[0]}.")
+        images[name] = drawn[0][:SHOWN]
+        z = drawn_codes(own[0], part(own[0].data, "test").floats())
+        m = match(z, prior_draws(own[0], 2 * len(z), 1).cpu())
+        matches.append(f"{name}: {m}")
+    best = max(p["value"] for n in runs for p in figures[n])  # type: ignore[attr-defined]
+    claims.append(
+        Claim(
+            "A higher Parzen likelihood is a better model",
+            "did not hold" if best > real.value else "undecided",
+            f"real images score {real.value:.1f} nats, our best model {best:.1f}",
+            "a measure by which real images are no better than a model's does not rank models by realism",
+        )
+    )
+    rows |= {f"{n}, published": {"value": Cell(v)} for n, v in PUBLISHED.items()}
+    columns = {
+        "value": Column("nats", ".1f", "higher", "mean log-likelihood of the test part under a Parzen window"),
+        "sigma": Column("sigma", ".3f", None, "width, chosen on validation images"),
+        "minutes": Column("minutes", ".0f", None, "of training, mean over seeds"),
+    }
+    pictures = [
+        Figure(
+            png(sheet(x.numpy(), columns=16)),
+            f"{len(x)} samples of {name}",
+            "Decoded draws of the prior, not chosen.",
+            f"Samples: {name}",
+            wide=True,
+        )
+        for name, x in images.items()
+    ]
+    sections = [
+        Section(
+            "Log-likelihood",
+            WORTH[0].upper() + WORTH[1:] + ".",
+            [TableBlock(Table(columns, rows), f"MNIST's protocol, {count} samples")],
+        ),
+        Section("Samples", blocks=pictures),
+        Section("Is the aggregated posterior the prior?", blocks=[Text("\n\n".join(matches), aside=True)]),
+        shared.games(runs),
+    ]
+    return Findings([*answers, f"Real images in place of samples: {real}."], claims, sections, figures)
+
+
+def _row(found: list[Parzen]) -> dict[str, Cell]:
+    errors = max(p.error for p in found)
+    return {
+        "value": shared.over_seeds([p.value for p in found], f"standard error {errors:.1f}"),
+        "sigma": Cell(float(torch.tensor([p.sigma for p in found]).mean())),
+    }
+
+
+def _figure(p: Parzen) -> dict[str, object]:
+    return {
+        "value": p.value,
+        "error": p.error,
+        "sigma": p.sigma,
+        "samples": p.samples,
+        "points": p.points,
+        "grid": list(p.grid),
+    }

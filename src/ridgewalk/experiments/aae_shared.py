@@ -1,0 +1,207 @@
+"""What the experiments on document 004 share: errors on the test part, the control network, figures over seeds, and pictures of codes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ridgewalk.data import Images, part
+from ridgewalk.data.labels import labelled_rows
+from ridgewalk.experiments.generative import decoded
+from ridgewalk.metrics.statistics import Interval, paired_difference
+from ridgewalk.models.blocks import Rows, activation
+from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
+from ridgewalk.models.checkpoints import write_bytes
+from ridgewalk.path import chunked
+from ridgewalk.reports import Cell, Claim, Figure, Section, Text, figures
+from ridgewalk.reports.samples import sheet
+from ridgewalk.reports.style import png
+from ridgewalk.runs.record import Run
+from ridgewalk.training.loop import fit
+from ridgewalk.training.noise import mixed_seed
+from ridgewalk.training.objectives import Classification
+from ridgewalk.training.schedule import Schedule
+
+SHOWN = 8
+"""Rows of a picture."""
+
+PLOTTED = 3000
+"""Largest number of codes in a picture."""
+
+
+def classes_of(run: Run, images: Images) -> Tensor:
+    """Probabilities of classes or clusters: (n, K)."""
+    model = run.model
+    if not isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder):
+        raise ValueError(f"this run's objective '{run.recipe.objective.name}' has no classes in its codes")
+    return chunked(lambda x: model.classify(x.to(run.device)).cpu(), images.floats())
+
+
+def mistakes(run: Run) -> Tensor:
+    """Of each image of the test part, whether the most probable class is another than its own: bool (n,)."""
+    test = run.data.test
+    return classes_of(run, test).argmax(dim=1) != test.labels
+
+
+def over_seeds(values: Sequence[float], note: str = "") -> Cell:
+    """Mean over seeds, with their standard deviation as a note, and nothing in its place where there is one seed."""
+    v = torch.tensor(values, dtype=torch.float64)
+    told = f"+- {float(v.std()):.2f}, {len(values)} seeds" if len(values) > 1 else "1 seed"
+    return Cell(float(v.mean()), note=", ".join(t for t in (told, note) if t))
+
+
+def said(values: Sequence[float], unit: str = " %") -> str:
+    """A value a seed, and their mean."""
+    mean = sum(values) / len(values)
+    return f"{mean:.2f}{unit} (by seed: {', '.join(f'{v:.2f}' for v in values)})"
+
+
+def reached(says: str, values: Sequence[float], target: float, how: str, lower: bool = True, unit: str = " %") -> Claim:
+    """A claim that a figure reaches a target: held where every seed does, in part where the mean or some seed does."""
+    good = [v <= target if lower else v >= target for v in values]
+    fate = "held" if all(good) else "held in part" if any(good) else "did not hold"
+    return Claim(says, fate, f"{said(values, unit)}; published {target:g}{unit}", how)
+
+
+def control_mistakes(run: Run, folder: Path, dropout: float = 0.5) -> Tensor:
+    """
+    Mistakes on the test part of the run's own encoder network trained on its labels alone, with dropout: bool (n,).
+
+    The layers are those of the trunk and its head, with dropout before each affine layer but the first, which has input dropout 0.2
+    (Srivastava et al. 2014); as many steps of the run's learning rate, optimiser and decay, on batches of labelled images.
+
+    Args:
+        run: whose labels, widths, steps and augmentation it has.
+        folder: where the result is kept for a reproduction that goes on.
+        dropout: of hidden units.
+    """
+    record = folder / f"control-{run.recipe.labels.count}-{run.origin.seed}.json"
+    if record.is_file():
+        return torch.tensor(json.loads(record.read_text())["mistakes"], dtype=torch.bool)
+    images, recipe, seed = part(run.data, "model"), run.recipe, run.origin.seed
+    known = images.take(labelled_rows(images.labels, images.class_names, recipe.labels.count, seed))
+    widths = [images.pixels[0].numel(), *recipe.model.hidden]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mixed_seed(seed, 31))
+        layers: list[nn.Module] = [Rows(), nn.Dropout(0.2)]
+        for fan_in, fan_out in pairwise(widths):
+            layers += [nn.Linear(fan_in, fan_out), activation(recipe.model.activation), nn.Dropout(dropout)]
+        network = nn.Sequential(*layers, nn.Linear(widths[-1], len(images.class_names)))
+    batch = min(recipe.labels.batch, len(known))
+    epochs = max(1, int(run.manifest["steps"]) // (len(known) // batch))
+    schedule = Schedule(epochs, batch, rate=1e-3, decay="cosine", seed=mixed_seed(seed, 32))
+    data = [known.pixels, known.labels]
+    fit(Classification(network), data, schedule, device="cpu", label="control with dropout")
+    test = run.data.test
+    wrong = chunked(lambda x: network(x), test.floats()).argmax(dim=1) != test.labels
+    write_bytes(record, json.dumps({"mistakes": wrong.int().tolist()}).encode())
+    return wrong
+
+
+def fewer(says: str, own: Sequence[Tensor], other: Sequence[Tensor], how: str) -> Claim:
+    """A claim that one makes fewer mistakes than another on the same images: by the paired difference, images resampled with all their seeds."""
+    difference: Interval = paired_difference(
+        torch.stack([w.double() for w in own]).mean(0), torch.stack([w.double() for w in other]).mean(0), 0
+    )
+    fate = "held" if difference.high < 0 else "did not hold" if difference.low > 0 else "undecided"
+    return Claim(says, fate, f"difference of errors {difference:+.2%}", how)
+
+
+def games(runs: Mapping[str, Sequence[Run]]) -> Section:
+    """What each run's discriminators were found to be at the end of their training."""
+    lines = [
+        f"{name}, seed {run.origin.seed}: {line['sentence']}"
+        for name, own in runs.items()
+        for run in own
+        for line in run.manifest.get("readings", {}).values()
+    ]
+    spent = [
+        float(r.manifest.get("diagnostics_seconds", 0)) / max(1e-9, float(r.manifest["seconds"]))
+        for own in runs.values()
+        for r in own
+    ]
+    lead = f"Read on held-out images while training; reading them took {max(spent, default=0):.1%} of the training time at most."
+    return Section("How the games ended", lead, [Text("\n\n".join(lines), aside=True)])
+
+
+# ---------------------------------------------------------------------------------------------------- pictures
+
+
+def scatter(run: Run, title: str) -> Figure:
+    """Codes of held-out images in the plane, by class: as they are where codes have two dimensions, otherwise along two principal directions."""
+    images = part(run.data, "test")
+    images = images.take(torch.arange(min(PLOTTED, len(images))))
+    z = run.encode(images.floats()).cpu()
+    how = "The code has two dimensions: nothing is projected."
+    if z.shape[1] > 2:
+        mean = z.mean(dim=0)
+        z = (z - mean) @ torch.pca_lowrank(z - mean, q=2, center=False)[2]
+        how = "Along the two directions in which codes vary most."
+    names = [images.class_names[int(i)] for i in images.labels]
+    drawn = png(figures.latent_plane(z.numpy(), names))
+    return Figure(drawn, f"Codes of {len(images)} held-out images in the plane, coloured by class", how, title)
+
+
+def styles_by_class(run: Run, title: str) -> Figure:
+    """The styles of the first held-out images, decoded in every class: a row a style, the image itself first."""
+    model = run.model
+    assert isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder)
+    x = part(run.data, "test").floats(torch.arange(SHOWN))
+    with torch.no_grad():
+        style = model.split(x.to(run.device))[0]
+        rows = []
+        for i in range(len(x)):
+            y = torch.eye(model.classes, device=run.device)
+            rows.append(torch.cat([x[i : i + 1], decoded(run, model.join(style[i].expand(len(y), -1), y))]))
+    drawn = png(
+        sheet(torch.cat(rows).numpy(), columns=model.classes + 1, cell=max(16, min(44, 660 // (model.classes + 1))))
+    )
+    says = "A row is the style of one held-out image, which stands first; a column is a class. Rows should look written by one hand."
+    return Figure(drawn, "Images decoded from one style in every class, a row a style", says, title, wide=True)
+
+
+def heads(run: Run, title: str, confident: int = 9) -> Figure:
+    """Each cluster's head, decoded at the middle of styles, and the held-out images that are surest to belong to it."""
+    model = run.model
+    assert isinstance(model, CategoricalAutoencoder)
+    images = part(run.data, "test")
+    q = classes_of(run, images)
+    style = torch.zeros(model.classes, model.dims, device=run.device)
+    with torch.no_grad():
+        made = decoded(run, model.join(style, torch.eye(model.classes, device=run.device)))
+    rows = []
+    for k in range(model.classes):
+        best = q[:, k].topk(min(confident, len(q))).indices
+        rows.append(torch.cat([made[k : k + 1], images.floats(best)]))
+    drawn = png(sheet(torch.cat(rows).numpy(), columns=confident + 1, cell=30))
+    says = f"A row is a cluster: its head first, decoded at style 0, then the {confident} held-out images that most surely belong to it."
+    return Figure(drawn, "Clusters as rows: the decoded head and its surest images", says, title, wide=True)
+
+
+def manifold(run: Run, title: str, side: int = 20, reach: float = 0.0) -> Figure:
+    """A plane of codes decoded on a lattice that covers what the codes cover."""
+    z = run.encode(part(run.data, "test").floats()).cpu()
+    if z.shape[1] != 2:
+        raise ValueError(f"the manifold of codes is shown for codes of two dimensions; these have {z.shape[1]}")
+    low, high = z.quantile(0.01, dim=0), z.quantile(0.99, dim=0)
+    low, high = (-reach * torch.ones(2), reach * torch.ones(2)) if reach else (low, high)
+    xs, ys = torch.linspace(float(low[0]), float(high[0]), side), torch.linspace(float(high[1]), float(low[1]), side)
+    points = torch.stack([xs.repeat(side), ys.repeat_interleave(side)], dim=1)
+    drawn = png(sheet(decoded(run, points).numpy(), columns=side, cell=30))
+    says = "Codes on a lattice, decoded: left to right the first dimension, top to bottom the second one downwards."
+    return Figure(drawn, "Decoded images on a lattice in the plane of codes", says, title, wide=True)
+
+
+def one_hot_of(labels: Tensor, classes: int) -> Tensor:
+    """(n,) -> (n, K)."""
+    return F.one_hot(labels, classes).float()
+
+
+def plainly(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures as JSON takes them: tensors become lists."""
+    return {k: v.tolist() if isinstance(v, Tensor) else v for k, v in values.items()}

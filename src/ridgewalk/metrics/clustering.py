@@ -1,0 +1,166 @@
+"""
+Clusters against classes: what K clusters without names know of the classes, from soft assignments q(y = i | x_n) and labels.
+
+A point belongs to the cluster argmax_i q(y = i | x_n). Clusters get their names by a rule, from points whose labels are known:
+
+    exemplar    cluster i is named after x_n, n = argmax_n q(y = i | x_n): one point names a cluster, and may be a stray
+    majority    cluster i is named after the most frequent label among its points
+
+    error       share of the points whose cluster has another name than their own class
+    Hungarian   accuracy of the best one-to-one assignment of clusters to classes; with K above the number of classes, some clusters go without
+    NMI         I(cluster; class) / mean of H(cluster), H(class): 0 independent, 1 the same partition
+    entropy     H(mean_n q(y | x_n)), in nats: log K where the clusters are used evenly
+    decided     mean_n H(q(y | x_n)), in nats: 0 where every point is sure of its cluster
+
+More clusters make a lower error by either rule (K = n has none), so that K stands beside the figure and is not chosen on test labels. NMI and the
+Hungarian accuracy do not forgive a class cut in pieces; the error does.
+
+Source: Makhzani et al. (2015), Adversarial autoencoders, section 6 (exemplar); Kuhn (1955), The Hungarian method for the assignment problem; Strehl and
+Ghosh (2002), Cluster ensembles, equation 3, with the arithmetic mean.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+RULES = ("exemplar", "majority")
+"""How clusters get their names."""
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """
+    What was measured.
+
+    Attributes:
+        clusters: K.
+        used: clusters that some point belongs to.
+        entropy: of the mean assignment, in nats.
+        decided: mean entropy of a point's own assignment, in nats.
+        exemplar: error by that rule, from 0 to 1.
+        majority: error by that rule.
+        hungarian: accuracy of the best one-to-one assignment.
+        nmi: normalised mutual information.
+    """
+
+    clusters: int
+    used: int
+    entropy: float
+    decided: float
+    exemplar: float
+    majority: float
+    hungarian: float
+    nmi: float
+
+
+def measure_clusters(q: Tensor, labels: Tensor, naming: tuple[Tensor, Tensor] | None = None) -> Clustering:
+    """
+    Every measure of the head of this module.
+
+    Args:
+        q: (n, K) rows of probabilities, of the points that are measured.
+        labels: (n,) integers from 0, their classes.
+        naming: q and labels of other points, that name the clusters; by default the measured ones themselves do.
+
+    Raises:
+        ValueError: if shapes or types do not fit, K < 2, or a row is no distribution.
+    """
+    q = _checked(q, labels)
+    own = (q, labels) if naming is None else naming
+    mean = q.mean(dim=0)
+    return Clustering(
+        clusters=q.shape[1],
+        used=len(q.argmax(dim=1).unique()),
+        entropy=float(torch.special.entr(mean).sum()),
+        decided=float(torch.special.entr(q).sum(dim=1).mean()),
+        exemplar=float(mistaken(q, labels, exemplar_names(*own)).double().mean()),
+        majority=float(mistaken(q, labels, majority_names(*own)).double().mean()),
+        hungarian=hungarian_accuracy(q.argmax(dim=1), labels),
+        nmi=normalised_information(q.argmax(dim=1), labels),
+    )
+
+
+def exemplar_names(q: Tensor, labels: Tensor) -> Tensor:
+    """The label of x_n, n = argmax_n q(y = i | x_n), for each cluster i: (n, K), (n,) -> int64 (K,); the first of equals names it."""
+    return labels[_checked(q, labels).argmax(dim=0)].long()
+
+
+def majority_names(q: Tensor, labels: Tensor) -> Tensor:
+    """
+    The most frequent label among each cluster's points: (n, K), (n,) -> int64 (K,); the lowest of equals.
+
+    A cluster without points takes the label that has most of its mass, argmax_c sum_{n: y_n = c} q(y = i | x_n).
+    """
+    q = _checked(q, labels)
+    one_hot = torch.nn.functional.one_hot(labels.long()).to(q)
+    counts = torch.nn.functional.one_hot(q.argmax(dim=1), q.shape[1]).to(q).T @ one_hot
+    empty = counts.sum(dim=1, keepdim=True) == 0
+    return torch.where(empty, q.T @ one_hot, counts).argmax(dim=1)
+
+
+def mistaken(q: Tensor, labels: Tensor, names: Tensor) -> Tensor:
+    """
+    Whether each point's cluster has another name than its class: bool (n,), for the error's mean and its bootstrap.
+
+    Args:
+        q: (n, K).
+        labels: (n,).
+        names: (K,) of ``exemplar_names`` or ``majority_names``.
+    """
+    q = _checked(q, labels)
+    if names.shape != q.shape[1:]:
+        raise ValueError(f"every cluster has one name, ({q.shape[1]},); got {tuple(names.shape)}")
+    return names.to(labels.device)[q.argmax(dim=1)] != labels
+
+
+def hungarian_accuracy(clusters: Tensor, labels: Tensor) -> float:
+    """
+    Max over one-to-one maps of clusters to classes of the share of points whose cluster is mapped to their class.
+
+    Args:
+        clusters: (n,) integers from 0, the cluster of each point.
+        labels: (n,) integers from 0.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    table = contingency(clusters, labels).numpy()
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    return float(table[rows, columns].sum() / len(labels))
+
+
+def normalised_information(clusters: Tensor, labels: Tensor) -> float:
+    """I(cluster; class) / ((H(cluster) + H(class)) / 2), by scikit-learn; 1 where both are constant. (n,), (n,) integers."""
+    from sklearn.metrics import normalized_mutual_info_score
+
+    _ = contingency(clusters, labels)
+    return float(normalized_mutual_info_score(labels.cpu().numpy(), clusters.cpu().numpy()))
+
+
+def contingency(clusters: Tensor, labels: Tensor) -> Tensor:
+    """Number of points of each cluster and class: (n,), (n,) integers from 0 -> int64 (clusters, classes), on the CPU."""
+    for name, values in (("clusters", clusters), ("labels", labels)):
+        if values.dim() != 1 or values.is_floating_point() or values.shape != labels.shape or len(values) == 0:
+            raise ValueError(
+                f"{name} must be integers, one a point, (n,); got {values.dtype} {tuple(values.shape)} for {len(labels)} labels"
+            )
+        if int(values.min()) < 0:
+            raise ValueError(f"{name} are numbered from 0; got {int(values.min())}: leave unlabelled points out")
+    i, j = clusters.cpu().long(), labels.cpu().long()
+    width = int(j.max()) + 1
+    return (i * width + j).bincount(minlength=(int(i.max()) + 1) * width).view(-1, width)
+
+
+def _checked(q: Tensor, labels: Tensor) -> Tensor:
+    """Q in float64, its shape, rows and labels looked at."""
+    if q.dim() != 2 or not q.is_floating_point() or len(q) == 0 or q.shape[1] < 2:
+        raise ValueError(f"assignments are probabilities (n, K) with K >= 2; got {q.dtype} {tuple(q.shape)}")
+    if labels.shape != q.shape[:1] or labels.is_floating_point() or int(labels.min()) < 0:
+        raise ValueError(
+            f"labels must be integers from 0, ({len(q)},); got {labels.dtype} {tuple(labels.shape)}: leave unlabelled points out"
+        )
+    rows = q.detach().double()
+    off = (rows.sum(dim=1) - 1).abs()
+    if not bool(((rows >= 0).all(dim=1) & (off < 1e-3)).all()):  # also where a row has NaN
+        raise ValueError("each row of the assignments must be a distribution, >= 0 with sum 1: pass softmax(logits)")
+    return rows

@@ -1,0 +1,208 @@
+"""
+Autoencoders whose code has a part for a class: style s in R^d, and y, a point of the simplex of K classes (a corner of it is a class).
+
+    conditional   s = E(x); G(s, y) is told the class, so that s need not tell it               code (s, y)
+    categorical   f = E(x); s = S(f), y = softmax(L(f)); G(s, y)                                code (s, y)
+    reduced       as categorical, but G reads the sum r = W y + s, W of K columns in R^d        code r
+
+after Makhzani et al. (2015), sections 4 to 7. Codes of the first two are (n, d + K), style first, and may be walked along either part.
+A conditional autoencoder is told classes while it is trained; of an image whose class is not known it takes the one with which the
+image is reconstructed best.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ridgewalk.models.autoencoders import Autoencoder, Shape, decoder_of, encoder_of, mlp_encoder
+from ridgewalk.models.blocks import activation
+
+
+class CategoricalAutoencoder(Autoencoder):
+    """
+    Style and class of an image by two heads on one trunk.
+
+    Args:
+        encoder: the trunk, images (n, c, h, w) -> features (n, f).
+        style: (n, f) -> (n, d).
+        label: (n, f) -> (n, K) logits.
+        decoder: codes (n, d + K) -> images.
+        dims: d.
+        classes: K.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, style: nn.Module, label: nn.Module, decoder: nn.Module, dims: int, classes: int
+    ) -> None:
+        super().__init__(encoder, decoder)
+        self.style = style
+        self.label = label
+        self.dims = dims
+        self.classes = classes
+
+    def heads(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Styles (n, d) and logits of classes (n, K)."""
+        features = self.encoder(x)
+        return self.style(features), self.label(features)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits of classes (n, K), without the styles."""
+        return self.label(self.encoder(x))
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Probabilities of classes: (n, K)."""
+        return self.logits(x).softmax(dim=1)
+
+    def join(self, style: Tensor, y: Tensor) -> Tensor:
+        """The code of a style (n, d) and a class (n, K): (n, d + K)."""
+        return torch.cat([style, y], dim=1)
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Styles (n, d) and classes (n, K), soft: what ``join`` puts together."""
+        style, logits = self.heads(x)
+        return style, logits.softmax(dim=1)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes with soft classes."""
+        return self.join(*self.split(x))
+
+
+class ReducedAutoencoder(CategoricalAutoencoder):
+    """
+    A categorical autoencoder whose decoder reads r = W y + s, so that all is in d dimensions (Makhzani et al. 2015, section 7).
+
+    Args:
+        encoder: the trunk.
+        style: (n, f) -> (n, d).
+        label: (n, f) -> (n, K) logits.
+        decoder: codes (n, d) -> images.
+        dims: d.
+        classes: K.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, style: nn.Module, label: nn.Module, decoder: nn.Module, dims: int, classes: int
+    ) -> None:
+        super().__init__(encoder, style, label, decoder, dims, classes)
+        self.clusters = nn.Linear(classes, dims, bias=False)
+
+    def join(self, style: Tensor, y: Tensor) -> Tensor:
+        """W y + s: (n, d)."""
+        return self.clusters(y) + style
+
+
+class ConditionalAutoencoder(Autoencoder):
+    """
+    An autoencoder whose decoder is told the class.
+
+    Args:
+        encoder: images (n, c, h, w) -> styles (n, d).
+        decoder: codes (n, d + K) -> images.
+        dims: d.
+        classes: K.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, dims: int, classes: int) -> None:
+        super().__init__(encoder, decoder)
+        self.dims = dims
+        self.classes = classes
+
+    def join(self, style: Tensor, y: Tensor) -> Tensor:
+        """The code of a style (n, d) and a class (n, K): (n, d + K)."""
+        return torch.cat([style, y], dim=1)
+
+    def classify(self, x: Tensor) -> Tensor:
+        """The class y with the least |G(E(x), y) - x|^2, one-hot: (n, K)."""
+        return self.split(x)[1]
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Styles (n, d), and the classes (n, K) that reconstruct best: what ``join`` puts together."""
+        style = self.encoder(x)
+        return style, self._told(x, style)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Style, and the class that reconstructs best."""
+        return self.join(*self.split(x))
+
+    def _told(self, x: Tensor, style: Tensor) -> Tensor:
+        with torch.no_grad():
+            errors = []
+            for k in range(self.classes):
+                y = F.one_hot(torch.full((len(x),), k, device=x.device), self.classes).to(x)
+                errors.append((self.decode(self.join(style, y)) - x).flatten(1).square().sum(dim=1))
+            return F.one_hot(torch.stack(errors, dim=1).argmin(dim=1), self.classes).to(x)
+
+
+KINDS: dict[str, type[CategoricalAutoencoder]] = {
+    "categorical": CategoricalAutoencoder,
+    "reduced": ReducedAutoencoder,
+}
+
+
+def categorical(
+    shape: Shape,
+    dims: int,
+    classes: int,
+    kind: str = "categorical",
+    network: str = "mlp",
+    hidden: Sequence[int] = (1000, 1000),
+    act: str = "relu",
+    batch_norm: bool = False,
+) -> CategoricalAutoencoder:
+    """
+    A categorical or a reduced autoencoder.
+
+    Args:
+        shape: (c, h, w) of the images.
+        dims: of the style.
+        classes: K, at least 2.
+        kind: one of ``KINDS``.
+        network: ``mlp`` or ``conv``; of the latter the trunk ends in an affine layer of ``FEATURES`` values.
+        hidden: widths or channels from the image inwards, mirrored in the decoder.
+        act: name of the activation.
+        batch_norm: whether every layer of the encoder, its heads as well, is followed by batch normalisation.
+    """
+    refuse_few(classes)
+    if network == "mlp" and hidden:
+        features = hidden[-1]
+        body = mlp_encoder(shape, hidden[:-1], features, act, batch_norm=batch_norm)
+    else:
+        features = FEATURES
+        body = encoder_of(shape, network, hidden, features, act, batch_norm)
+    trunk = nn.Sequential(body, activation(act))
+    style, label = _head(features, dims, batch_norm), _head(features, classes, batch_norm)
+    reads = dims if kind == "reduced" else dims + classes
+    decoder = decoder_of(shape, network, hidden, reads, act)
+    return KINDS[kind](trunk, style, label, decoder, dims, classes)
+
+
+FEATURES = 256
+"""Values that the heads of a convolutional trunk read."""
+
+
+def conditional(
+    shape: Shape,
+    dims: int,
+    classes: int,
+    network: str = "mlp",
+    hidden: Sequence[int] = (1000, 1000),
+    act: str = "relu",
+    batch_norm: bool = False,
+) -> ConditionalAutoencoder:
+    """A conditional autoencoder; arguments as of ``categorical``."""
+    refuse_few(classes)
+    encoder = encoder_of(shape, network, hidden, dims, act, batch_norm)
+    return ConditionalAutoencoder(encoder, decoder_of(shape, network, hidden, dims + classes, act), dims, classes)
+
+
+def refuse_few(classes: int) -> None:
+    """Refuses fewer than two classes or clusters."""
+    if classes < 2:
+        raise ValueError(f"a code with a class needs at least 2 classes or clusters; got {classes}")
+
+
+def _head(features: int, outputs: int, batch_norm: bool) -> nn.Module:
+    affine = nn.Linear(features, outputs)
+    return nn.Sequential(affine, nn.BatchNorm1d(outputs)) if batch_norm else affine

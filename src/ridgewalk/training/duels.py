@@ -1,0 +1,147 @@
+"""
+How a discriminator D and whoever it watches pay, on rows p of its positive side and rows q of the other:
+
+    bce           D  1/2 [softplus(-D(p)) + softplus(D(q))]          opponent  softplus(-D(q))
+    hinge         D  1/2 [relu(1 - D(p)) + relu(1 + D(q))]           opponent  -D(q)
+    wasserstein   D  1/2 [-D(p) + D(q)]                              opponent  -D(q)
+
+Source: bce, Goodfellow et al. (2014), the non-saturating game; hinge, Lim and Ye (2017); wasserstein, Arjovsky et al. (2017), whose critic
+has to be held smooth, here by spectral norms (Miyato et al. 2018) or by R1 (Mescheder et al. 2018).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ridgewalk import naming
+from ridgewalk.training import losses
+from ridgewalk.training.noise import Noise
+from ridgewalk.training.objectives import Loss
+
+
+@dataclass(frozen=True)
+class Game:
+    """What the discriminator pays on logits of both sides, and what its opponent pays on logits of its own."""
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    opponent: Callable[[Tensor], Tensor]
+
+
+GAMES = {
+    "bce": Game(losses.classify, losses.fool),
+    "hinge": Game(lambda p, q: (F.relu(1 - p).mean() + F.relu(1 + q).mean()) / 2, lambda q: -q.mean()),
+    "wasserstein": Game(lambda p, q: (q.mean() - p.mean()) / 2, lambda q: -q.mean()),
+}
+
+
+@dataclass(frozen=True)
+class Duel:
+    """
+    A game, and what steadies it.
+
+    Args:
+        loss: one of ``GAMES``.
+        r1: gamma of gamma / 2 E |grad D(p)|^2, added to what the discriminator pays; 0 for none.
+        noise: standard deviation of Gaussian noise on all that the discriminator sees (Sonderby et al. 2017); 0 for none.
+    """
+
+    loss: str = "bce"
+    r1: float = 0.0
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.loss not in GAMES:
+            raise ValueError(naming.unknown("loss of a discriminator", self.loss, GAMES))
+
+    def discriminate(self, name: str, d: nn.Module, positive: Tensor, negative: Tensor, noise: Noise) -> Loss:
+        """
+        What ``d`` pays, and the terms that are logged of it.
+
+        NAME is its cross-entropy whatever the game, as that has a chance level; NAME_gap and NAME_spread are what ``training.health`` watches,
+        of the game whose gradients vanish where the gap is wide; NAME_prior and NAME_encoded the mean logits of the two sides.
+        """
+        on_p, on_q = d(self.seen(positive, noise)), d(self.seen(negative, noise))
+        pays = GAMES[self.loss].discriminator(on_p, on_q)
+        terms = {name: pays if self.loss == "bce" else losses.classify(on_p, on_q)}
+        terms |= {f"{name}_prior": on_p.detach().float().mean(), f"{name}_encoded": on_q.detach().float().mean()}
+        terms |= state(name, on_p, on_q, gap="gap" if self.loss == "bce" else "apart")
+        if self.loss != "bce":
+            terms[f"{name}_{self.loss}"] = pays
+        if not self.r1:
+            return pays, terms
+        penalty = losses.r1_penalty(d, positive)
+        return pays + self.r1 / 2 * penalty, terms | {f"{name}_r1": penalty}
+
+    def fool(self, d: nn.Module, negative: Tensor, noise: Noise) -> Tensor:
+        """What the opponent pays, whose rows are the negative side."""
+        return GAMES[self.loss].opponent(d(self.seen(negative, noise)))
+
+    def seen(self, rows: Tensor, noise: Noise) -> Tensor:
+        """What a discriminator sees of rows (n, *)."""
+        return rows + self.noise * noise.normal(*rows.shape) if self.noise else rows
+
+
+def state(name: str, positive: Tensor, negative: Tensor, gap: str = "gap") -> dict[str, Tensor]:
+    """What ``training.health`` watches of a discriminator: the gap of its mean logits, and their spread within each side."""
+    up, down = positive.detach().float(), negative.detach().float()
+    return {f"{name}_{gap}": up.mean() - down.mean(), f"{name}_spread": (up.std() + down.std()) / 2}
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """
+    What is done to images before an encoder reads them in training, while they are reconstructed clean (Vincent et al. 2008).
+
+    Args:
+        noise: standard deviation of Gaussian noise on every value.
+        dropout: share of values set to 0, the others divided by 1 - dropout.
+    """
+
+    noise: float = 0.0
+    dropout: float = 0.0
+
+    def __call__(self, x: Tensor, noise: Noise) -> Tensor:
+        """(n, *) -> (n, *)."""
+        if self.noise:
+            x = x + self.noise * noise.normal(*x.shape)
+        if self.dropout:
+            x = x * (noise.uniform(*x.shape) >= self.dropout) / (1 - self.dropout)
+        return x
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """
+    Random affine maps of images, about their middle, bilinear, with zeros from outside: each amount uniform in both directions.
+
+    Args:
+        shift: largest shift along each side, in pixels.
+        rotation: largest angle, in degrees.
+        scale: largest relative change of size, of each side by itself.
+        shear: largest slope.
+    """
+
+    shift: float = 0.0
+    rotation: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+
+    def __call__(self, x: Tensor, noise: Noise) -> Tensor:
+        """(n, c, h, w) -> (n, c, h, w)."""
+        if not any((self.shift, self.rotation, self.scale, self.shear)):
+            return x
+        n, _, h, w = x.shape
+        u = 2 * noise.uniform(n, 6) - 1
+        angle, slope = torch.deg2rad(self.rotation * u[:, 0]), self.shear * u[:, 1]
+        wide, high = 1 + self.scale * u[:, 2], 1 + self.scale * u[:, 3]
+        right, down = 2 * self.shift * u[:, 4] / w, 2 * self.shift * u[:, 5] / h
+        cos, sin = angle.cos(), angle.sin()
+        rows = [
+            torch.stack([wide * cos, slope - wide * sin, right], dim=1),
+            torch.stack([high * sin, high * cos, down], dim=1),
+        ]
+        grid = F.affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, align_corners=False)

@@ -1,0 +1,179 @@
+"""SVHN's and the Toronto Face Database's files, written small as they are published, and files that are neither."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.io import savemat
+
+from ridgewalk.data import load, part
+from ridgewalk.data.mat5 import NotMatlab, names_in, read_arrays
+from ridgewalk.data.matlab import read_faces, read_svhn, read_svhn_file
+
+
+def svhn(file: Path, n: int, seed: int = 0, labels: list[int] | None = None) -> np.ndarray:
+    """A file of n images; their pixels, (n, 3, 32, 32), with the row's number in the first."""
+    x = np.random.default_rng(seed).integers(0, 256, (n, 3, 32, 32), dtype=np.uint8)
+    x[:, 0, 0, 0] = np.arange(n)
+    y = np.array([[i % 10 + 1] for i in range(n)] if labels is None else [[v] for v in labels], dtype=np.uint8)
+    savemat(file, {"X": x.transpose(2, 3, 1, 0), "y": y})
+    return x
+
+
+def faces(file: Path, folds: list[int], **more: object) -> np.ndarray:
+    """A file whose face i is filled with i, of fold ``folds[i]`` in the first fold and a training face in the others."""
+    x = np.arange(len(folds), dtype=np.uint8)[:, None, None] + np.zeros((1, 6, 5), dtype=np.uint8)
+    table = np.ones((len(folds), 5), dtype=np.uint8)
+    table[:, 0] = folds
+    table[:4, 2] = [0, 2, 3, 1]
+    savemat(file, {"images": x, "folds": table, **more})
+    return x
+
+
+def test_svhns_axes_and_its_label_of_ten(tmp_path: Path) -> None:
+    train, test = svhn(tmp_path / "train_32x32.mat", 24), svhn(tmp_path / "test_32x32.mat", 11, seed=1)
+    data = load(str(tmp_path))
+    assert data.shape == (3, 32, 32)
+    assert data.class_names == tuple("0123456789")
+    assert np.array_equal(data.train.pixels.numpy(), train)  # in file order
+    assert np.array_equal(data.test.pixels.numpy(), test)
+    assert data.train.labels.tolist() == [(i + 1) % 10 for i in range(24)]
+    assert part(data, "model").pixels.shape == (16, 3, 32, 32)
+    assert load(str(tmp_path), size=8, channels=1).shape == (1, 8, 8)
+
+
+def test_extra_images_are_shared_among_the_roles(tmp_path: Path) -> None:
+    svhn(tmp_path / "train_32x32.mat", 12)
+    svhn(tmp_path / "test_32x32.mat", 10)
+    svhn(tmp_path / "extra_32x32.mat", 60, labels=[10] * 60)
+    train, _ = read_svhn(tmp_path)
+    assert len(train) == 72
+    for sixth in train.labels.chunk(6):
+        assert int((sixth == 0).sum()) in (10, 11)  # ten extra, and a train image that may be a 0 itself
+    assert train.pixels[:12, 0, 0, 0].tolist() == [0, 1, *range(10)]
+
+
+def test_one_of_svhns_files_is_a_source(tmp_path: Path) -> None:
+    svhn(tmp_path / "train_32x32.mat", 14)
+    data = load(str(tmp_path / "train_32x32.mat"))
+    assert (len(data.train), len(data.test)) == (12, 2)
+    svhn(tmp_path / "one.mat", 1)  # MATLAB drops the last axis of one image
+    assert len(read_svhn_file(tmp_path / "one.mat")) == 1
+
+
+def test_what_is_not_svhns_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "train_32x32.mat"
+    svhn(file, 5)
+    with pytest.raises(ValueError, match=r"lacks test_32x32.mat, one of SVHN's two files"):
+        load(str(tmp_path))
+    svhn(tmp_path / "test_32x32.mat", 5)
+    good = np.zeros((32, 32, 3, 5), dtype=np.uint8)
+    y = np.ones((5, 1), dtype=np.uint8)
+    for held, message in (
+        ({"X": good}, "holds no array y; SVHN's cropped digits hold X"),
+        ({"a": good}, "holds no array X and none y"),
+        ({"X": good.astype(np.float64), "y": y}, "is not SVHN's: X is float64"),
+        ({"X": good[:28, :28], "y": y}, r"X is uint8 \(28, 28, 3, 5\)"),
+        ({"X": good, "y": y[:4]}, "5 images and 4 labels"),
+        ({"X": good, "y": y * 11}, "image 0 has the label 11"),
+        ({"X": good, "y": y - 1}, "image 0 has the label 0"),
+        ({"X": good, "y": "words"}, "holds no array y"),
+    ):
+        savemat(file, held)
+        with pytest.raises(ValueError, match=message):
+            load(str(tmp_path))
+    whole = (tmp_path / "test_32x32.mat").read_bytes()
+    for damaged in (b"", b"no MATLAB file at all, but longer than its head " * 9, whole[: len(whole) // 2]):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"cannot be read as a MATLAB file .*; SVHN's cropped digits"):
+            load(str(tmp_path))
+    file.write_bytes(whole[:-5000])
+    with pytest.raises(ValueError, match="it ends too early"):
+        load(str(tmp_path))
+    file.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\x89HDF\r\n\x1a\n" + bytes(512))
+    with pytest.raises(ValueError, match=r"it is in format 7\.3, which is not read here: save it with -v7"):
+        load(str(tmp_path))
+
+
+FOLDS = [0] * 30 + [1] * 6 + [2] * 4 + [3] * 5
+
+
+def test_the_parts_of_a_fold_of_faces(tmp_path: Path) -> None:
+    faces(tmp_path / "TFD_48x48.mat", FOLDS, labs_ex=np.ones((45, 1)))
+    data = load(str(tmp_path / "TFD_48x48.mat"))
+    assert (data.name, data.shape, data.class_names) == ("TFD_48x48-1", (1, 6, 5), ("face",))
+    assert data.test.pixels[:, 0, 0, 0].tolist() == list(range(40, 45))
+    train = data.train.pixels[:, 0, 0, 0].tolist()
+    assert sorted(train) == list(range(40))
+    assert train[:33] != sorted(train[:33])  # shuffled
+    assert train[33:37] == list(range(36, 40))  # the validation faces open the last sixth
+    assert part(data, "judge_b").pixels[0, 0, 0, 0] == 36
+    third = load(str(tmp_path / "TFD_48x48.mat") + ":3")
+    assert third.test.pixels[:, 0, 0, 0].tolist() == [2]
+    assert not set(third.test.digests().tolist()) & set(third.train.digests().tolist())
+
+
+def test_what_is_no_face_database_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "TFD_48x48.mat"
+    with pytest.raises(ValueError, match=r"no such file or folder: .*TFD_48x48.mat'; SOURCE is"):
+        load(str(file))
+    faces(file, FOLDS)
+    for fold in (0, 6):
+        with pytest.raises(ValueError, match=f"has folds 1 to 5; got {fold}"):
+            load(f"{file}:{fold}")
+    with pytest.raises(ValueError, match=r"fold 2 of .* has no validation faces"):
+        read_faces(file, 2)
+    savemat(file, {"images": np.zeros((9, 6, 5), dtype=np.uint8), "folds": np.full((9, 5), 4)})
+    with pytest.raises(ValueError, match="is no Toronto Face Database: images are uint8"):
+        load(str(file))
+    savemat(file, {"pictures": np.zeros(3)})
+    with pytest.raises(ValueError, match="holds no array images and none folds"):
+        load(str(file))
+
+
+def test_files_are_not_changed_by_being_read(tmp_path: Path) -> None:
+    svhn(tmp_path / "train_32x32.mat", 4)
+    before = (tmp_path / "train_32x32.mat").read_bytes()
+    images = read_svhn_file(tmp_path / "train_32x32.mat")
+    images.pixels.zero_()
+    assert (tmp_path / "train_32x32.mat").read_bytes() == before
+    assert torch.equal(read_svhn_file(tmp_path / "train_32x32.mat").labels, images.labels)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_every_numeric_kind_is_read_as_it_was_written(tmp_path: Path, compressed: bool) -> None:
+    g = np.random.default_rng(0)
+    kinds = ("f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")
+    held = {f"of_{k}": g.integers(0, 100, (3, 4, 2)).astype(k) for k in kinds}
+    held |= {"a_name_longer_than_four": np.zeros((0, 3)), "s": np.array([[7.5]])}
+    other = {"text": "abc", "cell": np.array([[1, "a"]], dtype=object), "z": np.array([[1j]])}
+    savemat(tmp_path / "all.mat", held | other, do_compression=compressed)
+    assert names_in(tmp_path / "all.mat") == set(held | other)
+    found = read_arrays(tmp_path / "all.mat", [*held, *other])
+    assert set(found) == set(held)
+    for name, array in held.items():
+        assert found[name].dtype == array.dtype
+        assert np.array_equal(found[name], array)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_damage_anywhere_is_refused_or_harmless(tmp_path: Path, compressed: bool) -> None:
+    """A reader that trusts the lengths in a file can take the process down with it."""
+    file = tmp_path / "x.mat"
+    savemat(file, {"X": np.arange(60.0).reshape(3, 20), "y": np.arange(5)}, do_compression=compressed)
+    whole, g = file.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for i in range(400):
+        raw = bytearray(whole)
+        if i % 2:
+            raw = raw[: g.integers(len(raw))]
+        else:
+            for at in g.integers(124, len(raw), 3):
+                raw[at] = g.integers(256)
+        file.write_bytes(bytes(raw))
+        try:
+            read_arrays(file, ("X", "y"))
+        except NotMatlab:
+            refused += 1
+    assert refused > 100
