@@ -90,7 +90,7 @@ def test_a_draw_of_the_posterior() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"posterior": "normal"}, "posterior must be deterministic, gaussian or universal; got 'normal'"),
+        ({"posterior": "normal"}, "unknown posterior 'normal'"),
         ({"network": "resnet"}, "network must be 'mlp' or 'conv'; got 'resnet'"),
         ({"latent": 0}, "latent >= 1"),
         ({"hidden": ()}, "at least one hidden layer"),

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ridgewalk import naming
 from ridgewalk.models.blocks import Rows, activation, mlp
 
 Shape = tuple[int, int, int]
@@ -250,7 +251,7 @@ def build(
         batch_norm: whether every layer of the encoder is followed by batch normalisation.
     """
     if posterior not in POSTERIORS:
-        raise ValueError(f"posterior must be {', '.join(POSTERIORS[:-1])} or {POSTERIORS[-1]}; got '{posterior}'")
+        raise ValueError(naming.unknown("posterior", posterior, POSTERIORS))
     outputs, extra = (2 * latent if posterior == "gaussian" else latent), (noise if posterior == "universal" else 0)
     encoder = encoder_of(shape, network, hidden, outputs, act, batch_norm, extra)
     decoder = decoder_of(shape, network, hidden, latent, act)

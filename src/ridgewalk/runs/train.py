@@ -219,6 +219,9 @@ def _train(
     return load(folder)
 
 
+FEWEST = 20
+"""Smallest number of held-out images on which discriminators are read."""
+
 HELD_OUT = 1000
 """Largest number of held-out images that discriminators are read on while they are trained."""
 
@@ -226,6 +229,8 @@ HELD_OUT = 1000
 def inspector_of(objective: Objective, data: ImageData, seed: int) -> Inspector | None:
     """Reads the discriminators of an adversarial objective on validation images, whose labels it is not told; None for others."""
     if not isinstance(objective, Matching | VAEGAN):
+        return None
+    if len(data.test) // 10 < FEWEST:  # the role's share; no probe can be trained on fewer
         return None
     images = part(data, "validation")
     held_out = images.take(torch.arange(min(HELD_OUT, len(images)))).floats()
