@@ -111,6 +111,13 @@ def test_pieces_are_counted_by_class() -> None:
     )
 
 
+def test_another_class_between_two_pieces_does_not_join_them() -> None:
+    line = torch.arange(30.0)[:, None] * 1.01 ** torch.arange(30)[:, None]
+    found = pieces(neighbours_of(line.double(), 2), torch.tensor([0] * 10 + [1] * 10 + [0] * 10))
+    assert found[0] == 2
+    assert found[1] == 1
+
+
 def test_agreement_is_by_codes_and_not_by_images(images: Tensor) -> None:
     labels = torch.arange(N) % 2
     apart = labels[:, None].double() * 100 + points(N, 3)

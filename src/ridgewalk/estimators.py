@@ -1,0 +1,295 @@
+"""
+Adversarial autoencoders with scikit-learn's habits: ``fit``, ``predict``, ``transform`` and ``score`` on arrays (n, d).
+
+    AAEClassifier   learns from few labels: y = -1 (of words, "-1") where a row's class is not known
+    AAEClusterer    finds K clusters by itself
+
+Each is ``training.categories.Categorical`` over multilayer perceptrons: style s in R^m and class y of a row by two heads on one trunk, matched to N(0, I)
+and to the corners of the simplex, and a decoder of both. Columns are brought to [0, 1] by the range of what was fitted on, and held there afterwards.
+Training is in float32, on ``device``; what is fitted answers in float64 on the CPU, where a row's answer does not depend on its batch (to rounding).
+
+Source: Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), Adversarial autoencoders, sections 5 and 6.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from torch import Tensor
+
+from ridgewalk import naming
+from ridgewalk.models.categories import categorical, refuse_few
+from ridgewalk.models.discriminators import latent_discriminator
+from ridgewalk.path import chunked
+from ridgewalk.seeds import mixed_seed
+from ridgewalk.training.categories import Categorical, Labelled
+from ridgewalk.training.duels import Corruption
+from ridgewalk.training.loop import fit
+from ridgewalk.training.priors import Gaussian
+from ridgewalk.training.schedule import Schedule
+
+Array = NDArray[Any]
+
+SCALES = ("column", "table")
+"""Whose range becomes [0, 1]: each column's own, or that of all values together, as pixels have."""
+
+_ROWS = 1024  # answered at once
+
+
+class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """What the two share: scaling, training, and what both heads and the decoder say of rows."""
+
+    n_components: int
+    hidden: Sequence[int]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    discriminator_rate: float
+    input_noise: float
+    scale: str
+    device: str
+    random_state: Any
+
+    def transform(self, X: Any) -> Array:
+        """Styles s of rows (n, d): float64 (n, n_components)."""
+        return np.asarray(self._answer(X, lambda x: self.model_.heads(x)[0]))
+
+    def predict_proba(self, X: Any) -> Array:
+        """q(y | x) of rows (n, d): float64 (n, K), each row a distribution."""
+        return np.asarray(self._answer(X, lambda x: self.model_.classify(x)))
+
+    def reconstruct(self, X: Any) -> Array:
+        """G(s, y) of rows (n, d), in their own units: float64 (n, d)."""
+        decoded = np.asarray(self._answer(X, lambda x: self.model_(x).flatten(1)))
+        return self.low_ + decoded * self.span_
+
+    def _fitted(self, X: Array, classes: int, known: Array | None, labels: Array | None, batch_norm: bool) -> None:
+        """Trains on rows (n, d), of which ``known`` have the classes ``labels``."""
+        self._refuse_settings()
+        low, high = (X.min(axis=0), X.max(axis=0)) if self.scale == "column" else (X.min(), X.max())
+        self.low_ = np.broadcast_to(low, X.shape[1:]).astype(np.float64)
+        self.span_ = np.broadcast_to(high - low, X.shape[1:]).astype(np.float64)
+        x, d, seed = self._scaled(X).float(), X.shape[1], self._seed()
+        hidden = tuple(self.hidden)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mixed_seed(seed, 1))
+            model = categorical((1, 1, d), self.n_components, classes, hidden=hidden, batch_norm=batch_norm)
+            of_style, of_class = (latent_discriminator(m, "prior", hidden) for m in (self.n_components, classes))
+        labelled = None
+        if known is not None and labels is not None:
+            rows = torch.from_numpy(known)
+            labelled = Labelled(x[rows], torch.from_numpy(labels), min(self.batch_size, len(rows)))
+        objective = Categorical(
+            model,
+            of_style,
+            of_class,
+            Gaussian(self.n_components),
+            labelled,
+            corruption=Corruption(noise=self.input_noise),
+            together=True,
+        )
+        schedule = Schedule(
+            epochs=self.epochs,
+            batch=min(self.batch_size, len(x)),
+            rate=self.learning_rate,
+            rates={"discriminator": self.discriminator_rate},
+            decay="cosine",
+            seed=mixed_seed(seed, 2),
+        )
+        history = fit(objective, [x], schedule, device=self.device, label=type(self).__name__, shared=False)
+        self.loss_curve_ = history.terms["reconstruction"].numpy()
+        self.model_ = model.cpu().double().requires_grad_(False)
+        self._n_features_out = self.n_components
+
+    def _answer(self, X: Any, of: Any) -> Tensor:
+        check_is_fitted(self)
+        rows = validate_data(self, X, reset=False, dtype=np.float64)
+        return chunked(of, self._scaled(rows), chunk=_ROWS)
+
+    def _scaled(self, X: Array) -> Tensor:
+        """Rows as images of one row in [0, 1], (n, 1, 1, d); 0 where a column did not vary."""
+        span = np.where(self.span_ > 0, self.span_, np.inf)
+        return torch.from_numpy(np.clip((X - self.low_) / span, 0.0, 1.0))[:, None, None]
+
+    def _seed(self) -> int:
+        if self.random_state is None:
+            return int(np.random.SeedSequence().generate_state(1)[0])
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _refuse_settings(self) -> None:
+        if self.scale not in SCALES:
+            raise ValueError(naming.unknown("scale", str(self.scale), SCALES))
+        for name in ("n_components", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be a whole number, at least 1; got {value!r}")
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"hidden must hold at least one width, each at least 1; got {self.hidden!r}")
+        if not 0 <= self.input_noise < np.inf:
+            raise ValueError(f"input_noise must be >= 0 and finite; got {self.input_noise!r}")
+
+
+class AAEClassifier(ClassifierMixin, _AdversarialAutoencoder):  # type: ignore[misc]
+    """
+    Semi-supervised classifier: a softmax that is told the known labels, on a trunk that also reconstructs every row from class and style.
+
+    Args:
+        n_components: dimensions of the style.
+        hidden: widths of encoder, mirrored in the decoder, and of the discriminators.
+        epochs: passes over all rows, labelled or not.
+        batch_size: rows a step, and labelled rows a step beside them, or all where there are fewer.
+        learning_rate: of encoder and decoder, falling to 0 along a cosine.
+        discriminator_rate: of the discriminators.
+        input_noise: standard deviation of the noise on what the encoder reads in training, where a scaled value spans 1.
+        scale: "column" or "table": whose range becomes [0, 1].
+        device: auto, cpu, cuda or mps, for the training.
+        random_state: of weights, order and noise: an integer, a RandomState, or None for a fresh seed every time.
+
+    Attributes:
+        classes_: (K,) labels, sorted, without the one for "not known".
+        model_: the fitted networks.
+        low_, span_: (d,) of the scaling.
+        loss_curve_: reconstruction loss by step.
+        n_features_in_: d.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        hidden: Sequence[int] = (256, 256),
+        epochs: int = 100,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        discriminator_rate: float = 5e-4,
+        input_noise: float = 0.1,
+        scale: str = "column",
+        device: str = "cpu",
+        random_state: Any = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.discriminator_rate = discriminator_rate
+        self.input_noise = input_noise
+        self.scale = scale
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """
+        Learns from rows (n, d) and labels (n,), -1 (or "-1") where a row has none.
+
+        Raises:
+            ValueError: if arrays do not fit, settings are out of range, or fewer than two classes have a label.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
+        known = np.flatnonzero(y.astype(str) != "-1") if y.dtype.kind in "OUS" else np.flatnonzero(y != -1)
+        if len(known) == 0:
+            raise ValueError(f"none of the {len(y)} rows has a label: all y are -1; label some, or use AAEClusterer")
+        self.classes_, labels = np.unique(y[known], return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"a classifier needs labels of at least 2 classes; got 1 class: {self.classes_[0]!r}")
+        self._fitted(X, len(self.classes_), known, labels.astype(np.int64), batch_norm=False)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row: (n,)."""
+        most = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most]
+
+
+class AAEClusterer(ClusterMixin, _AdversarialAutoencoder):  # type: ignore[misc]
+    """
+    K clusters, found by matching a softmax to the corners of the simplex, each as likely.
+
+    Clusters are numbered by how many of the rows fitted on they hold, the largest 0; so those without a row come last.
+
+    Args:
+        n_clusters: K, at least 2; more than there are classes is usual.
+        n_components: dimensions of the style, which keeps what the cluster does not say: few.
+        hidden: as of ``AAEClassifier``; every layer of the encoder is followed by batch normalisation.
+        epochs: passes over the rows.
+        batch_size: rows a step.
+        learning_rate: of encoder and decoder.
+        discriminator_rate: of the discriminators.
+        input_noise: as of ``AAEClassifier``.
+        scale: as there.
+        device: as there.
+        random_state: as there.
+
+    Attributes:
+        labels_: (n,) cluster of each row fitted on.
+        model_, low_, span_, loss_curve_, n_features_in_: as of ``AAEClassifier``.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        n_components: int = 5,
+        hidden: Sequence[int] = (256, 256),
+        epochs: int = 100,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        discriminator_rate: float = 5e-4,
+        input_noise: float = 0.0,
+        scale: str = "column",
+        device: str = "cpu",
+        random_state: Any = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.n_components = n_components
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.discriminator_rate = discriminator_rate
+        self.input_noise = input_noise
+        self.scale = scale
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """
+        Finds clusters of rows (n, d); ``y`` is not read.
+
+        Raises:
+            ValueError: if rows or settings are out of range.
+        """
+        X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        refuse_few(self.n_clusters)
+        self._fitted(X, self.n_clusters, None, None, batch_norm=True)
+        self.order_ = np.arange(self.n_clusters)
+        found = self.predict_proba(X).argmax(axis=1)
+        self.order_ = np.argsort(-np.bincount(found, minlength=self.n_clusters), kind="stable")
+        self.labels_ = self.predict(X)
+        return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """q(y | x) of rows (n, d): float64 (n, n_clusters), each row a distribution."""
+        found = super().predict_proba(X)
+        return found[:, self.order_]
+
+    def predict(self, X: Any) -> Array:
+        """The most probable cluster of each row: int64 (n,)."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the mean over rows of half the squared reconstruction error, of scaled values: the higher the better; ``y`` is not read."""
+        errors = self._answer(X, lambda x: (self.model_(x) - x).flatten(1).square().sum(dim=1) / 2)
+        return -float(errors.mean())
