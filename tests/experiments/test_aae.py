@@ -18,7 +18,11 @@ WANTED = {
     "aae-semisupervised": (FEW % 'labels-all=["labels.count=-1"]', "errors", "Errors"),
     "aae-clustering": (FEW % "", "clusters-30", "The clusters"),
     "aae-style": (FEW % "", "run", "Written by one hand"),
-    "aae-reduction": (FEW % 'unlabelled=["labels.count=0", "labels.classes=12"]', "unlabelled", "The plane"),
+    "aae-reduction": (
+        FEW % 'unlabelled=["labels.count=0", "labels.classes=12", "training.rates={}"]',
+        "unlabelled",
+        "The plane",
+    ),
     "aae-likelihood": (FEW % "", "oracle", "Samples"),
     "aae-priors": (
         FEW % 'gaussian=["objective.name=aae","labels.count=-1","prior.name=gaussian"],'

@@ -10,6 +10,7 @@ import torch
 
 from ridgewalk.runs import config, labelling, players
 from ridgewalk.runs.config import BUDGETS, Recipe
+from ridgewalk.training.categories import Labelled
 from ridgewalk.training.schedule import Schedule
 
 
@@ -29,8 +30,12 @@ def test_every_shipped_recipe_parses_and_builds_at_every_budget(name: str, budge
         assert recipe.sampling.make(recipe.diffusion.process()) is not None
         return
     recipe = labelling.settled(recipe, [str(c) for c in range(10)])
-    stages = players.stages(recipe, players.model(recipe, shape, 0), players.adversaries(recipe, shape, 0), seed=0)
-    assert set(recipe.training.rates) <= {p for s in stages for p in s.objective.players}
+    few = Labelled(torch.zeros(10, *shape), torch.arange(10)) if recipe.labels.count else None
+    stages = players.stages(
+        recipe, players.model(recipe, shape, 0), players.adversaries(recipe, shape, 0), seed=0, labelled=few
+    )
+    there = {p for s in stages for p in s.objective.players}
+    assert set(recipe.training.rates) | set(recipe.training.momenta) <= there
     assert sum(s.schedule.epochs for s in stages) == recipe.training.epochs
     players.negatives(recipe)
 

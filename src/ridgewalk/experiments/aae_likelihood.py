@@ -59,7 +59,7 @@ def measure(e: Experiment) -> Findings:
         answers.append(f"{name}: {found[0]}.")
         images[name] = drawn[0][:SHOWN]
         z = drawn_codes(own[0], part(own[0].data, "test").floats())
-        m = match(z, prior_draws(own[0], 2 * len(z), 1).cpu())
+        m = match(z, prior_draws(own[0], 2 * len(z), 1).cpu(), steps=shared.probe_steps(e))
         matches.append(f"{name}: {m}")
     best = max(p["value"] for n in runs for p in figures[n])  # type: ignore[attr-defined]
     claims.append(

@@ -69,7 +69,9 @@ def measure(e: Experiment) -> Findings:
         for run in own:
             if adversarial:
                 z = drawn_codes(run, x)
-                matches.setdefault(name, []).append(match(z, prior_draws(run, 2 * len(z), 1).cpu()))
+                matches.setdefault(name, []).append(
+                    match(z, prior_draws(run, 2 * len(z), 1).cpu(), steps=shared.probe_steps(e))
+                )
                 if run.recipe.objective.name == "aae-conditioned":
                     places.setdefault(name, []).append(placed(run, z, labels))
             torn.setdefault(name, []).append(fracturing(lambda v, r=run: r.encode(v).cpu(), x, labels))  # type: ignore[misc]

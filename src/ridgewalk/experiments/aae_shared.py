@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,9 @@ from torch.nn import functional as F
 
 from ridgewalk.data import Images, part
 from ridgewalk.data.labels import labelled_rows
+from ridgewalk.evaluation.posterior import STEPS
 from ridgewalk.experiments.generative import decoded
+from ridgewalk.experiments.running import Experiment
 from ridgewalk.metrics.statistics import Interval, paired_difference
 from ridgewalk.models.blocks import Rows, activation
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
@@ -112,6 +113,11 @@ def fewer(says: str, own: Sequence[Tensor], other: Sequence[Tensor], how: str) -
     return Claim(says, fate, f"difference of errors {difference:+.2%}", how)
 
 
+def probe_steps(e: Experiment) -> int:
+    """Training steps of a probe of the aggregated posterior: fewer in a smoke run, which measures nothing."""
+    return 50 if e.budget == "smoke" else STEPS
+
+
 def games(runs: Mapping[str, Sequence[Run]]) -> Section:
     """What each run's discriminators were found to be at the end of their training."""
     lines = [
@@ -200,8 +206,3 @@ def manifold(run: Run, title: str, side: int = 20, reach: float = 0.0) -> Figure
 def one_hot_of(labels: Tensor, classes: int) -> Tensor:
     """(n,) -> (n, K)."""
     return F.one_hot(labels, classes).float()
-
-
-def plainly(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Figures as JSON takes them: tensors become lists."""
-    return {k: v.tolist() if isinstance(v, Tensor) else v for k, v in values.items()}

@@ -132,9 +132,23 @@ def mlp_encoder(
     return nn.Sequential(Rows(), *mlp([prod(shape) + extra, *hidden, outputs], act, spectral, batch_norm))
 
 
-def mlp_decoder(shape: Shape, hidden: Sequence[int], latent: int, act: str = "relu") -> nn.Module:
-    """(n, latent) -> images of ``shape`` in [0, 1], hidden widths in the order in which they are passed."""
-    return nn.Sequential(*mlp([latent, *hidden, prod(shape)], act), nn.Sigmoid(), nn.Unflatten(1, shape))
+class Clipped(nn.Module):
+    """The identity in training, and in use what of it lies in [0, 1]: a linear output whose images are images."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (n, *) to (n, *)."""
+        return x if self.training else x.clamp(0, 1)
+
+
+OUTPUTS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "linear": Clipped}
+"""What a decoder ends in, by name."""
+
+
+def mlp_decoder(
+    shape: Shape, hidden: Sequence[int], latent: int, act: str = "relu", output: str = "sigmoid"
+) -> nn.Module:
+    """(n, latent) -> images of ``shape`` in [0, 1], hidden widths in the order in which they are passed; ``output`` one of ``OUTPUTS``."""
+    return nn.Sequential(*mlp([latent, *hidden, prod(shape)], act), OUTPUTS[output](), nn.Unflatten(1, shape))
 
 
 def _halved(size: int, times: int) -> list[int]:
@@ -173,7 +187,9 @@ def conv_encoder(
     return nn.Sequential(*layers, Rows(), spectral_norm(last) if spectral else last, *end)
 
 
-def conv_decoder(shape: Shape, channels: Sequence[int], latent: int, act: str = "relu") -> nn.Module:
+def conv_decoder(
+    shape: Shape, channels: Sequence[int], latent: int, act: str = "relu", output: str = "sigmoid"
+) -> nn.Module:
     """
     (n, latent) -> images of ``shape`` in [0, 1]: the mirror of ``conv_encoder``, upsampling by the nearest pixel before each 3 x 3 convolution.
 
@@ -188,7 +204,7 @@ def conv_decoder(shape: Shape, channels: Sequence[int], latent: int, act: str = 
         size = (heights[-2 - i], widths[-2 - i])
         layers += [nn.Upsample(size=size), nn.Conv2d(fan_in, fan_out, 3, padding=1)]
         layers += [nn.GroupNorm(_groups(fan_out), fan_out), activation(act)]
-    return nn.Sequential(*layers, nn.Conv2d(channels[0], c, 3, padding=1), nn.Sigmoid())
+    return nn.Sequential(*layers, nn.Conv2d(channels[0], c, 3, padding=1), OUTPUTS[output]())
 
 
 def _groups(channels: int) -> int:
@@ -210,12 +226,14 @@ def encoder_of(
     return make(shape, hidden, outputs, act, batch_norm=batch_norm, extra=extra)
 
 
-def decoder_of(shape: Shape, network: str, hidden: Sequence[int], latent: int, act: str = "relu") -> nn.Module:
+def decoder_of(
+    shape: Shape, network: str, hidden: Sequence[int], latent: int, act: str = "relu", output: str = "sigmoid"
+) -> nn.Module:
     """A decoder by name, the mirror of ``encoder_of``: ``hidden`` is read from the image inwards."""
     _refuse(network, latent, hidden)
     if network == "mlp":
-        return mlp_decoder(shape, list(hidden)[::-1], latent, act)
-    return conv_decoder(shape, hidden, latent, act)
+        return mlp_decoder(shape, list(hidden)[::-1], latent, act, output)
+    return conv_decoder(shape, hidden, latent, act, output)
 
 
 def _refuse(network: str, latent: int, hidden: Sequence[int]) -> None:
@@ -236,6 +254,7 @@ def build(
     act: str = "relu",
     noise: int = 10,
     batch_norm: bool = False,
+    output: str = "sigmoid",
 ) -> Autoencoder:
     """
     An autoencoder by name.
@@ -249,12 +268,13 @@ def build(
         act: name of the activation.
         noise: values of noise that a ``universal`` posterior is fed with.
         batch_norm: whether every layer of the encoder is followed by batch normalisation.
+        output: one of ``OUTPUTS``.
     """
     if posterior not in POSTERIORS:
         raise ValueError(naming.unknown("posterior", posterior, POSTERIORS))
     outputs, extra = (2 * latent if posterior == "gaussian" else latent), (noise if posterior == "universal" else 0)
     encoder = encoder_of(shape, network, hidden, outputs, act, batch_norm, extra)
-    decoder = decoder_of(shape, network, hidden, latent, act)
+    decoder = decoder_of(shape, network, hidden, latent, act, output)
     if posterior == "universal":
         return UniversalAutoencoder(NoiseFed(encoder, noise, network == "conv"), decoder)
     return (GaussianAutoencoder if posterior == "gaussian" else Autoencoder)(encoder, decoder)

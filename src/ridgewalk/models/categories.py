@@ -150,6 +150,7 @@ def categorical(
     hidden: Sequence[int] = (1000, 1000),
     act: str = "relu",
     batch_norm: bool = False,
+    output: str = "sigmoid",
 ) -> CategoricalAutoencoder:
     """
     A categorical or a reduced autoencoder.
@@ -163,6 +164,7 @@ def categorical(
         hidden: widths or channels from the image inwards, mirrored in the decoder.
         act: name of the activation.
         batch_norm: whether every layer of the encoder, its heads as well, is followed by batch normalisation.
+        output: one of ``autoencoders.OUTPUTS``.
     """
     refuse_few(classes)
     if network == "mlp" and hidden:
@@ -174,7 +176,7 @@ def categorical(
     trunk = nn.Sequential(body, activation(act))
     style, label = _head(features, dims, batch_norm), _head(features, classes, batch_norm)
     reads = dims if kind == "reduced" else dims + classes
-    decoder = decoder_of(shape, network, hidden, reads, act)
+    decoder = decoder_of(shape, network, hidden, reads, act, output)
     return KINDS[kind](trunk, style, label, decoder, dims, classes)
 
 
@@ -190,11 +192,14 @@ def conditional(
     hidden: Sequence[int] = (1000, 1000),
     act: str = "relu",
     batch_norm: bool = False,
+    output: str = "sigmoid",
 ) -> ConditionalAutoencoder:
     """A conditional autoencoder; arguments as of ``categorical``."""
     refuse_few(classes)
     encoder = encoder_of(shape, network, hidden, dims, act, batch_norm)
-    return ConditionalAutoencoder(encoder, decoder_of(shape, network, hidden, dims + classes, act), dims, classes)
+    return ConditionalAutoencoder(
+        encoder, decoder_of(shape, network, hidden, dims + classes, act, output), dims, classes
+    )
 
 
 def refuse_few(classes: int) -> None:

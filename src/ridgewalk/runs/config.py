@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ridgewalk import naming
+from ridgewalk.models.autoencoders import OUTPUTS
 from ridgewalk.runs.checks import above_zero, at_least
 from ridgewalk.runs.diffusion_settings import Diffusion, Guidance, Sampling
 from ridgewalk.training import priors
@@ -39,7 +40,8 @@ class Model:
     The autoencoder. ``network`` mlp (``hidden``: widths) or conv (``hidden``: channels); ``posterior`` deterministic, gaussian or universal.
 
     ``latent`` dimensions of the code, or of its style where it has a class as well; ``noise`` values that a universal posterior is fed with;
-    ``batch_norm`` after every layer of the encoder; ``init`` the standard deviation of the first weights, 0 for PyTorch's own.
+    ``batch_norm`` after every layer of the encoder; ``init`` the standard deviation of the first weights, 0 for PyTorch's own; ``output`` of the decoder
+    sigmoid, or linear, which is clipped to [0, 1] in use.
     """
 
     posterior: str = "deterministic"
@@ -50,8 +52,11 @@ class Model:
     noise: int = 10
     batch_norm: bool = False
     init: float = 0.0
+    output: str = "sigmoid"
 
     def __post_init__(self) -> None:
+        if self.output not in OUTPUTS:
+            raise ValueError(naming.unknown("output of a decoder", self.output, OUTPUTS))
         at_least(1, latent=self.latent, hidden=min(self.hidden, default=0), noise=self.noise)
         at_least(0, init=self.init)
 

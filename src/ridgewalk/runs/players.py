@@ -58,12 +58,14 @@ def model(recipe: Recipe, shape: Shape, seed: int) -> Autoencoder:
         torch.manual_seed(mixed_seed(seed, 1))
         found: Autoencoder
         if kind == "conditional":
-            found = conditional(shape, m.latent, classes, m.network, m.hidden, m.activation, m.batch_norm)
+            found = conditional(shape, m.latent, classes, m.network, m.hidden, m.activation, m.batch_norm, m.output)
         elif kind:
-            found = categorical(shape, m.latent, classes, kind, m.network, m.hidden, m.activation, m.batch_norm)
+            found = categorical(
+                shape, m.latent, classes, kind, m.network, m.hidden, m.activation, m.batch_norm, m.output
+            )
         else:
             found = autoencoders.build(
-                shape, m.latent, m.posterior, m.network, m.hidden, m.activation, m.noise, m.batch_norm
+                shape, m.latent, m.posterior, m.network, m.hidden, m.activation, m.noise, m.batch_norm, m.output
             )
         if m.init:
             restart(found, m.init)
