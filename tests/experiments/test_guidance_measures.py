@@ -10,7 +10,7 @@ from scipy.stats import ttest_1samp
 
 from ridgewalk.data import density, exact_score
 from ridgewalk.diffusion import VP, Denoiser, Standardiser
-from ridgewalk.experiments.guidance_images import Bench, Row, frechet_change
+from ridgewalk.experiments.guidance_judged import Bench, Row, frechet_change
 from ridgewalk.experiments.guidance_measures import Ledger, Way, arrivals, quality, student
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.runs.diffused import Diffused

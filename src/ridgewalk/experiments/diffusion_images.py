@@ -209,26 +209,27 @@ def _bits(run: DiffusionRun, count: int) -> tuple[dict[str, float], TableBlock]:
 
 METHODS = ("lerp", "slerp", "string", "flow")
 
+PATH_COLUMNS: Mapping[str, Column] = {
+    "precision": Column("precision", ".3f", "higher", "share of interior frames that are real, mean of both judges"),
+    "wholly_real": Column("wholly real", ".3f", "higher", "share of paths with every interior frame real"),
+    "third_class": Column("third class", ".3f", "lower", "probability of neither end's class"),
+    "relative_length": Column("length / LERP", ".2f", None, "in pixels"),
+    "step_evenness": Column("largest / mean", ".2f", "lower", "step between frames"),
+}
+"""Of paths through noise, judged."""
+
 
 def _paths(e: Experiment, vae: Run) -> tuple[dict[str, Any], Section]:
     pairs = min(e.settings.walks.pairs, 100)
     pooled = measuring.pool([vae], pairs, "test", METHODS, 0)
     assert pooled is not None
-    keys = {
-        "precision": Column(
-            "precision", ".3f", "higher", "share of interior frames that are real, mean of both judges"
-        ),
-        "wholly_real": Column("wholly real", ".3f", "higher", "share of paths with every interior frame real"),
-        "third_class": Column("third class", ".3f", "lower", "probability of neither end's class"),
-        "relative_length": Column("length / LERP", ".2f", None, "in pixels"),
-        "step_evenness": Column("largest / mean", ".2f", "lower", "step between frames"),
-    }
-    rows = {m: {k: Cell.of(r.get(k)) for k in keys} for m, r in pooled.summary.rows.items()}
+    rows = {m: {k: Cell.of(r.get(k)) for k in PATH_COLUMNS} for m, r in pooled.summary.rows.items()}
     frames = {m: pooled.measured[0].frames[m][0].numpy() for m in METHODS}
     trip = pooled.entries[-1].stats.get("round_trip", float("nan"))
     values = {
         "rows": {
-            m: {k: [r[k].value, r[k].low, r[k].high] for k in keys if k in r} for m, r in pooled.summary.rows.items()
+            m: {k: [r[k].value, r[k].low, r[k].high] for k in PATH_COLUMNS if k in r}
+            for m, r in pooled.summary.rows.items()
         },
         "pairs": pairs,
         "round_trip": trip,
@@ -237,7 +238,7 @@ def _paths(e: Experiment, vae: Run) -> tuple[dict[str, Any], Section]:
         "Paths through noise",
         f"{pairs} pairs of test images of two classes, in the VAE's codes. There and back, an end is missed by {trip:.1%} of the pair's distance (median).",
         [
-            TableBlock(Table(keys, rows), "Paths between held-out images"),
+            TableBlock(Table(PATH_COLUMNS, rows), "Paths between held-out images"),
             Figure(
                 figures.png(strips(frames)),
                 "Rows of frames from one image to another, a row a method.",

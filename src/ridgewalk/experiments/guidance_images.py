@@ -8,25 +8,32 @@ Discriminator guidance of images (document 002): on the codes of a VAE, with eve
     pixels        a small diffusion of pixels with its own guide, and in-painting with it
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ridgewalk.data import part
 from ridgewalk.diffusion import PerRows, RowNoise
-from ridgewalk.evaluation import generation
-from ridgewalk.evaluation.judges import Judge
 from ridgewalk.experiments import guidance_pixels as pixels
+from ridgewalk.experiments.diffusion_images import PATH_COLUMNS
 from ridgewalk.experiments.generative import decoded
-from ridgewalk.experiments.guidance_measures import student
+from ridgewalk.experiments.guidance_judged import (
+    COLUMNS,
+    SAMPLES,
+    VALIDATION,
+    Bench,
+    Row,
+    frechet_change,
+    judged,
+    mean,
+    recall_change,
+    row,
+)
 from ridgewalk.experiments.running import Experiment, Findings
-from ridgewalk.metrics import coverage, statistics
 from ridgewalk.metrics.samples import frechet
-from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.claims import verdict
@@ -43,60 +50,8 @@ ASKED = 0.10
 OVERHEAD = 1.10
 """What a guided step may take, over the bare passes of score and discriminator."""
 
-RESAMPLES = 200
-SAMPLES, VALIDATION = 3, 11
-"""Seeds of the samples that figures are of, common to all ways of sampling; and of those that choices are made by."""
-
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0)
 METHODS = ("lerp", "flow", "flow-guided")
-
-COLUMNS: Mapping[str, Column] = {
-    "frechet": Column(
-        "Frechet", ".2f", "lower", "in the judges' features, mean of both; not comparable with published FID"
-    ),
-    "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a real image"),
-    "recall": Column("recall", ".3f", "higher", "share of real images in a 3-NN ball of a sample"),
-    "density": Column("density", ".3f", None, "mean number of real 5-NN balls a sample lies in, over 5"),
-    "coverage": Column("coverage", ".3f", "higher", "share of real images with a sample in their 5-NN ball"),
-    "nfe": Column("NFE", ".0f", None, "evaluations of the score on each"),
-    "seconds": Column("s", ".1f", None, "of sampling, decoding left out"),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """
-    What samples are judged by.
-
-    Attributes:
-        judges: both.
-        rows: samples of each.
-    """
-
-    judges: Sequence[Judge]
-    rows: int
-
-    def features(self, x: Tensor) -> list[Tensor]:
-        """By each judge."""
-        return [j.features(x) for j in self.judges]
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """
-    Samples of one way, judged.
-
-    Attributes:
-        values: means over judges.
-        features: by each judge.
-        seen: by each judge, whether each real image lies in a ball of a sample.
-        images: of them, the first.
-    """
-
-    values: Mapping[str, float]
-    features: Sequence[Tensor]
-    seen: Sequence[Tensor]
-    images: Tensor
 
 
 def measure(e: Experiment) -> Findings:
@@ -138,78 +93,6 @@ def measure(e: Experiment) -> Findings:
 
 
 # ----------------------------------------------------------------------------------------------------- controls
-
-
-def judged(
-    run: Run, model: Diffused, bench: Bench, how: Sampling | None = None, score: Any = None, seed: int = SAMPLES
-) -> Row:
-    """Samples of codes, decoded and judged."""
-    began = perf_counter()
-    made = model.sample(bench.rows, seed, how, score=score)
-    seconds = perf_counter() - began
-    return row(decoded(run, made.x), bench, {"nfe": float(made.nfe), "seconds": seconds})
-
-
-def row(x: Tensor, bench: Bench, more: Mapping[str, float] | None = None) -> Row:
-    """Images (n, c, h, w), judged against the reference images."""
-    values: dict[str, list[float]] = {}
-    seen, features = [], bench.features(x)
-    for judge, fake in zip(bench.judges, features):
-        real = judge.balls[0][: len(fake)]
-        both, dense = coverage.precision_recall(real, fake, generation.BALL), coverage.density_coverage(real, fake)
-        own = {
-            "frechet": frechet(real, fake),
-            "precision": both.precision,
-            "recall": both.recall,
-            "density": dense.density,
-            "coverage": dense.coverage,
-            f"frechet_{judge.name}": frechet(real, fake),
-        }
-        seen.append(both.inside_fake)
-        for k, v in own.items():
-            values.setdefault(k, []).append(v)
-    return Row({**{k: sum(v) / len(v) for k, v in values.items()}, **(more or {})}, features, seen, x[:64])
-
-
-def frechet_change(pairs: Sequence[tuple[Row, Row]], bench: Bench) -> Interval:
-    """
-    The mean over seeds and judges of FD(guided) / FD(base) - 1, with an interval.
-
-    Samples i of both have the same noise: rows are drawn with replacement, the same for both, and real ones too. With several seeds the interval is the
-    wider of this one and Student's over seeds, as what a seed decides is no matter of rows.
-
-    Args:
-        pairs: base and guided, one a seed.
-        bench: whose reference images they are compared with.
-    """
-    generator = torch.Generator().manual_seed(0)
-    n = min(len(f) for b, g in pairs for f in (*b.features, *g.features))
-
-    def change(i: Tensor | None, k: Tensor | None) -> list[float]:
-        every = []
-        for base, guided in pairs:
-            each = []
-            for judge, b, g in zip(bench.judges, base.features, guided.features):
-                real = judge.balls[0][:n]
-                real, own, other = (real, b, g) if i is None or k is None else (real[k], b[i], g[i])
-                each.append(frechet(real, other) / frechet(real, own) - 1)
-            every.append(sum(each) / len(each))
-        return every
-
-    whole = change(None, None)
-    m = min(n, len(bench.judges[0].balls[0]))
-    drawn = []
-    for _ in range(RESAMPLES):
-        i, k = (torch.randint(size, (size,), generator=generator) for size in (n, m))
-        each = change(i, k)
-        drawn.append(sum(each) / len(each))
-    spread = torch.tensor(drawn, dtype=torch.float64)
-    tail = (1 - statistics.LEVEL) / 2
-    low, high = float(spread.quantile(tail)), float(spread.quantile(1 - tail))
-    over = student(torch.tensor(whole, dtype=torch.float64))
-    if len(whole) > 1:
-        low, high = min(low, over.low), max(high, over.high)
-    return Interval(over.value, low, high, statistics.LEVEL, len(whole))
 
 
 def _controls(
@@ -255,7 +138,7 @@ def _controls(
     well_change = frechet_change(list(zip(held["well trained"], held["well trained, guided"])), bench)
     longer_change = frechet_change(list(zip(held["trained longer"], held["guided"])), bench)
     twice = frechet_change(list(zip(held["twice the evaluations"], held["guided"])), bench)
-    recall = _recall(held["base"], held["guided"])
+    recall = recall_change(held["base"], held["guided"])
     how_told = (
         f"{len(vaes)} seeds of everything, both judges, {bench.rows} samples with common noise; the wider of a bootstrap over samples and real images and of "
         "Student's interval over seeds"
@@ -270,7 +153,7 @@ def _controls(
         Claim(
             "Recall is no worse.",
             "did not hold" if recall.high < 0 else "held" if recall.low > -0.01 else "undecided",
-            f"{recall:+.3f}; of reconstructions of training images it is {_mean(held['reconstructions of training images'], 'recall'):.3f}",
+            f"{recall:+.3f}; of reconstructions of training images it is {mean(held['reconstructions of training images'], 'recall'):.3f}",
             "paired over real images, both judges and seeds; samples that lie off the data have wide balls, so that a poor base has more recall than real "
             "images have: read it beside coverage",
         ),
@@ -289,14 +172,14 @@ def _controls(
         Claim(
             "Guidance of a well-trained base is no worse.",
             "held" if well_change.high < 0.05 else "did not hold" if well_change.low > 0 else "undecided",
-            f"Frechet distance {well_change:+.0%}; precision {_mean(held['well trained'], 'precision'):.3f} becomes "
-            f"{_mean(held['well trained, guided'], 'precision'):.3f}, recall {_mean(held['well trained'], 'recall'):.3f} becomes "
-            f"{_mean(held['well trained, guided'], 'recall'):.3f}",
+            f"Frechet distance {well_change:+.0%}; precision {mean(held['well trained'], 'precision'):.3f} becomes "
+            f"{mean(held['well trained, guided'], 'precision'):.3f}, recall {mean(held['well trained'], 'recall'):.3f} becomes "
+            f"{mean(held['well trained, guided'], 'recall'):.3f}",
             how_told,
         ),
     ]
     cells = {
-        name: {k: Cell(_mean(rows, k)) for k in COLUMNS if all(k in r.values for r in rows)}
+        name: {k: Cell(mean(rows, k)) for k in COLUMNS if all(k in r.values for r in rows)}
         for name, rows in held.items()
     }
     blocks: list[Any] = [
@@ -332,19 +215,8 @@ def _controls(
         "No diffusion of codes can do better than codes of real images do: that is the row of reconstructions.",
         blocks,
     )
-    told = {name: [_mean(rows, "frechet")] for name, rows in held.items()}
+    told = {name: [mean(rows, "frechet")] for name, rows in held.items()}
     return figures_found, seconds, [section], told
-
-
-def _recall(base: Sequence[Row], guided: Sequence[Row]) -> Interval:
-    """The mean difference of recall, paired over real images; each image's value is its mean over judges and seeds."""
-    a = torch.stack([s.double() for r in guided for s in r.seen]).mean(0)
-    b = torch.stack([s.double() for r in base for s in r.seen]).mean(0)
-    return statistics.paired_difference(a, b, 0)
-
-
-def _mean(rows: Sequence[Row], key: str) -> float:
-    return sum(r.values[key] for r in rows) / len(rows)
 
 
 # ----------------------------------------------------------------------------------------- strength, conditions
@@ -478,16 +350,7 @@ def _paths(e: Experiment, vae: Run, claims: list[Claim]) -> tuple[dict[str, Any]
     pairs = min(e.settings.walks.pairs, 100)
     pooled = measuring.pool([vae], pairs, "test", METHODS, 0)
     assert pooled is not None
-    keys = {
-        "precision": Column(
-            "precision", ".3f", "higher", "share of interior frames that are real, mean of both judges"
-        ),
-        "wholly_real": Column("wholly real", ".3f", "higher", "share of paths with every interior frame real"),
-        "third_class": Column("third class", ".3f", "lower", "probability of neither end's class"),
-        "relative_length": Column("length / LERP", ".2f", None, "in pixels"),
-        "step_evenness": Column("largest / mean", ".2f", "lower", "step between frames"),
-    }
-    rows = {m: {k: Cell.of(r.get(k)) for k in keys} for m, r in pooled.summary.rows.items()}
+    rows = {m: {k: Cell.of(r.get(k)) for k in PATH_COLUMNS} for m, r in pooled.summary.rows.items()}
     plain, better = pooled.summary.rows["flow"]["precision"], pooled.summary.rows["flow-guided"]["precision"]
     smooth, smoother = pooled.summary.rows["flow"]["step_evenness"], pooled.summary.rows["flow-guided"]["step_evenness"]
     claims.append(
@@ -508,7 +371,7 @@ def _paths(e: Experiment, vae: Run, claims: list[Claim]) -> tuple[dict[str, Any]
         "Paths through noise, with and without guidance",
         f"{pairs} pairs of test images of two classes, in codes.",
         [
-            TableBlock(Table(keys, rows), "Paths between held-out images"),
+            TableBlock(Table(PATH_COLUMNS, rows), "Paths between held-out images"),
             Figure(
                 figures.png(strips(frames)),
                 "Rows of frames from one image to another, a row a method.",
@@ -518,7 +381,10 @@ def _paths(e: Experiment, vae: Run, claims: list[Claim]) -> tuple[dict[str, Any]
             ),
         ],
     )
-    found = {m: {k: [r[k].value, r[k].low, r[k].high] for k in keys if k in r} for m, r in pooled.summary.rows.items()}
+    found = {
+        m: {k: [r[k].value, r[k].low, r[k].high] for k in PATH_COLUMNS if k in r}
+        for m, r in pooled.summary.rows.items()
+    }
     return found, section
 
 
