@@ -17,7 +17,7 @@ from ridgewalk.energies import typical_force
 from ridgewalk.models.checkpoints import read_tensors, save_networks, write_bytes
 from ridgewalk.models.discriminators import image_discriminator
 from ridgewalk.runs import build, config, measuring, train
-from ridgewalk.runs.config import Walks
+from ridgewalk.runs.autoencoder_settings import Walks
 from ridgewalk.runs.record import new_pixel_detector, read_settings, write_settings
 
 Copy = Callable[[], Path]

@@ -16,7 +16,7 @@ from ridgewalk.experiments.interpolation_variants import MANY, Trained, trained,
 from ridgewalk.experiments.verdicts import of, plain, settled, signed
 from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
-from ridgewalk.runs.config import Interpolation
+from ridgewalk.runs.autoencoder_settings import Interpolation
 from ridgewalk.runs.pages import ends_name, strip_figure
 from ridgewalk.runs.record import Run
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from ridgewalk.models.interpolator import Interpolator, interpolator
 from ridgewalk.paths import Amortised
 from ridgewalk.runs import walking
-from ridgewalk.runs.config import Interpolation
+from ridgewalk.runs.autoencoder_settings import Interpolation
 from ridgewalk.runs.record import Run
 from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Reprojection
 from ridgewalk.training.loop import History, fit

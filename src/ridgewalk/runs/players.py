@@ -20,7 +20,8 @@ from ridgewalk.models.discriminators import (
     latent_discriminator,
 )
 from ridgewalk.runs import labelling
-from ridgewalk.runs.config import ORDERS, Matcher, Recipe
+from ridgewalk.runs.autoencoder_settings import ORDERS, Matcher
+from ridgewalk.runs.config import Recipe
 from ridgewalk.training import priors
 from ridgewalk.training.adversarial import VAEGAN
 from ridgewalk.training.categories import Categorical, Labelled
