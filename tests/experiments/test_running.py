@@ -105,9 +105,17 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 def test_every_shipped_experiment_has_a_driver_a_time_and_an_expectation() -> None:
     known = running.drivers()
     assert set(running.names()) == {
+        "aae-clustering",
+        "aae-likelihood",
+        "aae-priors",
+        "aae-reduction",
+        "aae-semisupervised",
+        "aae-style",
         "diffusion-2d",
         "diffusion-mnist",
         "front",
+        "guidance-2d",
+        "guidance-mnist",
         "interpolation-network",
         "sensor-failure",
         "sensor-alive",

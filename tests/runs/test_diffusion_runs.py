@@ -185,7 +185,7 @@ def test_what_is_bad_gets_one_sentence(ring: Path, digits: Path, copied: Copy, t
         (["sample", digits, "--label", 10], "0 .. 9"),
         (["sample", copied(), "--label", 1], "no classes"),
         (["sample", ring, "--set", "training.epochs=3"], "sampling"),
-        (["train", "aae", "--data", "ring", "--out", tmp_path / "no"], "points"),
+        (["train", "aae", "--data", "ring", "--size", "8", "--out", tmp_path / "no"], "rows of numbers"),
         (["evaluate", ring, "--n", 2], "at least 10"),
         (["walk", ring, "--pairs", 2], "no latent space"),
         (["diffuse", ring], "no latent space"),
