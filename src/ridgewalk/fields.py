@@ -4,6 +4,9 @@ Scalars become fields: the score of an energy, sums of fields, and the part of a
     score(z) = -grad E(z)
 """
 
+import operator
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -45,7 +48,7 @@ def add(*fields: VectorField) -> VectorField:
     """The sum of fields: (x, t) -> sum_i f_i(x, t)."""
 
     def total(x: Tensor, t: Tensor, /) -> Tensor:
-        return torch.stack([f(x, t) for f in fields]).sum(dim=0)
+        return reduce(operator.add, (f(x, t) for f in fields))
 
     return total
 

@@ -1,6 +1,5 @@
 """Two processes give what one gives."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ridgewalk.cli import app
+from ridgewalk.training.loop import read_log
 
 TRAIN = ["train", "digits", "--data", "digits", "--budget", "smoke", "--device", "cpu", "--set", "training.epochs=3"]
 TRAIN += ["--set", "detector.epochs=1", "--set", "detector.members=1"]
@@ -33,10 +33,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert done.stdout.count("trained:") == 1
     assert done.stderr.count("training digits on digits") == 1
     assert CliRunner().invoke(app, [*TRAIN, "--out", str(tmp_path / "one")]).exit_code == 0
-    two, one = (
-        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
-        for name in ("two", "one")
-    )
+    two, one = (read_log(tmp_path / name / "log.jsonl")[0] for name in ("two", "one"))
     assert [line["step"] for line in two] == [line["step"] for line in one] == list(range(1, 25))
     for a, b in zip(two[:20], one[:20]):
         for term in ("reconstruction", "discriminator", "matcher", "discriminator_prior", "discriminator_encoded"):

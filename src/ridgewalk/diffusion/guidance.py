@@ -147,11 +147,14 @@ class Strengths:
 
     def __call__(self, level: Tensor) -> Tensor:
         """W at levels sigma / alpha of any shape."""
-        u = level.log()
-        w = torch.full_like(u, self.values[0])
-        for (a, b), (v, w_b) in zip(pairwise(self.levels), pairwise(self.values)):
-            w = w + (w_b - v) * _smoothstep((u - math.log(a)) / math.log(b / a))
-        return w
+        u, last = level.double().log(), len(self.values) - 1
+        if last == 0:
+            return torch.full_like(level, self.values[0])
+        knots, values = (torch.tensor(v, dtype=torch.float64, device=u.device) for v in (self.levels, self.values))
+        knots = knots.log()
+        left = (torch.bucketize(u, knots, right=True) - 1).clamp(0, last - 1)
+        share = _smoothstep((u - knots[left]) / (knots[left + 1] - knots[left]))
+        return (values[left] + (values[left + 1] - values[left]) * share).to(level)
 
 
 def _smoothstep(y: Tensor) -> Tensor:

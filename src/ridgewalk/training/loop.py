@@ -368,7 +368,7 @@ class _Run:
             kept = step
         self._wait()
         if self.rank == 0:
-            whole = [*lines, *(event.line() for event in self.events), *self.readings]
+            whole = [line for line in _lines(log) if line["step"] <= step]  # in the order that they were written in
             write_bytes(log, "".join(json.dumps(line) + "\n" for line in whole).encode())
         return kept
 
