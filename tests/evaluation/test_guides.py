@@ -69,6 +69,11 @@ def test_a_calibrated_ratio_is_calibrated_and_a_doubled_one_is_not() -> None:
     assert "raises the denoising error" in held(VP(), 2.5, 0.2).verdict
 
 
+def test_a_gradient_that_is_too_weak_is_told() -> None:
+    assert "too weak, 4 times" in held(VP(), 0.25, 0.2).verdict
+    assert "too weak" not in held(VP(), 0.6, 0.2).verdict
+
+
 def test_strengths_are_cut_at_both_ends() -> None:
     """Half of the gradient asks for 2, a quarter for 4; a gradient that points the wrong way gets none."""
     for factor, wanted in ((0.5, 2.0), (0.25, MOST), (-1.0, 0.0)):

@@ -103,6 +103,9 @@ class Account:
             f"held-out cross-entropy {best.bce:.4f} at best (chance {CHANCE:.4f}, at sigma / alpha = {best.level:.2g})"
         )
         gained = sum(v.gain for v in self.levels)
+        weak = max(v.strength for v in self.levels)
+        if any(v.strength - 2 * v.strength_error > MOST for v in self.levels):
+            told += f", but its gradient is too weak, {weak:.0f} times at most: train it longer"
         if self.harmful:
             where = ", ".join(f"{v:.2g}" for v in self.harmful)
             return f"{told}; guiding raises the denoising error at sigma / alpha = {where}, and changes it by {-gained:+.2g} over {len(self.levels)} levels"

@@ -26,6 +26,9 @@ from ridgewalk.runs.diffusion_settings import Sampling
 MOST = 2000
 """Samples of pixels that are judged: each takes a hundred times what one of codes does."""
 
+PIXEL_GUIDE = ("guidance.negatives=8000", "guidance.epochs=12", "guidance.batch=64")
+"""What is other about a guide of pixels: fewer samples, each of which takes longer, and smaller batches of them."""
+
 PAINTED = 200
 """Images that are in-painted."""
 
@@ -39,7 +42,7 @@ def measure(
     """Trains, guides, samples, judges, in-paints."""
     run = e.diffusion(e.settings.reproduce.seeds[0])
     assert isinstance(run.data, ImageData)
-    guide = e.guide(run, "guide", run.origin.seed, ["guidance.negatives=8000", "guidance.epochs=12"], beside=True)
+    guide = e.guide(run, "guide", run.origin.seed, PIXEL_GUIDE, beside=True)
     field, n = guide.score(run.diffused, 1.0), min(rows, MOST)
     assert not isinstance(field, PerRows)
     cells, found, blocks = {}, {}, list[Block]()
