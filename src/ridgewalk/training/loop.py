@@ -282,9 +282,8 @@ class _Run:
         for line in lines:
             before = [r["reading"] for r in self.readings if r["name"] == line["name"]]
             self.readings.append(line)
-            if before[-1:] != [line["reading"]] and (
-                before or line["reading"] != "healthy"
-            ):  # to begin well is no news
+            begins_well = not before and line["reading"] == "healthy"
+            if before[-1:] != [line["reading"]] and not begins_well:
                 warnings.warn(str(line["sentence"]), stacklevel=2)
         self._append(lines)
         self.inspecting += time.perf_counter() - began
