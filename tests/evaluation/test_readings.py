@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from ridgewalk.evaluation.readings import Inspector, reading
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
-from ridgewalk.training.loop import fit, read_log, read_readings
+from ridgewalk.training.log import read_log, read_readings
+from ridgewalk.training.loop import fit
 from ridgewalk.training.matching import AAE
 from ridgewalk.training.schedule import Schedule
 

@@ -10,7 +10,7 @@ import ridgewalk
 from ridgewalk.experiments import boundaries, running
 from ridgewalk.experiments.generative import generative
 from ridgewalk.runs import measuring, train
-from ridgewalk.training.loop import read_log
+from ridgewalk.training.log import read_log
 from ridgewalk.training.negatives import BOUNDARIES
 
 QUICK = (

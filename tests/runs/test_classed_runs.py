@@ -14,7 +14,7 @@ from ridgewalk.models.categories import CategoricalAutoencoder
 from ridgewalk.models.checkpoints import read_tensors
 from ridgewalk.runs import keeping, labelling, train, walking
 from ridgewalk.runs.record import Run
-from ridgewalk.training.loop import read_log, read_readings
+from ridgewalk.training.log import read_log, read_readings
 
 SMALL = ["model.hidden=[24, 16]", "matcher.hidden=[16]", "detector.epochs=1", "detector.members=1", "training.ema=0.0"]
 RECIPES = ("aae-semisupervised", "aae-clustering", "aae-style", "aae-priors", "aae-reduction")

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ridgewalk.cli import app
-from ridgewalk.training.loop import read_log
+from ridgewalk.training.log import read_log
 
 TRAIN = ["train", "digits", "--data", "digits", "--budget", "smoke", "--device", "cpu", "--set", "training.epochs=3"]
 TRAIN += ["--set", "detector.epochs=1", "--set", "detector.members=1"]

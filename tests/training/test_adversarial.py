@@ -13,7 +13,8 @@ from ridgewalk.models.discriminators import Discriminator, image_discriminator, 
 from ridgewalk.training import losses
 from ridgewalk.training.adversarial import VAEGAN
 from ridgewalk.training.health import WINDOW, Health
-from ridgewalk.training.loop import fit, read_log
+from ridgewalk.training.log import read_log
+from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.schedule import Schedule
 

@@ -136,10 +136,12 @@ def test_states_of_a_rollout_keep_their_times_and_their_noise() -> None:
 def test_both_kinds_of_negatives_are_each_taken_by_half_of_the_rows() -> None:
     sde, n = VP(), 4000
     seen: list[Tensor] = []
+    told: list[Tensor] = []
 
     class Watching(nn.Module):
         def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
             seen.append(x)
+            told.append(c)
             return 0 * x
 
     x, far = torch.zeros(n, 1), torch.full((n, 1), 1e4)
@@ -149,6 +151,8 @@ def test_both_kinds_of_negatives_are_each_taken_by_half_of_the_rows() -> None:
     )
     share = float((seen[1] < 0).double().mean())
     assert abs(share - 0.5) < 0.03
+    own = told[1] == sde.level(torch.tensor(0.5)).log() / 4  # the states' time, of the states and of no others
+    assert torch.equal(own, seen[1][:, 0] < 0)
     assert float(seen[0].abs().max()) < 10  # data are neither
 
 

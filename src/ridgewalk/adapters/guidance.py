@@ -160,14 +160,10 @@ def load_guide(model: ScoreModel, folder: str | Path, network: nn.Module | None 
     Raises:
         ValueError: if there is none, its files were altered, or it was trained under another SDE.
     """
-    from pydantic import TypeAdapter
-
-    from ridgewalk.evaluation.guides import Level
-
     place = Path(folder)
     try:
         record = json.loads((place / "guide.json").read_text(encoding="utf-8"))
-        levels = TypeAdapter(tuple[Level, ...]).validate_python(tuple(record["held_out"]))
+        found = Account.of_json(record["held_out"])
         digest, sde = str(record["sha256"]), str(record["sde"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{place / 'guide.json'} is no guide's record ({error})") from error
@@ -178,4 +174,4 @@ def load_guide(model: ScoreModel, folder: str | Path, network: nn.Module | None 
     body = network or encoder(model.shape)
     load_networks(place / "guide.safetensors", {"guide": body}, digest)
     body.eval().requires_grad_(False).to(next(model.network.parameters()).device)
-    return ImageGuide(TimeRatio(body, model.sde, model.deviation), Account(levels))
+    return ImageGuide(TimeRatio(body, model.sde, model.deviation), found)

@@ -115,6 +115,16 @@ def resumable(folder: Path) -> Iterator[None]:
         raise SystemExit(130) from None
 
 
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """What goes on where it was stopped when it is asked for again: whoever stops it is told so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("ridgewalk: stopped; the same command goes on.")
+        raise SystemExit(130) from None
+
+
 def show(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
     """The result on standard output, from process 0: as JSON, or in a few lines."""
     if int(os.environ.get("RANK", "0")) != 0:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, say, show
+from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, repeatable, say, show
 
 Count = Annotated[int | None, typer.Option("--n", help="Number of samples.", show_default=False)]
 Sampler = Annotated[
@@ -43,18 +43,14 @@ def diffuse(
     from ridgewalk.runs import diffusing
     from ridgewalk.runs.record import load
 
-    with bars():
-        try:
-            trained = diffusing.diffuse(
-                load(run),
-                change or (),
-                seed,
-                device,
-                accepted=lambda: say(f"training a diffusion of the codes of {run}"),
-            )
-        except KeyboardInterrupt:
-            say("ridgewalk: stopped; the same command goes on.")
-            raise SystemExit(130) from None
+    with bars(), repeatable():
+        trained = diffusing.diffuse(
+            load(run),
+            change or (),
+            seed,
+            device,
+            accepted=lambda: say(f"training a diffusion of the codes of {run}"),
+        )
     record = {k: v for k, v in trained.record.items() if k != "settings"}
     show(
         {"run": str(run), **record},
@@ -96,23 +92,19 @@ def guide(
 
     if joint != (out is not None):
         raise ValueError("--joint and --out go together: a joint training makes a new run, and says where")
-    with bars():
+    with bars(), repeatable():
         opened = sampling.open_run(run, device)
-        try:
-            if out is not None:
-                if not isinstance(opened, DiffusionRun):
-                    raise ValueError(f"{run} is an autoencoder; guide the diffusion of its codes after its training")
-                _, trained = guiding.train_jointly(opened, out, change or (), seed)
-            else:
-                trained = guiding.train(
-                    opened,
-                    change or (),
-                    seed or 0,
-                    accepted=lambda: say(f"sampling negatives of {run}, and training a discriminator of them"),
-                )
-        except KeyboardInterrupt:
-            say("ridgewalk: stopped; the same command goes on.")
-            raise SystemExit(130) from None
+        if out is None:
+            trained = guiding.train(
+                opened,
+                change or (),
+                seed or 0,
+                accepted=lambda: say(f"sampling negatives of {run}, and training a discriminator of them"),
+            )
+        elif isinstance(opened, DiffusionRun):
+            _, trained = guiding.train_jointly(opened, out, change or (), seed)
+        else:
+            raise ValueError(f"{run} is an autoencoder; guide the diffusion of its codes after its training")
     folder = out or run
     show(
         {"run": str(folder), **{k: v for k, v in trained.record.items() if k != "settings"}},

@@ -1,5 +1,5 @@
 """
-Is a discriminator that guides a diffusion any good? Level by level, on data and samples that it did not learn from.
+Is a discriminator that guides a diffusion any good? Level by level, on data and samples that the discriminator did not learn from.
 
     cross-entropy, calibration    does it tell noised data from noised samples, and does it know how sure it is?
     gain                          E [|m|^2 - |m + g|^2] / d,  m = sigma s(x_t, t) + eps,  g = sigma grad D(x_t, t),  x_t = alpha x + sigma eps
@@ -9,7 +9,7 @@ Cross-entropy sees values and guidance uses gradients. The gain sees those: it i
 E sigma^2 |s + grad D - grad log p_t|^2 / d, the guided score's error, whatever that is. Where it is not above 0 guidance harms.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -111,6 +111,13 @@ class Account:
             return f"{told}; guiding raises the denoising error at sigma / alpha = {where}, and changes it by {-gained:+.2g} over {len(self.levels)} levels"
         return f"{told}; guiding lowers the denoising error by {gained:.2g} over {len(self.levels)} levels, and raises it at none"
 
+    @classmethod
+    def of_json(cls, rows: Sequence[Mapping[str, Any]]) -> "Account":
+        """What ``to_json`` made; ValueError for anything else."""
+        from pydantic import TypeAdapter
+
+        return cls(TypeAdapter(tuple[Level, ...]).validate_python(tuple(rows)))
+
     def to_json(self) -> list[dict[str, Any]]:
         """A row a level."""
         return [asdict(v) for v in self.levels]
@@ -139,7 +146,8 @@ def account(
     Args:
         ratio: the discriminator.
         score: that it will guide, under labels or None.
-        x: standardised data (n, *) that neither learned from.
+        x: standardised data (n, *) that the discriminator did not learn from. Data that the score learned from make the score look better than it
+            is, and so the gain smaller.
         y: standardised samples (n, *) that it did not learn from.
         times: (k,) of the levels.
         seed: of the noise, the same at every level.

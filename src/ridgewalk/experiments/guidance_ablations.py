@@ -1,7 +1,6 @@
 """Guidance in the plane, taken apart: its strength, the discriminator that gives it, and whether the two are trained together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,19 +9,14 @@ from torch import Tensor
 from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Window, guided
 from ridgewalk.evaluation import generation
-from ridgewalk.experiments.guidance_measures import Ledger, Way, measured, nll
+from ridgewalk.experiments.guidance_measures import GAMMAS, SAMPLES, VALIDATION, Ledger, Way, measured, nll
 from ridgewalk.experiments.guidance_measures import guided as by_guide
 from ridgewalk.experiments.running import Experiment
 from ridgewalk.metrics import statistics, transport
 from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
-from ridgewalk.runs import guiding
+from ridgewalk.runs import diffusing, guides, guiding
 from ridgewalk.runs.diffusing import DiffusionRun
-from ridgewalk.runs.guides import Guide, read
-
-GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0)
-
-SAMPLES, VALIDATION = 3, 11
-"""Seeds of the samples that figures are of, and of those that choices are made by."""
+from ridgewalk.runs.guides import Guide
 
 PILOT = 6
 """Epochs by which the time that joint training takes is told beforehand."""
@@ -30,25 +24,25 @@ PILOT = 6
 FORWARD = 400
 """Data whose likelihood is taken."""
 
-BUILT: Mapping[str, Sequence[str]] = {
-    "cross-entropy alone": ["guidance.matching=0"],
-    "cross-entropy, R1 of 0.1": ["guidance.matching=0", "guidance.r1=0.1"],
-    "cross-entropy, spectral norm": ["guidance.matching=0", "guidance.spectral=true"],
-    "cross-entropy, times uniform": ["guidance.matching=0", "guidance.times=uniform"],
-    "cross-entropy, states of the rollout": ["guidance.matching=0", "guidance.kind=rollout"],
-    "cross-entropy, samples and states": ["guidance.matching=0", "guidance.kind=both"],
-    "gradients 100 to 1 (negatives hardly count)": ["guidance.matching=100"],
-    "no Fourier features": ["guidance.fourier=0"],
-    "on the score network's own features": ["guidance.network=backbone"],
+BUILT: Mapping[str, tuple[str, Sequence[str]]] = {
+    "cross-entropy alone": ("bce", ["guidance.matching=0"]),
+    "cross-entropy, R1 of 0.1": ("r1", ["guidance.matching=0", "guidance.r1=0.1"]),
+    "cross-entropy, spectral norm": ("spectral", ["guidance.matching=0", "guidance.spectral=true"]),
+    "cross-entropy, times uniform": ("uniform", ["guidance.matching=0", "guidance.times=uniform"]),
+    "cross-entropy, states of the rollout": ("rollout", ["guidance.matching=0", "guidance.kind=rollout"]),
+    "cross-entropy, samples and states": ("both", ["guidance.matching=0", "guidance.kind=both"]),
+    "gradients 100 to 1 (negatives hardly count)": ("gradients", ["guidance.matching=100"]),
+    "no Fourier features": ("plain", ["guidance.fourier=0"]),
+    "on the score network's own features": ("backbone", ["guidance.network=backbone"]),
 }
-"""Discriminators beside the recipe's, by what is other about them."""
+"""Discriminators beside the recipe's, by what is other about them: the name of their folder, and changes."""
 
 
 def strengths(
     e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim]
 ) -> tuple[dict[str, Any], list[Section]]:
     """gamma, and schedules of it over levels."""
-    model, sde = run.diffused, run.diffused.denoiser.sde
+    model = run.diffused
     ledger, forward = Ledger(), {}
     data = generation.draws(density, 20 if e.budget == "smoke" else FORWARD, 21)
     log_p = density.to(torch.float64).log_prob(data)
@@ -103,7 +97,6 @@ def strengths(
         "chosen": best,
         "validation": {str(k): v for k, v in chosen.items()},
         "schedules": scheduled,
-        "sde": type(sde).__name__,
     }
     return found, sections
 
@@ -184,19 +177,8 @@ def discriminators(
     model, ledger = run.diffused, Ledger()
     ledger.add("no guidance", measured(Way(model), density, e.points, SAMPLES))
     ledger.add("the recipe's", _row(model, guide, density, e.points))
-    names = {
-        "cross-entropy alone": "bce",
-        "cross-entropy, R1 of 0.1": "r1",
-        "cross-entropy, spectral norm": "spectral",
-        "cross-entropy, times uniform": "uniform",
-        "cross-entropy, states of the rollout": "rollout",
-        "cross-entropy, samples and states": "both",
-        "gradients 100 to 1 (negatives hardly count)": "gradients",
-        "no Fourier features": "plain",
-        "on the score network's own features": "backbone",
-    }
-    for name, changes in BUILT.items():
-        ledger.add(name, _row(model, e.guide(run, names[name], run.origin.seed, changes), density, e.points))
+    for name, (folder, changes) in BUILT.items():
+        ledger.add(name, _row(model, e.guide(run, folder, run.origin.seed, changes), density, e.points))
     same, own, both = (
         ledger.mean(f"cross-entropy{k}")["kl"] for k in (" alone", ", states of the rollout", ", samples and states")
     )
@@ -274,9 +256,7 @@ def joint(
 
 def _jointly(e: Experiment, run: DiffusionRun, name: str, epochs: int) -> tuple[DiffusionRun, Guide]:
     folder = e.folder / f"{name}-{run.origin.seed}"
-    if (folder / "guide.json").is_file():
-        from ridgewalk.runs import diffusing
-
+    if guides.present(folder):
         whole = diffusing.load(folder, e.device)
-        return replace(whole), read(folder, whole.diffused)
+        return whole, guides.read(folder, whole.diffused)
     return guiding.train_jointly(run, folder, [f"diffusion.epochs={epochs}"])

@@ -11,7 +11,7 @@ from torch import Tensor
 from ridgewalk.evaluation import generation
 from ridgewalk.evaluation.judges import Judge
 from ridgewalk.experiments.generative import decoded
-from ridgewalk.experiments.guidance_measures import student
+from ridgewalk.experiments.guidance_measures import SAMPLES, student
 from ridgewalk.metrics import coverage, statistics
 from ridgewalk.metrics.samples import frechet
 from ridgewalk.metrics.statistics import Interval
@@ -21,9 +21,6 @@ from ridgewalk.runs.diffusion_settings import Sampling
 from ridgewalk.runs.record import Run
 
 RESAMPLES = 200
-SAMPLES, VALIDATION = 3, 11
-"""Seeds of the samples that figures are of, common to all ways of sampling; and of those that choices are made by."""
-
 
 COLUMNS: Mapping[str, Column] = {
     "frechet": Column(

@@ -36,6 +36,12 @@ COLUMNS: Mapping[str, Column] = {
 }
 """Of samples against a density that is known."""
 
+GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0)
+"""Strengths that are swept."""
+
+SAMPLES, VALIDATION = 3, 11
+"""Seeds of the samples that figures are of, common to all ways of sampling; and of those that choices are made by."""
+
 BALLS = 4000
 """Samples and draws of which precision and recall are taken."""
 

@@ -12,13 +12,12 @@ from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Logit, guided
 from ridgewalk.diffusion.likelihood import Likelihood, log_likelihood
 from ridgewalk.diffusion.sde import SDE
 from ridgewalk.evaluation import generation
+from ridgewalk.experiments.guidance_measures import GAMMAS
 from ridgewalk.metrics import densities
 from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
 
 FLOOR = 1.2
 """What share of the floor's KL both-guided samples may have."""
-
-GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0)
 
 
 def exact_ratio(p: GaussianMixture, q: GaussianMixture, sde: SDE) -> Logit:

@@ -17,7 +17,7 @@ from ridgewalk.evaluation import generation
 from ridgewalk.experiments import guidance_ablations as ablations
 from ridgewalk.experiments import guidance_oracle as oracle
 from ridgewalk.experiments import guidance_ways as ways
-from ridgewalk.experiments.guidance_measures import Ledger, Way, guided, measured, quality, told
+from ridgewalk.experiments.guidance_measures import SAMPLES, Ledger, Way, guided, measured, quality, told
 from ridgewalk.experiments.running import Experiment, Findings
 from ridgewalk.reports import Claim, Figure, Section, TableBlock, figures
 from ridgewalk.reports import samples as pictures
@@ -27,12 +27,6 @@ from ridgewalk.runs.guides import Guide
 
 KL, DISTANCE = 0.70, 0.25
 """Shares of KL(model || data) and of the sliced Wasserstein distance that guidance of the small base is asked to take off."""
-
-SAMPLES = 3
-"""Seed of the samples that figures are of; common to all ways of sampling, so that their noise is too."""
-
-VALIDATION = 11
-"""Seed of the samples that choices are made by."""
 
 
 def measure(e: Experiment) -> Findings:

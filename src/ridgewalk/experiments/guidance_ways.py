@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.evaluation import generation, scores
-from ridgewalk.experiments.guidance_measures import Ledger, Way, arrivals, guided, measured, nll
+from ridgewalk.experiments.guidance_measures import SAMPLES, Ledger, Way, arrivals, guided, measured, nll
 from ridgewalk.experiments.running import Experiment
 from ridgewalk.metrics import statistics
 from ridgewalk.protocols import VectorField
@@ -18,7 +18,7 @@ from ridgewalk.runs.diffusing import DiffusionRun
 from ridgewalk.runs.diffusion_settings import Sampling
 from ridgewalk.runs.guides import Guide
 
-SAMPLES = 3
+WAY = "steps of the sampler, from noise (0) to data (1)"
 TIMES = (0.05, 0.1, 0.2, 0.4)
 STEPS = (5, 10, 20, 40, 80)
 CORRECTIONS = (0, 1, 2, 4)
@@ -205,13 +205,13 @@ def where(
             [
                 TableBlock(Table(heads, cells), "By density of the data at each level"),
                 Figure(
-                    figures.png(figures.traces(shown, "share arrived", "From noise to data")),
+                    figures.png(figures.traces(shown, "share arrived", xlabel=WAY)),
                     "Share of states whose expected data lie where data are, from noise to data.",
-                    "Share of states whose E[x_0 | x_t] lies where data are; 0 is t = 1, 1 is the data.",
+                    "Share of states whose E[x_0 | x_t] lies where data are.",
                     "Arrival",
                 ),
                 Figure(
-                    figures.png(figures.traces(errors, "KL(states || p_t)", "From noise to data")),
+                    figures.png(figures.traces(errors, "KL(states || p_t)", xlabel=WAY)),
                     "Divergence of the states' law from the noised data's, from noise to data.",
                     "How far the law of the states is from the noised data's, level by level.",
                     "Divergence on the way",

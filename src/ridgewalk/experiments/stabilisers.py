@@ -8,7 +8,7 @@ from ridgewalk.experiments.generative import figures_of, generative
 from ridgewalk.experiments.running import Experiment
 from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock, Text
-from ridgewalk.training.loop import read_log
+from ridgewalk.training.log import read_log
 
 STEADY = "steady-"
 """Variants of the recipe whose names begin so are compared."""

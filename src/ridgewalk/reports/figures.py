@@ -83,20 +83,25 @@ Corner = Literal["upper left", "upper right", "lower left", "lower right"]
 
 
 def traces(
-    curves: Mapping[str, Array], ylabel: str, title: str = "", lines: Mapping[str, float] | None = None
+    curves: Mapping[str, Array],
+    ylabel: str,
+    title: str = "",
+    lines: Mapping[str, float] | None = None,
+    xlabel: str = "t, along the path from a to b",
 ) -> "Figure":
     """
-    A quantity along paths, against t from a to b.
+    A quantity along paths, against t from a to b; or along another way from 0 to 1.
 
     Args:
         curves: by method, (k,), or (b, k) for the median and the band from quartile to quartile; NaN is left out.
         ylabel: the quantity.
         title: of the axes.
         lines: horizontal reference lines by name.
+        xlabel: what runs from 0 to 1.
     """
     figure = blank(WIDE, 320, layout="constrained")
     ax = figure.subplots()
-    plain(ax, "t, along the path from a to b", ylabel, title)
+    plain(ax, xlabel, ylabel, title)
     for i, (name, values) in enumerate(curves.items()):
         many = np.atleast_2d(numbers(f"'{name}'", values, 1, 2)).astype(float)
         low, middle, high = _quartiles(many)

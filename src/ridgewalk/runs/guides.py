@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ridgewalk.diffusion import PerRows
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeRatio, Window, guided
-from ridgewalk.evaluation.guides import Account, Level
+from ridgewalk.evaluation.guides import Account
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.checkpoints import load_networks, save_networks, write_bytes
 from ridgewalk.models.heads import OnBackbone, spectrally_normalised
@@ -183,7 +183,7 @@ def read(folder: Path, model: Diffused) -> Guide:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         settings = TypeAdapter(Guidance).validate_json(json.dumps(record["settings"]), strict=True)
-        levels = TypeAdapter(tuple[Level, ...]).validate_python(tuple(record["held_out"]))
+        account = Account.of_json(record["held_out"])
         digest, seed, of = str(record["sha256"]), int(record["seed"]), str(record["denoiser"])
         _ = record["sampling"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -196,4 +196,4 @@ def read(folder: Path, model: Diffused) -> Guide:
     body = network(settings, model, seed)
     load_networks(folder / f"{NAME}.safetensors", {NAME: body}, digest)
     body.eval().requires_grad_(False).to(model.device)
-    return Guide(TimeRatio(body, model.denoiser.sde, model.denoiser.deviation), settings, Account(levels), record)
+    return Guide(TimeRatio(body, model.denoiser.sde, model.denoiser.deviation), settings, account, record)

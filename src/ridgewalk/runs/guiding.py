@@ -47,7 +47,8 @@ def train(
     Trains a discriminator of a run's diffusion, on the device that it is on, and writes it beside it.
 
     Negatives are samples of the run's own sampler, as its recipe or ``changes`` of the table ``sampling`` have it: guide that sampler.
-    A fifth of data and samples is held out: on it the guide is held to account and its strength calibrated. One at chance is named.
+    A fifth of data and samples is held out from the discriminator (the diffusion learned from those data): on it the guide is held to account and its
+    strength calibrated. One at chance is named.
 
     Args:
         run: the diffusion's.

@@ -21,7 +21,7 @@ from ridgewalk.runs import alignment, build
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.tables import CLASSES, REAL, SHAPE, against_lerp, column, cost_table, metrics_table
 from ridgewalk.runs.walking import Ends
-from ridgewalk.training.loop import read_log
+from ridgewalk.training.log import read_log
 
 if TYPE_CHECKING:
     from ridgewalk.runs.measuring import Measured

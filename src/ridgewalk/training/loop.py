@@ -29,6 +29,7 @@ from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.progress import track
 from ridgewalk.training import checkpoint
 from ridgewalk.training.health import Event, Health
+from ridgewalk.training.log import read_lines, read_log, read_readings
 from ridgewalk.training.noise import Noise, mixed_seed
 from ridgewalk.training.objectives import Objective
 from ridgewalk.training.schedule import Schedule, decay_factor, optimiser
@@ -58,32 +59,6 @@ class History:
     taken: int = 0
     events: Sequence[Event] = ()
     readings: Sequence[Mapping[str, Any]] = ()
-
-
-def read_log(file: Path) -> tuple[list[dict[str, float]], list[dict[str, Any]]]:
-    """
-    A ``log.jsonl``: its lines of terms, one a step, and its events; none where there is no such file.
-
-    A last line that was being written when the run was killed is left out.
-    """
-    found = _lines(file)
-    terms = [line for line in found if "event" not in line and "reading" not in line]
-    return terms, [line for line in found if "event" in line]
-
-
-def read_readings(file: Path) -> list[dict[str, Any]]:
-    """The lines of a ``log.jsonl`` that ``fit``'s ``inspect`` returned, each with ``reading``, ``name``, ``step`` and ``sentence``."""
-    return [line for line in _lines(file) if "reading" in line]
-
-
-def _lines(file: Path) -> list[dict[str, Any]]:
-    found = []
-    for text in file.read_text().splitlines() if file.is_file() else []:
-        try:
-            found.append(json.loads(text))
-        except ValueError:
-            continue
-    return found
 
 
 def resolve_device(name: str) -> torch.device:
@@ -369,7 +344,7 @@ class _Run:
             kept = step
         self._wait()
         if self.rank == 0:
-            whole = [line for line in _lines(log) if line["step"] <= step]  # in the order that they were written in
+            whole = [line for line in read_lines(log) if line["step"] <= step]  # in the order that they were written in
             write_bytes(log, "".join(json.dumps(line) + "\n" for line in whole).encode())
         return kept
 

@@ -14,6 +14,7 @@ The mixture and the roll are those of the figures of Makhzani et al. (2015), who
 import importlib
 import math
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +79,20 @@ class Uniform:
         return self.side * (2 * noise.uniform(rows, self.dims) - 1)
 
 
+class Parted(ABC):
+    """A prior in the plane with a part for each class: a draw of all of it is one of a part that is drawn as well."""
+
+    def __call__(self, rows: int, noise: Noise, /) -> Tensor:
+        """(rows, 2)."""
+        return self.given(torch.full((rows,), -1, device=noise.device), noise)
+
+    @abstractmethod
+    def given(self, labels: Tensor, noise: Noise, /) -> Tensor:
+        """A draw of each label's part, of any part for -1: (n,) -> (n, 2)."""
+
+
 @dataclass(frozen=True)
-class Mixture:
+class Mixture(Parted):
     """Petals in the plane, ``classes`` of them, all lengths times ``scale``."""
 
     classes: int = 10
@@ -87,10 +100,6 @@ class Mixture:
     distance: float = 1.4
     along: float = 0.5
     across: float = 0.1
-
-    def __call__(self, rows: int, noise: Noise, /) -> Tensor:
-        """(rows, 2)."""
-        return self.given(torch.full((rows,), -1, device=noise.device), noise)
 
     def given(self, labels: Tensor, noise: Noise, /) -> Tensor:
         """(n,) -> (n, 2)."""
@@ -102,17 +111,13 @@ class Mixture:
 
 
 @dataclass(frozen=True)
-class SwissRoll:
+class SwissRoll(Parted):
     """A spiral of two turns in the plane, of ``classes`` segments, all lengths times ``scale``."""
 
     classes: int = 10
     scale: float = 1.0
     radius: float = 3.0
     deviation: float = 0.05
-
-    def __call__(self, rows: int, noise: Noise, /) -> Tensor:
-        """(rows, 2)."""
-        return self.given(torch.full((rows,), -1, device=noise.device), noise)
 
     def given(self, labels: Tensor, noise: Noise, /) -> Tensor:
         """(n,) -> (n, 2)."""
