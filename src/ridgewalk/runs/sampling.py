@@ -18,6 +18,7 @@ from ridgewalk.data.points import PointData
 from ridgewalk.diffusion import PerRows, Sampled
 from ridgewalk.evaluation import generation
 from ridgewalk.evaluation.judges import NAMES, judge
+from ridgewalk.metrics.layout import asymmetry, borders
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.path import chunked
 from ridgewalk.protocols import VectorField
@@ -260,6 +261,13 @@ def _images(
         cells = {name: {k: Cell.of(v) for k, v in g[i].values.items() if k in keys} for name, g in graded.items()}
         present = {k: c for k, c in keys.items() if any(k in r for r in cells.values())}
         blocks.append(TableBlock(Table(present, cells, ("real, held out",)), f"Judge {own.name}, {n} of each"))
+    whole = {name: {"asymmetry": float(asymmetry(x).mean()), "borders": borders(x)} for name, x in groups.items()}
+    shape = {
+        "asymmetry": Column("asymmetry", ".3f", None, "0 for mirror images of themselves, 1 for unrelated halves"),
+        "borders": Column("borders", ".3f", None, "correlation of the colours at the left and right border"),
+    }
+    laid = {name: {k: Cell(v) for k, v in row.items() if v == v} for name, row in whole.items()}
+    blocks.append(TableBlock(Table(shape, laid, ("real, held out",)), "Symmetry and background, no judge asked"))
     blocks += [
         Figure(
             figures.png(pictures.sheet(x[:64].numpy())),
@@ -278,6 +286,7 @@ def _images(
         "samples": n,
         "nfe": drawn.nfe,
         "seconds": drawn.seconds,
+        "layout": whole,
         "groups": {
             name: {g.judge: {k: [v.value, v.low, v.high] for k, v in g.values.items()} for g in gs}
             for name, gs in graded.items()
