@@ -1,13 +1,16 @@
 """The experiments on document 004 at their smallest, and what their figures are made of."""
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import ridgewalk
 from ridgewalk.experiments import aae_priors, aae_shared, running
+from ridgewalk.models.categories import categorical
 from ridgewalk.runs import train
 from ridgewalk.runs.record import Run
 
@@ -53,6 +56,18 @@ def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path)
         control = aae_shared.control_mistakes(run, tmp_path / "out")  # read again, not trained
         assert found["control"]["run"] == pytest.approx([100 * float(control.double().mean())])
         assert len(wrong) == len(control) == len(run.data.test)
+
+
+def test_the_control_is_the_network_itself_with_dropout_before_its_affine_layers() -> None:
+    images = torch.rand(4, 1, 8, 8)
+    for network, first, rates in (("mlp", True, [0.2, 0.5, 0.5]), ("conv", False, [0.5, 0.5])):
+        own = categorical((1, 8, 8), 2, 3, network=network, hidden=(6, 5))
+        bare = nn.Sequential(own.encoder, own.label)
+        found = aae_shared.dropped(bare, first=first).eval()
+        assert torch.equal(found(images), bare(images))
+        assert [layer.p for layer in found if isinstance(layer, nn.Dropout)] == rates
+        follows = [b for a, b in itertools.pairwise(found) if isinstance(a, nn.Dropout)]
+        assert all(isinstance(layer, nn.Linear) for layer in follows)
 
 
 @pytest.fixture(scope="module")

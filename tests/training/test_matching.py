@@ -220,6 +220,24 @@ def test_the_decoder_reconstructs_the_clean_image_of_a_corrupted_one() -> None:
     torch.testing.assert_close(loss, squared(o.model.decoder(o.model.encoder(noisy))))
 
 
+@pytest.mark.parametrize("name", MAKERS)
+def test_noise_on_codes_is_on_styles_alone_and_before_all_that_reads_them(name: str) -> None:
+    batch = BATCHES.get(name, (X,))
+    plain, noisy = MAKERS[name](), MAKERS[name](code_noise=0.5)
+    before = plain.codes(batch, Noise(0, 1))
+    noise = Noise(0, 1)
+    after = noisy.codes(batch, noise)
+    own = Noise(0, 1)
+    if name == "universal":
+        own.normal(len(X), 3)
+    assert torch.allclose(after[0], before[0] + 0.5 * own.normal(*before[0].shape))
+    assert all(torch.equal(a, b) for a, b in zip(after[1:], before[1:]))
+    shown = noisy.sides(batch, Noise(0, 1))
+    d = next(iter(shown))
+    assert torch.allclose(shown[d][2][:, : after[0].shape[1]], after[0])
+    assert torch.equal(noisy.model.encode(X), plain.model.encode(X))  # of training only
+
+
 def test_dropout_of_the_input_keeps_its_mean() -> None:
     x = torch.ones(200, 1, 8, 8)
     out = Corruption(dropout=0.2)(x, Noise(0, 0))

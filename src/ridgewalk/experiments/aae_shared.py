@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -10,18 +9,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ridgewalk.data import Images, part
-from ridgewalk.data.labels import labelled_rows
 from ridgewalk.evaluation.posterior import STEPS
 from ridgewalk.experiments.generative import decoded
 from ridgewalk.experiments.running import Experiment
 from ridgewalk.metrics.statistics import Interval, paired_difference
-from ridgewalk.models.blocks import Rows, activation
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.path import chunked
 from ridgewalk.reports import Cell, Claim, Figure, Section, Text, figures
 from ridgewalk.reports.samples import sheet
 from ridgewalk.reports.style import png
+from ridgewalk.runs import labelling, players
 from ridgewalk.runs.record import Run
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import mixed_seed
@@ -69,39 +67,56 @@ def reached(says: str, values: Sequence[float], target: float, how: str, lower: 
     return Claim(says, fate, f"{said(values, unit)}; published {target:g}{unit}", how)
 
 
-def control_mistakes(run: Run, folder: Path, dropout: float = 0.5) -> Tensor:
+def control_mistakes(run: Run, folder: Path) -> Tensor:
     """
-    Mistakes on the test part of the run's own encoder network trained on its labels alone, with dropout: bool (n,).
+    Mistakes on the test part of the run's own classifier trained on its labels alone, with dropout: bool (n,).
 
-    The layers are those of the trunk and its head, with dropout before each affine layer but the first, which has input dropout 0.2
-    (Srivastava et al. 2014); as many steps of the run's learning rate, optimiser and decay, on batches of labelled images.
+    The trunk and the head that names classes, drawn anew, with dropout before their affine layers (``dropped``): as many steps as the run had,
+    on batches of its labelled images with its augmentation and its noise on images, by Adam at 1e-3 with a cosine decay.
 
     Args:
-        run: whose labels, widths, steps and augmentation it has.
+        run: whose labels, network, steps and augmentation it has.
         folder: where the result is kept for a reproduction that goes on.
-        dropout: of hidden units.
     """
     record = folder / f"control-{run.recipe.labels.count}-{run.origin.seed}.json"
     if record.is_file():
         return torch.tensor(json.loads(record.read_text())["mistakes"], dtype=torch.bool)
     images, recipe, seed = part(run.data, "model"), run.recipe, run.origin.seed
-    known = images.take(labelled_rows(images.labels, images.class_names, recipe.labels.count, seed))
-    widths = [images.pixels[0].numel(), *recipe.model.hidden]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(seed, 31))
-        layers: list[nn.Module] = [Rows(), nn.Dropout(0.2)]
-        for fan_in, fan_out in pairwise(widths):
-            layers += [nn.Linear(fan_in, fan_out), activation(recipe.model.activation), nn.Dropout(dropout)]
-        network = nn.Sequential(*layers, nn.Linear(widths[-1], len(images.class_names)))
-    batch = min(recipe.labels.batch, len(known))
-    epochs = max(1, int(run.manifest["steps"]) // (len(known) // batch))
+    labelled = labelling.tensors(recipe, images, seed)[1]
+    assert labelled is not None
+    own = players.model(recipe, images.shape, mixed_seed(seed, 31))
+    assert isinstance(own, CategoricalAutoencoder)
+    network = dropped(nn.Sequential(own.encoder, own.label), first=recipe.model.network == "mlp")
+    batch = min(labelled.batch, len(labelled.labels))
+    epochs = max(1, int(run.manifest["steps"]) // (len(labelled.labels) // batch))
     schedule = Schedule(epochs, batch, rate=1e-3, decay="cosine", seed=mixed_seed(seed, 32))
-    data = [known.pixels, known.labels]
-    fit(Classification(network), data, schedule, device="cpu", label="control with dropout")
+    objective = Classification(network, recipe.objective.input_noise, augmentation=labelled.augmentation)
+    fit(objective, [labelled.images, labelled.labels], schedule, device="cpu", label="control with dropout")
     test = run.data.test
     wrong = chunked(lambda x: network(x), test.floats()).argmax(dim=1) != test.labels
     write_bytes(record, json.dumps({"mistakes": wrong.int().tolist()}).encode())
     return wrong
+
+
+def dropped(network: nn.Module, hidden: float = 0.5, images: float = 0.2, first: bool = True) -> nn.Sequential:
+    """
+    The network's layers in a row, with dropout before each affine one (Srivastava et al. 2014).
+
+    Args:
+        network: sequences of layers, within one another.
+        hidden: share of hidden units that are dropped.
+        images: share of pixels, before the first affine layer.
+        first: whether that layer reads pixels.
+    """
+    layers: list[nn.Module] = []
+    for layer in network.modules():
+        if isinstance(layer, nn.Sequential):
+            continue
+        if isinstance(layer, nn.Linear):
+            reads_pixels = first and not any(isinstance(before, nn.Linear) for before in layers)
+            layers.append(nn.Dropout(images if reads_pixels else hidden))
+        layers.append(layer)
+    return nn.Sequential(*layers)
 
 
 def fewer(says: str, own: Sequence[Tensor], other: Sequence[Tensor], how: str) -> Claim:

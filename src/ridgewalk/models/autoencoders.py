@@ -10,6 +10,7 @@ Autoencoders whose code has a part for a class are in ``models.categories``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import torch
@@ -211,6 +212,34 @@ def _groups(channels: int) -> int:
     return next(g for g in (8, 4, 2, 1) if channels % g == 0)
 
 
+@dataclass(frozen=True)
+class Mirror:
+    """
+    A decoder's network, where it is not the mirror of its encoder's.
+
+    Args:
+        network: ``mlp`` or ``conv``; empty for that of the encoder.
+        hidden: widths or channels from the image inwards; empty for those of the encoder.
+    """
+
+    network: str = ""
+    hidden: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.network and not self.hidden:
+            raise ValueError(
+                f"a decoder of a network of its own needs hidden layers of its own; got '{self.network}' and none"
+            )
+
+    def of(self, network: str, hidden: Sequence[int]) -> tuple[str, Sequence[int]]:
+        """The decoder's network and layers, beside those of an encoder."""
+        return self.network or network, self.hidden or hidden
+
+
+MIRROR = Mirror()
+"""The encoder's own."""
+
+
 def encoder_of(
     shape: Shape,
     network: str,
@@ -255,6 +284,7 @@ def build(
     noise: int = 10,
     batch_norm: bool = False,
     output: str = "sigmoid",
+    mirror: Mirror = MIRROR,
 ) -> Autoencoder:
     """
     An autoencoder by name.
@@ -264,17 +294,18 @@ def build(
         latent: dimensions of the code.
         posterior: one of ``POSTERIORS``.
         network: ``mlp`` (``hidden``: widths from the image inwards) or ``conv`` (``hidden``: channels from the image inwards).
-        hidden: widths or channels, mirrored in the decoder.
+        hidden: widths or channels, mirrored in the decoder where ``mirror`` says nothing else.
         act: name of the activation.
         noise: values of noise that a ``universal`` posterior is fed with.
         batch_norm: whether every layer of the encoder is followed by batch normalisation.
         output: one of ``OUTPUTS``.
+        mirror: the decoder's network.
     """
     if posterior not in POSTERIORS:
         raise ValueError(naming.unknown("posterior", posterior, POSTERIORS))
     outputs, extra = (2 * latent if posterior == "gaussian" else latent), (noise if posterior == "universal" else 0)
     encoder = encoder_of(shape, network, hidden, outputs, act, batch_norm, extra)
-    decoder = decoder_of(shape, network, hidden, latent, act, output)
+    decoder = decoder_of(shape, *mirror.of(network, hidden), latent, act, output)
     if posterior == "universal":
         return UniversalAutoencoder(NoiseFed(encoder, noise, network == "conv"), decoder)
     return (GaussianAutoencoder if posterior == "gaussian" else Autoencoder)(encoder, decoder)

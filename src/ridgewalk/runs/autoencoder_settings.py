@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from ridgewalk import naming
-from ridgewalk.models.autoencoders import OUTPUTS
+from ridgewalk.models.autoencoders import OUTPUTS, Mirror
 from ridgewalk.runs.checks import above_zero, at_least
 from ridgewalk.training import priors
 from ridgewalk.training.duels import GAMES
@@ -22,7 +22,8 @@ class Model:
 
     ``latent`` dimensions of the code, or of its style where it has a class as well; ``noise`` values that a universal posterior is fed with;
     ``batch_norm`` after every layer of the encoder; ``init`` the standard deviation of the first weights, 0 for PyTorch's own; ``output`` of the decoder
-    sigmoid, or linear, which is clipped to [0, 1] in use.
+    sigmoid, or linear, which is clipped to [0, 1] in use. ``decoder`` mlp or conv, and its ``decoder_hidden`` from the image inwards, where it is not
+    to be the mirror of the encoder.
     """
 
     posterior: str = "deterministic"
@@ -34,11 +35,15 @@ class Model:
     batch_norm: bool = False
     init: float = 0.0
     output: str = "sigmoid"
+    decoder: str = ""
+    decoder_hidden: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        Mirror(self.decoder, self.decoder_hidden)
         if self.output not in OUTPUTS:
             raise ValueError(naming.unknown("output of a decoder", self.output, OUTPUTS))
         at_least(1, latent=self.latent, hidden=min(self.hidden, default=0), noise=self.noise)
+        at_least(1, decoder_hidden=min(self.decoder_hidden, default=1))
         at_least(0, init=self.init)
 
 
@@ -48,8 +53,8 @@ class Objective:
     What it is trained for: ``ae``, ``vae``, ``aae``, ``vae-gan``; or ``diffusion``, which has no autoencoder: see ``Diffusion``.
 
     Adversarial autoencoders with classes: ``aae-conditioned``, ``aae-style``, ``aae-semisupervised``, ``aae-clustering``, ``aae-reduction``;
-    see ``Labels``. Of all adversarial ones: ``input_noise`` and ``input_dropout`` of what the encoder reads in training, ``together`` whether
-    all that moves the encoder is one loss of one optimiser.
+    see ``Labels``. Of all adversarial ones: ``input_noise`` and ``input_dropout`` of what the encoder reads in training, ``code_noise`` the deviation of
+    Gaussian noise on codes, or on their styles, in training; ``together`` whether all that moves the encoder is one loss of one optimiser.
 
     ``beta`` weighs the KL term of a VAE or a VAE-GAN, ``adversarial`` the adversarial loss of an AAE or a VAE-GAN; ``sigma`` is of the AAE's
     prior. A VAE-GAN's: ``pixel_weight`` and ``feature_weight`` of its two reconstruction losses, ``order`` joint or separate,
@@ -67,6 +72,7 @@ class Objective:
     latent: bool = True
     input_noise: float = 0.0
     input_dropout: float = 0.0
+    code_noise: float = 0.0
     together: bool = False
 
     def __post_init__(self) -> None:
@@ -77,7 +83,7 @@ class Objective:
         at_least(0, beta=self.beta, adversarial=self.adversarial)
         at_least(0, pixel_weight=self.pixel_weight, feature_weight=self.feature_weight)
         above_zero(sigma=self.sigma)
-        at_least(0, input_noise=self.input_noise, input_dropout=self.input_dropout)
+        at_least(0, input_noise=self.input_noise, input_dropout=self.input_dropout, code_noise=self.code_noise)
         if not self.input_dropout < 1:
             raise ValueError(f"input_dropout must be below 1; got {self.input_dropout}")
 

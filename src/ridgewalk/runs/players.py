@@ -8,7 +8,7 @@ import torch
 
 from ridgewalk import naming
 from ridgewalk.models import autoencoders
-from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
+from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, Mirror
 from ridgewalk.models.blocks import restart
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder, categorical, conditional
 from ridgewalk.models.discriminators import (
@@ -50,7 +50,7 @@ def code_size(recipe: Recipe) -> int:
 def model(recipe: Recipe, shape: Shape, seed: int) -> Autoencoder:
     """The recipe's autoencoder for images of ``shape``, its weights drawn from ``seed``."""
     m, kind = recipe.model, labelling.CLASSED.get(recipe.objective.name, "")
-    classes = recipe.labels.classes
+    classes, mirror = recipe.labels.classes, Mirror(m.decoder, m.decoder_hidden)
     if kind and m.posterior != "deterministic":
         raise ValueError(
             f"the objective '{recipe.objective.name}' needs model.posterior = \"deterministic\"; got '{m.posterior}'"
@@ -59,14 +59,16 @@ def model(recipe: Recipe, shape: Shape, seed: int) -> Autoencoder:
         torch.manual_seed(mixed_seed(seed, 1))
         found: Autoencoder
         if kind == "conditional":
-            found = conditional(shape, m.latent, classes, m.network, m.hidden, m.activation, m.batch_norm, m.output)
+            found = conditional(
+                shape, m.latent, classes, m.network, m.hidden, m.activation, m.batch_norm, m.output, mirror
+            )
         elif kind:
             found = categorical(
-                shape, m.latent, classes, kind, m.network, m.hidden, m.activation, m.batch_norm, m.output
+                shape, m.latent, classes, kind, m.network, m.hidden, m.activation, m.batch_norm, m.output, mirror
             )
         else:
             found = autoencoders.build(
-                shape, m.latent, m.posterior, m.network, m.hidden, m.activation, m.noise, m.batch_norm, m.output
+                shape, m.latent, m.posterior, m.network, m.hidden, m.activation, m.noise, m.batch_norm, m.output, mirror
             )
         if m.init:
             restart(found, m.init)
@@ -228,6 +230,7 @@ def _matching(
         "duel": Duel(m.loss, m.r1, m.noise),
         "corruption": Corruption(o.input_noise, o.input_dropout),
         "together": o.together,
+        "code_noise": o.code_noise,
     }
     if o.name == "aae":
         return AAE(autoencoder, others["discriminator"], law, **shared)
@@ -264,7 +267,9 @@ def refuse_unread(recipe: Recipe) -> None:
     if not adversarial:
         o, m, d = recipe.objective, recipe.matcher, plain.objective
         unread += [
-            f"objective.{k}" for k in ("input_noise", "input_dropout", "together") if getattr(o, k) != getattr(d, k)
+            f"objective.{k}"
+            for k in ("input_noise", "input_dropout", "code_noise", "together")
+            if getattr(o, k) != getattr(d, k)
         ]
         unread += [f"matcher.{k}" for k in ("loss", "r1", "noise") if getattr(m, k) != getattr(plain.matcher, k)]
         unread += ["prior"] if recipe.prior != plain.prior else []

@@ -82,6 +82,7 @@ class Categorical(Matching):
         duel: the games, and what steadies them.
         corruption: of what the encoder reads, labelled images as well.
         together: whether all that moves the encoder is paid along with the reconstruction.
+        code_noise: deviation of noise on styles.
     """
 
     model: CategoricalAutoencoder
@@ -98,6 +99,7 @@ class Categorical(Matching):
     duel: Duel = field(default_factory=Duel)
     corruption: Corruption = field(default_factory=Corruption)
     together: bool = False
+    code_noise: float = 0.0
 
     def __post_init__(self) -> None:
         refuse_positive(self.discriminators)
@@ -132,7 +134,7 @@ class Categorical(Matching):
     def codes(self, batch: Batch, noise: Noise) -> Codes:
         """Styles, and points of the simplex."""
         style, logits = self.model.heads(self.corruption(batch[0], noise))
-        return style, logits.softmax(dim=1)
+        return self._spread(style, noise), logits.softmax(dim=1)
 
     def decoded(self, codes: Codes, batch: Batch) -> Tensor:
         """G(s, y), or G(W y + s)."""

@@ -13,6 +13,9 @@ or another game in place of the cross-entropies, see ``duels``. The members of t
     StyleContent       one D:  u = z; G reads (z, y)     v ~ prior, y the label, one-hot
     Categorical        in ``categories``: two discriminators, one of styles and one of classes
 
+``code_noise`` puts Gaussian noise on codes (styles, where a code has a class as well) before anything reads them in training: a posterior of fixed
+deviation about E(x), which bounds what a style can tell of an image and so leaves more of it to the class.
+
 ``together`` lets the matcher's losses be paid along with the reconstruction, in one pass of the encoder and by one optimiser: each
 network's gradient is then the sum of those above, which for the decoder is that of the reconstruction alone.
 """
@@ -44,6 +47,7 @@ class Matching(ABC):
     duel: Duel
     corruption: Corruption
     together: bool
+    code_noise: float
 
     @property
     @abstractmethod
@@ -101,6 +105,10 @@ class Matching(ABC):
             fooled, more = self._fooled(codes, batch, noise)
             total, terms = total + fooled, terms | more
         return total, terms
+
+    def _spread(self, codes: Tensor, noise: Noise) -> Tensor:
+        """Codes, or styles, with noise on them."""
+        return codes + self.code_noise * noise.normal(*codes.shape) if self.code_noise else codes
 
     def _beside(self, codes: Codes) -> Loss:
         """What the autoencoder pays beside its reconstruction: nothing."""
@@ -181,6 +189,7 @@ class AAE(OfCodes):
         duel: the game, and what steadies it.
         corruption: of what the encoder reads.
         together: whether the matcher's loss is paid along with the reconstruction.
+        code_noise: deviation of noise on codes.
     """
 
     model: Autoencoder
@@ -192,10 +201,11 @@ class AAE(OfCodes):
     duel: Duel = field(default_factory=Duel)
     corruption: Corruption = field(default_factory=Corruption)
     together: bool = False
+    code_noise: float = 0.0
 
     def codes(self, batch: Batch, noise: Noise) -> Codes:
         """Draws of q(z|x)."""
-        return (self.model.draw(self.corruption(batch[0], noise), noise.normal),)
+        return (self._spread(self.model.draw(self.corruption(batch[0], noise), noise.normal), noise),)
 
     def decoded(self, codes: Codes, batch: Batch) -> Tensor:
         """G(z)."""
@@ -228,6 +238,7 @@ class LabelConditioned(OfCodes):
         duel: the game, and what steadies it.
         corruption: of what the encoder reads.
         together: whether the matcher's loss is paid along with the reconstruction.
+        code_noise: deviation of noise on codes.
     """
 
     model: Autoencoder
@@ -238,6 +249,7 @@ class LabelConditioned(OfCodes):
     duel: Duel = field(default_factory=Duel)
     corruption: Corruption = field(default_factory=Corruption)
     together: bool = False
+    code_noise: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -248,7 +260,7 @@ class LabelConditioned(OfCodes):
 
     def codes(self, batch: Batch, noise: Noise) -> Codes:
         """Draws of q(z|x)."""
-        return (self.model.draw(self.corruption(batch[0], noise), noise.normal),)
+        return (self._spread(self.model.draw(self.corruption(batch[0], noise), noise.normal), noise),)
 
     def decoded(self, codes: Codes, batch: Batch) -> Tensor:
         """G(z): the decoder is told nothing."""
@@ -285,6 +297,7 @@ class StyleContent(OfCodes):
         duel: the game, and what steadies it.
         corruption: of what the encoder reads.
         together: whether the matcher's loss is paid along with the reconstruction.
+        code_noise: deviation of noise on codes.
     """
 
     model: ConditionalAutoencoder
@@ -295,10 +308,11 @@ class StyleContent(OfCodes):
     duel: Duel = field(default_factory=Duel)
     corruption: Corruption = field(default_factory=Corruption)
     together: bool = False
+    code_noise: float = 0.0
 
     def codes(self, batch: Batch, noise: Noise) -> Codes:
         """Styles."""
-        return (self.model.encoder(self.corruption(batch[0], noise)),)
+        return (self._spread(self.model.encoder(self.corruption(batch[0], noise)), noise),)
 
     def decoded(self, codes: Codes, batch: Batch) -> Tensor:
         """G(s, y)."""

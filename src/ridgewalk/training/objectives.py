@@ -193,11 +193,12 @@ class PixelDetector:
 
 @dataclass(eq=False)
 class Classification:
-    """Cross-entropy of a classifier on images (n, c, h, w) and labels (n,), with Gaussian pixel noise and label smoothing where asked for."""
+    """Cross-entropy of a classifier on images (n, c, h, w) and labels (n,), with augmentation, Gaussian pixel noise and label smoothing where asked for."""
 
     classifier: nn.Module
     pixel_noise: float = 0.0
     smoothing: float = 0.0
+    augmentation: Callable[[Tensor, Noise], Tensor] | None = None
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -212,6 +213,7 @@ class Classification:
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """Mean cross-entropy and the batch's error."""
         x, labels = batch
+        x = self.augmentation(x, noise) if self.augmentation else x
         if self.pixel_noise:
             x = x + self.pixel_noise * noise.normal(*x.shape)
         logits = self.classifier(x)
