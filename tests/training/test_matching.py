@@ -238,6 +238,16 @@ def test_noise_on_codes_is_on_styles_alone_and_before_all_that_reads_them(name: 
     assert torch.equal(noisy.model.encode(X), plain.model.encode(X))  # of training only
 
 
+def test_noise_on_classes_is_on_logits_of_images_without_a_label() -> None:
+    plain, noisy = categorical(), categorical(label_noise=0.7)
+    style, logits = plain.model.heads(X)
+    after = noisy.codes((X,), Noise(0, 1))
+    assert torch.equal(after[0], style)
+    assert torch.allclose(after[1], (logits + 0.7 * Noise(0, 1).normal(*logits.shape)).softmax(1))
+    pays = [o.loss("supervised", (X,), Noise(0, 1))[0] for o in (plain, noisy)]
+    assert torch.equal(*pays)
+
+
 def test_dropout_of_the_input_keeps_its_mean() -> None:
     x = torch.ones(200, 1, 8, 8)
     out = Corruption(dropout=0.2)(x, Noise(0, 0))

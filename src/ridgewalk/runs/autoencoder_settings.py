@@ -115,10 +115,10 @@ class Labels:
     """
     What an adversarial autoencoder with classes knows of them.
 
-    ``classes`` of the code, or clusters: 0 for those of the data; ``count`` images with a label, equally many of each class: -1 for all, 0 for
-    none; ``batch`` of labelled images a step, ``weight`` of their cross-entropy, and their augmentation: ``shift`` in pixels, ``rotation`` in
-    degrees, ``scale`` and ``shear`` relative; ``adversarial`` weighs the matcher's loss on classes; ``margin`` between the heads of clusters
-    of a reduction, and the weight ``hinge`` of what holds them apart.
+    ``classes`` of the code, or clusters: 0 for those of the data; ``count`` images with a label, equally many of each class: -1 for all, 0 for none;
+    ``batch`` of labelled images a step, ``weight`` of their cross-entropy, and their augmentation: ``shift`` in pixels, ``rotation`` in degrees,
+    ``scale`` and ``shear`` relative; ``noise`` the deviation of Gaussian noise on logits of classes in training; ``adversarial`` weighs the matcher's
+    loss on classes; ``margin`` between the heads of clusters of a reduction, and the weight ``hinge`` of what holds them apart.
     """
 
     classes: int = 0
@@ -130,13 +130,14 @@ class Labels:
     rotation: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
+    noise: float = 0.0
     margin: float = 0.0
     hinge: float = 1.0
 
     def __post_init__(self) -> None:
         at_least(-1, count=self.count)
         at_least(0, classes=self.classes, weight=self.weight, adversarial=self.adversarial)
-        at_least(0, margin=self.margin, hinge=self.hinge)
+        at_least(0, margin=self.margin, hinge=self.hinge, noise=self.noise)
         at_least(0, shift=self.shift, rotation=self.rotation, scale=self.scale, shear=self.shear)
         at_least(1, batch=self.batch)
         if self.classes == 1:

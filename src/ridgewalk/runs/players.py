@@ -252,6 +252,7 @@ def _matching(
         law,
         labelled,
         label_weight=labels.adversarial,
+        label_noise=labels.noise,
         supervision=labels.weight,
         margin=labels.margin,
         hinge=labels.hinge,
@@ -277,6 +278,8 @@ def refuse_unread(recipe: Recipe) -> None:
         unread.append("labels")
     if name != "aae-reduction" and recipe.labels.margin:
         unread.append("labels.margin")
+    if labelling.CLASSED.get(name) not in ("categorical", "reduced") and recipe.labels.noise:
+        unread.append("labels.noise")
     if unread:
         raise ValueError(f"the objective '{name}' has no use for {', '.join(unread)}; leave out what it does not read")
 

@@ -10,6 +10,9 @@ With f = E(x'), s = S(f), y = softmax(L(f)), prior draws s_p ~ p(s) and y_p one-
     matcher        w softplus(-D_s(s)) + w_y softplus(-D_y(y))                          moves E, S, L
     supervised     c CE(L(E(x_l')), t)                                                  moves E, L
 
+``label_noise`` puts Gaussian noise on the logits of y in training (not on those of labelled images), so that a class is not settled before the
+autoencoder has learned what classes are; with ``code_noise`` it makes q(s, y | x) a law in place of a point.
+
 With labelled images it is the semi-supervised autoencoder; without any, and so without its last player, it finds K clusters by itself; with
 the sum W y + s in place of the pair it reduces dimensions, and the hinge holds the columns w_i of W, the heads of clusters, m apart.
 """
@@ -83,6 +86,7 @@ class Categorical(Matching):
         corruption: of what the encoder reads, labelled images as well.
         together: whether all that moves the encoder is paid along with the reconstruction.
         code_noise: deviation of noise on styles.
+        label_noise: deviation of noise on the logits of classes.
     """
 
     model: CategoricalAutoencoder
@@ -100,6 +104,7 @@ class Categorical(Matching):
     corruption: Corruption = field(default_factory=Corruption)
     together: bool = False
     code_noise: float = 0.0
+    label_noise: float = 0.0
 
     def __post_init__(self) -> None:
         refuse_positive(self.discriminators)
@@ -134,6 +139,8 @@ class Categorical(Matching):
     def codes(self, batch: Batch, noise: Noise) -> Codes:
         """Styles, and points of the simplex."""
         style, logits = self.model.heads(self.corruption(batch[0], noise))
+        if self.label_noise:
+            logits = logits + self.label_noise * noise.normal(*logits.shape)
         return self._spread(style, noise), logits.softmax(dim=1)
 
     def decoded(self, codes: Codes, batch: Batch) -> Tensor:

@@ -1,0 +1,120 @@
+"""
+What the training of adversarial autoencoders costs beside the bare passes of their networks, for every recipe of the family at its cpu budget.
+
+    python benchmarks/adversarial.py [RECIPE ...]
+
+A step is watched once: which network was called on how many rows, with or without gradients, for its weights or for its input. The bare side repeats those
+calls and no more, on random rows: forward, backward of the sum, and the move of each player by the same optimiser. What it leaves out is what the library
+adds: batches of bytes made floats, noise, augmentation, draws of priors, losses, what is logged, the schedule. Both sides alternate in one process, and
+medians are quoted; asked for is a ratio of times of 1.10 at most. Nothing is written and no diagnostics are run: these state their own cost in every
+manifest (diagnostics_seconds beside seconds).
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ridgewalk.data import Images
+from ridgewalk.runs import config, labelling, players
+from ridgewalk.training.loop import fit
+from ridgewalk.training.noise import Noise
+from ridgewalk.training.objectives import Objective
+from ridgewalk.training.schedule import optimiser
+
+RECIPES = ("aae", "aae-likelihood", "aae-priors", "aae-style", "aae-semisupervised", "aae-clustering", "aae-reduction")
+STEPS, ROUNDS = 60, 7
+SHAPE = (1, 28, 28)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One pass of a network: its input's shape, whether it is differentiated for its weights, and whether for its input."""
+
+    network: nn.Module
+    shape: tuple[int, ...]
+    graph: bool
+    through: bool
+
+
+def watched(objective: Objective, batch: tuple[Tensor, ...]) -> dict[str, list[Call]]:
+    """The passes of each player's loss."""
+    calls: list[Call] = []
+
+    def note(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
+        x = args[0]
+        calls.append(Call(network, tuple(x.shape), torch.is_grad_enabled(), x.requires_grad))
+
+    hooks = [network.register_forward_pre_hook(note) for network in objective.networks.values()]
+    found = {}
+    for player in objective.players:
+        calls.clear()
+        objective.loss(player, batch, Noise(0, 0))
+        found[player] = list(calls)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def measure(name: str) -> dict[str, float]:
+    """Milliseconds a step of both sides, and their ratio."""
+    recipe = labelling.settled(config.read(name, "cpu", [], "mnist"), [str(i) for i in range(10)])
+    schedule = replace(recipe.training, epochs=1)
+    generator = torch.Generator().manual_seed(0)
+    n = schedule.batch * STEPS
+    pixels = torch.randint(0, 256, (n, *SHAPE), dtype=torch.uint8, generator=generator)
+    images = Images(pixels, torch.arange(n) % 10, tuple(str(i) for i in range(10)))
+    model, others = players.model(recipe, SHAPE, 0), players.adversaries(recipe, SHAPE, 0)
+    tensors, labelled = labelling.tensors(recipe, images, 0)
+    objective = players.stages(recipe, model, others, 0, labelled)[0].objective
+    batch = tuple(t[: schedule.batch].float() / 255 if t.dtype == torch.uint8 else t[: schedule.batch] for t in tensors)
+    passes = watched(objective, batch)
+    weights = {
+        p: [w for k in names for w in objective.networks[k].parameters()] for p, names in objective.players.items()
+    }
+    moves = {p: optimiser(schedule, p, own) for p, own in weights.items()}
+    rows = {c.shape: torch.rand(c.shape, generator=generator) for calls in passes.values() for c in calls}
+
+    def bare() -> None:
+        for network in objective.networks.values():
+            network.train()
+        for _ in range(STEPS):
+            for player, calls in passes.items():
+                total, leaves = torch.zeros(()), []
+                for call in calls:
+                    x = rows[call.shape]
+                    if call.through:
+                        x = x.clone().requires_grad_(True)
+                        leaves.append(x)
+                    with torch.set_grad_enabled(call.graph):
+                        made = call.network(x)
+                    total = total + made.sum() if call.graph else total
+                moves[player].zero_grad(set_to_none=True)
+                total.backward(inputs=[*weights[player], *leaves])
+                moves[player].step()
+
+    def ours() -> None:
+        fit(objective, tensors, schedule, device="cpu")
+
+    ours(), bare()
+    pairs = [(seconds(ours), seconds(bare)) for _ in range(ROUNDS)]
+    mine, theirs = (1000 * statistics.median(column) / STEPS for column in zip(*pairs))
+    return {"step_ms": mine, "bare_ms": theirs, "ratio": statistics.median(a / b for a, b in pairs)}
+
+
+def seconds(f: Callable[[], object]) -> float:
+    """Wall clock of one call."""
+    began = time.perf_counter()
+    f()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    found = {name: measure(name) for name in (sys.argv[1:] or RECIPES)}
+    print(json.dumps({"threads": torch.get_num_threads(), **found}, indent=1))
