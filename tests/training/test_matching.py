@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ridgewalk.models import autoencoders, categories
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.training.categories import Categorical, Labelled, apart
-from ridgewalk.training.duels import Corruption, Duel
+from ridgewalk.training.duels import Augmentation, Corruption, Duel
 from ridgewalk.training.loop import fit
 from ridgewalk.training.matching import AAE, LabelConditioned, Matching, StyleContent
 from ridgewalk.training.noise import Noise
@@ -246,6 +246,17 @@ def test_noise_on_classes_is_on_logits_of_images_without_a_label() -> None:
     assert torch.allclose(after[1], (logits + 0.7 * Noise(0, 1).normal(*logits.shape)).softmax(1))
     pays = [o.loss("supervised", (X,), Noise(0, 1))[0] for o in (plain, noisy)]
     assert torch.equal(*pays)
+
+
+def test_classes_are_read_from_an_augmented_image_and_styles_from_the_image_itself() -> None:
+    turn = Augmentation(rotation=40)
+    plain, told = categorical(), categorical(invariance=turn)
+    style, logits = told.model.heads(X)
+    after = told.codes((X,), Noise(0, 1))
+    assert torch.equal(after[0], style)
+    assert torch.allclose(after[1], told.model.logits(turn(X, Noise(0, 1))).softmax(1))
+    assert not torch.allclose(after[1], logits.softmax(1), atol=1e-4)
+    assert torch.equal(plain.codes((X,), Noise(0, 1))[1], logits.softmax(1))
 
 
 def test_dropout_of_the_input_keeps_its_mean() -> None:

@@ -117,8 +117,9 @@ class Labels:
 
     ``classes`` of the code, or clusters: 0 for those of the data; ``count`` images with a label, equally many of each class: -1 for all, 0 for none;
     ``batch`` of labelled images a step, ``weight`` of their cross-entropy, and their augmentation: ``shift`` in pixels, ``rotation`` in degrees,
-    ``scale`` and ``shear`` relative; ``noise`` the deviation of Gaussian noise on logits of classes in training; ``adversarial`` weighs the matcher's
-    loss on classes; ``margin`` between the heads of clusters of a reduction, and the weight ``hinge`` of what holds them apart.
+    ``scale`` and ``shear`` relative; ``invariant`` whether the class of every image is read from an image so augmented, in training; ``noise`` the
+    deviation of Gaussian noise on logits of classes in training; ``adversarial`` weighs the matcher's loss on classes; ``margin`` between the heads
+    of clusters of a reduction, and the weight ``hinge`` of what holds them apart.
     """
 
     classes: int = 0
@@ -130,6 +131,7 @@ class Labels:
     rotation: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
+    invariant: bool = False
     noise: float = 0.0
     margin: float = 0.0
     hinge: float = 1.0
@@ -140,6 +142,10 @@ class Labels:
         at_least(0, margin=self.margin, hinge=self.hinge, noise=self.noise)
         at_least(0, shift=self.shift, rotation=self.rotation, scale=self.scale, shear=self.shear)
         at_least(1, batch=self.batch)
+        if self.invariant and not any((self.shift, self.rotation, self.scale, self.shear)):
+            raise ValueError(
+                "labels.invariant needs something to be invariant to: set shift, rotation, scale or shear above 0"
+            )
         if self.classes == 1:
             raise ValueError("a code with a class needs at least 2 classes or clusters; got classes = 1")
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ridgewalk.data import Images
 from ridgewalk.data.labels import hidden, labelled_rows
+from ridgewalk.runs.autoencoder_settings import Labels
 from ridgewalk.runs.config import Recipe
 from ridgewalk.training.categories import Labelled
 from ridgewalk.training.duels import Augmentation
@@ -72,5 +73,9 @@ def tensors(recipe: Recipe, images: Images, seed: int) -> tuple[list[Tensor], La
     data = [images.pixels, hidden(images.labels, known)]
     if CLASSED[name] not in ("categorical", "reduced"):
         return data, None
-    augmentation = Augmentation(own.shift, own.rotation, own.scale, own.shear)
-    return data, Labelled(images.pixels[known], images.labels[known], own.batch, augmentation)
+    return data, Labelled(images.pixels[known], images.labels[known], own.batch, augmentation(own))
+
+
+def augmentation(labels: Labels) -> Augmentation:
+    """The one that a recipe's ``labels`` ask for."""
+    return Augmentation(labels.shift, labels.rotation, labels.scale, labels.shear)

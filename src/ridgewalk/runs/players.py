@@ -253,6 +253,7 @@ def _matching(
         labelled,
         label_weight=labels.adversarial,
         label_noise=labels.noise,
+        invariance=labelling.augmentation(labels) if labels.invariant else None,
         supervision=labels.weight,
         margin=labels.margin,
         hinge=labels.hinge,
@@ -278,8 +279,8 @@ def refuse_unread(recipe: Recipe) -> None:
         unread.append("labels")
     if name != "aae-reduction" and recipe.labels.margin:
         unread.append("labels.margin")
-    if labelling.CLASSED.get(name) not in ("categorical", "reduced") and recipe.labels.noise:
-        unread.append("labels.noise")
+    if labelling.CLASSED.get(name) not in ("categorical", "reduced"):
+        unread += [f"labels.{k}" for k in ("noise", "invariant") if getattr(recipe.labels, k)]
     if unread:
         raise ValueError(f"the objective '{name}' has no use for {', '.join(unread)}; leave out what it does not read")
 

@@ -13,6 +13,8 @@ With f = E(x'), s = S(f), y = softmax(L(f)), prior draws s_p ~ p(s) and y_p one-
 ``label_noise`` puts Gaussian noise on the logits of y in training (not on those of labelled images), so that a class is not settled before the
 autoencoder has learned what classes are; with ``code_noise`` it makes q(s, y | x) a law in place of a point.
 
+``invariance`` reads y from an augmented image and s from the image itself: what a small map of the image changes is then left to the style.
+
 With labelled images it is the semi-supervised autoencoder; without any, and so without its last player, it finds K clusters by itself; with
 the sum W y + s in place of the pair it reduces dimensions, and the hinge holds the columns w_i of W, the heads of clusters, m apart.
 """
@@ -87,6 +89,7 @@ class Categorical(Matching):
         together: whether all that moves the encoder is paid along with the reconstruction.
         code_noise: deviation of noise on styles.
         label_noise: deviation of noise on the logits of classes.
+        invariance: augmentation of what classes are read from, styles being read from the image as it is; None reads both from one pass.
     """
 
     model: CategoricalAutoencoder
@@ -105,6 +108,7 @@ class Categorical(Matching):
     together: bool = False
     code_noise: float = 0.0
     label_noise: float = 0.0
+    invariance: Augmentation | None = None
 
     def __post_init__(self) -> None:
         refuse_positive(self.discriminators)
@@ -138,7 +142,12 @@ class Categorical(Matching):
 
     def codes(self, batch: Batch, noise: Noise) -> Codes:
         """Styles, and points of the simplex."""
-        style, logits = self.model.heads(self.corruption(batch[0], noise))
+        x = batch[0]
+        if self.invariance is None:
+            style, logits = self.model.heads(self.corruption(x, noise))
+        else:
+            style = self.model.style(self.model.encoder(self.corruption(x, noise)))
+            logits = self.model.logits(self.corruption(self.invariance(x, noise), noise))
         if self.label_noise:
             logits = logits + self.label_noise * noise.normal(*logits.shape)
         return self._spread(style, noise), logits.softmax(dim=1)
