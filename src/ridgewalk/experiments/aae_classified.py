@@ -39,8 +39,7 @@ def labels_of(run: Run) -> str:
 
 def measure_semisupervised(e: Experiment) -> Findings:
     """Trains, measures, and says which claims held."""
-    variants = ["", *(v for v in e.settings.reproduce.variants if v.startswith(("labels-", "paper-")))]
-    runs = {v: e.runs(v) for v in variants}
+    runs = {v: e.runs(v) for v in shared.settings_of(e, "labels-", "paper-")}
     wrong = {v: [shared.mistakes(r) for r in own] for v, own in runs.items()}
     control = {
         v: [shared.control_mistakes(r, e.folder) for r in own] for v, own in runs.items() if not v.startswith("paper-")
@@ -125,7 +124,7 @@ def _answer(
 
 def measure_reduction(e: Experiment) -> Findings:
     """Errors in the plane, with and without labels, and its pictures."""
-    runs: dict[str, list[Run]] = {v: e.runs(v) for v in ("", *(v for v in e.settings.reproduce.variants))}
+    runs: dict[str, list[Run]] = {v: e.runs(v) for v in shared.settings_of(e)}
     rows: dict[str, dict[str, Cell]] = {}
     claims: list[Claim] = []
     figures: dict[str, Any] = {}

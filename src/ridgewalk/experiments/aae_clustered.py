@@ -1,7 +1,8 @@
 """
 Clusters that an adversarial autoencoder finds without labels: their error by both naming rules, Hungarian accuracy and NMI, over seeds.
 
-Variants called ``clusters-K`` have K clusters. Labels name clusters and measure them; no setting was chosen by those of the test part.
+Variants called ``clusters-K`` have K clusters, those called ``paper-...`` the paper's own setting at the same budget.
+Labels name clusters and measure them; no setting was chosen by those of the test part.
 """
 
 from ridgewalk.experiments import aae_shared as shared
@@ -15,8 +16,7 @@ PUBLISHED = {16: 9.55, 30: 4.10}
 
 def measure(e: Experiment) -> Findings:
     """Trains, measures, and says which claims held."""
-    variants = ["", *(v for v in e.settings.reproduce.variants if v.startswith("clusters-"))]
-    runs = {v or "run": e.runs(v) for v in variants}
+    runs = {v or "run": e.runs(v) for v in shared.settings_of(e, "clusters-", "paper-")}
     columns = {
         "majority": Column("majority", ".2f", "lower", "error in per cent, each cluster named by most of its points"),
         "exemplar": Column("exemplar", ".2f", "lower", "the same, each named by its surest point: the paper's rule"),
@@ -27,7 +27,7 @@ def measure(e: Experiment) -> Findings:
     }
     rows: dict[str, dict[str, Cell]] = {}
     claims, answers, figures = [], [], {}
-    for own in runs.values():
+    for variant, own in runs.items():
         found = [measure_clusters(shared.classes_of(r, r.data.test).double(), r.data.test.labels) for r in own]
         k = found[0].clusters
         values = {
@@ -38,12 +38,14 @@ def measure(e: Experiment) -> Findings:
             "used": [float(f.used) for f in found],
             "minutes": [float(r.manifest["seconds"]) / 60 for r in own],
         }
-        figures[f"clusters-{k}"] = values
-        rows[f"{k} clusters"] = {n: shared.over_seeds(v) for n, v in values.items()}
+        paper = variant.startswith("paper")
+        name = f"{k} clusters" + (", the paper's own setting" if paper else "")
+        figures[f"{'paper' if paper else 'clusters'}-{k}"] = values
+        rows[name] = {n: shared.over_seeds(v) for n, v in values.items()}
         answers.append(
-            f"{k} clusters: error by majority {shared.said(values['majority'])}, by exemplars {shared.said(values['exemplar'])}"
+            f"{name}: error by majority {shared.said(values['majority'])}, by exemplars {shared.said(values['exemplar'])}"
         )
-        if k in PUBLISHED:
+        if k in PUBLISHED and not paper:
             rows[f"{k} clusters, published"] = {"exemplar": Cell(PUBLISHED[k])}
             for rule in ("exemplar", "majority"):
                 claims.append(

@@ -34,7 +34,7 @@ SHOWN = 64
 
 def measure(e: Experiment) -> Findings:
     """Trains, draws, measures, and says which claims held."""
-    runs = {v or "run": e.runs(v) for v in ("", *e.settings.reproduce.variants)}
+    runs = {v or "run": e.runs(v) for v in shared.settings_of(e)}
     first = runs["run"][0]
     count, limit = min(SAMPLES, e.points), None if e.budget != "smoke" else e.points
     real = oracle(first.data, count, points=limit)
@@ -50,12 +50,12 @@ def measure(e: Experiment) -> Findings:
         figures[name] = [_figure(p) for p in found]
         values = [p.value for p in found]
         how = f"{count} samples, sigma chosen on 1000 images that took no part in training; {len(own)} seeds; {WORTH}"
-        claims.append(
-            shared.reached(
-                f"[{name}] the log-likelihood is that of the paper", values, 340.0, how, lower=False, unit=" nats"
+        if not name.startswith("paper"):  # whose figures stand beside ours, where claims are not made of them
+            told = f"[{name}] the log-likelihood is that of the paper"
+            claims.append(shared.reached(told, values, 340.0, how, lower=False, unit=" nats"))
+            claims.append(
+                shared.reached(f"[{name}] it is above a GAN's", values, 225.0, how, lower=False, unit=" nats")
             )
-        )
-        claims.append(shared.reached(f"[{name}] it is above a GAN's", values, 225.0, how, lower=False, unit=" nats"))
         answers.append(f"{name}: {found[0]}.")
         images[name] = drawn[0][:SHOWN]
         z = drawn_codes(own[0], part(own[0].data, "test").floats())

@@ -54,7 +54,7 @@ def placed(run: Run, z: Tensor, labels: Tensor, draws: int = 300) -> Tensor:
 
 def measure(e: Experiment) -> Findings:
     """Trains, measures, and says which claims held."""
-    runs = {v or "mixture, conditioned": e.runs(v) for v in ("", *e.settings.reproduce.variants)}
+    runs = {v or "mixture, conditioned": e.runs(v) for v in shared.settings_of(e)}
     first = next(iter(runs.values()))[0]
     images = part(first.data, "test")
     images = images.take(torch.arange(min(e.points, len(images))))

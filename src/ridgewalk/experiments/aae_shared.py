@@ -33,6 +33,16 @@ PLOTTED = 3000
 """Largest number of codes in a picture."""
 
 
+def settings_of(e: Experiment, *prefixes: str) -> list[str]:
+    """
+    The recipe's own setting, "", and its variants, of ``prefixes`` only where there are any.
+
+    Variants called ``paper...`` are the paper's setting at the cpu budget: at the full one that is the recipe's own, and they are left out.
+    """
+    own = (v for v in e.settings.reproduce.variants if not prefixes or v.startswith(prefixes))
+    return ["", *(v for v in own if not (e.budget == "full" and v.startswith("paper")))]
+
+
 def classes_of(run: Run, images: Images) -> Tensor:
     """Probabilities of classes or clusters: (n, K)."""
     model = run.model

@@ -39,7 +39,7 @@ def leaked(run: Run, points: int) -> tuple[float, float]:
 
 def measure(e: Experiment) -> Findings:
     """Trains, measures, and says which claims held."""
-    runs = {v or "run": e.runs(v) for v in ("", *e.settings.reproduce.variants)}
+    runs = {v or "run": e.runs(v) for v in shared.settings_of(e)}
     judges = e.judges(runs["run"][0])
     rows: dict[str, dict[str, Cell]] = {}
     claims, figures = [], {}
