@@ -144,6 +144,7 @@ def test_what_cannot_be_kept_is_refused(runs: dict[str, Path], recipe: str, word
 
 
 FEW = ["labels.count=5"]
+STILL = ["labels.shift=0.0", "labels.rotation=0.0", "labels.scale=0.0", "labels.shear=0.0"]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,12 @@ FEW = ["labels.count=5"]
         ("aae-likelihood", ["matcher.loss=wasserstein"], "held smooth"),
         ("ae", ["objective.input_noise=0.3"], "has no use for objective.input_noise"),
         ("aae-semisupervised", ["model.posterior=gaussian"], "needs model.posterior"),
+        ("aae-semisupervised", ["labels.invariant=true", *STILL], "something to be invariant to"),
+        ("aae-semisupervised", ["model.decoder_hidden=[]"], "needs hidden layers of its own"),
+        ("aae-semisupervised", ["objective.code_noise=-1.0"], "code_noise"),
+        ("aae-style", ["labels.noise=1.0"], "has no use for labels.noise"),
+        ("aae-style", ["labels.invariant=true", "labels.shift=1.0"], "has no use for labels.invariant"),
+        ("ae", ["objective.code_noise=0.3"], "has no use for objective.code_noise"),
     ],
 )
 def test_bad_settings_are_one_sentence_and_nothing_is_written(
@@ -175,6 +182,14 @@ def test_bad_settings_are_one_sentence_and_nothing_is_written(
     assert (code, out) == (2, "")
     assert message in error, error
     assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_rows_of_a_table_are_not_turned(tmp_path: Path) -> None:
+    words = ["train", "aae-semisupervised", "--data", "wine", "--out", tmp_path / "run", "--set", "labels.rotation=5.0"]
+    code, out, error = call(*words)
+    assert (code, out) == (2, "")
+    assert "no pixels to move" in error
     assert not (tmp_path / "run").exists()
 
 

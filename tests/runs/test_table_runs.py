@@ -12,6 +12,8 @@ from conftest import SMOKE
 from ridgewalk.cli import app
 from ridgewalk.data import load, load_points, part
 from ridgewalk.evaluation.judges import judge
+from ridgewalk.experiments.aae_shared import classes_of
+from ridgewalk.metrics.clustering import measure_clusters
 from ridgewalk.runs import train
 from ridgewalk.runs.record import Run
 from ridgewalk.runs.record import load as load_run
@@ -44,6 +46,15 @@ def test_a_judge_of_rows_knows_their_classes() -> None:
     found = judge(load("breast-cancer"), "A", epochs=40, batch=16)
     assert found.accuracy > 0.85  # two classes of which one has 63 %
     assert found.features(load("breast-cancer").test.floats()).shape == (82, 128)
+
+
+@pytest.mark.parametrize(("recipe", "error"), [("aae-semisupervised", 0.15), ("aae-clustering", 0.3)])
+def test_classes_of_a_table_by_a_recipes_own_settings_for_tables(recipe: str, error: float, tmp_path: Path) -> None:
+    changes = ("training.epochs=150", "detector.epochs=1", "detector.members=1")
+    found = train.start(recipe, train.Reading("wine"), tmp_path / "run", changes=changes, device="cpu")
+    assert (found.recipe.model.network, found.recipe.labels.shift) == ("mlp", 0)
+    told = classes_of(found, found.data.test)
+    assert measure_clusters(told.double(), found.data.test.labels).majority < error  # 0.6 where all are of one class
 
 
 def test_rows_without_classes_have_no_judges(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ridgewalk import naming
+from ridgewalk.data.points import is_points
 from ridgewalk.runs.autoencoder_settings import (
     Critic,
     Detector,
@@ -34,8 +35,8 @@ from ridgewalk.training.schedule import Schedule
 
 BUDGETS = ("smoke", "cpu", "full")
 
-SOURCES = ("digits",)
-"""Sources of images for which a recipe may have settings of its own: scikit-learn's digits, few and small."""
+SOURCES = ("digits", "tables")
+"""Sources for which a recipe may have settings of its own: scikit-learn's digits, few and small; and tables, whose rows are no images."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = (), source: 
         recipe: the name of a shipped recipe, or the path of a TOML file.
         budget: ``smoke``, ``cpu`` or ``full``.
         changes: further settings, each "table.key=value" with a TOML value, applied last.
-        source: of the images; what ``[sources.NAME.TABLE]`` holds for it comes before the budget's own.
+        source: of the images; what ``[sources.NAME.TABLE]`` holds for it, NAME ``digits`` or, for rows of numbers, ``tables``, comes before
+            the budget's own.
 
     Raises:
         ValueError: for an unknown recipe, budget or key, a value of the wrong type, or a file that is not TOML.
@@ -137,7 +139,8 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = (), source: 
     for name in sources:
         if name not in SOURCES:
             raise ValueError(f"{where}: {naming.unknown('source with settings of its own', name, SOURCES)}")
-    merged = _merged(_merged(table, sources.get(source, {})), budgets.get(budget, {}))
+    kind = "tables" if source and is_points(source) else source
+    merged = _merged(_merged(table, sources.get(kind, {})), budgets.get(budget, {}))
     for change in changes:
         name, key, value = _change(change)
         own = merged.get(name, {})

@@ -65,8 +65,15 @@ def tensors(recipe: Recipe, images: Images, seed: int) -> tuple[list[Tensor], La
         recipe: settled.
         images: that train the model.
         seed: of the split into labelled and unlabelled images.
+
+    Raises:
+        ValueError: as ``data.labels.labelled_rows``; and for an augmentation of rows that are no images.
     """
     name, own = recipe.objective.name, recipe.labels
+    if name in CLASSED and 1 in images.shape[1:] and augmentation(own) != Augmentation():
+        raise ValueError(
+            "rows of numbers have no pixels to move: set labels.shift, labels.rotation, labels.scale and labels.shear to 0"
+        )
     if name not in CLASSED or own.count == 0:
         return [images.pixels], None
     known = labelled_rows(images.labels, images.class_names, own.count, seed)
