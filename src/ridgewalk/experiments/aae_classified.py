@@ -93,7 +93,10 @@ def measure_semisupervised(e: Experiment) -> Findings:
         ),
         Section(
             "What the parts of a code say",
-            blocks=[shared.styles_by_class(first, "One style in every class"), shared.scatter(first, "Codes by class")],
+            blocks=[
+                shared.styles_by_class(first, "One style in every class"),
+                shared.scatter(first, "Styles by class"),
+            ],
         ),
         shared.games({v or "run": own for v, own in runs.items()}),
     ]

@@ -164,18 +164,23 @@ def games(runs: Mapping[str, Sequence[Run]]) -> Section:
 
 
 def scatter(run: Run, title: str) -> Figure:
-    """Codes of held-out images in the plane, by class: as they are where codes have two dimensions, otherwise along two principal directions."""
+    """Codes of held-out images in the plane, by class; of codes with a class their styles. More than two dimensions are seen along two principal directions."""
     images = part(run.data, "test")
     images = images.take(torch.arange(min(PLOTTED, len(images))))
     z = run.encode(images.floats()).cpu()
-    how = "The code has two dimensions: nothing is projected."
+    model, what, how = run.model, "Codes", ""
+    if isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder) and z.shape[1] > model.dims:
+        z, what = z[:, : model.dims], "Styles"
+        how = " Where classes lie over one another, style does not tell the class, which the rest of the code does."
     if z.shape[1] > 2:
         mean = z.mean(dim=0)
         z = (z - mean) @ torch.pca_lowrank(z - mean, q=2, center=False)[2]
-        how = "Along the two directions in which codes vary most."
+        how = f"Along the two directions in which they vary most.{how}"
+    else:
+        how = f"They have two dimensions: nothing is projected.{how}"
     names = [images.class_names[int(i)] for i in images.labels]
     drawn = png(figures.latent_plane(z.numpy(), names))
-    return Figure(drawn, f"Codes of {len(images)} held-out images in the plane, coloured by class", how, title)
+    return Figure(drawn, f"{what} of {len(images)} held-out images in the plane, coloured by class", how, title)
 
 
 def styles_by_class(run: Run, title: str) -> Figure:
