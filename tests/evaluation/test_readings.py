@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ridgewalk.evaluation.readings import Inspector, reading
+from ridgewalk.evaluation.readings import Inspector, reading, verdict_of
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.training.log import read_log, read_readings
@@ -99,3 +99,21 @@ def test_inspecting_changes_nothing_and_is_logged(tmp_path) -> None:  # type: ig
     assert [line["step"] for line in lines] == list(range(2, 21, 2))
     assert lines == list(history.readings)
     assert len(read_log(tmp_path / "log.jsonl")[0]) == 20
+
+
+@pytest.mark.parametrize(
+    ("auc", "probe", "verdict", "words"),
+    [
+        (0.52, 0.90, "collapse", "do not tell the sides apart"),
+        (0.52, 0.68, "healthy", "lags behind its opponent"),  # of a game that is played well
+        (0.60, 0.63, "healthy", "fresh probe AUC 0.63"),
+        (0.40, 0.63, "healthy", "takes one side for the other"),
+    ],
+)
+def test_a_discriminator_that_lags_is_not_one_that_collapsed(
+    auc: float, probe: float, verdict: str, words: str
+) -> None:
+    figures = {"positive_std": 0.25, "negative_std": 0.25, "auc": auc, "probe_auc": probe, "size": 0.2, "far": -2.0}
+    found, sentence = verdict_of("discriminator", {**figures, "bce": 0.69, "gradient": 0.4})
+    assert found == verdict
+    assert words in sentence

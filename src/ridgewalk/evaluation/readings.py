@@ -1,7 +1,7 @@
 """
 How a game between a discriminator and what it watches stands, read while it is played and at its end.
 
-    collapse      the same score for everything (logits spread by less than 0.05), or scores at chance, where a fresh probe tells the sides apart
+    collapse      the same score for everything (logits spread by less than 0.05), or scores at chance, where a fresh probe tells the sides well apart
     equilibrium   a narrow peak, and a fresh probe at chance: the sides are alike; points far away still score differently
     healthy       it sees a difference, and its logits are of a size that passes gradients on
     saturated     half of its logits are beyond 5 in size: probabilities of 0 and 1
@@ -135,7 +135,7 @@ def verdict_of(name: str, f: Mapping[str, float]) -> tuple[str, str]:
             f"{name} has collapsed: nearly the same score for everything, while the sides differ ({facts}); "
             "begin with weights of PyTorch's own size, and raise its learning rate"
         )
-    if abs(f["auc"] - 0.5) < 0.05 and f["probe_auc"] > 0.65:
+    if abs(f["auc"] - 0.5) < 0.05 and f["probe_auc"] > 0.75:
         return "collapse", (
             f"{name} has collapsed: its scores do not tell the sides apart, and a fresh probe does ({facts}); raise its learning rate"
         )
@@ -149,11 +149,11 @@ def verdict_of(name: str, f: Mapping[str, float]) -> tuple[str, str]:
             "equilibrium",
             f"{name} is at equilibrium: the sides are alike ({facts}; far points score {f['far']:+.2f})",
         )
-    behind = (
-        "; just now it takes one side for the other, which its opponent has learned to bring about"
-        if f["auc"] < 0.45
-        else ""
-    )
+    behind = ""
+    if f["auc"] < 0.45:
+        behind = "; just now it takes one side for the other, which its opponent has learned to bring about"
+    elif f["probe_auc"] - f["auc"] > 0.1:
+        behind = "; the probe tells the sides apart better, so it lags behind its opponent"
     return "healthy", f"{name} is healthy: {facts}{behind}"
 
 
