@@ -4,8 +4,10 @@ import itertools
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.io import savemat
 from torch import nn
 
 import ridgewalk
@@ -56,6 +58,28 @@ def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path)
         control = aae_shared.control_mistakes(run, tmp_path / "out")  # read again, not trained
         assert found["control"]["run"] == pytest.approx([100 * float(control.double().mean())])
         assert len(wrong) == len(control) == len(run.data.test)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_house_numbers_and_faces_from_a_users_own_files(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for name, n in (("train", 700), ("test", 70)):
+        x = generator.integers(0, 256, (n, 3, 32, 32), dtype=np.uint8)
+        y = np.array([[i % 10 + 1] for i in range(n)], dtype=np.uint8)
+        savemat(tmp_path / f"{name}_32x32.mat", {"X": x.transpose(2, 3, 1, 0), "y": y})
+    faces, folds = generator.integers(0, 256, (800, 12, 12), dtype=np.uint8), np.ones((800, 5), dtype=np.uint8)
+    folds[400:500], folds[500:550], folds[550:] = 0, 2, 3
+    savemat(tmp_path / "TFD_48x48.mat", {"images": faces, "folds": folds})
+    for recipe, source, changes, figure in (
+        ("aae-svhn", tmp_path, ["labels.count=20"], "17.70"),
+        ("aae-tfd", tmp_path / "TFD_48x48.mat", [], "2252"),
+    ):
+        result = running.reproduce(
+            recipe, source=str(source), budget="smoke", changes=[*SMALL, *changes], out=tmp_path / recipe, device="cpu"
+        )
+        page = result.page.read_text()
+        assert figure in page
+        assert "published" in page
 
 
 def test_the_control_is_the_network_itself_with_dropout_before_its_affine_layers() -> None:
