@@ -168,7 +168,10 @@ class _Run:
             p: [w for name in names for w in objective.networks[name].parameters()]
             for p, names in objective.players.items()
         }
-        self.optimisers = {p: self.accelerator.prepare(optimiser(schedule, p, ws)) for p, ws in self.parameters.items()}
+        # only where gradients are scaled does accelerate do anything here, and it looks for packages at every move: a tenth of a small step
+        self.scaled = self.accelerator.scaler is not None
+        prepare = self.accelerator.prepare if self.scaled else (lambda o: o)
+        self.optimisers = {p: prepare(optimiser(schedule, p, ws)) for p, ws in self.parameters.items()}
         self.averages = _averages(objective.networks, schedule.ema)
         self.log: list[dict[str, float]] = []
         self.health, self.events = Health(), list[Event]()
@@ -231,7 +234,8 @@ class _Run:
                     loss, terms = self.objective.loss(player, batch, noise)
                 logged |= {name: term.detach().float() for name, term in terms.items()}
                 optimiser.zero_grad(set_to_none=True)
-                self.accelerator.backward(loss, inputs=self.parameters[player])
+                backward = self.accelerator.backward if self.scaled else torch.autograd.backward
+                backward(loss, inputs=self.parameters[player])
                 self._average_gradients(player)
                 if self.schedule.log_gradients:
                     logged[f"{player}_gradient"] = _norm_of(self.parameters[player])
@@ -393,7 +397,11 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Layers that draw from the global generator (dropout) draw from ``seed`` inside, and the caller's state comes back."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(
+            seed
+        )  # torch.manual_seed also writes down a traceback for CUDA, used or not
+        if device.type in ("cuda", "mps"):
+            getattr(torch, device.type).manual_seed(seed)
         yield
 
 
