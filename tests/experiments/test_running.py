@@ -96,6 +96,13 @@ def test_a_model_has_no_experiment_and_the_sentence_names_those_that_have(tmp_pa
     assert not (tmp_path / "x").exists()
 
 
+def test_an_experiment_on_ones_own_files_asks_for_them(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["reproduce", "aae-svhn", "--out", str(tmp_path / "x")])
+    assert answer.exit_code == 2
+    assert "name them with --data" in answer.stderr
+    assert not (tmp_path / "x").exists()
+
+
 def test_an_unknown_recipe_names_the_nearest() -> None:
     answer = CliRunner().invoke(app, ["reproduce", "sensor-alve"])
     assert answer.exit_code == 2
@@ -111,6 +118,8 @@ def test_every_shipped_experiment_has_a_driver_a_time_and_an_expectation() -> No
         "aae-reduction",
         "aae-semisupervised",
         "aae-style",
+        "aae-svhn",
+        "aae-tfd",
         "diffusion-2d",
         "diffusion-mnist",
         "front",

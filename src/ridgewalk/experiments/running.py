@@ -255,6 +255,8 @@ def reproduce(
         ValueError: for a recipe without an experiment, and a folder that holds something else or a finished one.
     """
     chosen = config.read(recipe, budget, changes).reproduce.source or at_hand() if source is None else source
+    if chosen == config.YOURS:
+        raise ValueError(f"'{recipe}' is an experiment on files of your own: name them with --data")
     settings = config.read(recipe, budget, changes, chosen)
     name, known = settings.reproduce.experiment, drivers()
     if not name:

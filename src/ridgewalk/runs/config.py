@@ -33,6 +33,9 @@ from ridgewalk.runs.checks import at_least
 from ridgewalk.runs.diffusion_settings import Diffusion, Guidance, Sampling
 from ridgewalk.training.schedule import Schedule
 
+YOURS = "yours"
+"""The source of an experiment whose images are a user's own files."""
+
 BUDGETS = ("smoke", "cpu", "full")
 
 SOURCES = ("digits", "tables")
@@ -44,7 +47,7 @@ class Reproduce:
     """
     How an experiment of a source is run again; a recipe without ``experiment`` is a model to train, and no more.
 
-    ``experiment`` names the driver; ``source`` is what it is run on where nothing else is said (empty: MNIST, or digits);
+    ``experiment`` names the driver; ``source`` is what it is run on where nothing else is said (empty: MNIST, or digits; ``yours``: it has to be said);
     one run is trained for each of ``seeds`` and of ``variants`` (name: changes "table.key=value");
     ``points`` are measured at once (codes, images or pairs); ``minutes`` is what the cpu budget takes on two cores at most;
     ``expected`` is what the source says, and ``measured`` what was found when it was last run.
