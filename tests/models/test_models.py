@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from problems import points
-from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, Mirror, build, reparameterise
+from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, Layers, build, reparameterise
 from ridgewalk.models.blocks import mlp, restart
 from ridgewalk.models.categories import categorical, conditional
 from ridgewalk.models.checkpoints import load_networks, save_networks
@@ -47,18 +47,18 @@ def test_codes_and_images_have_their_shapes(
 
 
 def test_a_decoder_may_be_of_a_network_of_its_own() -> None:
-    mirror = Mirror("mlp", (10, 6))
+    layers = Layers("mlp", (10, 6))
     for model in (
-        build((3, 9, 13), 4, network="conv", hidden=(8, 12), mirror=mirror),
-        categorical((3, 9, 13), 4, 2, network="conv", hidden=(8, 12), mirror=mirror),
-        conditional((3, 9, 13), 4, 2, network="conv", hidden=(8, 12), mirror=mirror),
+        build((3, 9, 13), 4, network="conv", hidden=(8, 12), decoder=layers),
+        categorical((3, 9, 13), 4, 2, network="conv", hidden=(8, 12), decoder=layers),
+        conditional((3, 9, 13), 4, 2, network="conv", hidden=(8, 12), decoder=layers),
     ):
         widths = [layer.out_features for layer in model.decoder.modules() if isinstance(layer, nn.Linear)]
         assert widths == [6, 10, 3 * 9 * 13]  # read from the image inwards, as the encoder's
         assert sum(isinstance(layer, nn.Conv2d) for layer in model.encoder.modules()) == 2
         assert model(images(2, 3, 9, 13)).shape == (2, 3, 9, 13)
-    with pytest.raises(ValueError, match="hidden layers of its own"):
-        Mirror("conv")
+    with pytest.raises(ValueError, match="at least one hidden layer"):
+        build((3, 9, 13), 4, decoder=Layers("mlp", ()))
 
 
 @pytest.mark.parametrize(("network", "hidden"), NETWORKS)

@@ -121,7 +121,10 @@ def test_images_are_sampled_by_class_and_measured(digits: Path, tmp_path: Path) 
     assert samples.max() <= 1
     code, out, error = call("evaluate", digits, "--n", 60, "--out", tmp_path / "e", "--json")
     assert code == 0, error
-    groups = json.loads(out)["groups"]
+    assert "NaN" not in out
+    groups, layout = json.loads(out)["groups"], json.loads(out)["layout"]
+    assert set(layout) == set(groups)
+    assert 0 < layout["real, held out"]["asymmetry"] < 1.5
     assert groups["real, held out"]["A"]["frechet"][0] < groups["the diffusion by 'heun'"]["A"]["frechet"][0]
     assert (tmp_path / "e" / "report.html").is_file()
 

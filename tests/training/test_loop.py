@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.training import checkpoint
-from ridgewalk.training.loop import History, fit, resolve_device
+from ridgewalk.training.devices import resolve_device
+from ridgewalk.training.loop import History, fit
 from ridgewalk.training.matching import AAE
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import AE, VAE, Batch, Loss, Objective

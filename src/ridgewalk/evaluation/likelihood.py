@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ridgewalk.data import ImageData, part
 from ridgewalk.metrics.parzen import GRID, Parzen, parzen_likelihood
-from ridgewalk.training.loop import resolve_device
+from ridgewalk.training.devices import resolve_device
 
 VALIDATION = 1000
 """Images that choose sigma."""

@@ -284,4 +284,5 @@ def _verdict(
             "saturated",
             f"{name} is saturated: its median |logit| is {size:.1f} ({facts}), so probabilities carry no gradient; use energies of the raw logit.",
         )
-    return "alive", f"{name} is alive: {facts}; a fresh probe reaches AUC {probe:.2f}."
+    few = ", which learns from the few held-out points alone," if probe < auc else ""
+    return "alive", f"{name} is alive: {facts}; a fresh probe{few} reaches AUC {probe:.2f}."

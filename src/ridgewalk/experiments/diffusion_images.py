@@ -25,6 +25,7 @@ from ridgewalk.diffusion.likelihood import Likelihood, image_bits_per_dim
 from ridgewalk.diffusion.operators import Downsample, LinearOperator, Mask
 from ridgewalk.evaluation import generation
 from ridgewalk.evaluation.judges import NAMES, Judge, judge
+from ridgewalk.experiments import turns
 from ridgewalk.experiments.generative import decoded
 from ridgewalk.experiments.running import Experiment, Findings
 from ridgewalk.metrics import statistics
@@ -320,19 +321,17 @@ def _overhead(run: DiffusionRun, rows: int = 64, repeats: int = 5) -> dict[str, 
     sampler = Sampling("heun", 8).make(d.denoiser.sde)
     x = torch.randn(rows, *d.shape, generator=torch.Generator().manual_seed(0))
     c = torch.zeros(rows)
-    times: dict[str, list[float]] = {"sampler": [], "bare": []}
-    nfe = 0
-    for _ in range(repeats + 1):
-        began = perf_counter()
-        nfe = sampler(d.denoiser.score, RowNoise(0, rows, d.shape)).nfe
-        times["sampler"].append(perf_counter() - began)
-        began = perf_counter()
+    nfe = sampler(d.denoiser.score, RowNoise(0, rows, d.shape)).nfe
+
+    def bare() -> None:
         with torch.no_grad():
             for _ in range(nfe):
                 d.denoiser.network(x, c, None)
-        times["bare"].append(perf_counter() - began)
-    medians = {k: sorted(v[1:])[repeats // 2] for k, v in times.items()}
-    return {**medians, "ratio": medians["sampler"] / medians["bare"], "rows": float(rows), "nfe": float(nfe)}
+
+    took = turns.medians(
+        {"sampler": lambda: sampler(d.denoiser.score, RowNoise(0, rows, d.shape)), "bare": bare}, repeats
+    )
+    return {**took, "ratio": took["sampler"] / took["bare"], "rows": float(rows), "nfe": float(nfe)}
 
 
 def _table_section(

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from time import perf_counter
 from typing import Any
 
 import torch
 
 from ridgewalk.diffusion import PerRows, RowNoise
+from ridgewalk.experiments import turns
 from ridgewalk.experiments.diffusion_images import PATH_COLUMNS
 from ridgewalk.experiments.generative import decoded
 from ridgewalk.experiments.guidance_judged import (
@@ -157,14 +157,8 @@ def overhead(
         "unguided": lambda: sampler(free, noise, x),
         "bare": bare,
     }
-    times: dict[str, list[float]] = {k: [] for k in ways}
-    for _ in range(repeats + 1):
-        for name, way in ways.items():
-            began = perf_counter()
-            way()
-            times[name].append(perf_counter() - began)
-    medians = {k: sorted(v[1:])[repeats // 2] for k, v in times.items()}
-    found = {**medians, "ratio": medians["guided"] / medians["bare"], "step": medians["guided"] / medians["unguided"]}
+    took = turns.medians(ways, repeats)
+    found = {**took, "ratio": took["guided"] / took["bare"], "step": took["guided"] / took["unguided"]}
     claims.append(
         Claim(
             f"A guided step takes at most {OVERHEAD:.2f} of the bare passes of score and discriminator.",
@@ -174,5 +168,5 @@ def overhead(
         )
     )
     columns = {"seconds": Column("s", ".3f", "lower", f"for {nfe} evaluations of {rows} rows")}
-    table = Table(columns, {k: {"seconds": Cell(v)} for k, v in medians.items()})
+    table = Table(columns, {k: {"seconds": Cell(v)} for k, v in took.items()})
     return found, Section("What a guided step costs", "", [TableBlock(table, "Seconds, medians, in turns")])

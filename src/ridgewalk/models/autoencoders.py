@@ -213,31 +213,17 @@ def _groups(channels: int) -> int:
 
 
 @dataclass(frozen=True)
-class Mirror:
+class Layers:
     """
-    A decoder's network, where it is not the mirror of its encoder's.
+    What a network is made of.
 
     Args:
-        network: ``mlp`` or ``conv``; empty for that of the encoder.
-        hidden: widths or channels from the image inwards; empty for those of the encoder.
+        network: ``mlp`` or ``conv``.
+        hidden: widths or channels, from the image inwards.
     """
 
-    network: str = ""
-    hidden: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.network and not self.hidden:
-            raise ValueError(
-                f"a decoder of a network of its own needs hidden layers of its own; got '{self.network}' and none"
-            )
-
-    def of(self, network: str, hidden: Sequence[int]) -> tuple[str, Sequence[int]]:
-        """The decoder's network and layers, beside those of an encoder."""
-        return self.network or network, self.hidden or hidden
-
-
-MIRROR = Mirror()
-"""The encoder's own."""
+    network: str
+    hidden: tuple[int, ...]
 
 
 def encoder_of(
@@ -255,14 +241,12 @@ def encoder_of(
     return make(shape, hidden, outputs, act, batch_norm=batch_norm, extra=extra)
 
 
-def decoder_of(
-    shape: Shape, network: str, hidden: Sequence[int], latent: int, act: str = "relu", output: str = "sigmoid"
-) -> nn.Module:
-    """A decoder by name, the mirror of ``encoder_of``: ``hidden`` is read from the image inwards."""
-    _refuse(network, latent, hidden)
-    if network == "mlp":
-        return mlp_decoder(shape, list(hidden)[::-1], latent, act, output)
-    return conv_decoder(shape, hidden, latent, act, output)
+def decoder_of(shape: Shape, layers: Layers, latent: int, act: str = "relu", output: str = "sigmoid") -> nn.Module:
+    """A decoder by name, whose layers are read from the image inwards, as an encoder's."""
+    _refuse(layers.network, latent, layers.hidden)
+    if layers.network == "mlp":
+        return mlp_decoder(shape, layers.hidden[::-1], latent, act, output)
+    return conv_decoder(shape, layers.hidden, latent, act, output)
 
 
 def _refuse(network: str, latent: int, hidden: Sequence[int]) -> None:
@@ -284,7 +268,7 @@ def build(
     noise: int = 10,
     batch_norm: bool = False,
     output: str = "sigmoid",
-    mirror: Mirror = MIRROR,
+    decoder: Layers | None = None,
 ) -> Autoencoder:
     """
     An autoencoder by name.
@@ -294,21 +278,21 @@ def build(
         latent: dimensions of the code.
         posterior: one of ``POSTERIORS``.
         network: ``mlp`` (``hidden``: widths from the image inwards) or ``conv`` (``hidden``: channels from the image inwards).
-        hidden: widths or channels, mirrored in the decoder where ``mirror`` says nothing else.
+        hidden: widths or channels.
         act: name of the activation.
         noise: values of noise that a ``universal`` posterior is fed with.
         batch_norm: whether every layer of the encoder is followed by batch normalisation.
         output: one of ``OUTPUTS``.
-        mirror: the decoder's network.
+        decoder: the decoder's layers; None mirrors those of the encoder.
     """
     if posterior not in POSTERIORS:
         raise ValueError(naming.unknown("posterior", posterior, POSTERIORS))
     outputs, extra = (2 * latent if posterior == "gaussian" else latent), (noise if posterior == "universal" else 0)
     encoder = encoder_of(shape, network, hidden, outputs, act, batch_norm, extra)
-    decoder = decoder_of(shape, *mirror.of(network, hidden), latent, act, output)
+    back = decoder_of(shape, decoder or Layers(network, tuple(hidden)), latent, act, output)
     if posterior == "universal":
-        return UniversalAutoencoder(NoiseFed(encoder, noise, network == "conv"), decoder)
-    return (GaussianAutoencoder if posterior == "gaussian" else Autoencoder)(encoder, decoder)
+        return UniversalAutoencoder(NoiseFed(encoder, noise, network == "conv"), back)
+    return (GaussianAutoencoder if posterior == "gaussian" else Autoencoder)(encoder, back)
 
 
 def reparameterise(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:

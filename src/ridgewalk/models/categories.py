@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ridgewalk.models.autoencoders import MIRROR, Autoencoder, Mirror, Shape, decoder_of, encoder_of, mlp_encoder
+from ridgewalk.models.autoencoders import Autoencoder, Layers, Shape, decoder_of, encoder_of, mlp_encoder
 from ridgewalk.models.blocks import activation
 
 
@@ -151,7 +151,7 @@ def categorical(
     act: str = "relu",
     batch_norm: bool = False,
     output: str = "sigmoid",
-    mirror: Mirror = MIRROR,
+    decoder: Layers | None = None,
 ) -> CategoricalAutoencoder:
     """
     A categorical or a reduced autoencoder.
@@ -162,11 +162,11 @@ def categorical(
         classes: K, at least 2.
         kind: one of ``KINDS``.
         network: ``mlp`` or ``conv``; of the latter the trunk ends in an affine layer of ``FEATURES`` values.
-        hidden: widths or channels from the image inwards, mirrored in the decoder where ``mirror`` says nothing else.
+        hidden: widths or channels from the image inwards.
         act: name of the activation.
         batch_norm: whether every layer of the encoder, its heads as well, is followed by batch normalisation.
         output: one of ``autoencoders.OUTPUTS``.
-        mirror: the decoder's network.
+        decoder: the decoder's layers; None mirrors those of the encoder.
     """
     refuse_few(classes)
     if network == "mlp" and hidden:
@@ -178,8 +178,8 @@ def categorical(
     trunk = nn.Sequential(body, activation(act))
     style, label = _head(features, dims, batch_norm), _head(features, classes, batch_norm)
     reads = dims if kind == "reduced" else dims + classes
-    decoder = decoder_of(shape, *mirror.of(network, hidden), reads, act, output)
-    return KINDS[kind](trunk, style, label, decoder, dims, classes)
+    back = decoder_of(shape, decoder or Layers(network, tuple(hidden)), reads, act, output)
+    return KINDS[kind](trunk, style, label, back, dims, classes)
 
 
 FEATURES = 256
@@ -195,13 +195,13 @@ def conditional(
     act: str = "relu",
     batch_norm: bool = False,
     output: str = "sigmoid",
-    mirror: Mirror = MIRROR,
+    decoder: Layers | None = None,
 ) -> ConditionalAutoencoder:
     """A conditional autoencoder; arguments as of ``categorical``."""
     refuse_few(classes)
     encoder = encoder_of(shape, network, hidden, dims, act, batch_norm)
-    decoder = decoder_of(shape, *mirror.of(network, hidden), dims + classes, act, output)
-    return ConditionalAutoencoder(encoder, decoder, dims, classes)
+    back = decoder_of(shape, decoder or Layers(network, tuple(hidden)), dims + classes, act, output)
+    return ConditionalAutoencoder(encoder, back, dims, classes)
 
 
 def refuse_few(classes: int) -> None:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from ridgewalk import naming
-from ridgewalk.models.autoencoders import OUTPUTS, Mirror
+from ridgewalk.models.autoencoders import OUTPUTS
 from ridgewalk.runs.checks import above_zero, at_least
 from ridgewalk.training import priors
 from ridgewalk.training.duels import GAMES
@@ -22,8 +22,8 @@ class Model:
 
     ``latent`` dimensions of the code, or of its style where it has a class as well; ``noise`` values that a universal posterior is fed with;
     ``batch_norm`` after every layer of the encoder; ``init`` the standard deviation of the first weights, 0 for PyTorch's own; ``output`` of the decoder
-    sigmoid, or linear, which is clipped to [0, 1] in use. ``decoder`` mlp or conv, and its ``decoder_hidden`` from the image inwards, where it is not
-    to be the mirror of the encoder.
+    sigmoid, or linear, which is clipped to [0, 1] in use. The decoder mirrors the encoder, unless
+    ``decoder_hidden`` names its layers, from the image inwards, and ``decoder`` (mlp or conv) another network.
     """
 
     posterior: str = "deterministic"
@@ -39,7 +39,10 @@ class Model:
     decoder_hidden: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        Mirror(self.decoder, self.decoder_hidden)
+        if self.decoder and not self.decoder_hidden:
+            raise ValueError(
+                f"a decoder of its own network, '{self.decoder}', needs hidden layers of its own: set model.decoder_hidden"
+            )
         if self.output not in OUTPUTS:
             raise ValueError(naming.unknown("output of a decoder", self.output, OUTPUTS))
         at_least(1, latent=self.latent, hidden=min(self.hidden, default=0), noise=self.noise)

@@ -24,7 +24,8 @@ from ridgewalk.paths.flow import FlowPath
 from ridgewalk.protocols import VectorField
 from ridgewalk.runs.diffusion_settings import Diffusion, Sampling
 from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching, ScoreMatching
-from ridgewalk.training.loop import fit, resolve_device
+from ridgewalk.training.devices import resolve_device
+from ridgewalk.training.loop import fit
 
 NAME = "denoiser"
 

@@ -8,7 +8,7 @@ import torch
 
 from ridgewalk import naming
 from ridgewalk.models import autoencoders
-from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, Mirror
+from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, Layers
 from ridgewalk.models.blocks import restart
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder, categorical, conditional
 from ridgewalk.models.discriminators import (
@@ -50,7 +50,8 @@ def code_size(recipe: Recipe) -> int:
 def model(recipe: Recipe, shape: Shape, seed: int) -> Autoencoder:
     """The recipe's autoencoder for images of ``shape``, its weights drawn from ``seed``."""
     m, kind = recipe.model, labelling.CLASSED.get(recipe.objective.name, "")
-    classes, mirror = recipe.labels.classes, Mirror(m.decoder, m.decoder_hidden)
+    classes = recipe.labels.classes
+    decoder = Layers(m.decoder or m.network, m.decoder_hidden) if m.decoder_hidden else None
     if kind and m.posterior != "deterministic":
         raise ValueError(
             f"the objective '{recipe.objective.name}' needs model.posterior = \"deterministic\"; got '{m.posterior}'"
@@ -60,15 +61,24 @@ def model(recipe: Recipe, shape: Shape, seed: int) -> Autoencoder:
         found: Autoencoder
         if kind == "conditional":
             found = conditional(
-                shape, m.latent, classes, m.network, m.hidden, m.activation, m.batch_norm, m.output, mirror
+                shape, m.latent, classes, m.network, m.hidden, m.activation, m.batch_norm, m.output, decoder
             )
         elif kind:
             found = categorical(
-                shape, m.latent, classes, kind, m.network, m.hidden, m.activation, m.batch_norm, m.output, mirror
+                shape, m.latent, classes, kind, m.network, m.hidden, m.activation, m.batch_norm, m.output, decoder
             )
         else:
             found = autoencoders.build(
-                shape, m.latent, m.posterior, m.network, m.hidden, m.activation, m.noise, m.batch_norm, m.output, mirror
+                shape,
+                m.latent,
+                m.posterior,
+                m.network,
+                m.hidden,
+                m.activation,
+                m.noise,
+                m.batch_norm,
+                m.output,
+                decoder,
             )
         if m.init:
             restart(found, m.init)

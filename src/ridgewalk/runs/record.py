@@ -138,7 +138,7 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
         ValueError: if the folder is not a run, is unfinished, or holds files that were cut short, altered or are of another
             architecture.
     """
-    from ridgewalk.training.loop import resolve_device
+    from ridgewalk.training.devices import resolve_device
 
     folder = Path(folder)
     origin, recipe = read_settings(folder)

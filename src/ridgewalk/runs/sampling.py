@@ -1,5 +1,6 @@
 """The verbs `sample` and `evaluate`: what a run generates, as files and pictures, and measured."""
 
+import math
 import platform
 import warnings
 from collections.abc import Sequence
@@ -261,12 +262,13 @@ def _images(
         cells = {name: {k: Cell.of(v) for k, v in g[i].values.items() if k in keys} for name, g in graded.items()}
         present = {k: c for k, c in keys.items() if any(k in r for r in cells.values())}
         blocks.append(TableBlock(Table(present, cells, ("real, held out",)), f"Judge {own.name}, {n} of each"))
-    whole = {name: {"asymmetry": float(asymmetry(x).mean()), "borders": borders(x)} for name, x in groups.items()}
+    measured = {name: {"asymmetry": float(asymmetry(x).mean()), "borders": borders(x)} for name, x in groups.items()}
+    whole = {name: {k: v for k, v in row.items() if math.isfinite(v)} for name, row in measured.items()}
     shape = {
         "asymmetry": Column("asymmetry", ".3f", None, "0 for mirror images of themselves, 1 for unrelated halves"),
         "borders": Column("borders", ".3f", None, "correlation of the colours at the left and right border"),
     }
-    laid = {name: {k: Cell(v) for k, v in row.items() if v == v} for name, row in whole.items()}
+    laid = {name: {k: Cell(v) for k, v in row.items()} for name, row in whole.items()}
     blocks.append(TableBlock(Table(shape, laid, ("real, held out",)), "Symmetry and background, no judge asked"))
     blocks += [
         Figure(

@@ -37,7 +37,8 @@ from ridgewalk.runs.record import (
     write_settings,
 )
 from ridgewalk.training.adversarial import VAEGAN
-from ridgewalk.training.loop import check, fit, resolve_device
+from ridgewalk.training.devices import resolve_device
+from ridgewalk.training.loop import check, fit
 from ridgewalk.training.matching import Matching
 from ridgewalk.training.negatives import Negatives
 from ridgewalk.training.noise import Noise

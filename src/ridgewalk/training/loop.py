@@ -15,8 +15,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,13 +27,12 @@ from ridgewalk import naming
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.progress import track
 from ridgewalk.training import checkpoint
+from ridgewalk.training.devices import accelerator, refuse_precision, resolve_device, seeded
 from ridgewalk.training.health import Event, Health
 from ridgewalk.training.log import read_lines, read_log, read_readings
 from ridgewalk.training.noise import Noise, mixed_seed
 from ridgewalk.training.objectives import Objective
 from ridgewalk.training.schedule import Schedule, decay_factor, optimiser
-
-PRECISIONS = ("no", "bf16", "fp16")
 
 INSPECTIONS = 10
 """Times that ``inspect`` is called in a training of as many steps or more."""
@@ -61,22 +59,6 @@ class History:
     readings: Sequence[Mapping[str, Any]] = ()
 
 
-def resolve_device(name: str) -> torch.device:
-    """``auto`` is the accelerator at hand, otherwise the CPU; a device that is not there is refused."""
-    if name == "auto":
-        return (
-            torch.accelerator.current_accelerator() or torch.device("cpu")
-            if torch.accelerator.is_available()
-            else torch.device("cpu")
-        )
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"device '{name}' is not available here; use 'cpu' or 'auto'") from error
-    return device
-
-
 def check(
     objective: Objective, rows: Sequence[int], schedule: Schedule, device: str, precision: str, world: int
 ) -> None:
@@ -92,11 +74,7 @@ def check(
     for player in (*schedule.rates, *schedule.momenta):
         if player not in objective.players:
             raise ValueError(f"rates: {naming.unknown('player', player, objective.players)}")
-    if precision not in PRECISIONS:
-        raise ValueError(naming.unknown("precision", precision, PRECISIONS))
-    where = resolve_device(device)
-    if precision == "fp16" and where.type != "cuda":
-        raise ValueError(f"precision 'fp16' needs a CUDA device; on {where.type} use 'bf16' or 'no'")
+    refuse_precision(precision, resolve_device(device))
 
 
 def fit(
@@ -153,7 +131,7 @@ class _Run:
         world = int(os.environ.get("WORLD_SIZE", "1")) if shared else 1  # torchrun's
         check(objective, [t.shape[0] for t in data], schedule, device, precision, world)
         self.objective, self.schedule, self.folder = objective, schedule, folder
-        self.accelerator = _accelerator(resolve_device(device), precision, folder if tensorboard else None)
+        self.accelerator = accelerator(resolve_device(device), precision, folder if tensorboard else None)
         self.device = self.accelerator.device
         self.world = self.accelerator.num_processes if shared else 1
         self.rank = self.accelerator.process_index if shared else 0
@@ -228,7 +206,7 @@ class _Run:
         noise = Noise(self.schedule.seed, step, self.rank, self.world, self.device)
         factor = decay_factor(self.schedule, step, self.total)
         logged: dict[str, Tensor] = {}
-        with _seeded(mixed_seed(self.schedule.seed, step, 1 + self.rank), self.device):
+        with seeded(mixed_seed(self.schedule.seed, step, 1 + self.rank), self.device):
             for player, optimiser in self.optimisers.items():
                 with self.accelerator.autocast():
                     loss, terms = self.objective.loss(player, batch, noise)
@@ -353,24 +331,6 @@ class _Run:
         return kept
 
 
-def _accelerator(device: torch.device, precision: str, tracked: Path | None) -> Any:
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    # one process may train on a device and then on another: forget the last choice, but keep a process group that is at work
-    AcceleratorState._reset_state(reset_partial_state=not torch.distributed.is_initialized())
-    settings: dict[str, Any] = {"cpu": device.type == "cpu", "mixed_precision": precision}
-    if tracked is None:
-        return Accelerator(**settings)
-    try:
-        from torch.utils import tensorboard  # noqa: F401
-    except ImportError as error:
-        raise ValueError("logging to TensorBoard needs the package: pip install 'ridgewalk[tensorboard]'") from error
-    accelerator = Accelerator(log_with="tensorboard", project_dir=str(tracked), **settings)
-    accelerator.init_trackers("tensorboard")
-    return accelerator
-
-
 def _averages(networks: Mapping[str, nn.Module], decay: float | None) -> dict[str, Any]:
     if decay is None:
         return {}
@@ -390,19 +350,6 @@ def _norm_of(parameters: Iterable[nn.Parameter]) -> Tensor:
 
 def _as_input(rows: Tensor) -> Tensor:
     return rows.float().div_(255) if rows.dtype == torch.uint8 else rows
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Layers that draw from the global generator (dropout) draw from ``seed`` inside, and the caller's state comes back."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(
-            seed
-        )  # torch.manual_seed also writes down a traceback for CUDA, used or not
-        if device.type in ("cuda", "mps"):
-            getattr(torch, device.type).manual_seed(seed)
-        yield
 
 
 def _fingerprint(objective: Objective, data: Sequence[Tensor], schedule: Schedule) -> str:

@@ -173,6 +173,10 @@ class OfCodes(Matching):
         """Its weight."""
         return {"discriminator": self.adversarial}
 
+    def codes(self, batch: Batch, noise: Noise) -> Codes:
+        """Draws of q(z|x)."""
+        return (self._spread(self.model.draw(self.corruption(batch[0], noise), noise.normal), noise),)
+
 
 @dataclass(eq=False)
 class AAE(OfCodes):
@@ -202,10 +206,6 @@ class AAE(OfCodes):
     corruption: Corruption = field(default_factory=Corruption)
     together: bool = False
     code_noise: float = 0.0
-
-    def codes(self, batch: Batch, noise: Noise) -> Codes:
-        """Draws of q(z|x)."""
-        return (self._spread(self.model.draw(self.corruption(batch[0], noise), noise.normal), noise),)
 
     def decoded(self, codes: Codes, batch: Batch) -> Tensor:
         """G(z)."""
@@ -257,10 +257,6 @@ class LabelConditioned(OfCodes):
             raise ValueError(
                 "a prior for each class is needed: the prior 'mixture' or 'swiss-roll', or an object with classes and given(labels, noise)"
             )
-
-    def codes(self, batch: Batch, noise: Noise) -> Codes:
-        """Draws of q(z|x)."""
-        return (self._spread(self.model.draw(self.corruption(batch[0], noise), noise.normal), noise),)
 
     def decoded(self, codes: Codes, batch: Batch) -> Tensor:
         """G(z): the decoder is told nothing."""
