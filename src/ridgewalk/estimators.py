@@ -34,6 +34,7 @@ from ridgewalk.models.categories import categorical, refuse_few
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.path import chunked
 from ridgewalk.seeds import mixed_seed
+from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.categories import Categorical, Labelled
 from ridgewalk.training.duels import Corruption
 from ridgewalk.training.loop import fit
@@ -110,6 +111,7 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         )
         history = fit(objective, [x], schedule, device=self.device, label=type(self).__name__, shared=False)
         self.loss_curve_ = history.terms["reconstruction"].numpy()
+        settle(model, x)
         self.model_ = model.cpu().double().requires_grad_(False)
         self._n_features_out = self.n_components
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import ridgewalk
 from ridgewalk.cli import app
+from ridgewalk.data import part
 from ridgewalk.models.categories import CategoricalAutoencoder
 from ridgewalk.models.checkpoints import read_tensors
 from ridgewalk.runs import keeping, labelling, train, walking
@@ -36,6 +37,18 @@ def call(*words: object) -> tuple[int, str, str]:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     parent = tmp_path_factory.mktemp("classed")
     return {recipe: trained(recipe, parent / recipe).folder for recipe in RECIPES}
+
+
+def test_a_run_is_normalised_by_the_images_that_it_reads(runs: dict[str, Path]) -> None:
+    run = ridgewalk.load(runs["aae-clustering"])
+    assert isinstance(run.model, CategoricalAutoencoder)
+    features = run.model.encoder(part(run.data, "model").floats())
+    affine, norm = run.model.label  # type: ignore[misc]
+    logits = affine(features).detach()
+    assert (norm.running_mean - logits.mean(0)).abs().max() < 0.02 * logits.std(
+        0
+    ).min()  # trained on masked and turned images
+    assert (norm.running_var / logits.var(0) - 1).abs().max() < 0.05
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -37,6 +37,7 @@ from ridgewalk.runs.record import (
     write_settings,
 )
 from ridgewalk.training.adversarial import VAEGAN
+from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.loop import check, fit
 from ridgewalk.training.matching import Matching
@@ -196,6 +197,8 @@ def _train(
 
     def write() -> None:
         model.cpu().eval()
+        if recipe.model.batch_norm:
+            settle(model, images.pixels)
         detector = fitted_detector(recipe, model, images, players.negatives(recipe), origin.seed, device)
         sums = {
             "model.safetensors": save_networks(

@@ -27,6 +27,7 @@ from ridgewalk import naming
 from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.progress import track
 from ridgewalk.training import checkpoint
+from ridgewalk.training.batch_norm import batch_statistics
 from ridgewalk.training.devices import accelerator, refuse_precision, resolve_device, seeded
 from ridgewalk.training.health import Event, Health
 from ridgewalk.training.log import read_lines, read_log, read_readings
@@ -104,8 +105,9 @@ def fit(
         precision: ``no`` (float32), ``bf16`` or ``fp16``.
         tensorboard: also log to TensorBoard, in ``folder``.
         label: of the progress bar.
-        inspect: called ``INSPECTIONS`` times, the last time after the last step, with the networks in eval mode; its lines stand in the log
-            and in the history, and where one's ``reading`` differs from the one before of its ``name``, its ``sentence`` is told as a warning.
+        inspect: called ``INSPECTIONS`` times, the last time after the last step, with the networks in eval mode, but for batch
+            normalisation, which reads each batch as in training; its lines stand in the log and in the history, and where one's
+            ``reading`` differs from the one before of its ``name``, its ``sentence`` is told as a warning.
         shared: whether the processes of a distributed run work on this together; otherwise the one that calls trains alone.
 
     Raises:
@@ -233,7 +235,8 @@ class _Run:
         began = time.perf_counter()
         for network in self.objective.networks.values():
             network.eval()
-        lines = self.inspect(step, self.device)
+        with batch_statistics(self.objective.networks.values()):
+            lines = self.inspect(step, self.device)
         for network in self.objective.networks.values():
             network.train()
         for line in lines:
