@@ -3,11 +3,11 @@ What the training of adversarial autoencoders costs beside the bare passes of th
 
     python benchmarks/adversarial.py [RECIPE ...]
 
-A step is watched once: which network was called on how many rows, with or without gradients, for its weights or for its input. The bare side repeats those
-calls and no more, on random rows: forward, backward of the sum, and the move of each player by the same optimiser. What it leaves out is what the library
-adds: batches of bytes made floats, noise, augmentation, draws of priors, losses, what is logged, the schedule. Both sides alternate in one process, and
-medians are quoted; asked for is a ratio of times of 1.10 at most. Nothing is written and no diagnostics are run: these state their own cost in every
-manifest (diagnostics_seconds beside seconds).
+A step is watched once: which network was called on how many rows, with or without gradients, for its weights or for its input, or for the gradient itself,
+as R1 does. The bare side repeats those calls and no more, on random rows: forward, backward of the sum, and the move of each player by the same optimiser.
+What it leaves out is what the library adds: batches of bytes made floats, noise, augmentation, draws of priors, losses, what is logged, the schedule. Both
+sides alternate in one process, and medians are quoted; asked for is a ratio of times of 1.10 at most. Nothing is written and no diagnostics are run: these
+state their own cost in every manifest (diagnostics_seconds beside seconds).
 """
 
 import json
@@ -60,12 +60,13 @@ SHAPE = (1, 28, 28)
 
 @dataclass(frozen=True)
 class Call:
-    """One pass of a network: its input's shape, whether it is differentiated for its weights, and whether for its input."""
+    """One pass of a network: its input's shape; whether it is differentiated for its weights, for its input, and whether that gradient is again."""
 
     network: nn.Module
     shape: tuple[int, ...]
     graph: bool
     through: bool
+    twice: bool
 
 
 def watched(objective: Objective, batch: tuple[Tensor, ...]) -> dict[str, list[Call]]:
@@ -74,7 +75,9 @@ def watched(objective: Objective, batch: tuple[Tensor, ...]) -> dict[str, list[C
 
     def note(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
         x = args[0]
-        calls.append(Call(network, tuple(x.shape), torch.is_grad_enabled(), x.requires_grad))
+        calls.append(
+            Call(network, tuple(x.shape), torch.is_grad_enabled(), x.requires_grad, x.requires_grad and x.is_leaf)
+        )
 
     hooks = [network.register_forward_pre_hook(note) for network in objective.networks.values()]
     found = {}
@@ -120,6 +123,8 @@ def measure(name: str) -> dict[str, float]:
                         leaves.append(x)
                     with torch.set_grad_enabled(call.graph):
                         made = call.network(x)
+                    if call.twice:
+                        total = total + torch.autograd.grad(made.sum(), x, create_graph=True)[0].square().sum()
                     total = total + made.sum() if call.graph else total
                 moves[player].zero_grad(set_to_none=True)
                 total.backward(inputs=[*weights[player], *leaves])
