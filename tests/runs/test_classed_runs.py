@@ -176,7 +176,7 @@ STILL = ["labels.shift=0.0", "labels.rotation=0.0", "labels.scale=0.0", "labels.
         ("aae-likelihood", ["prior.name=gausian"], "did you mean 'gaussian'"),
         ("aae-likelihood", ["prior.name=nowhere_at_all:f", "objective.sigma=1.0"], "cannot be imported"),
         ("aae-likelihood", ["labels.count=10"], "has no use for labels"),
-        ("aae-likelihood", ["matcher.loss=wasserstein"], "held smooth"),
+        ("aae-likelihood", ["matcher.loss=wasserstein", "matcher.r1=0.0"], "held smooth"),
         ("ae", ["objective.input_noise=0.3"], "has no use for objective.input_noise"),
         ("aae-semisupervised", ["model.posterior=gaussian"], "needs model.posterior"),
         ("aae-semisupervised", ["labels.invariant=true", *STILL], "something to be invariant to"),
