@@ -22,7 +22,7 @@ def torchrun(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=150,
         check=False,
     )
 

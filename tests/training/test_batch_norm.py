@@ -51,7 +51,7 @@ def test_one_image_is_refused_and_networks_without_such_a_layer_are_left_alone()
         settle(network(), images(1))
     plain = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     before = copy.deepcopy(plain.state_dict())
-    settle(plain, images(5))
+    settle(plain, images(1))
     assert all(torch.equal(before[k], v) for k, v in plain.state_dict().items())
 
 

@@ -197,8 +197,7 @@ def _train(
 
     def write() -> None:
         model.cpu().eval()
-        if recipe.model.batch_norm:
-            settle(model, images.pixels)
+        settle(model, images.pixels)
         detector = fitted_detector(recipe, model, images, players.negatives(recipe), origin.seed, device)
         sums = {
             "model.safetensors": save_networks(

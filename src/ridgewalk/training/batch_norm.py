@@ -30,6 +30,8 @@ def settle(model: nn.Module, images: Tensor) -> None:
         model: on the CPU or elsewhere; its ``forward`` reads images.
         images: uint8 or float (n, c, h, w), n at least 2.
     """
+    if not _layers([model]):
+        return
     if len(images) < 2:
         raise ValueError(f"batch normalisation needs at least 2 images to take a variance of; got {len(images)}")
     where = next(model.parameters()).device
@@ -53,7 +55,7 @@ def batch_statistics(networks: Iterable[nn.Module]) -> Iterator[None]:
     Args:
         networks: otherwise in whichever mode they are; put back on leaving.
     """
-    layers = [m for n in networks for m in n.modules() if isinstance(m, _BatchNorm)]
+    layers = _layers(networks)
     before = [(m, m.training, m.track_running_stats) for m in layers]
     try:
         for m in layers:
@@ -62,3 +64,7 @@ def batch_statistics(networks: Iterable[nn.Module]) -> Iterator[None]:
     finally:
         for m, training, tracked in before:
             m.training, m.track_running_stats = training, tracked
+
+
+def _layers(networks: Iterable[nn.Module]) -> list[_BatchNorm]:
+    return [m for n in networks for m in n.modules() if isinstance(m, _BatchNorm)]
