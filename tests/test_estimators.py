@@ -141,6 +141,10 @@ def test_what_cannot_be_learned_from_is_refused(digits: tuple[np.ndarray, np.nda
         AAEClassifier(**QUICK).fit(x, np.where(y == 3, 3, -1))
     with pytest.raises(ValueError, match="at least 2 classes or clusters; got 1"):
         AAEClusterer(n_clusters=1, **QUICK).fit(x)
+    for clusters in (2.5, "3", 0):
+        with pytest.raises(ValueError, match="n_clusters must be a whole number, at least 2; got"):
+            AAEClusterer(n_clusters=clusters, **QUICK).fit(x)
+    AAEClusterer(n_clusters=np.int64(3), **{**QUICK, "hidden": np.array([8, 8])}).fit(x)
     with pytest.raises(NotFittedError):
         AAEClassifier().predict(x)
     for setting, value, message in (
@@ -148,6 +152,9 @@ def test_what_cannot_be_learned_from_is_refused(digits: tuple[np.ndarray, np.nda
         ("n_components", 0, "n_components must be a whole number, at least 1; got 0"),
         ("epochs", 2.5, "epochs must be a whole number"),
         ("hidden", (), "hidden must hold at least one width"),
+        ("hidden", 8, "hidden must hold at least one width"),
+        ("hidden", (8.5,), "each a whole number, at least 1; got"),
+        ("input_noise", None, "input_noise must be >= 0"),
         ("input_noise", -1.0, "input_noise must be >= 0"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -83,7 +83,7 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self.low_ = np.broadcast_to(low, X.shape[1:]).astype(np.float64)
         self.span_ = np.broadcast_to(high - low, X.shape[1:]).astype(np.float64)
         x, d, seed = self._scaled(X).float(), X.shape[1], self._seed()
-        hidden = tuple(self.hidden)
+        hidden = tuple(int(v) for v in self.hidden)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mixed_seed(seed, 1))
             model = categorical((1, 1, d), self.n_components, classes, hidden=hidden, batch_norm=batch_norm)
@@ -134,13 +134,19 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         if self.scale not in SCALES:
             raise ValueError(naming.unknown("scale", str(self.scale), SCALES))
         for name in ("n_components", "epochs", "batch_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a whole number, at least 1; got {value!r}")
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden must hold at least one width, each at least 1; got {self.hidden!r}")
-        if not 0 <= self.input_noise < np.inf:
-            raise ValueError(f"input_noise must be >= 0 and finite; got {self.input_noise!r}")
+            if not _whole(getattr(self, name)):
+                raise ValueError(f"{name} must be a whole number, at least 1; got {getattr(self, name)!r}")
+        if np.ndim(self.hidden) != 1 or not len(self.hidden) or not all(_whole(v) for v in self.hidden):
+            raise ValueError(
+                f"hidden must hold at least one width, each a whole number, at least 1; got {self.hidden!r}"
+            )
+        noise = self.input_noise
+        if isinstance(noise, bool) or not isinstance(noise, int | float | np.number) or not 0 <= noise < np.inf:
+            raise ValueError(f"input_noise must be >= 0 and finite; got {noise!r}")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
 
 
 class AAEClassifier(ClassifierMixin, _AdversarialAutoencoder):  # type: ignore[misc]
@@ -274,6 +280,8 @@ class AAEClusterer(ClusterMixin, _AdversarialAutoencoder):  # type: ignore[misc]
             ValueError: if rows or settings are out of range.
         """
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        if not _whole(self.n_clusters):
+            raise ValueError(f"n_clusters must be a whole number, at least 2; got {self.n_clusters!r}")
         refuse_few(self.n_clusters)
         self._fitted(X, self.n_clusters, None, None, batch_norm=True)
         self.order_ = np.arange(self.n_clusters)

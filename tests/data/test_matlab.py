@@ -58,6 +58,8 @@ def test_one_of_svhns_files_is_a_source(tmp_path: Path) -> None:
     svhn(tmp_path / "train_32x32.mat", 14)
     data = load(str(tmp_path / "train_32x32.mat"))
     assert (len(data.train), len(data.test)) == (12, 2)
+    with pytest.raises(ValueError, match="holds house numbers, which have no folds"):
+        load(str(tmp_path / "train_32x32.mat") + ":3")
     svhn(tmp_path / "one.mat", 1)  # MATLAB drops the last axis of one image
     assert len(read_svhn_file(tmp_path / "one.mat")) == 1
 

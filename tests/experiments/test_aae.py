@@ -11,10 +11,16 @@ from scipy.io import savemat
 from torch import nn
 
 import ridgewalk
+from ridgewalk.data import ImageData, Images
+from ridgewalk.evaluation.fracturing import Fracturing
+from ridgewalk.evaluation.holes import Holes
+from ridgewalk.evaluation.posterior import Match
 from ridgewalk.experiments import aae_priors, aae_shared, running
+from ridgewalk.metrics.statistics import Interval
 from ridgewalk.models.categories import categorical
 from ridgewalk.runs import train
 from ridgewalk.runs.record import Run
+from ridgewalk.training.batch_norm import settle
 
 SMALL = ["model.hidden=[24, 16]", "matcher.hidden=[16]", "detector.epochs=1", "detector.members=1", "judges.epochs=1"]
 FEW = "reproduce.variants={%s}"
@@ -48,8 +54,11 @@ def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path)
     )
     found = json.loads((tmp_path / "out" / "result.json").read_text())
     assert figure in found
-    assert found["claims"]
-    assert heading in result.page.read_text()
+    assert bool(found["claims"]) == (recipe not in ("aae-clustering", "aae-reduction"))  # whose claims are MNIST's
+    page = result.page.read_text()
+    assert heading in page
+    if recipe not in ("aae-priors", "aae-style"):
+        assert "Published figures are of MNIST, not of these images" in page
     assert "How the games ended" in result.page.read_text()
     if recipe == "aae-semisupervised":
         run = ridgewalk.load(tmp_path / "out" / "run-0")
@@ -58,10 +67,16 @@ def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path)
         control = aae_shared.control_mistakes(run, tmp_path / "out")  # read again, not trained
         assert found["control"]["run"] == pytest.approx([100 * float(control.double().mean())])
         assert len(wrong) == len(control) == len(run.data.test)
+        state = torch.get_rng_state()
+        shown = [aae_shared.scatter(run, "styles").image for _ in range(2)]
+        assert shown[0] == shown[1]
+        assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_house_numbers_and_faces_from_a_users_own_files(tmp_path: Path) -> None:
+def test_house_numbers_and_faces_from_a_users_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken_anew = []
+    monkeypatch.setattr(aae_shared, "settle", lambda network, images: taken_anew.append(settle(network, images)))
     generator = np.random.default_rng(0)
     for name, n in (("train", 700), ("test", 70)):
         x = generator.integers(0, 256, (n, 3, 32, 32), dtype=np.uint8)
@@ -70,16 +85,74 @@ def test_house_numbers_and_faces_from_a_users_own_files(tmp_path: Path) -> None:
     faces, folds = generator.integers(0, 256, (800, 12, 12), dtype=np.uint8), np.ones((800, 5), dtype=np.uint8)
     folds[400:500], folds[500:550], folds[550:] = 0, 2, 3
     savemat(tmp_path / "TFD_48x48.mat", {"images": faces, "folds": folds})
-    for recipe, source, changes, figure in (
-        ("aae-svhn", tmp_path, ["labels.count=20"], "17.70"),
-        ("aae-tfd", tmp_path / "TFD_48x48.mat", [], "2252"),
+    for recipe, source, changes, images in (
+        ("aae-svhn", tmp_path, ["labels.count=20"], "SVHN"),
+        ("aae-tfd", tmp_path / "TFD_48x48.mat", [], "the Toronto Face Database"),
     ):
         result = running.reproduce(
             recipe, source=str(source), budget="smoke", changes=[*SMALL, *changes], out=tmp_path / recipe, device="cpu"
         )
-        page = result.page.read_text()
-        assert figure in page
-        assert "published" in page
+        assert f"Published figures are of {images}, not of these images" in result.page.read_text()
+    assert len(taken_anew) == 1  # of the control, whose network is normalised by batches
+
+
+def test_published_figures_are_those_of_the_very_images() -> None:
+    def images(labels: list[int]) -> Images:
+        return Images.from_array(np.zeros((len(labels), 28, 28), dtype=np.uint8), labels, [str(i) for i in range(10)])
+
+    train = images([i % 10 for i in range(20)])
+    for first, holds in (([7, 2, 1, 0, 4, 1, 4, 9, 5, 9], True), ([9, 2, 1, 1, 6, 1, 4, 6, 5, 7], False)):
+        data = ImageData("given", train, images(first + [0] * 9_990))
+        assert aae_shared.MNIST.holds(data) == holds
+    assert not aae_shared.MNIST.holds(ImageData("given", train, images([7, 2, 1, 0, 4, 1, 4, 9, 5, 9])))
+    assert not aae_shared.ORIGINALS["aae-svhn"].holds(data)
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ('wide=["model.latent=9"]', "does not know what to make of the variant 'wide': its name has to begin with"),
+        ('labels-no=["labels.count=5000"]', "variant 'labels-no': 5000 labels were asked for"),
+        ('labels-bad=["labels.margin=2.0"]', "variant 'labels-bad': the objective 'aae-semisupervised' has no use for"),
+    ],
+)
+def test_a_variant_that_cannot_be_trained_is_refused_before_the_first_training(
+    variant: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        running.reproduce(
+            "aae-semisupervised", source="digits", budget="smoke", changes=[FEW % variant], out=tmp_path / "out"
+        )
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["experiment.json"]
+
+
+def test_what_a_prior_does_is_judged_by_intervals_and_beyond_a_decoders_blur() -> None:
+    def row(probe: float) -> Match:
+        return Match(1000, 0.1, 0.1, 0.0, 0.0, Interval(probe, probe - 0.02, probe + 0.02, 0.95, 1000), 0.0, (1.0, 1.0))
+
+    for aucs, fate in (
+        ((0.51,), "held"),
+        ((0.54,), "undecided"),
+        ((0.7,), "did not hold"),
+        ((0.51, 0.7), "held in part"),
+    ):
+        assert aae_priors._matched({"a": [row(v) for v in aucs]})[0].verdict == fate
+
+    def hollow(unreal: float, floor: float) -> Holes:
+        rows = torch.arange(1000) / 1000
+        return Holes({"mean": (rows < unreal).double()}, {"mean": (rows < floor).double()})
+
+    few, many, blurred = hollow(0.2, 0.1), hollow(0.5, 0.1), hollow(0.5, 0.4)
+    for own, other, fate in ((few, many, "held"), (many, few, "did not hold"), (few, blurred, "undecided")):
+        assert aae_priors._hollow({"gaussian": [own], "vae": [other]})[0].verdict == fate
+
+    def torn(rank: float) -> Fracturing:
+        return Fracturing({"rank": torch.full((1000,), rank, dtype=torch.float64)}, torch.ones(10), 5)
+
+    for ranks, fate in (((0.1, 0.2), "held"), ((0.2, 0.1), "did not hold")):
+        assert aae_priors._fractured({"gaussian": [torn(ranks[0])], "ae": [torn(ranks[1])]})[0].verdict == fate
+    for share, fate in ((0.95, "held"), (0.6, "held in part"), (0.3, "did not hold")):
+        assert aae_priors._placed({"a": [torch.arange(100) < 100 * share]})[0].verdict == fate
 
 
 def test_the_control_is_the_network_itself_with_dropout_before_its_affine_layers() -> None:

@@ -259,6 +259,32 @@ def test_classes_are_read_from_an_augmented_image_and_styles_from_the_image_itse
     assert torch.equal(plain.codes((X,), Noise(0, 1))[1], logits.softmax(1))
 
 
+def test_an_augmentation_turns_and_moves_by_what_it_says_also_where_images_are_not_square() -> None:
+    class Fixed:
+        def __init__(self, *u: float) -> None:
+            self.u = u
+
+        def uniform(self, *shape: int) -> torch.Tensor:
+            return torch.tensor([self.u]).expand(shape)
+
+    for h, w in ((41, 41), (31, 61)):
+        y, x = torch.meshgrid(torch.arange(h) - h // 2, torch.arange(w) - w // 2, indexing="ij")
+        bar = ((y.abs() <= 1) & (x.abs() <= 12)).float()[None, None]
+        half = 0.5
+        for u, angle in ((1.0, 30.0), (0.0, -30.0)):
+            turned = Augmentation(rotation=30.0)(bar, Fixed(u, half, half, half, half, half))[0, 0]  # type: ignore[arg-type]
+            assert float(turned.sum()) == pytest.approx(float(bar.sum()), rel=0.03)  # turning keeps areas
+            spread = torch.stack([x, y]).float().flatten(1).mul(turned.flatten().sqrt())
+            axis = torch.linalg.eigh(spread @ spread.T).eigenvectors[:, -1]
+            slope = float(torch.rad2deg(torch.atan(axis[1] / axis[0])))
+            assert abs(slope) == pytest.approx(abs(angle), abs=1.0)
+            assert (slope > 0) == (angle < 0)  # it is read turned, and so it turns the other way
+        moved = Augmentation(shift=4.0)(bar, Fixed(half, half, half, half, 1.0, 0.0))[0, 0]  # type: ignore[arg-type]
+        assert torch.allclose(moved, bar[0, 0].roll((4, -4), (0, 1)), atol=1e-4)  # reads 4 to the right and 4 higher
+        grown = Augmentation(scale=0.25)(bar, Fixed(half, half, 0.0, half, half, half))[0, 0]  # type: ignore[arg-type]
+        assert float(grown[h // 2].sum()) == pytest.approx(25 / 0.75, abs=1.0)  # reads three quarters as wide
+
+
 def test_dropout_of_the_input_keeps_its_mean() -> None:
     x = torch.ones(200, 1, 8, 8)
     out = Corruption(dropout=0.2)(x, Noise(0, 0))

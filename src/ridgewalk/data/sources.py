@@ -76,7 +76,10 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
         return arrange(path.stem, *read_parquet(path, reading))
     if (fold := _FOLD.fullmatch(source)) is not None or (path.is_file() and path.suffix.lower() == ".mat"):
         return _read_mat(
-            path if fold is None else Path(fold[1]).expanduser(), 1 if fold is None else int(fold[2]), reading
+            path if fold is None else Path(fold[1]).expanduser(),
+            1 if fold is None else int(fold[2]),
+            reading,
+            fold is not None,
         )
     if path.is_file():
         raise ValueError(f"'{source}' is a file, but no Parquet file, .mat file or table; {SOURCES}")
@@ -87,10 +90,12 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     return arrange(source, *read_hub(source, reading, SOURCES))
 
 
-def _read_mat(file: Path, fold: int, reading: Reading) -> ImageData:
+def _read_mat(file: Path, fold: int, reading: Reading, folded: bool) -> ImageData:
     if not file.is_file():
         raise ValueError(f"no such file or folder: '{file}'; {SOURCES}")
     if holds(file, ("X", "y")):
+        if folded:
+            raise ValueError(f"{file} holds house numbers, which have no folds; name the file alone")
         return arrange(file.stem, reshaped(read_svhn_file(file), reading))
     train, test = read_faces(file, fold)
     assert test is not None, "a fold has a test part"

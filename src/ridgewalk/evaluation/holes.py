@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ridgewalk.evaluation.judges import Judge
 from ridgewalk.evaluation.misalignment import BASELINE, MEAN, grade
-from ridgewalk.metrics.statistics import Interval, bootstrap_mean, paired_difference
+from ridgewalk.metrics.statistics import Interval, bootstrap_mean
 
 _DRAWN = "prior"
 
@@ -45,8 +45,12 @@ class Holes:
 
     def excess(self, judge: str = MEAN, seed: int = 0) -> Interval:
         """The first less the second, over as many draws and images as there are of the fewer."""
+        return bootstrap_mean(self.excesses(judge), seed)
+
+    def excesses(self, judge: str = MEAN) -> Tensor:
+        """The first less the second, row by row, over as many draws and images as there are of the fewer: float64 (n,)."""
         n = min(len(self.unreal[judge]), len(self.floor[judge]))
-        return paired_difference(self.unreal[judge][:n], self.floor[judge][:n], seed)
+        return self.unreal[judge][:n] - self.floor[judge][:n]
 
     def __str__(self) -> str:
         """The figures in a sentence."""

@@ -108,13 +108,13 @@ def match(codes: Tensor, draws: Tensor, seed: int = 0, device: str = "cpu", step
         sliced_floor=sliced_wasserstein(second, first, seed=seed),
         mmd=mmd(z[:PAIRED], first[:PAIRED], widths),
         mmd_floor=mmd(second[:PAIRED], first[:PAIRED], widths),
-        probe=probe_auc((z - mean) / deviation, (first - mean) / deviation, seed, device, steps),
+        probe=network_auc((z - mean) / deviation, (first - mean) / deviation, seed, device, steps),
         shift=float(((z.mean(0) - mean) / deviation).abs().max()),
         scale=(float(ratio.min()), float(ratio.max())),
     )
 
 
-def probe_auc(codes: Tensor, others: Tensor, seed: int = 0, device: str = "cpu", steps: int = STEPS) -> Interval:
+def network_auc(codes: Tensor, others: Tensor, seed: int = 0, device: str = "cpu", steps: int = STEPS) -> Interval:
     """
     AUC of a discriminator that was trained afresh on half of two samples and is asked about the other half.
 

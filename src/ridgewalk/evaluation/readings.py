@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.evaluation.sensors import probe_auc
+from ridgewalk.evaluation.sensors import svm_auc
 from ridgewalk.metrics import calibration
 from ridgewalk.metrics.transport import sliced_wasserstein
 from ridgewalk.training.noise import Noise
@@ -107,7 +107,7 @@ def reading(step: int, name: str, d: nn.Module, positive: Tensor, negative: Tens
         "gradient": float(slope.flatten(1).norm(dim=1).mean()),
         "bce": calibration.bce(both, truth),
         "excess": calibration.bce(both, truth) - log(2),
-        "probe_auc": probe_auc(p[:n], q[:n], seed),
+        "probe_auc": svm_auc(p[:n], q[:n], seed),
         "far": float(far.mean() - both.mean()),
         "sliced_wasserstein": sliced_wasserstein(p, q, seed=seed),
         "mean_difference": float((p.mean(dim=0) - q.mean(dim=0)).abs().max()),

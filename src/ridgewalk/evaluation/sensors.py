@@ -225,7 +225,7 @@ def diagnose(
     b, k = lerp_nodes.shape[:2]
     gradient = row_norm(score(discriminator, lerp_nodes.flatten(0, 1))).view(b, k).mean(dim=0)
     spread = float((logits["encoded"].std() + logits["negatives"].std()) / 2)
-    probe = probe_auc(codes, negatives, seed)
+    probe = svm_auc(codes, negatives, seed)
     verdict, sentence = _verdict(name, discriminator.positive, spread, auc, bce, probe, float(task.abs().median()))
     scores = {g: v.sigmoid() for g, v in logits.items()}
     return Diagnosis(
@@ -233,7 +233,7 @@ def diagnose(
     )
 
 
-def probe_auc(codes: Tensor, negatives: Tensor, seed: int) -> float:
+def svm_auc(codes: Tensor, negatives: Tensor, seed: int) -> float:
     """
     Two-sample test by classification (Lopez-Paz and Oquab 2017): AUC of a classifier trained afresh, by five-fold cross-validation.
 

@@ -36,7 +36,9 @@ PUBLISHED: Mapping[str, Mapping[str, Mapping[str, float]]] = {
 """Errors on MNIST and SVHN in per cent, by recipe, by method and by number of labels, as document 004 and its paper state them."""
 
 REDUCED: Mapping[str, float] = {"1000": 4.20, "100": 6.08, "none": 13.53}
-"""Errors in two dimensions, published; without labels, with 20 clusters."""
+"""Errors in two dimensions on MNIST, published; without labels, with ``CLUSTERS`` clusters."""
+
+CLUSTERS = 20
 
 
 def labels_of(run: Run) -> str:
@@ -52,18 +54,18 @@ def measure_semisupervised(e: Experiment) -> Findings:
     control = {
         v: [shared.control_mistakes(r, e.folder) for r in own] for v, own in runs.items() if not v.startswith("paper-")
     }
-    published = PUBLISHED.get(Path(e.recipe).stem, {})
+    published = shared.published_of(e, runs[""][0], PUBLISHED.get(Path(e.recipe).stem, {}))
     rows: dict[str, dict[str, Cell]] = {name: {k: Cell(v) for k, v in own.items()} for name, own in published.items()}
     errors: dict[str, list[float]] = {}
     for v, own in runs.items():
         count, name = labels_of(own[0]), "the paper's own setting, ours" if v.startswith("paper-") else "ours"
+        name += f", {v}" if count in rows.get(name, {}) else ""
         errors[v] = _percent(wrong[v])
         minutes = sum(float(r.manifest["seconds"]) for r in own) / len(own) / 60
         rows.setdefault(name, {})[count] = shared.over_seeds(errors[v], f"{minutes:.0f} min")
         if v in control:
-            rows.setdefault("its network with dropout, labels alone, ours", {})[count] = shared.over_seeds(
-                _percent(control[v])
-            )
+            other = name.replace("ours", "its network with dropout, labels alone, ours", 1)
+            rows.setdefault(other, {})[count] = shared.over_seeds(_percent(control[v]))
     columns = {
         k: Column(f"{k} labels" if k != "all" else "all labels", ".2f", "lower", "test error in per cent")
         for k in sorted({k for row in rows.values() for k in row}, key=lambda k: inf if k == "all" else int(k))
@@ -81,7 +83,7 @@ def measure_semisupervised(e: Experiment) -> Findings:
         claims += [shared.reached(says, errors[v], value, how) for says, value in told.items() if value is not None]
         claims.append(
             shared.fewer(
-                f"With {count} labels matching priors regularises: fewer mistakes than the same network with dropout",
+                f"With {count} labels it makes fewer mistakes than the same network with dropout, taught by the labels alone",
                 wrong[v],
                 control[v],
                 "paired over test images, mean over seeds; held where the interval lies below 0",
@@ -91,7 +93,8 @@ def measure_semisupervised(e: Experiment) -> Findings:
     sections = [
         Section(
             "Errors",
-            "The published figures are of 5000 epochs on nearly all training images; ours have the two thirds of them whose role is to train models.",
+            "The published figures are of 5000 epochs on nearly all training images; ours have the two thirds of them whose role is to train models."
+            + shared.of_others(e, runs[""][0]),
             [TableBlock(Table(columns, rows), "Test error in per cent, mean over splits")],
         ),
         Section(
@@ -131,32 +134,35 @@ def _answer(
 def measure_reduction(e: Experiment) -> Findings:
     """Errors in the plane, with and without labels, and its pictures."""
     runs: dict[str, list[Run]] = {v: e.runs(v) for v in shared.settings_of(e)}
+    published = shared.published_of(e, runs[""][0], REDUCED)
     rows: dict[str, dict[str, Cell]] = {}
     claims: list[Claim] = []
     figures: dict[str, Any] = {}
     for v, own in runs.items():
-        count = labels_of(own[0])
+        count, name, k = labels_of(own[0]), v or "run", own[0].recipe.labels.classes
         if count == "none":
             found = [measure_clusters(shared.classes_of(r, r.data.test).double(), r.data.test.labels) for r in own]
-            errors, rule = [100 * f.majority for f in found], "clusters named by majority"
-            figures[f"{v or 'run'}-exemplar"] = [100 * f.exemplar for f in found]
+            rules = {
+                "clusters named by majority": [100 * f.majority for f in found],
+                "clusters named by exemplars": [100 * f.exemplar for f in found],
+            }
+            figures[f"{name}-exemplar"] = rules["clusters named by exemplars"]
         else:
-            errors, rule = _percent([shared.mistakes(r) for r in own]), "the softmax that was told labels"
-        figures[v or "run"] = errors
-        rows[f"{v or 'run'}: {count} labels, {own[0].recipe.model.latent}-d"] = {
-            "error": shared.over_seeds(errors, rule)
-        }
-        if count in REDUCED and own[0].recipe.model.latent == 2:
-            claims.append(
-                shared.reached(
-                    f"In two dimensions, with {count} labels, the error is that of the paper",
-                    errors,
-                    REDUCED[count],
-                    f"{rule}; the whole test part",
+            rules = {"the softmax that was told labels": _percent([shared.mistakes(r) for r in own])}
+        figures[name] = next(iter(rules.values()))
+        kind = f"{name}: {count} labels, " + (f"{k} clusters, " if count == "none" else "")
+        for rule, errors in rules.items():
+            rows[f"{kind}{own[0].recipe.model.latent}-d, {rule}"] = {"error": shared.over_seeds(errors)}
+            if count in published and own[0].recipe.model.latent == 2 and (count != "none" or k == CLUSTERS):
+                claims.append(
+                    shared.reached(
+                        f"In two dimensions, with {count} labels, the error is that of the paper",
+                        errors,
+                        published[count],
+                        f"{rule}; the whole test part",
+                    )
                 )
-            )
-    for count, value in REDUCED.items():
-        rows[f"published, {count} labels, 2-d"] = {"error": Cell(value)}
+    rows |= {f"published, {count} labels, 2-d": {"error": Cell(value)} for count, value in published.items()}
     pictures = [
         shared.scatter(own[0], f"Codes by class: {v or 'run'}, {labels_of(own[0])} labels") for v, own in runs.items()
     ]
@@ -166,6 +172,7 @@ def measure_reduction(e: Experiment) -> Findings:
     sections = [
         Section(
             "Errors",
+            shared.of_others(e, runs[""][0]).strip(),
             blocks=[
                 TableBlock(
                     Table({"error": Column("error", ".2f", "lower", "on the test part, per cent")}, rows),

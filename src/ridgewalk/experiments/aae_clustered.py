@@ -27,6 +27,7 @@ def measure(e: Experiment) -> Findings:
     }
     rows: dict[str, dict[str, Cell]] = {}
     claims, answers, figures = [], [], {}
+    published = shared.published_of(e, runs["run"][0], {str(k): v for k, v in PUBLISHED.items()})
     for variant, own in runs.items():
         found = [measure_clusters(shared.classes_of(r, r.data.test).double(), r.data.test.labels) for r in own]
         k = found[0].clusters
@@ -40,26 +41,27 @@ def measure(e: Experiment) -> Findings:
         }
         paper = variant.startswith("paper")
         name = f"{k} clusters" + (", the paper's own setting" if paper else "")
-        figures[f"{'paper' if paper else 'clusters'}-{k}"] = values
+        name += f", {variant}" if name in rows else ""
+        figures[f"clusters-{k}" if variant == "run" else variant] = values
         rows[name] = {n: shared.over_seeds(v) for n, v in values.items()}
         answers.append(
             f"{name}: error by majority {shared.said(values['majority'])}, by exemplars {shared.said(values['exemplar'])}"
         )
-        if k in PUBLISHED and not paper:
-            rows[f"{k} clusters, published"] = {"exemplar": Cell(PUBLISHED[k])}
+        if str(k) in published and not paper:
+            rows[f"{k} clusters, published"] = {"exemplar": Cell(published[str(k)])}
             for rule in ("exemplar", "majority"):
                 claims.append(
                     shared.reached(
                         f"{k} clusters have the paper's error without a label, named by {rule}",
                         values[rule],
-                        PUBLISHED[k],
+                        published[str(k)],
                         f"the whole test part; {len(own)} seeds; one exemplar names a whole cluster, and may be a stray",
                     )
                 )
     sections = [
         Section(
             "Clusters and classes",
-            "K was not chosen on test labels.",
+            "K was not chosen on test labels." + shared.of_others(e, runs["run"][0]),
             [TableBlock(Table(columns, rows), "What the clusters know of the classes")],
         ),
         Section(

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ridgewalk.data import Images, part
+from ridgewalk.data import ImageData, Images, load, part
 from ridgewalk.evaluation.posterior import STEPS
 from ridgewalk.experiments.generative import decoded
 from ridgewalk.experiments.running import Experiment
@@ -19,12 +21,16 @@ from ridgewalk.path import chunked
 from ridgewalk.reports import Cell, Claim, Figure, Section, Text, figures
 from ridgewalk.reports.samples import sheet
 from ridgewalk.reports.style import png
-from ridgewalk.runs import labelling, players
+from ridgewalk.runs import config, labelling, players
 from ridgewalk.runs.record import Run
+from ridgewalk.training.batch_norm import settle
+from ridgewalk.training.duels import Corruption
 from ridgewalk.training.loop import fit
-from ridgewalk.training.noise import mixed_seed
+from ridgewalk.training.noise import Noise, mixed_seed
 from ridgewalk.training.objectives import Classification
 from ridgewalk.training.schedule import Schedule
+
+T = TypeVar("T")
 
 SHOWN = 8
 """Rows of a picture."""
@@ -33,14 +39,78 @@ PLOTTED = 3000
 """Largest number of codes in a picture."""
 
 
+@dataclass(frozen=True)
+class Original:
+    """
+    The images that published figures are of, and how they are told from others.
+
+    Attributes:
+        name: of them.
+        shape: of an image.
+        test: number of test images, 0 for any.
+        first: classes of the first test images, which tell MNIST from other sets in its format.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    test: int = 0
+    first: tuple[int, ...] = ()
+
+    def holds(self, data: ImageData) -> bool:
+        """Whether these are they."""
+        labels = tuple(int(v) for v in data.test.labels[: len(self.first)])
+        return data.shape == self.shape and self.test in (0, len(data.test)) and labels == self.first
+
+
+MNIST = Original("MNIST", (1, 28, 28), 10_000, (7, 2, 1, 0, 4, 1, 4, 9, 5, 9))
+
+ORIGINALS: Mapping[str, Original] = {
+    "aae-svhn": Original("SVHN", (3, 32, 32), 26_032),
+    "aae-tfd": Original("the Toronto Face Database", (1, 48, 48)),
+}
+"""Of the recipes whose published figures are not of MNIST."""
+
+
+def published_of(e: Experiment, run: Run, figures: Mapping[str, T]) -> Mapping[str, T]:
+    """Published figures, where the run's images are those that they are of; otherwise none, as another data set's say nothing of these."""
+    return figures if ORIGINALS.get(Path(e.recipe).stem, MNIST).holds(run.data) else {}
+
+
+def of_others(e: Experiment, run: Run) -> str:
+    """A sentence where the run's images are not those of the published figures; otherwise nothing."""
+    original = ORIGINALS.get(Path(e.recipe).stem, MNIST)
+    return (
+        ""
+        if original.holds(run.data)
+        else f" Published figures are of {original.name}, not of these images, and are left out."
+    )
+
+
 def settings_of(e: Experiment, *prefixes: str) -> list[str]:
     """
-    The recipe's own setting, "", and its variants, of ``prefixes`` only where there are any.
+    The recipe's own setting, "", and its variants.
 
     Variants called ``paper...`` are the paper's setting at the cpu budget: at the full one that is the recipe's own, and they are left out.
+
+    Raises:
+        ValueError: before anything is trained, where a variant's settings do not fit these images, or its name none of ``prefixes`` where there are any.
     """
-    own = (v for v in e.settings.reproduce.variants if not prefixes or v.startswith(prefixes))
-    return ["", *(v for v in own if not (e.budget == "full" and v.startswith("paper")))]
+    own = [v for v in e.settings.reproduce.variants if not (e.budget == "full" and v.startswith("paper"))]
+    for v in own:
+        if prefixes and not v.startswith(prefixes):
+            raise ValueError(
+                f"this experiment does not know what to make of the variant '{v}': its name has to begin with {' or '.join(prefixes)}"
+            )
+    data = load(e.source)
+    for v in ["", *own]:
+        changes = [*e.changes, *e.settings.reproduce.variants.get(v, ())]
+        try:
+            recipe = labelling.settled(config.read(e.recipe, e.budget, changes, e.source), data.class_names)
+            players.refuse_unread(recipe)
+            labelling.tensors(recipe, part(data, "model"), 0)
+        except ValueError as error:
+            raise ValueError(f"variant '{v}': {error}" if v else str(error)) from error
+    return ["", *own]
 
 
 def classes_of(run: Run, images: Images) -> Tensor:
@@ -82,13 +152,13 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
     Mistakes on the test part of the run's own classifier trained on its labels alone, with dropout: bool (n,).
 
     The trunk and the head that names classes, drawn anew, with dropout before their affine layers (``dropped``): as many steps as the run had,
-    on batches of its labelled images with its augmentation and its noise on images, by Adam at 1e-3 with a cosine decay.
+    on batches of its labelled images with its augmentation and what it does to images before it reads them, by Adam at 1e-3 with a cosine decay.
 
     Args:
         run: whose labels, network, steps and augmentation it has.
         folder: where the result is kept for a reproduction that goes on.
     """
-    record = folder / f"control-{run.recipe.labels.count}-{run.origin.seed}.json"
+    record = folder / f"control-{run.folder.name}.json"
     if record.is_file():
         return torch.tensor(json.loads(record.read_text())["mistakes"], dtype=torch.bool)
     images, recipe, seed = part(run.data, "model"), run.recipe, run.origin.seed
@@ -99,9 +169,15 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
     network = dropped(nn.Sequential(own.encoder, own.label), first=recipe.model.network == "mlp")
     batch = min(labelled.batch, len(labelled.labels))
     epochs = max(1, int(run.manifest["steps"]) // (len(labelled.labels) // batch))
-    schedule = Schedule(epochs, batch, rate=1e-3, decay="cosine", seed=mixed_seed(seed, 32))
-    objective = Classification(network, recipe.objective.input_noise, augmentation=labelled.augmentation)
+    schedule = Schedule(epochs, batch, rate=1e-3, decay="cosine", ema=recipe.training.ema, seed=mixed_seed(seed, 32))
+    corrupt = Corruption(recipe.objective.input_noise, recipe.objective.input_dropout)
+
+    def seen(x: Tensor, noise: Noise) -> Tensor:
+        return corrupt(labelled.augmentation(x, noise), noise)
+
+    objective = Classification(network, augmentation=seen)
     fit(objective, [labelled.images, labelled.labels], schedule, device="cpu", label="control with dropout")
+    settle(network, labelled.images)
     test = run.data.test
     wrong = chunked(lambda x: network(x), test.floats()).argmax(dim=1) != test.labels
     write_bytes(record, json.dumps({"mistakes": wrong.int().tolist()}).encode())
@@ -174,7 +250,7 @@ def scatter(run: Run, title: str) -> Figure:
         how = " Where classes lie over one another, style does not tell the class, which the rest of the code does."
     if z.shape[1] > 2:
         mean = z.mean(dim=0)
-        z = (z - mean) @ torch.pca_lowrank(z - mean, q=2, center=False)[2]
+        z = (z - mean) @ torch.linalg.svd(z - mean, full_matrices=False).Vh[:2].T
         how = f"Along the two directions in which they vary most.{how}"
     else:
         how = f"They have two dimensions: nothing is projected.{how}"

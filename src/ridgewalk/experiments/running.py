@@ -20,7 +20,7 @@ import ridgewalk
 from ridgewalk import naming
 from ridgewalk.evaluation.judges import Judge
 from ridgewalk.models.checkpoints import write_bytes
-from ridgewalk.reports import Claim, Claims, Page, Section, write
+from ridgewalk.reports import Claim, Claims, Page, Section, Text, write
 from ridgewalk.reports.claims import summary
 from ridgewalk.runs import config, diffused, diffusing, guides, guiding, measuring, train, walking
 from ridgewalk.runs.config import Recipe
@@ -277,7 +277,7 @@ def reproduce(
     figures["claims"] = Claims(found.claims, "claims").to_rows()
     write_bytes(folder / "result.json", json.dumps(figures, indent=1).encode())
     page = folder / "report.html"
-    verdict = [*found.answer, summary(found.claims)]
+    verdict = [*found.answer, *([summary(found.claims)] if found.claims else [])]
     write(_page(experiment, found, verdict, minutes), page)
     return Result(page, verdict, {"report": str(page), **figures})
 
@@ -311,7 +311,7 @@ def _page(e: Experiment, found: Findings, verdict: Sequence[str], minutes: float
         " ".join(
             t for t in (r.expected and f"Expected: {r.expected}", r.measured and f"Measured before: {r.measured}") if t
         ),
-        [Claims(found.claims, "Claims and verdicts")],
+        [Claims(found.claims, "Claims and verdicts")] if found.claims else [Text("No claim was made of these images.")],
     )
     seeds = ", ".join(map(str, r.seeds))
     return Page(

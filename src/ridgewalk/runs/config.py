@@ -48,7 +48,8 @@ class Reproduce:
     How an experiment of a source is run again; a recipe without ``experiment`` is a model to train, and no more.
 
     ``experiment`` names the driver; ``source`` is what it is run on where nothing else is said (empty: MNIST, or digits; ``yours``: it has to be said);
-    one run is trained for each of ``seeds`` and of ``variants`` (name: changes "table.key=value");
+    one run is trained for each of ``seeds`` and of ``variants`` (name: changes "table.key=value"; one without changes is left out, so that a source or a
+    budget can do without one of the others');
     ``points`` are measured at once (codes, images or pairs); ``minutes`` is what the cpu budget takes on two cores at most;
     ``expected`` is what the source says, and ``measured`` what was found when it was last run.
     """
@@ -65,6 +66,7 @@ class Reproduce:
     def __post_init__(self) -> None:
         at_least(1, seeds=len(self.seeds), points=self.points)
         at_least(0, minutes=self.minutes)
+        object.__setattr__(self, "variants", {name: changes for name, changes in self.variants.items() if changes})
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ def tensors(recipe: Recipe, images: Images, seed: int) -> tuple[list[Tensor], La
         seed: of the split into labelled and unlabelled images.
 
     Raises:
-        ValueError: as ``data.labels.labelled_rows``; and for an augmentation of rows that are no images.
+        ValueError: as ``data.labels.labelled_rows``; for an augmentation of rows that are no images; and where a discriminator that is told classes would
+            never be told that one is not known.
     """
     name, own = recipe.objective.name, recipe.labels
     if name in CLASSED and 1 in images.shape[1:] and augmentation(own) != Augmentation():
@@ -77,6 +78,11 @@ def tensors(recipe: Recipe, images: Images, seed: int) -> tuple[list[Tensor], La
     if name not in CLASSED or own.count == 0:
         return [images.pixels], None
     known = labelled_rows(images.labels, images.class_names, own.count, seed)
+    if name == "aae-conditioned" and len(known) == len(images):
+        raise ValueError(
+            f"'aae-conditioned' needs some images without a label, or its discriminator never learns what a class that is not known looks like, which is how "
+            f"codes are read afterwards; labels.count = {own.count} labels all {len(images)}: set it lower"
+        )
     data = [images.pixels, hidden(images.labels, known)]
     if CLASSED[name] not in ("categorical", "reduced"):
         return data, None

@@ -1,7 +1,7 @@
 """A recipe's networks, and the stages in which they are trained: names become objects here, as energies and finders do in ``build``."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from ridgewalk.models.discriminators import (
     latent_discriminator,
 )
 from ridgewalk.runs import labelling
-from ridgewalk.runs.autoencoder_settings import ORDERS, Matcher
+from ridgewalk.runs.autoencoder_settings import ORDERS, Labels, Matcher
 from ridgewalk.runs.config import Recipe
 from ridgewalk.training import priors
 from ridgewalk.training.adversarial import VAEGAN
@@ -275,24 +275,50 @@ def refuse_unread(recipe: Recipe) -> None:
     """Refuses settings that the recipe's objective would not read."""
     name, plain = recipe.objective.name, Recipe()
     adversarial = name == "aae" or name in labelling.CLASSED
-    unread = []
+    unread: list[str] = []
     if not adversarial:
-        o, m, d = recipe.objective, recipe.matcher, plain.objective
-        unread += [
-            f"objective.{k}"
-            for k in ("input_noise", "input_dropout", "code_noise", "together")
-            if getattr(o, k) != getattr(d, k)
-        ]
-        unread += [f"matcher.{k}" for k in ("loss", "r1", "noise") if getattr(m, k) != getattr(plain.matcher, k)]
+        unread += _changed("objective", recipe, ("input_noise", "input_dropout", "code_noise", "together"))
+        unread += _changed("matcher", recipe, ("loss", "r1", "noise"))
         unread += ["prior"] if recipe.prior != plain.prior else []
-    if name not in labelling.CLASSED and recipe.labels != plain.labels:
+    else:
+        unread += _changed("objective", recipe, ("beta", "pixel_weight", "feature_weight", "order", "latent"))
+        unread += _changed("critic", recipe)
+        if recipe.prior.name in ("gaussian", "uniform") or ":" in recipe.prior.name:
+            unread += _changed("prior", recipe, ("components",))
+        if ":" in recipe.prior.name:
+            unread += _changed("prior", recipe, ("scale",))
+    if recipe.model.posterior != "universal":
+        unread += _changed("model", recipe, ("noise",))
+    if name in labelling.CLASSED:
+        unread += _changed("labels", recipe, _unread_labels(name, recipe.labels))
+    elif recipe.labels != plain.labels:
         unread.append("labels")
-    if name != "aae-reduction" and recipe.labels.margin:
-        unread.append("labels.margin")
-    if labelling.CLASSED.get(name) not in ("categorical", "reduced"):
-        unread += [f"labels.{k}" for k in ("noise", "invariant") if getattr(recipe.labels, k)]
     if unread:
         raise ValueError(f"the objective '{name}' has no use for {', '.join(unread)}; leave out what it does not read")
+
+
+def _changed(table: str, recipe: Recipe, keys: Iterable[str] | None = None) -> list[str]:
+    """Those settings of a table, of ``keys`` or of all, that are not the default."""
+    own, plain = getattr(recipe, table), getattr(Recipe(), table)
+    return [
+        f"{table}.{f.name}"
+        for f in fields(own)
+        if (keys is None or f.name in keys) and getattr(own, f.name) != getattr(plain, f.name)
+    ]
+
+
+def _unread_labels(name: str, labels: Labels) -> set[str]:
+    """Keys of ``labels`` that an objective with classes does not read; a reduction may keep those of labelled images where it has none."""
+    supervised = {"weight", "batch", "margin", "hinge"}
+    moves = {"shift", "rotation", "scale", "shear"}
+    if labelling.CLASSED[name] not in ("categorical", "reduced"):
+        return supervised | moves | {"adversarial", "noise", "invariant"}
+    unread = set() if name == "aae-reduction" else {"margin", "hinge"}
+    if name == "aae-reduction" and not labels.margin:
+        unread.add("hinge")
+    if name == "aae-clustering":
+        unread |= {"weight", "batch"} | (set() if labels.invariant else moves)
+    return unread
 
 
 def _known(rates: Mapping[str, float], objective: Objective) -> dict[str, float]:

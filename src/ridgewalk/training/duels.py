@@ -140,8 +140,8 @@ class Augmentation:
         right, down = 2 * self.shift * u[:, 4] / w, 2 * self.shift * u[:, 5] / h
         cos, sin = angle.cos(), angle.sin()
         rows = [
-            torch.stack([wide * cos, slope - wide * sin, right], dim=1),
-            torch.stack([high * sin, high * cos, down], dim=1),
+            torch.stack([wide * cos, (slope - wide * sin) * h / w, right], dim=1),
+            torch.stack([high * sin * w / h, high * cos, down], dim=1),
         ]
         grid = F.affine_grid(torch.stack(rows, dim=1), list(x.shape), align_corners=False)
         return F.grid_sample(x, grid, align_corners=False)
