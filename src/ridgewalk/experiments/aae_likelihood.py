@@ -67,7 +67,7 @@ def measure(e: Experiment) -> Findings:
         figures[name] = [_figure(p) for p in found]
         scores[name] = found
         values = [p.value for p in found]
-        how = f"{count} samples, sigma chosen on {chosen_on} images that took no part in training; {len(own)} seeds; {WORTH}"
+        how = f"{count} samples, sigma chosen on {chosen_on} images that took no part in training; {len(own)} seeds"
         if not name.startswith("paper"):  # whose figures stand beside ours, where claims are not made of them
             told = {"is that of the paper": published.get(AAE), "is above a GAN's": published.get(GAN)}
             claims += [
@@ -75,7 +75,7 @@ def measure(e: Experiment) -> Findings:
                 for says, value in told.items()
                 if value is not None
             ]
-        answers.append(f"{name}: {found[0]}.")
+        answers.append(f"{name}: {shared.said(values, ' nats')} with {count} samples.")
         images[name] = drawn[0][:SHOWN]
         z = drawn_codes(own[0], part(own[0].data, "test").floats())
         m = match(z, prior_draws(own[0], 2 * len(z), 1).cpu(), steps=shared.probe_steps(e))
@@ -116,7 +116,9 @@ def measure(e: Experiment) -> Findings:
         Section("Is the aggregated posterior the prior?", blocks=[Text("\n\n".join(matches), aside=True)]),
         shared.games(runs),
     ]
-    return Findings([*answers, f"Real images in place of samples: {real}."], claims, sections, figures)
+    return Findings(
+        [*answers, f"Real images in place of samples: {real.value:.2f} nats; {WORTH}."], claims, sections, figures
+    )
 
 
 def _row(found: list[Parzen]) -> dict[str, Cell]:
