@@ -57,6 +57,7 @@ def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path)
     assert bool(found["claims"]) == (recipe not in ("aae-clustering", "aae-reduction"))  # whose claims are MNIST's
     page = result.page.read_text()
     assert heading in page
+    assert f"ridgewalk reproduce {recipe} --data digits --budget smoke --set " in page
     if recipe not in ("aae-priors", "aae-style"):
         assert "Published figures are of MNIST, not of these images" in page
     assert "How the games ended" in result.page.read_text()

@@ -8,6 +8,7 @@ A folder of a reproduction holds ``experiment.json`` (what was asked), a run for
 import json
 import os
 import platform
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -322,7 +323,10 @@ def _page(e: Experiment, found: Findings, verdict: Sequence[str], minutes: float
         {"recipe": dict(config.to_table(e.settings))},
         e.settings.question,
         {
-            "command": f"ridgewalk reproduce {e.recipe} --data {Path(e.source).name} --budget {e.budget}",
+            "command": shlex.join(
+                ["ridgewalk", "reproduce", e.recipe, "--data", Path(e.source).name, "--budget", e.budget]
+                + [word for change in e.changes for word in ("--set", change)]
+            ),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
             "software": f"Python {platform.python_version()}, PyTorch {torch.__version__}",
         },
