@@ -131,6 +131,10 @@ def _answer(
     return "Test errors: " + "; ".join(told) + "."
 
 
+def _with(count: str) -> str:
+    return "without labels" if count == "none" else f"with {count} labels"
+
+
 def measure_reduction(e: Experiment) -> Findings:
     """Errors in the plane, with and without labels, and its pictures."""
     runs: dict[str, list[Run]] = {v: e.runs(v) for v in shared.settings_of(e)}
@@ -150,21 +154,21 @@ def measure_reduction(e: Experiment) -> Findings:
         else:
             rules = {"the softmax that was told labels": _percent([shared.mistakes(r) for r in own])}
         figures[name] = next(iter(rules.values()))
-        kind = f"{name}: {count} labels, " + (f"{k} clusters, " if count == "none" else "")
+        kind = f"{name}: {_with(count)}, " + (f"{k} clusters, " if count == "none" else "")
         for rule, errors in rules.items():
             rows[f"{kind}{own[0].recipe.model.latent}-d, {rule}"] = {"error": shared.over_seeds(errors)}
             if count in published and own[0].recipe.model.latent == 2 and (count != "none" or k == CLUSTERS):
                 claims.append(
                     shared.reached(
-                        f"In two dimensions, with {count} labels, the error is that of the paper",
+                        f"In two dimensions, {_with(count)}, the error is that of the paper",
                         errors,
                         published[count],
                         f"{rule}; the whole test part",
                     )
                 )
-    rows |= {f"published, {count} labels, 2-d": {"error": Cell(value)} for count, value in published.items()}
+    rows |= {f"published, {_with(count)}, 2-d": {"error": Cell(value)} for count, value in published.items()}
     pictures = [
-        shared.scatter(own[0], f"Codes by class: {v or 'run'}, {labels_of(own[0])} labels") for v, own in runs.items()
+        shared.scatter(own[0], f"Codes by class: {v or 'run'}, {_with(labels_of(own[0]))}") for v, own in runs.items()
     ]
     pictures += [
         shared.manifold(own[0], f"The plane decoded: {v or 'run'}") for v, own in runs.items() if own[0].size == 2
@@ -183,5 +187,5 @@ def measure_reduction(e: Experiment) -> Findings:
         Section("The plane", blocks=pictures),
         shared.games({v or "run": own for v, own in runs.items()}),
     ]
-    answer = "; ".join(f"{labels_of(own[0])} labels {shared.said(figures[v or 'run'])}" for v, own in runs.items())
+    answer = "; ".join(f"{_with(labels_of(own[0]))} {shared.said(figures[v or 'run'])}" for v, own in runs.items())
     return Findings([f"Test errors in the plane: {answer}."], claims, sections, figures)
