@@ -7,7 +7,7 @@ from torch import Tensor
 from problems import points
 from ridgewalk.data import ImageData, load, part
 from ridgewalk.evaluation.likelihood import likelihood, oracle
-from ridgewalk.evaluation.posterior import Match, match, probe_auc
+from ridgewalk.evaluation.posterior import Match, match, network_auc
 
 N = 1200
 STEPS = 150
@@ -54,15 +54,15 @@ def test_a_shift_and_a_scale_are_named_in_units_of_the_prior(draws: Tensor) -> N
 
 def test_the_probe_is_asked_about_points_that_it_did_not_learn() -> None:
     """On 60 points a network of its size learns all by heart: were it asked about those, the AUC would be 1."""
-    found = probe_auc(points(60, 20, seed=4), points(60, 20, seed=5))
+    found = network_auc(points(60, 20, seed=4), points(60, 20, seed=5))
     assert found.low < 0.5 < found.high
     assert found.n == 30
 
 
 def test_the_same_seed_gives_the_same_probe() -> None:
     a, b = points(80, 2, seed=4), points(80, 2, seed=5) + 1
-    assert probe_auc(a, b, seed=3, steps=20) == probe_auc(a, b, seed=3, steps=20)
-    assert probe_auc(a, b, seed=3, steps=20) != probe_auc(a, b, seed=4, steps=20)
+    assert network_auc(a, b, seed=3, steps=20) == network_auc(a, b, seed=3, steps=20)
+    assert network_auc(a, b, seed=3, steps=20) != network_auc(a, b, seed=4, steps=20)
 
 
 def test_codes_and_draws_that_do_not_fit_are_refused(draws: Tensor) -> None:
