@@ -109,6 +109,30 @@ def test_published_figures_are_those_of_the_very_images() -> None:
     assert not aae_shared.ORIGINALS["aae-svhn"].holds(data)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_published_figures_stand_beside_ours_where_the_images_are_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aae_shared, "MNIST", aae_shared.Original("MNIST", (1, 8, 8)))
+    for recipe, variants, wanted in (
+        ("aae-clustering", "", "30 clusters, published"),
+        ("aae-reduction", 'labels-100=["labels.count=100"]', "published, with 100 labels, 2-d"),
+    ):
+        result = running.reproduce(
+            recipe,
+            source="digits",
+            budget="smoke",
+            changes=[*SMALL, FEW % variants],
+            out=tmp_path / recipe,
+            device="cpu",
+        )
+        page, found = result.page.read_text(), json.loads((tmp_path / recipe / "result.json").read_text())
+        assert wanted in page
+        assert "not of these images" not in page
+        assert all("published" in c["figure"] for c in found["claims"])
+        assert len(found["claims"]) == 2  # by exemplar and by majority; of the recipe and of its variant
+
+
 @pytest.mark.parametrize(
     ("variant", "message"),
     [

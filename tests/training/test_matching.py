@@ -281,6 +281,11 @@ def test_an_augmentation_turns_and_moves_by_what_it_says_also_where_images_are_n
             assert (slope > 0) == (angle < 0)  # it is read turned, and so it turns the other way
         moved = Augmentation(shift=4.0)(bar, Fixed(half, half, half, half, 1.0, 0.0))[0, 0]  # type: ignore[arg-type]
         assert torch.allclose(moved, bar[0, 0].roll((4, -4), (0, 1)), atol=1e-4)  # reads 4 to the right and 4 higher
+        post = ((x.abs() <= 1) & (y.abs() <= 10)).float()[None, None]
+        sheared = Augmentation(shear=0.5)(post, Fixed(half, 1.0, half, half, half, half))[0, 0]  # type: ignore[arg-type]
+        for row in (-8, -4, 4, 8):  # what stands in row y is read half of y further right
+            line = sheared[h // 2 + row]
+            assert float((line * x[0]).sum() / line.sum()) == pytest.approx(-0.5 * row, abs=0.1)
         grown = Augmentation(scale=0.25)(bar, Fixed(half, half, 0.0, half, half, half))[0, 0]  # type: ignore[arg-type]
         assert float(grown[h // 2].sum()) == pytest.approx(25 / 0.75, abs=1.0)  # reads three quarters as wide
 

@@ -76,10 +76,7 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
         return arrange(path.stem, *read_parquet(path, reading))
     if (fold := _FOLD.fullmatch(source)) is not None or (path.is_file() and path.suffix.lower() == ".mat"):
         return _read_mat(
-            path if fold is None else Path(fold[1]).expanduser(),
-            1 if fold is None else int(fold[2]),
-            reading,
-            fold is not None,
+            path if fold is None else Path(fold[1]).expanduser(), None if fold is None else int(fold[2]), reading
         )
     if path.is_file():
         raise ValueError(f"'{source}' is a file, but no Parquet file, .mat file or table; {SOURCES}")
@@ -90,13 +87,14 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     return arrange(source, *read_hub(source, reading, SOURCES))
 
 
-def _read_mat(file: Path, fold: int, reading: Reading, folded: bool) -> ImageData:
+def _read_mat(file: Path, asked: int | None, reading: Reading) -> ImageData:
     if not file.is_file():
         raise ValueError(f"no such file or folder: '{file}'; {SOURCES}")
     if holds(file, ("X", "y")):
-        if folded:
+        if asked is not None:
             raise ValueError(f"{file} holds house numbers, which have no folds; name the file alone")
         return arrange(file.stem, reshaped(read_svhn_file(file), reading))
+    fold = 1 if asked is None else asked
     train, test = read_faces(file, fold)
     assert test is not None, "a fold has a test part"
     return arrange(f"{file.stem}-{fold}", reshaped(train, reading), reshaped(test, reading), in_file_order=True)

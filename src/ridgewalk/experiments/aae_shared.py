@@ -71,19 +71,21 @@ ORIGINALS: Mapping[str, Original] = {
 """Of the recipes whose published figures are not of MNIST."""
 
 
+def original_of(e: Experiment) -> Original:
+    """The images that the published figures of an experiment's recipe are of."""
+    return ORIGINALS.get(Path(e.recipe).stem, MNIST)
+
+
 def published_of(e: Experiment, run: Run, figures: Mapping[str, T]) -> Mapping[str, T]:
     """Published figures, where the run's images are those that they are of; otherwise none, as another data set's say nothing of these."""
-    return figures if ORIGINALS.get(Path(e.recipe).stem, MNIST).holds(run.data) else {}
+    return figures if original_of(e).holds(run.data) else {}
 
 
 def of_others(e: Experiment, run: Run) -> str:
     """A sentence where the run's images are not those of the published figures; otherwise nothing."""
-    original = ORIGINALS.get(Path(e.recipe).stem, MNIST)
-    return (
-        ""
-        if original.holds(run.data)
-        else f" Published figures are of {original.name}, not of these images, and are left out."
-    )
+    if (original := original_of(e)).holds(run.data):
+        return ""
+    return f" Published figures are of {original.name}, not of these images, and are left out."
 
 
 def settings_of(e: Experiment, *prefixes: str) -> list[str]:
