@@ -161,7 +161,7 @@ def test_what_a_prior_does_is_judged_by_intervals_and_beyond_a_decoders_blur() -
         ((0.7,), "did not hold"),
         ((0.51, 0.7), "held in part"),
     ):
-        assert aae_priors._matched({"a": [row(v) for v in aucs]})[0].verdict == fate
+        assert aae_priors._matched({"a": [row(v) for v in aucs]}, {"a": [row(0.5) for _ in aucs]})[0].verdict == fate
 
     def hollow(unreal: float, floor: float) -> Holes:
         rows = torch.arange(1000) / 1000

@@ -3,7 +3,8 @@ Priors of any shape and posteriors of any kind, in the plane, and what they do t
 
 The recipe conditions a mixture of ten Gaussians on labels; variants change prior, posterior or objective. Of each run on held-out images:
 
-    match      is the aggregated posterior the prior? a fresh probe's AUC, sliced Wasserstein distance, MMD (``evaluation.posterior``)
+    match      is the aggregated posterior the prior? a fresh probe's AUC, sliced Wasserstein distance, MMD (``evaluation.posterior``); beside it the same
+               of training images that no model saw, as a test part may be of another population (MNIST's is of other writers)
     place      share of codes that lie in their own class's part of the prior, by its 15 nearest draws
     fractured  do like images get like codes? (``evaluation.fracturing``); ``ae`` is an autoencoder without any prior
     holes      share of the prior's draws that decode to nothing real (``evaluation.holes``); ``vae`` has the same prior as ``gaussian``
@@ -62,7 +63,9 @@ def measure(e: Experiment) -> Findings:
     images = part(first.data, "test")
     images = images.take(torch.arange(min(e.points, len(images))))
     x, labels = images.floats(), images.labels
+    alike = part(first.data, "judge_a").floats()[: len(x)]  # of the population that models are trained on
     matches: dict[str, list[Match]] = {}
+    unseen: dict[str, list[Match]] = {}
     places: dict[str, list[Tensor]] = {}
     torn: dict[str, list[Fracturing]] = {}
     empty: dict[str, list[Holes]] = {}
@@ -72,33 +75,36 @@ def measure(e: Experiment) -> Findings:
         for run in own:
             if adversarial:
                 z = drawn_codes(run, x)
-                matches.setdefault(name, []).append(
-                    match(z, prior_draws(run, 2 * len(z), 1).cpu(), steps=shared.probe_steps(e))
-                )
+                for found, codes in ((matches, z), (unseen, drawn_codes(run, alike))):
+                    found.setdefault(name, []).append(
+                        match(codes, prior_draws(run, 2 * len(codes), 1).cpu(), steps=shared.probe_steps(e))
+                    )
                 if run.recipe.objective.name == "aae-conditioned":
                     places.setdefault(name, []).append(placed(run, z, labels))
             torn.setdefault(name, []).append(fracturing(lambda v, r=run: r.encode(v).cpu(), x, labels))  # type: ignore[misc]
             codes = run.encode(x)
             empty.setdefault(name, []).append(holes(prior_draws(run, len(codes), 2), codes, run.decode, judges))
     sections = [
-        _table(matches, places, torn, empty),
+        _table(matches, unseen, places, torn, empty),
         Section("The planes", blocks=[shared.scatter(own[0], f"Codes by class: {name}") for name, own in runs.items()]),
         Section("Decoded", blocks=[shared.manifold(first, "The plane of the mixture, decoded")]),
         shared.games({n: own for n, own in runs.items() if "readings" in own[0].manifest}),
     ]
-    claims = [*_matched(matches), *_placed(places), *_fractured(torn), *_hollow(empty)]
+    claims = [*_matched(matches, unseen), *_placed(places), *_fractured(torn), *_hollow(empty)]
     answer = [f"{name}: {own[0]}." for name, own in matches.items()]
-    return Findings(answer, claims, sections, _figures(matches, places, torn, empty))
+    return Findings(answer, claims, sections, _figures(matches, unseen, places, torn, empty))
 
 
 def _table(
     matches: Mapping[str, Sequence[Match]],
+    unseen: Mapping[str, Sequence[Match]],
     places: Mapping[str, Sequence[Tensor]],
     torn: Mapping[str, Sequence[Fracturing]],
     empty: Mapping[str, Sequence[Holes]],
 ) -> Section:
     columns = {
         "probe": Column("probe AUC", ".3f", "lower", "of a fresh discriminator, codes against prior; 0.5 is chance"),
+        "unseen": Column("of training images", ".3f", "lower", "the same AUC of training images that no model saw"),
         "sliced": Column("sliced W", ".3f", "lower", "sliced Wasserstein distance of codes and prior, with its floor"),
         "place": Column("in place", ".1%", "higher", "codes in their own class's part of the prior"),
         "rank": Column(
@@ -116,6 +122,7 @@ def _table(
         }
         if name in matches:
             m = matches[name][0]
+            row |= {"unseen": Cell.of(unseen[name][0].probe)}
             row |= {"probe": Cell.of(m.probe), "sliced": Cell(m.sliced_wasserstein, note=f"floor {m.sliced_floor:.3f}")}
         if name in places:
             row["place"] = Cell(float(places[name][0].double().mean()))
@@ -127,12 +134,13 @@ def _table(
     )
 
 
-def _matched(matches: Mapping[str, Sequence[Match]]) -> list[Claim]:
+def _matched(matches: Mapping[str, Sequence[Match]], unseen: Mapping[str, Sequence[Match]]) -> list[Claim]:
     found = []
     for name, own in matches.items():
         fate = together([near(m.probe, 0.5, MARGIN) for m in own])
         figure = "; ".join(
-            f"AUC {m.probe:.2f}, sliced W {m.sliced_wasserstein:.3f} (floor {m.sliced_floor:.3f})" for m in own
+            f"AUC {m.probe:.2f}, of training images that no model saw {u.probe:.2f}; sliced W {m.sliced_wasserstein:.3f} (floor {m.sliced_floor:.3f})"
+            for m, u in zip(own, unseen[name], strict=True)
         )
         how = f"held where the interval of a fresh probe's AUC lies within {MARGIN} of 1/2, did not hold where it lies beyond; the distances stand beside it"
         found.append(Claim(f"[{name}] the aggregated posterior becomes the prior", fate, figure, how))
@@ -187,28 +195,34 @@ def _hollow(empty: Mapping[str, Sequence[Holes]]) -> list[Claim]:
 
 def _figures(
     matches: Mapping[str, Sequence[Match]],
+    unseen: Mapping[str, Sequence[Match]],
     places: Mapping[str, Sequence[Tensor]],
     torn: Mapping[str, Sequence[Fracturing]],
     empty: Mapping[str, Sequence[Holes]],
 ) -> dict[str, Any]:
     return {
-        "match": {
-            n: [
-                {
-                    "probe": [m.probe.value, m.probe.low, m.probe.high],
-                    "sliced_wasserstein": m.sliced_wasserstein,
-                    "sliced_floor": m.sliced_floor,
-                    "mmd": m.mmd,
-                    "mmd_floor": m.mmd_floor,
-                }
-                for m in own
-            ]
-            for n, own in matches.items()
-        },
+        "match": _distances(matches),
+        "match_unseen": _distances(unseen),
         "place": {n: [float(p.double().mean()) for p in own] for n, own in places.items()},
         "fracturing": {
             n: [{k: float(v.mean()) for k, v in f.columns.items()} | {"pieces": f.pieces.tolist()} for f in own]
             for n, own in torn.items()
         },
         "holes": {n: [{k: float(v.mean()) for k, v in h.unreal.items()} for h in own] for n, own in empty.items()},
+    }
+
+
+def _distances(matches: Mapping[str, Sequence[Match]]) -> dict[str, list[dict[str, Any]]]:
+    return {
+        n: [
+            {
+                "probe": [m.probe.value, m.probe.low, m.probe.high],
+                "sliced_wasserstein": m.sliced_wasserstein,
+                "sliced_floor": m.sliced_floor,
+                "mmd": m.mmd,
+                "mmd_floor": m.mmd_floor,
+            }
+            for m in own
+        ]
+        for n, own in matches.items()
     }
