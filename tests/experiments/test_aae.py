@@ -11,12 +11,13 @@ from scipy.io import savemat
 from torch import nn
 
 import ridgewalk
-from ridgewalk.data import ImageData, Images
+from ridgewalk.data import ImageData, Images, part
 from ridgewalk.evaluation.fracturing import Fracturing
 from ridgewalk.evaluation.holes import Holes
 from ridgewalk.evaluation.posterior import Match
 from ridgewalk.experiments import aae_priors, aae_shared, running
 from ridgewalk.metrics.statistics import Interval
+from ridgewalk.metrics.transport import sliced_wasserstein
 from ridgewalk.models.categories import categorical
 from ridgewalk.runs import train
 from ridgewalk.runs.record import Run
@@ -61,6 +62,12 @@ def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path)
     if recipe not in ("aae-priors", "aae-style"):
         assert "Published figures are of MNIST, not of these images" in page
     assert "How the games ended" in result.page.read_text()
+    if recipe == "aae-priors":
+        run = ridgewalk.load(tmp_path / "out" / "run-0")
+        for figure, role in (("match", "test"), ("match_unseen", "judge_b")):
+            codes = aae_priors.drawn_codes(run, part(run.data, role).floats()[:100])
+            distance = sliced_wasserstein(codes.double(), train.prior_draws(run, 200, 1)[:100].double())
+            assert found[figure]["mixture, conditioned"][0]["sliced_wasserstein"] == pytest.approx(distance)
     if recipe == "aae-semisupervised":
         run = ridgewalk.load(tmp_path / "out" / "run-0")
         wrong = aae_shared.mistakes(run)

@@ -35,6 +35,9 @@ from ridgewalk.training.priors import Classed
 MARGIN = 0.05
 """How far from 1/2 a probe's AUC may lie where the aggregated posterior counts as the prior."""
 
+UNSEEN = "judge_b"
+"""Role of images of the population that models are trained on, which none of them saw; its judge looks at decodings alone."""
+
 NEAREST = 15
 """Draws of the prior that say which part of it a code lies in."""
 
@@ -63,7 +66,7 @@ def measure(e: Experiment) -> Findings:
     images = part(first.data, "test")
     images = images.take(torch.arange(min(e.points, len(images))))
     x, labels = images.floats(), images.labels
-    alike = part(first.data, "judge_a").floats()[: len(x)]  # of the population that models are trained on
+    alike = part(first.data, UNSEEN).floats()[: len(x)]
     matches: dict[str, list[Match]] = {}
     unseen: dict[str, list[Match]] = {}
     places: dict[str, list[Tensor]] = {}
