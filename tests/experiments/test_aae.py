@@ -175,7 +175,14 @@ def test_what_a_prior_does_is_judged_by_intervals_and_beyond_a_decoders_blur() -
         return Holes({"mean": (rows < unreal).double()}, {"mean": (rows < floor).double()})
 
     few, many, blurred = hollow(0.2, 0.1), hollow(0.5, 0.1), hollow(0.5, 0.4)
-    for own, other, fate in ((few, many, "held"), (many, few, "did not hold"), (few, blurred, "undecided")):
+    broken = hollow(0.5, 0.49)  # whose reconstructions are as unreal as its draws
+    for own, other, fate in (
+        (few, many, "held"),
+        (many, few, "did not hold"),
+        (few, blurred, "held in part"),
+        (broken, few, "did not hold"),
+        (few, few, "undecided"),
+    ):
         assert aae_priors._hollow({"gaussian": [own], "vae": [other]})[0].verdict == fate
 
     def torn(rank: float) -> Fracturing:
