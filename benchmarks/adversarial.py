@@ -109,10 +109,10 @@ def measure(name: str) -> dict[str, float]:
     weights = {
         p: [w for k in names for w in objective.networks[k].parameters()] for p, names in objective.players.items()
     }
-    moves = {p: optimiser(schedule, p, own) for p, own in weights.items()}
     rows = {c.shape: torch.rand(c.shape, generator=generator) for calls in passes.values() for c in calls}
 
     def bare() -> None:
+        moves = {p: optimiser(schedule, p, own) for p, own in weights.items()}  # anew, as every training begins with
         for network in objective.networks.values():
             network.train()
         for _ in range(STEPS):

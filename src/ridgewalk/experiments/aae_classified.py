@@ -160,7 +160,8 @@ def measure_reduction(e: Experiment) -> Findings:
             if count in published and own[0].recipe.model.latent == 2 and (count != "none" or k == CLUSTERS):
                 claims.append(
                     shared.reached(
-                        f"In two dimensions, {_with(count)}, the error is that of the paper",
+                        f"In two dimensions, {_with(count)}, the error is that of the paper"
+                        + (f", {rule}" if count == "none" else ""),
                         errors,
                         published[count],
                         f"{rule}; the whole test part",

@@ -107,7 +107,7 @@ class Corruption:
         """(n, *) -> (n, *)."""
         if self.noise:
             x = x + self.noise * noise.normal(*x.shape)
-        if self.dropout:  # in the draws' own memory, at a quarter of the time
+        if self.dropout:  # in the memory of the draws
             x = noise.uniform(*x.shape).ge_(self.dropout).to(x.dtype).mul_(x).div_(1 - self.dropout)
         return x
 
