@@ -40,7 +40,7 @@ def install() -> None:
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         sys.exit(f"ridgewalk needs Python 3.11 to 3.13; this is {sys.version.split()[0]}")
     backend = os.environ.get("RIDGEWALK_TORCH", "")
-    wanted = [ROOT / "pyproject.toml", ROOT / "constraints" / "dev.txt"]
+    wanted = [ROOT / "pyproject.toml", ROOT / "studies" / "pyproject.toml", ROOT / "constraints" / "dev.txt"]
     digest = hashlib.sha256(
         b"".join(p.read_bytes() for p in wanted) + f"{ROOT} {backend} {sys.version}".encode()
     ).hexdigest()
@@ -60,7 +60,21 @@ def install() -> None:
     else:
         options = ["--torch-backend", "cpu"]
     constraints = ["-c", "constraints/dev.txt"]
-    run(PYTHON, "-m", "uv", "pip", "install", "--quiet", *options, *constraints, "-e", ".[dev]", **environment)
+    run(
+        PYTHON,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        *options,
+        *constraints,
+        "-e",
+        ".[dev]",
+        "-e",
+        "studies",
+        **environment,
+    )
     STAMP.write_text(digest)
 
 

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.data import Images
-from ridgewalk.runs import config, labelling, players
+from ridgewalk.settings import recipes
+from ridgewalk.store import labelling, players
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Objective
@@ -92,7 +93,7 @@ def watched(objective: Objective, batch: tuple[Tensor, ...]) -> dict[str, list[C
 
 def measure(name: str) -> dict[str, float]:
     """Milliseconds a step of both sides, and their ratio."""
-    recipe = config.read(name.split(",")[0], "cpu", RECIPES[name], "mnist")
+    recipe = recipes.read(name.split(",")[0], "cpu", RECIPES[name], "mnist")
     recipe = labelling.settled(recipe, [str(i) for i in range(10)])
     schedule = replace(recipe.training, epochs=1)
     generator = torch.Generator().manual_seed(0)

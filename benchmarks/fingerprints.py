@@ -119,7 +119,9 @@ def demo(work: Path) -> dict[str, Any]:
 def run_of_digits(work: Path) -> dict[str, Any]:
     """Every sensor, method, energy and verb of a small run of the digits."""
     run, found = work / "digits", {}
-    found["train digits"] = recorded(run, "train", "digits", "--data", "digits", "--budget", "smoke", "--out", run, *QUICK)
+    found["train digits"] = recorded(
+        run, "train", "digits", "--data", "digits", "--budget", "smoke", "--out", run, *QUICK
+    )
     found["sense"] = recorded(run, "sense", run)
     found["sense real"] = recorded(run, "sense", run, "--contrast", "real")
     found["diffuse"] = recorded(run, "diffuse", run, "--set", "diffusion.epochs=3")
@@ -199,9 +201,11 @@ def record(target: Path, jobs: int, only: str) -> None:
     target.write_text(json.dumps(found, indent=1))
 
 
-def compare(before: Path, after: Path) -> int:
-    """Prints what differs between two recordings: exit code 0 where nothing does."""
+def compare(before: Path, after: Path, part: bool = False) -> int:
+    """Prints what differs between two recordings: exit code 0 where nothing does. With ``part``, only tasks that both have."""
     old, new = json.loads(before.read_text()), json.loads(after.read_text())
+    if part:
+        old = {name: values for name, values in old.items() if name in new}
     wrong = 0
     for name in [*old, *(n for n in new if n not in old)]:
         a, b = old.get(name, {}), new.get(name, {})
@@ -230,11 +234,12 @@ def main() -> None:
     comparing = verbs.add_parser("compare")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
+    comparing.add_argument("--part", action="store_true", help="only tasks that both recordings have")
     given = parser.parse_args()
     if given.verb == "record":
         record(given.target, given.jobs, given.only)
     else:
-        sys.exit(compare(given.before, given.after))
+        sys.exit(compare(given.before, given.after, given.part))
 
 
 if __name__ == "__main__":

@@ -28,10 +28,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ridgewalk.energies import Decoded, SoftRatio, balanced, frozen
-from ridgewalk.evaluation.sensors import MeanLogit
+from ridgewalk.finders import ArrivingWalk, StringMethod
 from ridgewalk.models import autoencoders
-from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
-from ridgewalk.paths import ArrivingWalk, StringMethod
+from ridgewalk.models.discriminators import Discriminator, MeanLogit, image_discriminator, latent_discriminator
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.training.loop import fit
 from ridgewalk.training.matching import AAE

@@ -33,7 +33,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A smoke run of the recipe ``digits``; a test that alters it takes ``copied``."""
-    from ridgewalk.runs import train
+    from ridgewalk.verbs import train
 
     folder = tmp_path_factory.mktemp("runs") / "smoke"
     train.start("digits", train.Reading("digits"), folder, budget="smoke", changes=SMOKE, device="cpu")

@@ -350,7 +350,7 @@ def test_a_damaged_run_is_refused(damage: Callable[[Path], None], said: str, cop
 
 
 def test_a_run_cut_at_any_line_of_its_settings_is_refused_or_whole(copied: Copy) -> None:
-    from ridgewalk.runs.record import read_settings
+    from ridgewalk.store.run import read_settings
 
     run = copied()
     whole = read_settings(run)
@@ -403,7 +403,7 @@ def self_contained(page: Path) -> None:
 
 
 def test_a_walk_between_two_test_images(copied: Copy) -> None:
-    from ridgewalk.runs.record import load
+    from ridgewalk.store.run import load
 
     path, folder = walked(copied(), "--from", 3, "--to", 7, "--gif")
     run = load(folder.parent.parent)
@@ -462,8 +462,8 @@ def test_a_walk_from_an_image_file(copied: Copy, tmp_path: Path) -> None:
 
 
 def test_reference_images_do_not_judge_their_own_path(copied: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ridgewalk.evaluation import comparison
-    from ridgewalk.runs.record import load
+    from ridgewalk.judging import comparison
+    from ridgewalk.store.run import load
 
     run = copied()
     last = len(load(run).data.test) - 1  # of the role reference

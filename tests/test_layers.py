@@ -41,7 +41,7 @@ def test_importing_the_package_does_not_import_torch() -> None:
 
 def test_finders_import_neither_scikit_learn_nor_scipy_nor_matplotlib() -> None:
     heavy = ("torch", "sklearn", "scipy", "matplotlib", "torchmetrics", "PIL")
-    assert imported_by("import ridgewalk.paths, ridgewalk.energies", *heavy) == ["torch"]
+    assert imported_by("import ridgewalk.finders, ridgewalk.energies", *heavy) == ["torch"]
 
 
 def test_reports_draw_without_pyplot() -> None:

@@ -31,21 +31,23 @@ from torch import Tensor
 from ridgewalk import naming
 from ridgewalk.cli.common import bars, guarded
 from ridgewalk.data import part
-from ridgewalk.evaluation import comparison
-from ridgewalk.evaluation.comparison import Columns, Entry
-from ridgewalk.evaluation.judges import Judge
+from ridgewalk.files import write_bytes
+from ridgewalk.finders import Amortised
+from ridgewalk.judging import comparison
+from ridgewalk.judging.comparison import Columns, Entry
+from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import paths
 from ridgewalk.metrics.samples import frechet
-from ridgewalk.models.checkpoints import write_bytes
 from ridgewalk.path import Path as Curve
 from ridgewalk.path import chunked
-from ridgewalk.paths import Amortised
 from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Column, Table
-from ridgewalk.runs import build, tables, walking
-from ridgewalk.runs.measuring import figures_of, judges_of, lines_of, refuse_energy
-from ridgewalk.runs.record import Run, load
-from ridgewalk.runs.walking import Ends
+from ridgewalk.store import methods as build
+from ridgewalk.store.run import Run, load
+from ridgewalk.verbs import paths as walking
+from ridgewalk.verbs import tables
+from ridgewalk.verbs.measurement import figures_of, judges_of, lines_of, refuse_energy
+from ridgewalk.verbs.paths import Ends
 
 BATCH = 128
 """Pairs that are searched in one tensor."""

@@ -6,22 +6,22 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ridgewalk.energies import DensityRatio, SoftRatio
-    from ridgewalk.evaluation.sensors import train_detector
+    from ridgewalk.finders import GraphPath, Lerp, ScoreGuidedWalk, Slerp, StringMethod
     from ridgewalk.path import Path
-    from ridgewalk.paths import GraphPath, Lerp, ScoreGuidedWalk, Slerp, StringMethod
-    from ridgewalk.runs.record import load
+    from ridgewalk.store.run import load
+    from ridgewalk.training.detectors import train_detector
 
 _HOMES = {
     "DensityRatio": "ridgewalk.energies",
-    "GraphPath": "ridgewalk.paths",
-    "Lerp": "ridgewalk.paths",
+    "GraphPath": "ridgewalk.finders",
+    "Lerp": "ridgewalk.finders",
     "Path": "ridgewalk.path",
-    "ScoreGuidedWalk": "ridgewalk.paths",
-    "Slerp": "ridgewalk.paths",
+    "ScoreGuidedWalk": "ridgewalk.finders",
+    "Slerp": "ridgewalk.finders",
     "SoftRatio": "ridgewalk.energies",
-    "StringMethod": "ridgewalk.paths",
-    "load": "ridgewalk.runs.record",
-    "train_detector": "ridgewalk.evaluation.sensors",
+    "StringMethod": "ridgewalk.finders",
+    "load": "ridgewalk.store.run",
+    "train_detector": "ridgewalk.training.detectors",
 }
 
 __all__ = [

@@ -31,7 +31,7 @@ from ridgewalk.diffusion import (
     Tabulated,
 )
 from ridgewalk.diffusion.sampling import Counted, Transition, levels
-from ridgewalk.models.checkpoints import load_networks, save_networks
+from ridgewalk.models.weights import load_networks, save_networks
 
 diffusers = pytest.importorskip("diffusers")
 

@@ -9,9 +9,7 @@ from torch import Tensor
 
 from problems import Counted, Gaussian, Mixture, points
 from ridgewalk.diffusion import VP, Denoiser, Flow, Standardiser
-from ridgewalk.models.interpolator import Interpolator, interpolator
-from ridgewalk.path import Path
-from ridgewalk.paths import (
+from ridgewalk.finders import (
     Amortised,
     ArrivingWalk,
     BestOf,
@@ -24,7 +22,9 @@ from ridgewalk.paths import (
     Slerp,
     StringMethod,
 )
-from ridgewalk.paths.flow import FlowPath
+from ridgewalk.finders.flow import FlowPath
+from ridgewalk.models.interpolator import Interpolator, interpolator
+from ridgewalk.path import Path
 from ridgewalk.protocols import Energy, PathFinder
 
 SHAPES = pytest.mark.parametrize("shape", [(3,), (1,), (2, 3, 4)], ids=["vector", "scalar", "spatial"])

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from problems import curvature, points
 from ridgewalk.models.backbones import TimeMLP
-from ridgewalk.models.checkpoints import load_networks, save_networks
 from ridgewalk.models.embeddings import ClassEmbedding, Conditioning, FourierFeatures, Sinusoids, TimeEmbedding
 from ridgewalk.models.unet import Attention, ResidualBlock, UNet, UNetEncoder
+from ridgewalk.models.weights import load_networks, save_networks
 
 SMALL = {"channels": 4, "classes": 3}
 BACKBONES = {  # name -> (shape of a row, shape of what comes back, how it is made)

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from ridgewalk.models.backbones import TimeMLP
-from ridgewalk.models.checkpoints import load_networks, save_networks
 from ridgewalk.models.heads import OnBackbone, spectrally_normalised
 from ridgewalk.models.unet import UNet, UNetEncoder
+from ridgewalk.models.weights import load_networks, save_networks
 
 
 def backbones() -> list[tuple[nn.Module, tuple[int, ...]]]:

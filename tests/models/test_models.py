@@ -10,9 +10,9 @@ from problems import points
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, Layers, build, reparameterise
 from ridgewalk.models.blocks import mlp, restart
 from ridgewalk.models.categories import categorical, conditional
-from ridgewalk.models.checkpoints import load_networks, save_networks
 from ridgewalk.models.classifiers import convolutional, mixer
 from ridgewalk.models.discriminators import latent_discriminator
+from ridgewalk.models.weights import load_networks, save_networks
 
 NETWORKS = [("mlp", (16, 8)), ("conv", (8, 12)), ("conv", (4, 6, 10)), ("conv", (3,))]
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.energies import GaussianPrior
+from ridgewalk.finders.amortised import Amortised
 from ridgewalk.models.interpolator import ExactInterpolator, Interpolator, interpolator
-from ridgewalk.paths.amortised import Amortised
 from ridgewalk.training.health import WINDOW
 from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Reprojection, variety
 from ridgewalk.training.loop import fit

@@ -21,11 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.adapters.diffusers import ScoreModel
+from ridgewalk.diagnosis.guides import Account, account, held_times
 from ridgewalk.diffusion import Sampled, Standardiser, sample
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio, Window
-from ridgewalk.evaluation.guides import Account, account, held_times
-from ridgewalk.models.checkpoints import load_networks, save_networks, write_bytes
+from ridgewalk.files import write_bytes
 from ridgewalk.models.unet import UNetEncoder
+from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import mixed_seed
 from ridgewalk.training.loop import fit

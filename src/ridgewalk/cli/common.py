@@ -69,7 +69,7 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
 
 def _leave(together: bool) -> None:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from ridgewalk.runs import processes
+        from ridgewalk import processes
 
         processes.leave(together)
 
@@ -156,3 +156,21 @@ def parsed_shares(text: str | None) -> tuple[float, float] | None:
             f"--shares takes two numbers >= 0, finite and not both 0, latent,pixel, such as 0.7,0.3; got '{text}'"
         )
     return latent, pixel
+
+
+def studies() -> Callable[..., Any]:
+    """
+    The function that runs an experiment, of the distribution ridgewalk-studies.
+
+    Raises:
+        ValueError: where it is not installed.
+    """
+    from importlib.metadata import entry_points
+
+    found = list(entry_points(group="ridgewalk.studies", name="reproduce"))
+    if not found:
+        raise ValueError(
+            "the experiments are a distribution of their own, ridgewalk-studies, which is not installed: "
+            "run `pip install ./studies` in a clone of ridgewalk's repository"
+        )
+    return found[0].load()

@@ -40,11 +40,11 @@ def diffuse(
     as_json: Json = False,
 ) -> None:
     """Train a diffusion of a run's codes: samples that are real, paths through noise, and an energy."""
-    from ridgewalk.runs import diffusing
-    from ridgewalk.runs.record import load
+    from ridgewalk.store.run import load
+    from ridgewalk.verbs import diffuse
 
     with bars(), repeatable():
-        trained = diffusing.diffuse(
+        trained = diffuse.diffuse(
             load(run),
             change or (),
             seed,
@@ -87,8 +87,9 @@ def guide(
     as_json: Json = False,
 ) -> None:
     """Train a discriminator of a diffusion's samples, whose gradient corrects its score (`sample --gamma 1`)."""
-    from ridgewalk.runs import guiding, sampling
-    from ridgewalk.runs.diffusing import DiffusionRun
+    from ridgewalk.verbs import guide as guiding
+    from ridgewalk.verbs import sample as sampling
+    from ridgewalk.verbs.diffuse import DiffusionRun
 
     if joint != (out is not None):
         raise ValueError("--joint and --out go together: a joint training makes a new run, and says where")
@@ -141,7 +142,7 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw samples of a run, with pictures."""
-    from ridgewalk.runs import sampling
+    from ridgewalk.verbs import sample as sampling
 
     with bars():
         model = sampling.open_run(run, device)
@@ -164,7 +165,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a run's samples: by judges that saw none of its images, or by the density that points should have."""
-    from ridgewalk.runs import sampling
+    from ridgewalk.verbs import sample as sampling
 
     if n is not None and n < 10:
         raise ValueError(f"an evaluation needs at least 10 samples; got {n}")

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, resumable, say, show
+from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, resumable, say, show, studies
+from ridgewalk.files import free_folder
 
 
 @guarded
@@ -23,9 +24,9 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Train on handwritten digits, walk between held-out ones with every method, judge, and write a report."""
-    from ridgewalk.runs import reporting, train, walking
+    from ridgewalk.verbs import report, train
 
-    folder = out or walking.free_folder(Path("runs"), "demo")
+    folder = out or free_folder(Path("runs"), "demo")
     with bars():
         with resumable(folder):
             run = train.start(
@@ -40,7 +41,7 @@ def demo(
                 ),
             )
         say("walking between held-out digits with every method, and judging the paths")
-        result = reporting.report(run, seed=seed)
+        result = report.report(run, seed=seed)
     show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
 
 
@@ -86,9 +87,11 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model and its sensors."""
-    from ridgewalk.runs import config, diffusing, processes, walking
-    from ridgewalk.runs import train as training
-    from ridgewalk.runs.record import Run, read_settings
+    from ridgewalk import processes
+    from ridgewalk.settings import recipes
+    from ridgewalk.store.run import Run, read_settings
+    from ridgewalk.verbs import diffuse
+    from ridgewalk.verbs import train as training
 
     with bars():
         if resume is not None:
@@ -98,19 +101,17 @@ def train(
                 )
             with resumable(resume):
                 of_data = read_settings(resume)[1].objective.name == "diffusion"
-                go_on: Callable[..., Run | diffusing.DiffusionRun] = diffusing.resume if of_data else training.resume
+                go_on: Callable[..., Run | diffuse.DiffusionRun] = diffuse.resume if of_data else training.resume
                 run = go_on(resume, device=device, tensorboard=tensorboard)
         else:
             if recipe is None or data is None:
                 raise ValueError(
                     "train needs a recipe and --data, such as `ridgewalk train aae --data FOLDER`; or --resume RUN"
                 )
-            folder = out or processes.first(
-                lambda: walking.free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}")
-            )
+            folder = out or processes.first(lambda: free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}"))
             with resumable(folder):
-                of_data = config.read(recipe, budget, change or (), data).objective.name == "diffusion"
-                start: Callable[..., Run | diffusing.DiffusionRun] = diffusing.start if of_data else training.start
+                of_data = recipes.read(recipe, budget, change or (), data).objective.name == "diffusion"
+                start: Callable[..., Run | diffuse.DiffusionRun] = diffuse.start if of_data else training.start
                 run = start(
                     recipe,
                     training.Reading(data, skip_bad, size, channels),
@@ -135,11 +136,11 @@ def train(
 @guarded
 def sensors(run: RunFolder, seed: Seed = 0, device: Device = "auto", as_json: Json = False) -> None:
     """Say whether each sensor of a run is alive."""
-    from ridgewalk.runs import measuring
-    from ridgewalk.runs.record import load
+    from ridgewalk.store.run import load
+    from ridgewalk.verbs import measurement
 
     with bars():
-        diagnoses = measuring.diagnose(load(run, device), seed)
+        diagnoses = measurement.diagnose(load(run, device), seed)
     show({d.name: d.figures() for d in diagnoses}, as_json, [d.sentence for d in diagnoses])
 
 
@@ -154,8 +155,8 @@ def sense(
     as_json: Json = False,
 ) -> None:
     """Train a pixel discriminator for a run: what `--energy pixel` and `--energy dual` read."""
-    from ridgewalk.runs import train
-    from ridgewalk.runs.record import load
+    from ridgewalk.store.run import load
+    from ridgewalk.verbs import train
 
     with bars():
         figures = train.sense(load(run), contrast, seed, device)
@@ -195,8 +196,6 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Run an experiment of a source document again: train, measure, and say which of its claims held."""
-    from ridgewalk.experiments import running
-
     asked: list[Path] = []
 
     def accepted(source: str, folder: Path) -> None:
@@ -205,7 +204,7 @@ def reproduce(
 
     with bars():
         try:
-            result = running.reproduce(
+            result = studies()(
                 recipe, source=data, budget=budget, changes=change or (), out=out, device=device, accepted=accepted
             )
         except KeyboardInterrupt:
@@ -218,7 +217,7 @@ def reproduce(
 @guarded
 def recipes(as_json: Json = False) -> None:
     """List the shipped recipes, the question that each asks, and which have an experiment to reproduce."""
-    from ridgewalk.runs import config
+    from ridgewalk.settings import recipes as config
 
     read = {name: config.read(name) for name in config.names()}
     found = {n: {"question": r.question, "experiment": r.reproduce.experiment or None} for n, r in read.items()}

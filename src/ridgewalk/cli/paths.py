@@ -19,7 +19,9 @@ from ridgewalk.cli.common import (
     parsed_shares,
     say,
     show,
+    studies,
 )
+from ridgewalk.files import write_bytes
 
 
 @guarded
@@ -74,8 +76,8 @@ def walk(
     as_json: Json = False,
 ) -> None:
     """Walk from one image to another, or between many pairs."""
-    from ridgewalk.runs import reporting
-    from ridgewalk.runs.record import load
+    from ridgewalk.store.run import load
+    from ridgewalk.verbs import report as reporting
 
     with bars():
         result = reporting.walk(
@@ -124,8 +126,8 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Compare all methods on one run, and write the report."""
-    from ridgewalk.runs import reporting
-    from ridgewalk.runs.record import load
+    from ridgewalk.store.run import load
+    from ridgewalk.verbs import report as reporting
 
     with bars():
         result = reporting.report(
@@ -184,11 +186,11 @@ def map_(
     as_json: Json = False,
 ) -> None:
     """Draw an energy over a plane of the latent space, with the data and paths on it."""
-    from ridgewalk.runs import mapping
-    from ridgewalk.runs.record import load
+    from ridgewalk.store.run import load
+    from ridgewalk.verbs import map
 
     with bars():
-        result = mapping.draw(
+        result = map.draw(
             load(run, device),
             start,
             end,
@@ -235,11 +237,11 @@ def project(
     as_json: Json = False,
 ) -> None:
     """Move latents of your own to where the energy says that data are."""
-    from ridgewalk.runs import projecting
-    from ridgewalk.runs.record import load
+    from ridgewalk.store.run import load
+    from ridgewalk.verbs import project
 
     with bars():
-        result = projecting.project(
+        result = project.project(
             load(run, device),
             latents,
             energy=energy,
@@ -274,18 +276,17 @@ def benchmark(
     as_json: Json = False,
 ) -> None:
     """Pool several seeds into one table of all methods, as in docs/benchmarks.md."""
-    from ridgewalk.runs import reporting
-    from ridgewalk.runs.record import load
+    from ridgewalk.files import refuse_existing
+    from ridgewalk.store.run import load
+    from ridgewalk.verbs import report as reporting
 
-    if out is not None and out.exists():
-        raise ValueError(f"{out} exists already; choose another --out")
+    if out is not None:
+        refuse_existing(out)
     with bars():
         table, figures = reporting.benchmark(
             [load(r, device) for r in runs], pairs, role, methods.split(",") if methods else None, seed
         )
     if out is not None:
-        from ridgewalk.models.checkpoints import write_bytes
-
         write_bytes(out, json.dumps(figures, indent=1).encode())
     show(figures, as_json, [table])
 
@@ -331,7 +332,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Draw the front of realism against smoothness and against time, over all finders."""
-    from ridgewalk.experiments import comparing, running
+    from ridgewalk.verbs import compare as comparing
 
     wanted = listed(methods, "--methods")
     if runs:
@@ -344,7 +345,7 @@ def compare(
             raise ValueError("--methods, --role and --seed are for runs that are named; train one, and name it")
         changes = [] if pairs is None else [f"walks.pairs={pairs}"]
         with bars():
-            result = running.reproduce(
+            result = studies()(
                 "front",
                 source=data,
                 budget=budget,

@@ -133,3 +133,15 @@ def image_discriminator(
         raise ValueError(f"network must be 'mlp' or 'conv'; got '{network}'")
     make = mlp_encoder if network == "mlp" else conv_encoder
     return Discriminator(make(shape, hidden, 1, act, spectral), positive)
+
+
+class MeanLogit(nn.Module):
+    """The mean of several discriminators' logits: (n, *) -> (n, 1)."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Mean logit."""
+        return torch.stack([member(z) for member in self.members]).mean(dim=0)[:, None]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ridgewalk.files import write_bytes
 from ridgewalk.reports.style import Array
 
 LEAST_SIDE = 112
@@ -29,8 +30,6 @@ def write_gif(
         columns: paths side by side, at most.
     """
     from PIL import Image
-
-    from ridgewalk.models.checkpoints import write_bytes
 
     stack = np.asarray(frames)
     stack = stack[None] if stack.ndim == 4 else stack

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from ridgewalk.files import write_bytes
 from ridgewalk.reports.claims import Claims
 from ridgewalk.reports.style import CSS_DPI, data_uri
 from ridgewalk.reports.tables import Table
@@ -178,7 +179,5 @@ def render(page: Page) -> str:
 def write(page: Page, path: Path) -> None:
     """Renders first and writes atomically then: a page that fails leaves what was there."""
     html = render(page).encode()
-
-    from ridgewalk.models.checkpoints import write_bytes
 
     write_bytes(path, html)

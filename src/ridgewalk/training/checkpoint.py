@@ -22,7 +22,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ridgewalk.models.checkpoints import load_networks, save_networks, write_bytes
+from ridgewalk.files import write_bytes
+from ridgewalk.models.weights import load_networks, save_networks
 
 _NAME = re.compile(r"step-(\d{8})")
 

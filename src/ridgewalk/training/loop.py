@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk import naming
-from ridgewalk.models.checkpoints import write_bytes
+from ridgewalk.files import write_bytes
 from ridgewalk.progress import track
 from ridgewalk.training import checkpoint
 from ridgewalk.training.batch_norm import batch_statistics

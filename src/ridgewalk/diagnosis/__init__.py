@@ -1,0 +1,1 @@
+"""Is a discriminator alive, and does what it says agree with the judges?"""

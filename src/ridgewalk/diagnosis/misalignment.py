@@ -1,0 +1,325 @@
+"""
+Misalignment: how what a discriminator calls ideal relates to what decodes to something real.
+
+A discriminator's logit l says how plausible a point is, the judges say how real its decoding. With the probability of the data's side
+
+    e = sigmoid(l) of a detector (positive: encoded, real, data),  sigmoid(-l) of a matcher (positive: prior),
+
+a reading of the discriminator is what it claims of a point: a quality q, the more the better, and which points it calls ideal.
+
+                 who        q       ideal
+    undecided    matcher    -|l|    |e - 1/2| <= band    encoded data and prior are equally dense
+    ratio        matcher    -l      e > 1/2 + band       encoded data are denser
+    ratio        detector   l       e > 1/2 + band       data are denser than what it was trained against
+
+``undecided`` is what the authors of the walk read. The band parts the scores in three: undecided, the data's side, the other side; a
+matcher's two readings come from one logit and share no ideal point. For each reading and group of points:
+
+    correlation      Spearman's of q with each judge's realism, and with the judges' mean rank
+    unreal if ideal  share of the ideal points whose decoding lies in no k-NN ball of real images, by each judge and their mean
+    unreal           the same of all points of the group
+    over encoded     unreal if ideal, less unreal among reconstructions of encodings: a judge calls some of those unreal too
+    over all         unreal if ideal, less unreal of the same group: 0 where being ideal says nothing
+
+``all`` pools the groups: its figures depend on how many points of each there are. Intervals are over points.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+
+import torch
+from torch import Tensor
+
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics.ranks import bootstrap_spearman, ranks
+from ridgewalk.metrics.statistics import Interval, bootstrap, bootstrap_mean
+from ridgewalk.models.discriminators import Discriminator
+from ridgewalk.path import chunked
+
+BAND = 0.1
+"""How far from 1/2 a score may be and still be undecided, where no band is given."""
+
+LEAST = 10
+"""Points that a group must have, and ideal points that a share must have to be told."""
+
+BASELINE = "encoded"
+"""The group whose decodings are reconstructions of real images."""
+
+POOLED = "all"
+MEAN = "mean"
+
+_ON_DATA = ("encoded", "real", "data")
+
+Intervals = Mapping[str, Interval | None]
+"""By judge, and under ``mean``; None where there were too few points to tell."""
+
+
+@dataclass(frozen=True, eq=False)
+class Graded:
+    """
+    Points and what the judges say of their decodings.
+
+    Attributes:
+        groups: latents (n, *) by name, ``encoded`` among them.
+        realism: (n,) by judge by group.
+        real: bool (n,) by judge by group.
+    """
+
+    groups: Mapping[str, Tensor]
+    realism: Mapping[str, Mapping[str, Tensor]]
+    real: Mapping[str, Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """
+    What a discriminator claims under one reading, against the judges; every mapping is by group, ``all`` included.
+
+    Attributes:
+        name: ``undecided`` or ``ratio``.
+        span: least and greatest e that is ideal: the band round 1/2, or what lies above it.
+        ideal: number of points that are called ideal.
+        correlation: of the claimed quality with realism.
+        unreal: share of the ideal points that are unreal.
+        over_encoded: that share less the one among all reconstructions of encodings.
+        over_all: that share less the one among all points of the group.
+    """
+
+    name: str
+    span: tuple[float, float]
+    ideal: Mapping[str, int]
+    correlation: Mapping[str, Intervals]
+    unreal: Mapping[str, Intervals]
+    over_encoded: Mapping[str, Intervals]
+    over_all: Mapping[str, Intervals]
+
+
+@dataclass(frozen=True, eq=False)
+class Misalignment:
+    """
+    How one discriminator's claims relate to what the judges see.
+
+    Attributes:
+        name: of the sensor.
+        positive: the class whose logit it returns.
+        band: how far from 1/2 a score may be and still be undecided.
+        points: number of points by group, ``all`` included.
+        logits: (n,) by group.
+        graded: the points and their grades.
+        unreal: share of unreal decodings among all points, by group and judge.
+        readings: of its logit; what was trained against the prior has two, ``undecided`` first.
+        sentence: the first reading's figures in plain words.
+    """
+
+    name: str
+    positive: str
+    band: float
+    points: Mapping[str, int]
+    logits: Mapping[str, Tensor]
+    graded: Graded
+    unreal: Mapping[str, Intervals]
+    readings: Sequence[Reading]
+    sentence: str
+
+    def figures(self) -> dict[str, object]:
+        """Everything measured, for JSON: [value, low, high] each, None where it was not measured."""
+        return {
+            "positive": self.positive,
+            "band": self.band,
+            "points": dict(self.points),
+            "unreal": _plain(self.unreal),
+            "readings": {
+                r.name: {
+                    "span": list(r.span),
+                    "ideal": dict(r.ideal),
+                    "correlation": _plain(r.correlation),
+                    "unreal": _plain(r.unreal),
+                    "over_encoded": _plain(r.over_encoded),
+                    "over_all": _plain(r.over_all),
+                }
+                for r in self.readings
+            },
+            "sentence": self.sentence,
+        }
+
+
+def grade(groups: Mapping[str, Tensor], decode: Callable[[Tensor], Tensor], judges: Sequence[Judge]) -> Graded:
+    """
+    Decodes points and has them judged, once for all discriminators that are asked of them.
+
+    Args:
+        groups: latents (n, *) by name, ``encoded`` (codes of real held-out images) among them; at least ``LEAST`` each.
+        decode: latents to images (n, c, h, w) in [0, 1].
+        judges: whose reference images are none of those that the latents were made from.
+    """
+    if BASELINE not in groups or {POOLED, MEAN} & set(groups):
+        raise ValueError(
+            f"groups of points need '{BASELINE}' as the baseline, and none may be called '{POOLED}'; got {', '.join(groups)}"
+        )
+    if few := {name: len(z) for name, z in groups.items() if len(z) < LEAST}:
+        raise ValueError(
+            f"a group needs at least {LEAST} points to be measured; got {', '.join(f'{k}: {n}' for k, n in few.items())}"
+        )
+    if not judges:
+        raise ValueError("misalignment is measured against judges; pass at least one")
+    realism: dict[str, dict[str, Tensor]] = {j.name: {} for j in judges}
+    real: dict[str, dict[str, Tensor]] = {j.name: {} for j in judges}
+    for group, z in groups.items():
+        images = chunked(decode, z).cpu()
+        for j in judges:
+            features = j.features(images)
+            realism[j.name][group], real[j.name][group] = j.realism(features), j.real(features)
+    return Graded(groups, realism, real)
+
+
+def misalignment(
+    name: str,
+    discriminator: Discriminator,
+    groups: Mapping[str, Tensor],
+    decode: Callable[[Tensor], Tensor],
+    judges: Sequence[Judge],
+    seed: int,
+    band: float = BAND,
+    undecided: bool | None = None,
+) -> Misalignment:
+    """
+    Measures one discriminator on points of its latent space; for several on the same points see ``grade`` and ``compare``.
+
+    Args:
+        name: of the sensor.
+        discriminator: logits of latents, positive for ``prior`` (a matcher) or ``encoded``, ``real``, ``data`` (a detector).
+        groups: latents (n, *) by name, ``encoded`` among them.
+        decode: latents to images (n, c, h, w) in [0, 1].
+        judges: of the images.
+        seed: of the bootstrap.
+        band: how far from 1/2 a score may be and still be undecided, in (0, 1/2).
+        undecided: whether 1/2 is an ideal of it too; by default where it is positive for ``prior``.
+    """
+    _check(discriminator.positive, band)
+    return compare(name, discriminator, grade(groups, decode, judges), seed, band, undecided)
+
+
+def compare(
+    name: str,
+    discriminator: Discriminator,
+    graded: Graded,
+    seed: int,
+    band: float = BAND,
+    undecided: bool | None = None,
+) -> Misalignment:
+    """One discriminator against grades that are there already; for the arguments see ``misalignment``."""
+    _check(discriminator.positive, band)
+    sign = -1 if discriminator.positive == "prior" else 1
+    logits = {g: chunked(discriminator, z).cpu().double() for g, z in graded.groups.items()}
+    every = _Pooled(graded, seed)
+    data_logit = sign * torch.cat(list(logits.values()))
+    e = data_logit.sigmoid()
+    readings = [every.reading("ratio", (0.5 + band, 1.0), data_logit, e > 0.5 + band)]
+    if sign < 0 if undecided is None else undecided:
+        span = (0.5 - band, 0.5 + band)
+        readings.insert(0, every.reading("undecided", span, -data_logit.abs(), (e - 0.5).abs() <= band))
+    unreal = {
+        g: {judge: bootstrap_mean(column[rows], seed) for judge, column in every.unreal.items()}
+        for g, rows in every.rows.items()
+    }
+    points = {g: int(rows.sum()) for g, rows in every.rows.items()}
+    sentence = _sentence(name, band, points, unreal, readings)
+    return Misalignment(name, discriminator.positive, band, points, logits, graded, unreal, readings, sentence)
+
+
+class _Pooled:
+    """All groups' points in one row, with the judges' columns."""
+
+    def __init__(self, graded: Graded, seed: int) -> None:
+        sizes = {g: len(z) for g, z in graded.groups.items()}
+        of = torch.arange(len(sizes)).repeat_interleave(torch.tensor(list(sizes.values())))
+        self.seed = seed
+        self.rows = {g: of == i for i, g in enumerate(sizes)} | {POOLED: torch.ones_like(of, dtype=torch.bool)}
+        self.realism = {j: torch.cat([v[g] for g in sizes]).double() for j, v in graded.realism.items()}
+        self.unreal = {j: 1 - torch.cat([v[g] for g in sizes]).double() for j, v in graded.real.items()}
+        self.unreal[MEAN] = torch.stack(list(self.unreal.values())).mean(dim=0)
+
+    def reading(self, name: str, span: tuple[float, float], quality: Tensor, ideal: Tensor) -> Reading:
+        """Figures of a reading; quality (n,) and ideal bool (n,) of all points."""
+        groups, judges = self.rows, list(self.unreal)
+        return Reading(
+            name,
+            span,
+            {g: int((ideal & rows).sum()) for g, rows in groups.items()},
+            {g: self._correlations(quality, rows) for g, rows in groups.items()},
+            {g: {j: self._share(j, ideal & rows) for j in judges} for g, rows in groups.items()},
+            {g: {j: self._excess(j, ideal & rows, groups[BASELINE]) for j in judges} for g, rows in groups.items()},
+            {g: {j: self._excess(j, ideal & rows, rows) for j in judges} for g, rows in groups.items()},
+        )
+
+    def _correlations(self, quality: Tensor, rows: Tensor) -> Intervals:
+        """By judge; under ``mean``, with the judges' mean rank within the group."""
+        by_judge = {j: realism[rows] for j, realism in self.realism.items()}
+        by_judge[MEAN] = torch.stack([ranks(v) for v in by_judge.values()]).mean(dim=0)
+        return {j: bootstrap_spearman(quality[rows], v, self.seed) for j, v in by_judge.items()}
+
+    def _share(self, judge: str, ideal: Tensor) -> Interval | None:
+        """Mean of unreal over the ideal points, their number taken as it is."""
+        return bootstrap_mean(self.unreal[judge][ideal], self.seed) if ideal.sum() >= LEAST else None
+
+    def _excess(self, judge: str, ideal: Tensor, others: Tensor) -> Interval | None:
+        """Unreal among the ideal less unreal among others, points of both drawn together, as they may be the same ones."""
+        if ideal.sum() < LEAST:
+            return None
+        either = ideal | others
+        unreal, first, second = self.unreal[judge][either], ideal[either].double(), others[either].double()
+        return bootstrap(
+            lambda mean: mean["unreal ideal"] / mean["ideal"] - mean["unreal others"] / mean["others"],
+            {"unreal ideal": unreal * first, "ideal": first, "unreal others": unreal * second, "others": second},
+            self.seed,
+        )
+
+
+def _check(positive: str, band: float) -> None:
+    """Refuses what has no reading."""
+    if not 0 < band < 0.5:
+        raise ValueError(f"band is how far from 1/2 an undecided score may be, 0 < band < 0.5; got {band}")
+    if positive != "prior" and positive not in _ON_DATA:
+        raise ValueError(
+            f"a discriminator is read as plausible towards 'prior', 'encoded', 'real' or 'data'; this one is positive for '{positive}'"
+        )
+
+
+def _sentence(
+    name: str, band: float, points: Mapping[str, int], unreal: Mapping[str, Intervals], readings: Sequence[Reading]
+) -> str:
+    first, n = readings[0], points[POOLED]
+    rule = (
+        f"score within {band:g} of 1/2"
+        if first.name == "undecided"
+        else f"more than {0.5 + band:g} sure of the data's side"
+    )
+    share = first.unreal[POOLED][MEAN]
+    base = f"{_percent(unreal[POOLED][MEAN])} of all points and {_percent(unreal[BASELINE][MEAN])} of reconstructions"
+    said = (
+        f"{name} calls {first.ideal[POOLED]} of {n} points ideal ({rule}), too few to say how many are unreal"
+        if share is None
+        else f"{name} calls {first.ideal[POOLED]} of {n} points ideal ({rule}); {_percent(share)} of these are unreal to the judges, "
+        f"against {base}"
+    )
+    words = {"undecided": "closeness to 1/2", "ratio": "its density ratio"}
+    rho = [f"{_number(r.correlation[POOLED][MEAN])} for {words[r.name]}" for r in readings]
+    return f"{said}; rank correlation with realism {', '.join(rho)}."
+
+
+def _percent(interval: Interval | None) -> str:
+    return "—" if interval is None else f"{interval.value:.0%} [{interval.low:.0%}, {interval.high:.0%}]"
+
+
+def _number(interval: Interval | None) -> str:
+    if interval is None or isnan(interval.value):
+        return "undefined"
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def _plain(intervals: Mapping[str, Intervals]) -> dict[str, dict[str, list[float] | None]]:
+    return {
+        g: {j: None if i is None or isnan(i.value) else [i.value, i.low, i.high] for j, i in by_judge.items()}
+        for g, by_judge in intervals.items()
+    }

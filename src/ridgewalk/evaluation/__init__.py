@@ -1,1 +1,0 @@
-"""What needs both training and metrics: judges, sensors' diagnosis, comparisons of finders."""

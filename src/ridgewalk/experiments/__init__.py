@@ -1,1 +1,0 @@
-"""The experiments of the source documents: train what a recipe says, measure, and say which claims held. A file each."""

@@ -1,0 +1,1 @@
+"""Judges, which take no part in guiding, and what they say of paths and samples."""

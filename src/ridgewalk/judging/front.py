@@ -1,0 +1,86 @@
+"""
+The front of two things that one cannot both have: which finders no other beats in both.
+
+A finder is
+
+    on the front   if none has a better mean in one and as good a mean in the other,
+    near it        if some has, but by a difference whose interval holds zero in one of the two,
+    off it         if some finder is better in both, and both paired intervals lie on one side of zero.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ridgewalk.judging.comparison import HIGHER, Entry
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics import statistics
+from ridgewalk.metrics.samples import frechet
+
+Place = Literal["on", "near", "off"]
+
+MIDDLE = 4
+"""Frames in the middle of a path, of which the Fréchet distance is taken."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a finder stands, and by whom it is beaten, if by anybody."""
+
+    place: Place
+    beaten_by: str | None = None
+
+
+def standings(
+    entries: Sequence[Entry], quality: str, cost: str, seed: int, groups: Tensor | None = None
+) -> dict[str, Standing]:
+    """
+    Where each finder stands.
+
+    Args:
+        entries: columns over the same pairs in the same order; finders that did not always arrive are left out.
+        quality: a metric, such as precision.
+        cost: another, such as relative_length.
+        seed: of the bootstrap.
+        groups: (b,) ids of pairs that are resampled together.
+    """
+    usable = [e for e in entries if bool((e.columns["arrived"] == 1).all())]
+    signs = [1.0 if name in HIGHER else -1.0 for name in (quality, cost)]
+    means = {e.method: [s * float(e.columns[n].mean()) for s, n in zip(signs, (quality, cost))] for e in usable}
+    found = {}
+    for e in usable:
+        own = means[e.method]
+        better = [o for o in usable if all(a >= b for a, b in zip(means[o.method], own)) and means[o.method] != own]
+        sure = [o.method for o in better if _surely(o, e, (quality, cost), signs, seed, groups)]
+        beaten = sure or [o.method for o in better]
+        found[e.method] = Standing("off" if sure else "near" if beaten else "on", beaten[0] if beaten else None)
+    return found
+
+
+def _surely(a: Entry, b: Entry, names: Sequence[str], signs: Sequence[float], seed: int, groups: Tensor | None) -> bool:
+    gaps = (
+        statistics.paired_difference(s * a.columns[n], s * b.columns[n], seed, groups=groups)
+        for s, n in zip(signs, names)
+    )
+    return all(gap.low > 0 for gap in gaps)
+
+
+def middle_distance(frames: Tensor, real: Mapping[str, Tensor], judges: Sequence[Judge]) -> dict[str, float]:
+    """
+    Fréchet distance of the middle frames of all paths to real images, by judge.
+
+    Args:
+        frames: (b, k, c, h, w), k >= MIDDLE + 2.
+        real: features of real images (n, f) by judge.
+        judges: that give the frames theirs.
+    """
+    k = frames.shape[1]
+    if k < MIDDLE + 2:
+        raise ValueError(f"middle frames are taken of paths of at least {MIDDLE + 2} frames; got {k}")
+    first = (k - MIDDLE) // 2
+    middle = frames[:, first : first + MIDDLE].flatten(0, 1)
+    with torch.no_grad():
+        return {j.name: frechet(j.features(middle), real[j.name]) for j in judges}

@@ -1,0 +1,188 @@
+"""
+The judges: two classifiers that took no part in guiding, each trained on images that no sensor and no other judge saw.
+
+                 data      features                                        seed
+    judge A      judge_a   3 x 3 convolutions, max pooling, hidden layer   its own
+    judge B      judge_b   patches mixed by multilayer perceptrons         its own
+
+A frame is real to a judge when its features lie within a k-nearest-neighbour ball of a real held-out image (Kynkaanniemi et al.
+2019). Judges differ, so figures stand for each of them and for their mean.
+
+Images without classes have judges as well: they learn to tell an image from its three mirrorings, a task that needs no labels.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data import ImageData, Images, part
+from ridgewalk.metrics import neighbours
+from ridgewalk.models import classifiers
+from ridgewalk.models.weights import load_networks, save_networks
+from ridgewalk.path import chunked
+from ridgewalk.training.loop import fit
+from ridgewalk.training.objectives import Classification
+from ridgewalk.training.schedule import Schedule
+
+_VERSION = 1
+_BATCH = 500
+_KINDS: dict[str, tuple[str, Callable[..., classifiers.Classifier], int, float]] = {
+    "A": ("judge_a", classifiers.convolutional, 101, 0.0),
+    "B": ("judge_b", classifiers.mixer, 202, 0.1),
+}
+"""Name: role of its data, architecture, seed, standard deviation of the pixel noise that it is trained with."""
+
+NAMES: tuple[str, ...] = tuple(_KINDS)
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """
+    A trained classifier and the real images that it compares with.
+
+    Attributes:
+        name: ``A`` or ``B``.
+        classifier: its network, in eval mode.
+        seen: int64 digests of the images that it was trained on (``Images.digests``).
+        reference: real images, none of which it has seen.
+        labelled: whether it knows classes; otherwise it was trained on mirrorings, and has no confidence to report.
+        accuracy: on the reference images.
+        k: of the k-NN balls.
+    """
+
+    name: str
+    classifier: classifiers.Classifier
+    seen: Tensor
+    reference: Images
+    labelled: bool
+    accuracy: float
+    k: int = 3
+
+    def __post_init__(self) -> None:
+        self.refuse_seen(self.reference)
+
+    def refuse_seen(self, images: Images) -> None:
+        """Raises ValueError if any of the images is one that this judge was trained on."""
+        known = torch.isin(images.digests(), self.seen)
+        if known.any():
+            raise ValueError(
+                f"judge {self.name} was trained on {int(known.sum())} of these {len(images)} images "
+                f"(the first is number {int(known.nonzero()[0])}); judge on images of the roles test or reference"
+            )
+
+    def without(self, digests: Tensor) -> "Judge":
+        """The same judge without the reference images of these digests: a path's end, in its own ball, would vouch for its neighbours."""
+        ends = torch.isin(self.reference.digests(), digests)
+        return replace(self, reference=self.reference.take((~ends).nonzero()[:, 0])) if ends.any() else self
+
+    def features(self, frames: Tensor) -> Tensor:
+        """(n, c, h, w) in [0, 1] -> (n, f)."""
+        return chunked(self.classifier.features, frames, chunk=_BATCH)
+
+    def probabilities(self, frames: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, classes)."""
+        return chunked(self.classifier, frames, chunk=_BATCH).softmax(dim=1)
+
+    @cached_property
+    def balls(self) -> tuple[Tensor, Tensor]:
+        """Features of the reference images and their k-NN radii."""
+        features = self.features(self.reference.floats())
+        return features, neighbours.radii(features, self.k)
+
+    def real(self, features: Tensor) -> Tensor:
+        """Whether each feature row lies in a ball: bool (n,)."""
+        return neighbours.inside(features, *self.balls)
+
+    def realism(self, features: Tensor) -> Tensor:
+        """max_r radius_r / |phi - phi_r| over the half of the references with the smaller balls: (n,); see ``metrics.neighbours``."""
+        return neighbours.realism(features, *self.balls)
+
+
+def cache_folder() -> Path:
+    """Where trained judges are kept: $RIDGEWALK_CACHE, otherwise the user's cache folder."""
+    named = os.environ.get("RIDGEWALK_CACHE")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ridgewalk"
+
+
+def judge(
+    data: ImageData, name: str, epochs: int = 8, batch: int = 128, rate: float = 1e-3, k: int = 3, device: str = "cpu"
+) -> Judge:
+    """
+    A judge of a data set, trained once and then read from the cache.
+
+    Args:
+        data: its images; the judge is trained on its own role's and compares with the role ``reference``.
+        name: ``A`` or ``B``.
+        epochs: of its training.
+        batch: of its training.
+        rate: of its training.
+        k: of the k-NN balls.
+        device: that it is trained on.
+    """
+    role, architecture, seed, noise = _KINDS[name]
+    images = part(data, role)
+    reference = _unseen(part(data, "reference"), images, name)
+    labelled = len(images.class_names) > 1
+    if not labelled and 1 in images.shape[1:]:
+        raise ValueError(
+            f"judges of rows of numbers need classes, as mirrored rows teach nothing; '{data.name}' has one class: give it a column of labels"
+        )
+    x, labels = (images.pixels, images.labels) if labelled else _mirrored(images.pixels)
+    classes = len(images.class_names) if labelled else 4
+    settings = {
+        "version": _VERSION,
+        "name": name,
+        "epochs": epochs,
+        "batch": batch,
+        "rate": rate,
+        "seed": seed,
+        "noise": noise,
+    }
+    key = hashlib.sha256(json.dumps([settings, images.fingerprint()]).encode()).hexdigest()[:24]
+    file = cache_folder() / "judges" / f"{key}.safetensors"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        classifier = architecture(data.train.shape, classes)
+    try:
+        load_networks(file, {"classifier": classifier})
+    except ValueError:  # not trained yet, or the cached file is damaged: train, and replace it
+        schedule = Schedule(epochs=epochs, batch=min(batch, len(x)), rate=rate, decay="cosine", seed=seed)
+        fit(
+            Classification(classifier, pixel_noise=noise),
+            [x, labels],
+            schedule,
+            device=device,
+            label=f"judge {name}",
+            shared=False,
+        )
+        classifier.cpu()
+        save_networks(file, {"classifier": classifier})
+    classifier.eval().requires_grad_(False)
+    held, truth = (reference.floats(), reference.labels) if labelled else _mirrored(reference.floats())
+    guess = chunked(classifier, held, chunk=_BATCH).argmax(dim=1)
+    return Judge(name, classifier, images.digests(), reference, labelled, float((guess == truth).float().mean()), k)
+
+
+def _unseen(reference: Images, images: Images, name: str) -> Images:
+    """The reference images without copies of the judge's own: data sets may hold an image twice."""
+    unseen = ~torch.isin(reference.digests(), images.digests())
+    if unseen.all():
+        return reference
+    if not unseen.any():
+        raise ValueError(
+            f"every reference image is also one that judge {name} is trained on; remove the copies from the data"
+        )
+    return reference.take(unseen.nonzero()[:, 0])
+
+
+def _mirrored(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """All images as they are and mirrored left-right, up-down and both ways, and which it is: (4 n, c, h, w), (4 n,)."""
+    views = [pixels, pixels.flip(3), pixels.flip(2), pixels.flip(2, 3)]
+    return torch.cat(views), torch.arange(4).repeat_interleave(len(pixels))

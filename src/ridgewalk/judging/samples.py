@@ -1,0 +1,152 @@
+"""
+Samples against real data: what is measured of a generative model, whatever made its samples.
+
+Of images, in the features of each judge, which saw neither the model's images nor the real ones that it compares with:
+
+    Frechet distance, kernel distance, precision, recall, density, coverage, and the judge's own score of classes
+
+Of points whose density p is known: KL(model || p) from samples alone, the share of each mode and of none, sliced Wasserstein distance and MMD
+to as many draws of p, each beside what fresh draws of p would give (the floor).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data.mixtures import GaussianMixture
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics import coverage, densities, inception, kernels, statistics, transport
+from ridgewalk.metrics.samples import frechet
+from ridgewalk.metrics.statistics import Interval
+
+MODES = ("ring", "grid", "two-modes", "mixture-16", "mixture-64")
+"""Densities whose components are modes."""
+
+SPLITS = 10
+"""Of the samples, for the score of classes: its error is that of the mean over them."""
+
+CELL = 0.75
+"""Side of a cell, in the plane, in units of the density's least deviation."""
+
+BALL = 3
+"""k of the k-NN balls of precision and recall (Kynkaanniemi et al. 2019); density and coverage take 5 (Naeem et al. 2020)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Graded:
+    """
+    Images as one judge sees them against real ones.
+
+    Attributes:
+        judge: its name.
+        values: by metric; precision and recall with intervals over samples and real images.
+    """
+
+    judge: str
+    values: Mapping[str, Interval]
+
+
+def grade(samples: Tensor, judges: Sequence[Judge], seed: int = 0) -> list[Graded]:
+    """
+    Images (n, c, h, w) in [0, 1] against each judge's reference images, as many of each as there are of the fewer.
+
+    Frechet distances compare only where the numbers of samples are the same.
+    """
+    found = []
+    for judge in judges:
+        real = judge.balls[0]
+        features = judge.features(samples)
+        n = min(len(real), len(features))
+        real, features = real[:n], features[:n]
+        both = coverage.precision_recall(real, features, BALL)
+        dense = coverage.density_coverage(real, features)
+        kid = kernels.kid(real, features, subset=min(1000, n), seed=seed)
+        values = {
+            "frechet": _exact(frechet(real, features), n),
+            "kid": _normal(kid.mean, kid.error, n),
+            "precision": statistics.bootstrap_mean(both.inside_real.double(), seed),
+            "recall": statistics.bootstrap_mean(both.inside_fake.double(), seed),
+            "density": _exact(dense.density, n),
+            "coverage": _exact(dense.coverage, n),
+        }
+        if judge.labelled:
+            score = inception.inception_score(judge.probabilities(samples[:n]), SPLITS)
+            values["classes_score"] = _normal(score.mean, score.std / SPLITS**0.5, n)
+        found.append(Graded(judge.name, values))
+    return found
+
+
+def pooled(grades: Sequence[Graded]) -> dict[str, float]:
+    """The mean over judges of each metric."""
+    names = [n for n in grades[0].values if all(n in g.values for g in grades)]
+    return {n: sum(g.values[n].value for g in grades) / len(grades) for n in names}
+
+
+def known(samples: Tensor, density: GaussianMixture, modes: bool, seed: int = 0) -> dict[str, float]:
+    """
+    Points (n, d) against the density that they should have.
+
+    Args:
+        samples: of the model.
+        density: p, exact.
+        modes: whether the density's components are modes whose shares mean something.
+        seed: of the draws of p that distances are taken to.
+    """
+    x = samples.double()
+    drawn = draws(density, len(x), seed + 1)
+    found = {
+        **({"kl": densities.kl_by_cells(x, density.log_prob, _cell(density))} if density.dims == 2 else {}),
+        "sliced_wasserstein": transport.sliced_wasserstein(x, drawn, seed=seed),
+        "mmd": kernels.mmd(x[:2000], drawn[:2000]),
+        "nll_of_data": float(-density.log_prob(x).mean()),
+    }
+    if modes:
+        shares = densities.mode_weights(x, density)
+        found |= {"mode_error": shares.error, "no_mode": shares.outside}
+    return found
+
+
+def floor(density: GaussianMixture, rows: int, modes: bool, seed: int = 0) -> dict[str, float]:
+    """What fresh draws of the density itself give: no model's figures can be better but by chance."""
+    return known(draws(density, rows, seed + 101), density, modes, seed)
+
+
+def draws(density: GaussianMixture, rows: int, seed: int) -> Tensor:
+    """Exact draws, in float64: (rows, d)."""
+    generator = torch.Generator().manual_seed(seed)
+    return density.to(torch.float64).sample(rows, generator)[0]
+
+
+def against(samples: Tensor, real: Tensor, seed: int = 0) -> dict[str, float]:
+    """Points (n, d) against as many held-out ones, where no density is known: sliced Wasserstein distance and MMD."""
+    n = min(len(samples), len(real))
+    x, y = samples[:n].double(), real[:n].double()
+    return {
+        "sliced_wasserstein": transport.sliced_wasserstein(x, y, seed=seed),
+        "mmd": kernels.mmd(x[:2000], y[:2000]),
+    }
+
+
+def plane(density: GaussianMixture) -> tuple[Any, Any, Any] | None:
+    """X, y and the log density over the plane, for a picture's ground; None in other dimensions."""
+    if density.dims != 2:
+        return None
+    half = float(draws(density, 4000, 1).abs().amax()) * 1.4
+    line = torch.linspace(-half, half, 160, dtype=torch.float64)
+    grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).reshape(-1, 2)
+    return line.numpy(), line.numpy(), density.to(torch.float64).log_prob(grid).view(160, 160).numpy()
+
+
+def _cell(density: GaussianMixture) -> float:
+    return CELL * float(density.variances.min().sqrt())
+
+
+def _exact(value: float, rows: int) -> Interval:
+    return Interval(value, value, value, 1.0, rows)
+
+
+def _normal(value: float, error: float, rows: int) -> Interval:
+    return Interval(value, value - 1.96 * error, value + 1.96 * error, 0.95, rows)

@@ -1,0 +1,105 @@
+"""
+Networks on disk: one safetensors file for several networks, their tensors named "network.parameter".
+
+Reading one never unpickles. What does not fit is refused in one sentence that names the file and the first difference.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from math import isqrt
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from ridgewalk.files import write_bytes
+
+
+def save_networks(path: Path, networks: Mapping[str, nn.Module]) -> str:
+    """Writes the state of several networks to one safetensors file, atomically; returns its SHA-256."""
+    return write_bytes(path, save(_flat(networks)))
+
+
+def load_networks(
+    path: Path,
+    networks: Mapping[str, nn.Module],
+    sha256: str | None = None,
+    reads: Mapping[str, str] | None = None,
+) -> None:
+    """
+    Reads the states that ``save_networks`` wrote into ``networks``, in place.
+
+    Args:
+        path: the file.
+        networks: by the names they were saved under; architectures must match to the last shape.
+        sha256: of the file as it was written, where it is known; a file that has changed since is refused.
+        reads: by network, what it reads in words, such as "codes of 8 values": said where the file's network reads something else.
+
+    Raises:
+        ValueError: if the file is cut short, altered, or of another architecture.
+    """
+    tensors = read_tensors(path, sha256)
+    wanted = {name: tuple(t.shape) for name, t in _flat(networks).items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if wanted != found:
+        for name, expected in (reads or {}).items():
+            theirs, ours = (_reads(shapes, f"{name}.") for shapes in (found, wanted))
+            if theirs is not None and ours is not None and theirs != ours:
+                here = expected if expected.endswith(ours) else f"{expected} ({ours})"
+                raise ValueError(
+                    f"{path} holds another architecture: its '{name}' reads {theirs}, where {here} are expected; "
+                    "it was trained on another latent space or image shape: put back the file that belongs here, or train it again"
+                )
+        different = sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))[0]
+        raise ValueError(
+            f"{path} holds another architecture: '{different}' is {found.get(different, 'missing')} in the file and "
+            f"{wanted.get(different, 'missing')} in the network; load it with the settings that it was trained with"
+        )
+    for name, network in networks.items():
+        prefix = f"{name}."
+        network.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
+
+
+def read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, checked against its SHA-256 where that is known."""
+    if not path.is_file():
+        raise ValueError(f"no weights at {path}: the run was not finished, or the file was moved")
+    content = path.read_bytes()
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(
+            f"{path} is not the file that was written: its checksum differs, so it was cut short or altered"
+        )
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}); it was cut short or altered") from error
+
+
+def _flat(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    return {
+        f"{name}.{key}": tensor.detach().cpu().contiguous().clone()
+        for name, network in networks.items()
+        for key, tensor in network.state_dict().items()
+    }
+
+
+def _reads(shapes: Mapping[str, tuple[int, ...]], prefix: str) -> str | None:
+    """What a network reads, in words, by the shapes of its weights; None where they do not tell."""
+    names = [n for n, shape in shapes.items() if n.startswith(prefix) and len(shape) in (2, 4)]
+    names.sort(key=lambda n: [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in re.split(r"\.", n)])
+    weights = [shapes[n] for n in names]
+    if not weights:
+        return None
+    if len(weights[0]) == 2:
+        return f"{weights[0][1]} values"
+    convolutions, affine = [w for w in weights if len(w) == 4], [w for w in weights if len(w) == 2]
+    channels = f"{weights[0][1]} channel{'s' if weights[0][1] > 1 else ''}"
+    if not affine:
+        return channels
+    cells, times = affine[-1][1] // convolutions[-1][0], len(convolutions)
+    side = isqrt(cells)
+    if side * side != cells:  # every stage halves a side, rounding up
+        return f"{channels} of {cells} cells after {times} halvings"
+    return f"{channels} of {(side - 1) * 2**times + 1} to {side * 2**times} pixels a side"

@@ -1,1 +1,0 @@
-"""A run: its settings, its folder, and what the verbs do with it."""

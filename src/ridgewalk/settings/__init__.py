@@ -1,0 +1,1 @@
+"""What a recipe may set: tables of keys with types and bounds."""

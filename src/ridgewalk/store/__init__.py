@@ -1,0 +1,1 @@
+"""Runs on disk: their files, and the objects that they hold."""

@@ -1,0 +1,200 @@
+"""
+A guide on disk: the discriminator that corrects a diffusion's score, written beside it, and what it is worth.
+
+    FOLDER/
+      guide.safetensors       the time-dependent discriminator
+      guide.json              checksums, settings, the sampler that made its negatives, its account by level; written last
+      guide/                  log and checkpoints of its training
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ridgewalk.diagnosis.guides import Account
+from ridgewalk.diffusion import PerRows
+from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeRatio, Window, guided
+from ridgewalk.files import write_bytes
+from ridgewalk.models.backbones import TimeMLP
+from ridgewalk.models.heads import OnBackbone, spectrally_normalised
+from ridgewalk.models.unet import UNetEncoder
+from ridgewalk.models.weights import load_networks, save_networks
+from ridgewalk.protocols import VectorField
+from ridgewalk.settings.diffusion import Guidance, Sampling
+from ridgewalk.store.diffusion import Diffused
+from ridgewalk.training.noise import mixed_seed
+
+NAME = "guide"
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """
+    A trained discriminator of a diffusion's samples.
+
+    Attributes:
+        ratio: log of noised data over noised samples, in standardised data.
+        settings: of its training, and how it guides.
+        account: what it is worth, level by level.
+        record: what ``guide.json`` holds.
+    """
+
+    ratio: TimeRatio
+    settings: Guidance
+    account: Account
+    record: Mapping[str, Any]
+
+    def weight(self) -> Callable[[Tensor], Tensor]:
+        """W as a function of sigma / alpha: the window of the settings, and where they are calibrated the strengths of the account."""
+        s = self.settings
+        window = Window(s.low, s.high or math.inf)
+        if not s.calibrated:
+            return window
+        strengths: Strengths = self.account.strengths
+        return lambda level: window(level) * strengths(level)
+
+    def guidance(self, gamma: float | None = None, labels: Tensor | None = None) -> VectorField:
+        """Gamma w(t) grad log r, of all rows or under labels (n,), one a row; gamma of the settings where None."""
+        self._check_labels(labels)
+        ratio = self.ratio if labels is None else partial(self.ratio, labels=labels)
+        strength = self.settings.gamma if gamma is None else gamma
+        return DiscriminatorGuidance(ratio, self.ratio.sde, strength, self.weight())
+
+    def score(
+        self, model: Diffused, gamma: float | None = None, labels: Tensor | None = None, weight: float = 1.0
+    ) -> VectorField | PerRows:
+        """
+        The model's score, and what guides it.
+
+        Args:
+            model: the diffusion that the guide was trained on.
+            gamma: strength; that of the settings where None.
+            labels: (n,) classes asked for, of a guide trained with labels.
+            weight: of the classes (classifier-free guidance).
+        """
+        if labels is None:
+            return guided(model.denoiser.score, self.guidance(gamma))
+        self._check_labels(labels)
+        model.field(labels, weight)  # refuses what it cannot be asked
+        where = labels.to(model.device)
+        return PerRows(
+            lambda rows: guided(model.denoiser.given(where[rows], weight), self.guidance(gamma, where[rows]))
+        )
+
+    def complaints(self, how: Sampling) -> list[str]:
+        """What speaks against guiding a sampler by it: another sampler's negatives, a discriminator at chance."""
+        made = self.record["sampling"]
+        differs = [
+            f"{k} {made.get(k)!r} instead of {v!r}" for k, v in asdict(how.resolved()).items() if made.get(k) != v
+        ]
+        found = []
+        if differs:
+            found.append(
+                f"the guide's negatives are of another sampler ({', '.join(differs)}): the ratio that it learned is not that of the samples "
+                "that it corrects; train a guide with the same settings"
+            )
+        if not self.account.seen:
+            found.append(self.account.verdict)
+        return found
+
+    def _check_labels(self, labels: Tensor | None) -> None:
+        if self.settings.labels and labels is None:
+            raise ValueError(
+                "the guide was trained class by class, and what it guides must be asked for a class: give --label, or train another with "
+                "guidance.labels = false"
+            )
+        if not self.settings.labels and labels is not None:
+            raise ValueError(
+                "the guide is of unconditional samples; leave out the label, or train one with guidance.labels = true"
+            )
+
+
+def network(settings: Guidance, model: Diffused, seed: int) -> nn.Module:
+    """
+    The discriminator's network, untrained.
+
+    A multilayer perceptron for points and codes, the encoder half of a U-Net for images, or a head on the score network.
+
+    Raises:
+        ValueError: for labels where the diffusion has none, and a score network that shows no features.
+    """
+    if settings.labels and not model.classes:
+        raise ValueError("guidance.labels needs a diffusion that was trained with labels (diffusion.labels = true)")
+    classes = model.classes if settings.labels else 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mixed_seed(seed, 21))
+        body: nn.Module
+        if settings.network == "backbone":
+            body = OnBackbone(model.denoiser.network, settings.hidden, classes)
+        elif len(model.shape) == 1:
+            fourier = None if settings.fourier < 0 else settings.fourier
+            body = TimeMLP(model.shape[0], settings.hidden, outputs=1, classes=classes, fourier=fourier)
+        else:
+            c, h, w = model.shape
+            d = model.settings
+            body = UNetEncoder(
+                (c, h, w), settings.channels, d.multipliers, 1, attention=d.attention, classes=classes, patch=d.patch
+            )
+        return spectrally_normalised(body) if settings.spectral else body
+
+
+def present(folder: Path) -> bool:
+    """Whether a folder's diffusion has a guide."""
+    return (folder / f"{NAME}.json").is_file()
+
+
+def refuse_present(folder: Path) -> None:
+    """Refuses a folder whose diffusion has a guide."""
+    if present(folder):
+        raise ValueError(
+            f"{folder} has a guide already; remove guide.json, guide.safetensors and guide/ to train another"
+        )
+
+
+def save(folder: Path, body: nn.Module, model: Diffused, record: Mapping[str, Any]) -> Guide:
+    """Writes a trained discriminator beside its diffusion, and reads it back."""
+    whole = {
+        "sha256": save_networks(folder / f"{NAME}.safetensors", {NAME: body}),
+        "denoiser": model.record["sha256"],
+        **record,
+    }
+    write_bytes(folder / f"{NAME}.json", json.dumps(whole, indent=1).encode())
+    return read(folder, model)
+
+
+def read(folder: Path, model: Diffused) -> Guide:
+    """
+    The guide in a folder, frozen, for the diffusion that it was trained on.
+
+    Raises:
+        ValueError: if there is none, or its files were altered or belong to another diffusion.
+    """
+    from pydantic import TypeAdapter
+
+    file = folder / f"{NAME}.json"
+    if not file.is_file():
+        raise ValueError(f"{folder} has no guide: train one with `ridgewalk guide {folder}`")
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        settings = TypeAdapter(Guidance).validate_json(json.dumps(record["settings"]), strict=True)
+        account = Account.of_json(record["held_out"])
+        digest, seed, of = str(record["sha256"]), int(record["seed"]), str(record["denoiser"])
+        _ = record["sampling"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
+    if of != model.record["sha256"]:
+        raise ValueError(
+            f"the guide in {folder} was trained on another diffusion than the one beside it: its SDE, its shape or its weights are others; "
+            "remove guide.json, guide.safetensors and guide/, and train another"
+        )
+    body = network(settings, model, seed)
+    load_networks(folder / f"{NAME}.safetensors", {NAME: body}, digest)
+    body.eval().requires_grad_(False).to(model.device)
+    return Guide(TimeRatio(body, model.denoiser.sde, model.denoiser.deviation), settings, account, record)

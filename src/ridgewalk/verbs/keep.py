@@ -1,0 +1,71 @@
+"""
+Walks along one part of a code with the other kept: along style at a fixed class, across classes at a fixed style.
+
+With (s, y) of the first image and (s', y') of the second,
+
+    keep = "style"   from (s, y) to (s, y')      across classes; within one where the images are of one class
+    keep = "class"   from (s, y) to (s', y)      along style
+
+Whatever a finder follows has no slope along the part that is kept, so that it stays exactly there.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ridgewalk import naming
+from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder, ReducedAutoencoder
+from ridgewalk.path import chunked
+from ridgewalk.store import methods
+from ridgewalk.store.run import Run
+
+KEPT = ("style", "class")
+
+_ELSEWHERE = ("slerp", "graph", "graph-string", "best-string", "flow")
+"""Methods that leave the part that is kept: they turn the whole code, or go by way of other images."""
+
+
+def refuse(run: Run, keep: str, method: str) -> None:
+    """Refuses an unknown part, a run whose code has no such parts, and a method that would leave the part that is kept."""
+    if keep not in KEPT:
+        raise ValueError(f"--keep: {naming.unknown('part of a code', keep, KEPT)}")
+    if not isinstance(run.model, CategoricalAutoencoder | ConditionalAutoencoder):
+        raise ValueError(
+            f"--keep {keep} needs a code with style and class; this run's objective is '{run.recipe.objective.name}': "
+            "train aae-semisupervised, aae-clustering, aae-style or aae-reduction"
+        )
+    name = methods.known(method)[0]
+    if isinstance(run.model, ReducedAutoencoder) and name != "lerp":
+        raise ValueError(
+            f"a reduction's code is the sum of style and class, and only a straight line keeps one of them; got --method {method}: choose lerp"
+        )
+    if name in _ELSEWHERE:
+        raise ValueError(
+            f"method '{name}' would not keep the {keep}; choose lerp, string, geodesic, ridge or a guided one"
+        )
+
+
+def ends(run: Run, x_a: Tensor, x_b: Tensor, keep: str) -> tuple[Tensor, Tensor]:
+    """Codes of the first images, and those with one part of the second ones': (b, *) each."""
+    model = run.model
+    assert isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder)
+    (s_a, y_a), (s_b, y_b) = (_split(run, x) for x in (x_a, x_b))
+    with torch.no_grad():
+        return model.join(s_a, y_a), model.join(s_a, y_b) if keep == "style" else model.join(s_b, y_a)
+
+
+def _split(run: Run, x: Tensor) -> tuple[Tensor, Tensor]:
+    model = run.model
+    assert isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder)
+    both = chunked(lambda v: torch.cat(model.split(v), dim=1), x.to(run.device))
+    return both[:, : model.dims], both[:, model.dims :]
+
+
+def free(run: Run, keep: str) -> Run:
+    """The run, whose finders move along the other part only."""
+    if isinstance(run.model, ReducedAutoencoder):
+        return run
+    assert isinstance(run.model, CategoricalAutoencoder | ConditionalAutoencoder)
+    moving = torch.arange(run.size, device=run.device) >= run.model.dims
+    return replace(run, moving=moving if keep == "style" else ~moving)

@@ -1,0 +1,1 @@
+"""Makhzani et al. (2015), Adversarial autoencoders."""

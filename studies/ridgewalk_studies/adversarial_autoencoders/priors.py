@@ -1,0 +1,239 @@
+"""
+Priors of any shape and posteriors of any kind, in the plane, and what they do to codes.
+
+The recipe conditions a mixture of ten Gaussians on labels; variants change prior, posterior or objective. Of each run on held-out images:
+
+    match      is the aggregated posterior the prior? a fresh probe's AUC, sliced Wasserstein distance, MMD (``evaluation.posterior``); beside it the same
+               of training images that no model saw, as a test part may be of another population (MNIST's is of other writers)
+    place      share of codes that lie in their own class's part of the prior, by its 15 nearest draws
+    fractured  do like images get like codes? (``evaluation.fracturing``); ``ae`` is an autoencoder without any prior
+    holes      share of the prior's draws that decode to nothing real (``evaluation.holes``); ``vae`` has the same prior as ``gaussian``
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data import part
+from ridgewalk.diagnosis.misalignment import MEAN
+from ridgewalk.metrics.statistics import Interval, paired_difference
+from ridgewalk.path import chunked
+from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.reports.findings import Findings
+from ridgewalk.store import players
+from ridgewalk.store.run import Run
+from ridgewalk.training.noise import Noise
+from ridgewalk.training.priors import Classed
+from ridgewalk.verbs.train import prior_draws
+from ridgewalk_studies.adversarial_autoencoders import shared
+from ridgewalk_studies.measures.fracturing import Fracturing, fracturing
+from ridgewalk_studies.measures.holes import Holes, holes
+from ridgewalk_studies.measures.posterior import Match, match
+from ridgewalk_studies.running import Experiment
+from ridgewalk_studies.verdicts import in_part, near, settled, together
+
+MARGIN = 0.05
+"""How far from 1/2 a probe's AUC may lie where the aggregated posterior counts as the prior."""
+
+UNSEEN = "judge_b"
+"""Role of images of the population that models are trained on, which none of them saw; its judge looks at decodings alone."""
+
+NEAREST = 15
+"""Draws of the prior that say which part of it a code lies in."""
+
+
+def drawn_codes(run: Run, x: Tensor, seed: int = 0) -> Tensor:
+    """A draw of q(z|x) for each image, on the CPU: (n, d)."""
+    noise = Noise(seed, 7)
+    return chunked(lambda v: run.model.draw(v.to(run.device), lambda *s: noise.normal(*s).to(run.device)).cpu(), x)
+
+
+def placed(run: Run, z: Tensor, labels: Tensor, draws: int = 300) -> Tensor:
+    """Of each code, whether most of the nearest draws of the prior are of its own class's part: bool (n,)."""
+    law = players.prior(run.recipe)
+    if not isinstance(law, Classed):
+        raise ValueError(f"the prior '{run.recipe.prior.name}' has no parts for classes")
+    parts = torch.arange(law.classes).repeat_interleave(draws)
+    points = law.given(parts, Noise(0, 8))
+    near = chunked(lambda v: torch.cdist(v, points).topk(NEAREST, largest=False).indices, z)
+    return parts[near].mode(dim=1).values == labels
+
+
+def measure(e: Experiment) -> Findings:
+    """Trains, measures, and says which claims held."""
+    runs = {v or "mixture, conditioned": e.runs(v) for v in shared.settings_of(e)}
+    first = next(iter(runs.values()))[0]
+    images = part(first.data, "test")
+    images = images.take(torch.arange(min(e.points, len(images))))
+    x, labels = images.floats(), images.labels
+    alike = part(first.data, UNSEEN).floats()[: len(x)]
+    matches: dict[str, list[Match]] = {}
+    unseen: dict[str, list[Match]] = {}
+    places: dict[str, list[Tensor]] = {}
+    torn: dict[str, list[Fracturing]] = {}
+    empty: dict[str, list[Holes]] = {}
+    judges = e.judges(first)
+    for name, own in runs.items():
+        adversarial = own[0].recipe.objective.name not in ("ae", "vae")
+        for run in own:
+            if adversarial:
+                z = drawn_codes(run, x)
+                for found, codes in ((matches, z), (unseen, drawn_codes(run, alike))):
+                    found.setdefault(name, []).append(
+                        match(codes, prior_draws(run, 2 * len(codes), 1).cpu(), steps=shared.probe_steps(e))
+                    )
+                if run.recipe.objective.name == "aae-conditioned":
+                    places.setdefault(name, []).append(placed(run, z, labels))
+            torn.setdefault(name, []).append(fracturing(lambda v, r=run: r.encode(v).cpu(), x, labels))  # type: ignore[misc]
+            codes = run.encode(x)
+            empty.setdefault(name, []).append(holes(prior_draws(run, len(codes), 2), codes, run.decode, judges))
+    sections = [
+        _table(matches, unseen, places, torn, empty),
+        Section("The planes", blocks=[shared.scatter(own[0], f"Codes by class: {name}") for name, own in runs.items()]),
+        Section("Decoded", blocks=[shared.manifold(first, "The plane of the mixture, decoded")]),
+        shared.games({n: own for n, own in runs.items() if "readings" in own[0].manifest}),
+    ]
+    claims = [*_matched(matches, unseen), *_placed(places), *_fractured(torn), *_hollow(empty)]
+    answer = [f"{name}: {own[0]}." for name, own in matches.items()]
+    return Findings(answer, claims, sections, _figures(matches, unseen, places, torn, empty))
+
+
+def _table(
+    matches: Mapping[str, Sequence[Match]],
+    unseen: Mapping[str, Sequence[Match]],
+    places: Mapping[str, Sequence[Tensor]],
+    torn: Mapping[str, Sequence[Fracturing]],
+    empty: Mapping[str, Sequence[Holes]],
+) -> Section:
+    columns = {
+        "probe": Column("probe AUC", ".3f", "lower", "of a fresh discriminator, codes against prior; 0.5 is chance"),
+        "unseen": Column("of training images", ".3f", "lower", "the same AUC of training images that no model saw"),
+        "sliced": Column("sliced W", ".3f", "lower", "sliced Wasserstein distance of codes and prior, with its floor"),
+        "place": Column("in place", ".1%", "higher", "codes in their own class's part of the prior"),
+        "rank": Column(
+            "fractured", ".3f", "lower", "mean rank by codes of an image's nearest images; 1/2 is none alike"
+        ),
+        "pieces": Column("pieces", ".2f", "lower", "effective pieces of a class among its nearest codes"),
+        "holes": Column("holes", ".1%", "lower", "draws that decode to nothing real, less the same of reconstructions"),
+    }
+    rows: dict[str, dict[str, Cell]] = {}
+    for name in torn:
+        row = {
+            "rank": Cell.of(torn[name][0].interval("rank")),
+            "pieces": Cell(float(torn[name][0].pieces.mean())) if len(torn[name][0].pieces) else Cell(None),
+            "holes": Cell.of(empty[name][0].excess()),
+        }
+        if name in matches:
+            m = matches[name][0]
+            row |= {"unseen": Cell.of(unseen[name][0].probe)}
+            row |= {"probe": Cell.of(m.probe), "sliced": Cell(m.sliced_wasserstein, note=f"floor {m.sliced_floor:.3f}")}
+        if name in places:
+            row["place"] = Cell(float(places[name][0].double().mean()))
+        rows[name] = row
+    return Section(
+        "Priors and posteriors side by side",
+        "Held-out images; the first seed of each. A plain autoencoder's prior is a Gaussian that was fitted to its codes.",
+        [TableBlock(Table(columns, rows), "What the prior does to codes")],
+    )
+
+
+def _matched(matches: Mapping[str, Sequence[Match]], unseen: Mapping[str, Sequence[Match]]) -> list[Claim]:
+    found = []
+    for name, own in matches.items():
+        fate = together([near(m.probe, 0.5, MARGIN) for m in own])
+        figure = "; ".join(
+            f"AUC {m.probe:.2f}, of training images that no model saw {u.probe:.2f}; sliced W {m.sliced_wasserstein:.3f} (floor {m.sliced_floor:.3f})"
+            for m, u in zip(own, unseen[name], strict=True)
+        )
+        how = f"held where the interval of a fresh probe's AUC lies within {MARGIN} of 1/2, did not hold where it lies beyond; the distances stand beside it"
+        found.append(Claim(f"[{name}] the aggregated posterior becomes the prior", fate, figure, how))
+    return found
+
+
+def _placed(places: Mapping[str, Sequence[Tensor]]) -> list[Claim]:
+    found = []
+    for name, own in places.items():
+        shares = [100 * float(p.double().mean()) for p in own]
+        fate = "held" if min(shares) > 90 else "held in part" if min(shares) > 50 else "did not hold"
+        how = "held-out images, whose labels were never shown; held above 90 % on every seed, in part above 50 %"
+        found.append(
+            Claim(f"[{name}] each class takes its own part of the prior", fate, f"in place {shared.said(shares)}", how)
+        )
+    return found
+
+
+def _fractured(torn: Mapping[str, Sequence[Fracturing]]) -> list[Claim]:
+    if not {"ae", "gaussian"} <= set(torn):
+        return []
+    own, other = (torch.stack([f.columns["rank"] for f in torn[n]]).mean(0) for n in ("gaussian", "ae"))
+    difference = paired_difference(own, other, 0)
+    pieces = [
+        torch.stack([f.pieces.mean() for f in torn[n] if len(f.pieces)] or [torch.ones(())]).mean()
+        for n in ("gaussian", "ae")
+    ]
+    return [
+        Claim(
+            "Without a prior an autoencoder fractures the manifold, and matching one mends it: like images get more alike codes",
+            settled(difference, 0.0, above=False),
+            f"mean rank of like images, AAE less AE {difference:+.4f}; pieces of a class {float(pieces[0]):.2f} against {float(pieces[1]):.2f}",
+            "paired over held-out images, mean over seeds; held where the interval lies below 0",
+        )
+    ]
+
+
+def _hollow(empty: Mapping[str, Sequence[Holes]]) -> list[Claim]:
+    if not {"vae", "gaussian"} <= set(empty):
+        return []
+    draws, beyond = (_less(empty, rows) for rows in (lambda h: h.unreal[MEAN], Holes.excesses))
+    return [
+        Claim(
+            "An adversarial autoencoder leaves fewer holes in its prior than a VAE",
+            in_part(*(settled(d, 0.0, above=False) for d in (draws, beyond))),
+            f"share of draws that decode to nothing real: AAE less VAE {draws:+.3f}; beyond that of reconstructions {beyond:+.3f}",
+            "mean of two judges, as many draws and held-out images of each; held where both intervals lie below 0, in part where the first alone does:"
+            " it blames a prior for its decoder's blur, and the second excuses holes where reconstructions are no better",
+        )
+    ]
+
+
+def _less(empty: Mapping[str, Sequence[Holes]], rows: Callable[[Holes], Tensor]) -> Interval:
+    """Of rows, the adversarial autoencoder's less the VAE's, each the mean over seeds."""
+    own, other = (torch.stack([rows(h) for h in empty[n]]).mean(0) for n in ("gaussian", "vae"))
+    return paired_difference(own, other, 0)
+
+
+def _figures(
+    matches: Mapping[str, Sequence[Match]],
+    unseen: Mapping[str, Sequence[Match]],
+    places: Mapping[str, Sequence[Tensor]],
+    torn: Mapping[str, Sequence[Fracturing]],
+    empty: Mapping[str, Sequence[Holes]],
+) -> dict[str, Any]:
+    return {
+        "match": _distances(matches),
+        "match_unseen": _distances(unseen),
+        "place": {n: [float(p.double().mean()) for p in own] for n, own in places.items()},
+        "fracturing": {
+            n: [{k: float(v.mean()) for k, v in f.columns.items()} | {"pieces": f.pieces.tolist()} for f in own]
+            for n, own in torn.items()
+        },
+        "holes": {n: [{k: float(v.mean()) for k, v in h.unreal.items()} for h in own] for n, own in empty.items()},
+    }
+
+
+def _distances(matches: Mapping[str, Sequence[Match]]) -> dict[str, list[dict[str, Any]]]:
+    return {
+        n: [
+            {
+                "probe": [m.probe.value, m.probe.low, m.probe.high],
+                "sliced_wasserstein": m.sliced_wasserstein,
+                "sliced_floor": m.sliced_floor,
+                "mmd": m.mmd,
+                "mmd_floor": m.mmd_floor,
+            }
+            for m in own
+        ]
+        for n, own in matches.items()
+    }

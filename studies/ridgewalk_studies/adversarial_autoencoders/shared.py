@@ -1,0 +1,317 @@
+"""What the experiments on document 004 share: errors on the test part, the control network, figures over seeds, and pictures of codes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ridgewalk.data import ImageData, Images, load, part
+from ridgewalk.files import write_bytes
+from ridgewalk.metrics.statistics import Interval, paired_difference
+from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
+from ridgewalk.path import chunked
+from ridgewalk.reports import Cell, Claim, Figure, Section, Text, figures
+from ridgewalk.reports.samples import sheet
+from ridgewalk.reports.style import png
+from ridgewalk.settings import recipes
+from ridgewalk.store import labelling, players
+from ridgewalk.store.run import Run
+from ridgewalk.training.batch_norm import settle
+from ridgewalk.training.duels import Corruption
+from ridgewalk.training.loop import fit
+from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.objectives import Classification
+from ridgewalk.training.schedule import Schedule
+from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.measures.posterior import STEPS
+from ridgewalk_studies.running import Experiment
+
+T = TypeVar("T")
+
+SHOWN = 8
+"""Rows of a picture."""
+
+PLOTTED = 3000
+"""Largest number of codes in a picture."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """
+    The images that published figures are of, and how they are told from others.
+
+    Attributes:
+        name: of them.
+        shape: of an image.
+        test: number of test images, 0 for any.
+        first: classes of the first test images, which tell MNIST from other sets in its format.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    test: int = 0
+    first: tuple[int, ...] = ()
+
+    def holds(self, data: ImageData) -> bool:
+        """Whether these are they."""
+        labels = tuple(int(v) for v in data.test.labels[: len(self.first)])
+        return data.shape == self.shape and self.test in (0, len(data.test)) and labels == self.first
+
+
+MNIST = Original("MNIST", (1, 28, 28), 10_000, (7, 2, 1, 0, 4, 1, 4, 9, 5, 9))
+
+ORIGINALS: Mapping[str, Original] = {
+    "aae-svhn": Original("SVHN", (3, 32, 32), 26_032),
+    "aae-tfd": Original("the Toronto Face Database", (1, 48, 48)),
+}
+"""Of the recipes whose published figures are not of MNIST."""
+
+
+def original_of(e: Experiment) -> Original:
+    """The images that the published figures of an experiment's recipe are of."""
+    return ORIGINALS.get(Path(e.recipe).stem, MNIST)
+
+
+def published_of(e: Experiment, run: Run, figures: Mapping[str, T]) -> Mapping[str, T]:
+    """Published figures, where the run's images are those that they are of; otherwise none, as another data set's say nothing of these."""
+    return figures if original_of(e).holds(run.data) else {}
+
+
+def of_others(e: Experiment, run: Run) -> str:
+    """A sentence where the run's images are not those of the published figures; otherwise nothing."""
+    if (original := original_of(e)).holds(run.data):
+        return ""
+    return f" Published figures are of {original.name}, not of these images, and are left out."
+
+
+def settings_of(e: Experiment, *prefixes: str) -> list[str]:
+    """
+    The recipe's own setting, "", and its variants.
+
+    Variants called ``paper...`` are the paper's setting at the cpu budget: at the full one that is the recipe's own, and they are left out.
+
+    Raises:
+        ValueError: before anything is trained, where a variant's settings do not fit these images, or its name none of ``prefixes`` where there are any.
+    """
+    own = [v for v in e.settings.reproduce.variants if not (e.budget == "full" and v.startswith("paper"))]
+    for v in own:
+        if prefixes and not v.startswith(prefixes):
+            raise ValueError(
+                f"this experiment does not know what to make of the variant '{v}': its name has to begin with {' or '.join(prefixes)}"
+            )
+    data = load(e.source)
+    for v in ["", *own]:
+        changes = [*e.changes, *e.settings.reproduce.variants.get(v, ())]
+        try:
+            recipe = labelling.settled(recipes.read(e.recipe, e.budget, changes, e.source), data.class_names)
+            players.refuse_unread(recipe)
+            labelling.tensors(recipe, part(data, "model"), 0)
+        except ValueError as error:
+            raise ValueError(f"variant '{v}': {error}" if v else str(error)) from error
+    return ["", *own]
+
+
+def classes_of(run: Run, images: Images) -> Tensor:
+    """Probabilities of classes or clusters: (n, K)."""
+    model = run.model
+    if not isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder):
+        raise ValueError(f"this run's objective '{run.recipe.objective.name}' has no classes in its codes")
+    return chunked(lambda x: model.classify(x.to(run.device)).cpu(), images.floats())
+
+
+def mistakes(run: Run) -> Tensor:
+    """Of each image of the test part, whether the most probable class is another than its own: bool (n,)."""
+    test = run.data.test
+    return classes_of(run, test).argmax(dim=1) != test.labels
+
+
+def over_seeds(values: Sequence[float], note: str = "") -> Cell:
+    """Mean over seeds, with their standard deviation as a note, and nothing in its place where there is one seed."""
+    v = torch.tensor(values, dtype=torch.float64)
+    told = f"+- {float(v.std()):.2f}, {len(values)} seeds" if len(values) > 1 else "1 seed"
+    return Cell(float(v.mean()), note=", ".join(t for t in (told, note) if t))
+
+
+def said(values: Sequence[float], unit: str = " %") -> str:
+    """A value a seed, and their mean."""
+    mean = sum(values) / len(values)
+    return f"{mean:.2f}{unit} (by seed: {', '.join(f'{v:.2f}' for v in values)})"
+
+
+def reached(says: str, values: Sequence[float], target: float, how: str, lower: bool = True, unit: str = " %") -> Claim:
+    """A claim that a figure reaches a target: held where every seed does, in part where the mean or some seed does."""
+    good = [v <= target if lower else v >= target for v in values]
+    fate = "held" if all(good) else "held in part" if any(good) else "did not hold"
+    return Claim(says, fate, f"{said(values, unit)}; published {target:g}{unit}", how)
+
+
+def control_mistakes(run: Run, folder: Path) -> Tensor:
+    """
+    Mistakes on the test part of the run's own classifier trained on its labels alone, with dropout: bool (n,).
+
+    The trunk and the head that names classes, drawn anew, with dropout before their affine layers (``dropped``): as many steps as the run had,
+    on batches of its labelled images with its augmentation and what it does to images before it reads them, by Adam at 1e-3 with a cosine decay.
+
+    Args:
+        run: whose labels, network, steps and augmentation it has.
+        folder: where the result is kept for a reproduction that goes on.
+    """
+    record = folder / f"control-{run.folder.name}.json"
+    if record.is_file():
+        return torch.tensor(json.loads(record.read_text())["mistakes"], dtype=torch.bool)
+    images, recipe, seed = part(run.data, "model"), run.recipe, run.origin.seed
+    labelled = labelling.tensors(recipe, images, seed)[1]
+    assert labelled is not None
+    own = players.model(recipe, images.shape, mixed_seed(seed, 31))
+    assert isinstance(own, CategoricalAutoencoder)
+    network = dropped(nn.Sequential(own.encoder, own.label), first=recipe.model.network == "mlp")
+    batch = min(labelled.batch, len(labelled.labels))
+    epochs = max(1, int(run.manifest["steps"]) // (len(labelled.labels) // batch))
+    schedule = Schedule(epochs, batch, rate=1e-3, decay="cosine", ema=recipe.training.ema, seed=mixed_seed(seed, 32))
+    corrupt = Corruption(recipe.objective.input_noise, recipe.objective.input_dropout)
+
+    def seen(x: Tensor, noise: Noise) -> Tensor:
+        return corrupt(labelled.augmentation(x, noise), noise)
+
+    objective = Classification(network, augmentation=seen)
+    fit(objective, [labelled.images, labelled.labels], schedule, device="cpu", label="control with dropout")
+    settle(network, labelled.images)
+    test = run.data.test
+    wrong = chunked(lambda x: network(x), test.floats()).argmax(dim=1) != test.labels
+    write_bytes(record, json.dumps({"mistakes": wrong.int().tolist()}).encode())
+    return wrong
+
+
+def dropped(network: nn.Module, hidden: float = 0.5, images: float = 0.2, first: bool = True) -> nn.Sequential:
+    """
+    The network's layers in a row, with dropout before each affine one (Srivastava et al. 2014).
+
+    Args:
+        network: sequences of layers, within one another.
+        hidden: share of hidden units that are dropped.
+        images: share of pixels, before the first affine layer.
+        first: whether that layer reads pixels.
+    """
+    layers: list[nn.Module] = []
+    for layer in network.modules():
+        if isinstance(layer, nn.Sequential):
+            continue
+        if isinstance(layer, nn.Linear):
+            reads_pixels = first and not any(isinstance(before, nn.Linear) for before in layers)
+            layers.append(nn.Dropout(images if reads_pixels else hidden))
+        layers.append(layer)
+    return nn.Sequential(*layers)
+
+
+def fewer(says: str, own: Sequence[Tensor], other: Sequence[Tensor], how: str) -> Claim:
+    """A claim that one makes fewer mistakes than another on the same images: by the paired difference, images resampled with all their seeds."""
+    difference: Interval = paired_difference(
+        torch.stack([w.double() for w in own]).mean(0), torch.stack([w.double() for w in other]).mean(0), 0
+    )
+    fate = "held" if difference.high < 0 else "did not hold" if difference.low > 0 else "undecided"
+    return Claim(says, fate, f"difference of errors {difference:+.2%}", how)
+
+
+def probe_steps(e: Experiment) -> int:
+    """Training steps of a probe of the aggregated posterior: fewer in a smoke run, which measures nothing."""
+    return 50 if e.budget == "smoke" else STEPS
+
+
+def games(runs: Mapping[str, Sequence[Run]]) -> Section:
+    """What each run's discriminators were found to be at the end of their training."""
+    lines = [
+        f"{name}, seed {run.origin.seed}: {line['sentence']}"
+        for name, own in runs.items()
+        for run in own
+        for line in run.manifest.get("readings", {}).values()
+    ]
+    spent = [
+        float(r.manifest.get("diagnostics_seconds", 0)) / max(1e-9, float(r.manifest["seconds"]))
+        for own in runs.values()
+        for r in own
+    ]
+    lead = f"Read on held-out images while training; reading them took {max(spent, default=0):.1%} of the training time at most."
+    return Section("How the games ended", lead, [Text("\n\n".join(lines), aside=True)])
+
+
+# ---------------------------------------------------------------------------------------------------- pictures
+
+
+def scatter(run: Run, title: str) -> Figure:
+    """Codes of held-out images in the plane, by class; of codes with a class their styles. More than two dimensions are seen along two principal directions."""
+    images = part(run.data, "test")
+    images = images.take(torch.arange(min(PLOTTED, len(images))))
+    z = run.encode(images.floats()).cpu()
+    model, what, how = run.model, "Codes", ""
+    if isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder) and z.shape[1] > model.dims:
+        z, what = z[:, : model.dims], "Styles"
+        how = " Where classes lie over one another, style does not tell the class, which the rest of the code does."
+    if z.shape[1] > 2:
+        mean = z.mean(dim=0)
+        z = (z - mean) @ torch.linalg.svd(z - mean, full_matrices=False).Vh[:2].T
+        how = f"Along the two directions in which they vary most.{how}"
+    else:
+        how = f"They have two dimensions: nothing is projected.{how}"
+    names = [images.class_names[int(i)] for i in images.labels]
+    drawn = png(figures.latent_plane(z.numpy(), names))
+    return Figure(drawn, f"{what} of {len(images)} held-out images in the plane, coloured by class", how, title)
+
+
+def styles_by_class(run: Run, title: str) -> Figure:
+    """The styles of the first held-out images, decoded in every class: a row a style, the image itself first."""
+    model = run.model
+    assert isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder)
+    x = part(run.data, "test").floats(torch.arange(SHOWN))
+    with torch.no_grad():
+        style = model.split(x.to(run.device))[0]
+        rows = []
+        for i in range(len(x)):
+            y = torch.eye(model.classes, device=run.device)
+            rows.append(torch.cat([x[i : i + 1], decoded(run, model.join(style[i].expand(len(y), -1), y))]))
+    drawn = png(
+        sheet(torch.cat(rows).numpy(), columns=model.classes + 1, cell=max(16, min(44, 660 // (model.classes + 1))))
+    )
+    says = "A row is the style of one held-out image, which stands first; a column is a class. Rows should look written by one hand."
+    return Figure(drawn, "Images decoded from one style in every class, a row a style", says, title, wide=True)
+
+
+def heads(run: Run, title: str, confident: int = 9) -> Figure:
+    """Each cluster's head, decoded at the middle of styles, and the held-out images that are surest to belong to it."""
+    model = run.model
+    assert isinstance(model, CategoricalAutoencoder)
+    images = part(run.data, "test")
+    q = classes_of(run, images)
+    style = torch.zeros(model.classes, model.dims, device=run.device)
+    with torch.no_grad():
+        made = decoded(run, model.join(style, torch.eye(model.classes, device=run.device)))
+    rows = []
+    for k in range(model.classes):
+        best = q[:, k].topk(min(confident, len(q))).indices
+        rows.append(torch.cat([made[k : k + 1], images.floats(best)]))
+    drawn = png(sheet(torch.cat(rows).numpy(), columns=confident + 1, cell=30))
+    says = f"A row is a cluster: its head first, decoded at style 0, then the {confident} held-out images that most surely belong to it."
+    return Figure(drawn, "Clusters as rows: the decoded head and its surest images", says, title, wide=True)
+
+
+def manifold(run: Run, title: str, side: int = 20, reach: float = 0.0) -> Figure:
+    """A plane of codes decoded on a lattice that covers what the codes cover."""
+    z = run.encode(part(run.data, "test").floats()).cpu()
+    if z.shape[1] != 2:
+        raise ValueError(f"the manifold of codes is shown for codes of two dimensions; these have {z.shape[1]}")
+    low, high = z.quantile(0.01, dim=0), z.quantile(0.99, dim=0)
+    low, high = (-reach * torch.ones(2), reach * torch.ones(2)) if reach else (low, high)
+    xs, ys = torch.linspace(float(low[0]), float(high[0]), side), torch.linspace(float(high[1]), float(low[1]), side)
+    points = torch.stack([xs.repeat(side), ys.repeat_interleave(side)], dim=1)
+    drawn = png(sheet(decoded(run, points).numpy(), columns=side, cell=30))
+    says = "Codes on a lattice, decoded: left to right the first dimension, top to bottom the second one downwards."
+    return Figure(drawn, "Decoded images on a lattice in the plane of codes", says, title, wide=True)
+
+
+def one_hot_of(labels: Tensor, classes: int) -> Tensor:
+    """(n,) -> (n, K)."""
+    return F.one_hot(labels, classes).float()

@@ -1,0 +1,1 @@
+"""Samplers and likelihoods of score-based diffusion."""

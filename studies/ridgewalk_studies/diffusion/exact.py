@@ -1,0 +1,165 @@
+"""
+Samplers and likelihoods proven with the exact score of a known density, where nothing is learned and every error is the solver's own.
+
+    order          the slope of each flow solver's error against its number of steps
+    likelihood     log p by the probability flow against the density's own
+    samples        KL(samples || density) of every sampler, against that of as many draws
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data.mixtures import GaussianMixture, exact_score
+from ridgewalk.diffusion import SDE, Flow, Heun, RowNoise
+from ridgewalk.diffusion.likelihood import Likelihood, log_likelihood
+from ridgewalk.judging import samples
+from ridgewalk.protocols import VectorField
+from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.settings.diffusion import Sampling
+from ridgewalk.verbs.diffuse import DiffusionRun
+
+COMPARED = (
+    Sampling("heun", 40),
+    Sampling("ddim", 200),
+    Sampling("euler-maruyama", 500),
+    Sampling("reverse-diffusion", 500),
+    Sampling("ancestral", 500),
+    Sampling("pc", 250),
+    Sampling("langevin", 100, corrections=8, snr=0.4),
+    Sampling("ode", rtol=1e-4),
+)
+"""Samplers as they are compared, each with steps enough for what it is."""
+
+FLOOR = 1.2
+"""What share of the floor's KL an exact score's samples may have."""
+
+COLUMNS = {
+    "nfe": Column("NFE", ".0f", None, "evaluations of the score for each sample"),
+    "kl": Column("KL(model || data)", ".3f", "lower", "from samples and the exact density"),
+    "sliced_wasserstein": Column("sliced W2", ".4f", "lower", "to as many draws of the density"),
+    "mmd": Column("MMD^2", ".2g", None, "of 2000 samples and as many draws; unbiased, so it may be below 0"),
+    "nll_of_data": Column("-log p", ".3f", None, "mean of minus the log density of the data at the samples"),
+    "mode_error": Column("mode error", ".3f", "lower", "largest error of a mode's share"),
+    "no_mode": Column(
+        "no mode",
+        ".3f",
+        "lower",
+        "share of samples further from every mode than 98.9 % of its own draws (three deviations in the plane)",
+    ),
+}
+"""Of samples against a density that is known."""
+
+
+def prove(
+    run: DiffusionRun,
+    density: GaussianMixture,
+    n: int,
+    floor: Mapping[str, float],
+    claims: list[Claim],
+    plans: Sequence[Sampling],
+    sdes: Sequence[SDE],
+) -> tuple[dict[str, Any], Section]:
+    """Figures and section of the exact score; its claims are appended."""
+    d = run.diffused
+    own = d.density(density)
+    orders = {
+        f"{type(sde).__name__} {name}": _order(sde, own, solve) for sde in sdes for name, (_, solve) in _SOLVERS.items()
+    }
+    off = {k: abs(v - _SOLVERS[k.split(" ", 1)[1]][0]) for k, v in orders.items()}
+    worst = max(off, key=lambda k: off[k])
+    claims.append(
+        Claim(
+            "Every solver of the probability flow converges at its order.",
+            "held" if off[worst] <= 0.25 else "did not hold",
+            f"furthest off: {worst}, slope {orders[worst]:.2f}",
+            "slope of the log error over the log number of steps, exact score, float64; at most 0.25 from the order",
+        )
+    )
+    errors = {}
+    for sde in sdes:
+        score = exact_score(own, sde)
+        x = samples.draws(own, 500, 7)
+        at = torch.tensor(sde.t_min, dtype=torch.float64)
+        noised = own.noised(float(sde.alpha(at)), float(sde.sigma(at)))
+        deviation = math.sqrt(float(sde.alpha(torch.tensor(1.0)) ** 2 + sde.sigma(torch.tensor(1.0)) ** 2))
+        like = Likelihood(Flow(sde, rtol=1e-6, atol=1e-6), divergence="exact", prior_deviation=deviation)
+        got = log_likelihood(like, score, x, seed=0).values
+        errors[type(sde).__name__] = float((got - noised.log_prob(x)).mean().abs())
+    claims.append(
+        Claim(
+            "The likelihood by the probability flow is the density's own, within 0.01 nat.",
+            "held" if max(errors.values()) <= 0.01 else "did not hold",
+            ", ".join(f"{k} {v:.4f}" for k, v in errors.items()),
+            "mean difference over 500 points, exact trace, prior of the data's own variance at t = 1",
+        )
+    )
+    score = exact_score(own, d.denoiser.sde)
+    rows, cells = {}, {}
+    for how in plans:
+        made = d.sample(n, 3, how, score=score)
+        values = samples.known(made.x, density, True)
+        rows[how.sampler] = {**values, "nfe": made.nfe}
+        cells[f"{how.sampler}"] = {"nfe": Cell(made.nfe), **{k: Cell(v) for k, v in values.items()}}
+    cells["draws of the density"] = {k: Cell(v) for k, v in floor.items()}
+    ratios = {k: v["kl"] / floor["kl"] for k, v in rows.items()}
+    far = max(ratios, key=lambda k: ratios[k])
+    claims.append(
+        Claim(
+            f"With an exact score every sampler's KL is within {FLOOR} of the floor's.",
+            "held" if ratios[far] <= FLOOR else "held in part" if min(ratios.values()) <= FLOOR else "did not hold",
+            "; ".join(f"{k} {v:.2f}" for k, v in ratios.items()),
+            f"KL(samples || density) by a histogram, {n} samples, over that of as many draws",
+        )
+    )
+    table = Table(COLUMNS, cells, ("draws of the density",))
+    section = Section(
+        "The exact score: what the samplers themselves do",
+        f"{n} samples each under {run.recipe.diffusion.sde}. What differs from the last row is the sampler's own error.",
+        [TableBlock(table, "Samplers with the exact score")],
+    )
+    return {
+        "orders": orders,
+        "likelihood_errors": errors,
+        "likelihood_error": max(errors.values()),
+        "exact": rows,
+        "floor_ratios": ratios,
+        "worst_floor_ratio": ratios[far],
+    }, section
+
+
+_SOLVERS: Mapping[str, tuple[int, Callable[[SDE, VectorField, Tensor, int], Tensor]]] = {
+    "euler": (1, lambda sde, s, x, k: _flow(sde, s, x, k, "euler")),
+    "midpoint": (2, lambda sde, s, x, k: _flow(sde, s, x, k, "midpoint")),
+    "rk4": (4, lambda sde, s, x, k: _flow(sde, s, x, k, "rk4")),
+    "ddim": (1, lambda sde, s, x, k: _karras(sde, s, x, k, 1)),
+    "heun": (2, lambda sde, s, x, k: _karras(sde, s, x, k, 2)),
+}
+"""Solvers of the flow, each with its order."""
+
+END = 0.1
+"""Where the flow is stopped to measure its order: above it the score of these densities is smooth at the step sizes tried."""
+
+
+def _flow(sde: SDE, score: VectorField, x: Tensor, steps: int, solver: str) -> Tensor:
+    return Flow(sde, solver, steps)(score, x, torch.tensor([1.0, END]))[0][-1]
+
+
+def _karras(sde: SDE, score: VectorField, x: Tensor, steps: int, order: int) -> Tensor:
+    sampler = Heun(sde, steps, order=order, t_min=END, clean=False)
+    return sampler(score, RowNoise(0, len(x), tuple(x.shape[1:]), dtype=x.dtype), x).x
+
+
+def _order(sde: SDE, density: GaussianMixture, solve: Callable[[SDE, VectorField, Tensor, int], Tensor]) -> float:
+    """Minus the slope of the log error against the log number of steps."""
+    score = exact_score(density, sde)
+    x = sde.prior_deviation * torch.randn(
+        64, density.dims, generator=torch.Generator().manual_seed(5), dtype=torch.float64
+    )
+    best = _flow(sde, score, x, 1024, "rk4")
+    steps = (64, 128, 256)
+    errors = [float((solve(sde, score, x, k) - best).norm(dim=1).median()) for k in steps]
+    return math.log(errors[0] / errors[-1]) / math.log(steps[-1] / steps[0])

@@ -1,0 +1,18 @@
+"""The front of realism against smoothness, and against time: the models trained, every finder compared on them."""
+
+from ridgewalk.progress import track
+from ridgewalk.reports.findings import Findings
+from ridgewalk.store.run import load
+from ridgewalk.verbs import train
+from ridgewalk.verbs.compare import compare
+from ridgewalk_studies.running import Experiment
+
+
+def measure(e: Experiment) -> Findings:
+    """Trains the models and their sensors, and compares."""
+    runs = []
+    for run in track(e.runs(), "pixel sensors"):
+        if "pixel" not in run.sensors:
+            train.sense(run, "holes", run.origin.seed, e.device)
+        runs.append(load(run.folder, str(run.device)))
+    return compare(runs, e.settings.walks.pairs, "test", None, 0)

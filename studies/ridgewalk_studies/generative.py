@@ -1,0 +1,81 @@
+"""Trained autoencoders as models of images: their reconstructions and their samples, judged; for the experiments that compare such."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data import part
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics import statistics
+from ridgewalk.metrics.samples import frechet
+from ridgewalk.path import chunked
+from ridgewalk.store.run import Run
+from ridgewalk.verbs.train import prior_draws
+from ridgewalk_studies.measures.attributes import reconstruction_columns
+
+
+@dataclass(frozen=True, eq=False)
+class Generative:
+    """
+    One variant's runs, as models of images.
+
+    Attributes:
+        columns: of the reconstructions (n,), by metric, over all runs.
+        frechet: by judge, a value a run.
+        real: share of samples that each judge takes for real, mean of judges, a value a run.
+        seconds: of training, a run.
+        run: the first, for the pictures.
+    """
+
+    columns: Mapping[str, Tensor]
+    frechet: Mapping[str, Sequence[float]]
+    real: Sequence[float]
+    seconds: Sequence[float]
+    run: Run
+
+    @property
+    def features(self) -> Tensor:
+        """The judges' mean feature distance, each in units of the distance of two images: (n,)."""
+        own = [v for n, v in self.columns.items() if n.startswith("features_")]
+        return torch.stack(own).mean(dim=0)
+
+
+def generative(runs: Sequence[Run], judges: Sequence[Judge], points: int) -> Generative:
+    """Reconstructions of held-out images and as many draws of the prior as there are reference images, judged."""
+    columns: dict[str, list[Tensor]] = {}
+    distances: dict[str, list[float]] = {j.name: [] for j in judges}
+    real = []
+    for run in runs:
+        images = part(run.data, "test")
+        x = images.take(torch.arange(min(points, len(images)))).floats()
+        for name, value in reconstruction_columns(x, decoded(run, run.encode(x)), judges).items():
+            columns.setdefault(name, []).append(value)
+        wanted = len(judges[0].reference)
+        drawn = decoded(run, prior_draws(run, wanted, 0))
+        shares = []
+        for judge in judges:
+            features = judge.features(drawn)
+            distances[judge.name].append(frechet(judge.balls[0], features))
+            shares.append(float(judge.real(features).double().mean()))
+        real.append(sum(shares) / len(shares))
+    seconds = [float(r.manifest["seconds"]) for r in runs]
+    return Generative({n: torch.cat(v) for n, v in columns.items()}, distances, real, seconds, runs[0])
+
+
+def decoded(run: Run, z: Tensor) -> Tensor:
+    """Images of codes, some at once, on the CPU."""
+    return chunked(run.decode, z.to(run.device)).cpu()
+
+
+def figures_of(g: Generative) -> dict[str, Any]:
+    """Everything measured, for JSON."""
+    means = {n: statistics.bootstrap_mean(v, 0) for n, v in g.columns.items()}
+    return {
+        **{n: [i.value, i.low, i.high] for n, i in means.items()},
+        "frechet": {j: list(v) for j, v in g.frechet.items()},
+        "real": list(g.real),
+        "seconds": list(g.seconds),
+    }

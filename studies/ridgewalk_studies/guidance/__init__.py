@@ -1,0 +1,1 @@
+"""Guidance of a diffusion by a discriminator."""

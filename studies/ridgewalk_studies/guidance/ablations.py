@@ -1,0 +1,264 @@
+"""Guidance in the plane, taken apart: its strength, the discriminator that gives it, and whether the two are trained together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data.mixtures import GaussianMixture
+from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Window, guided
+from ridgewalk.judging import samples
+from ridgewalk.metrics import statistics, transport
+from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.store import guide as guides
+from ridgewalk.store.guide import Guide
+from ridgewalk.verbs import diffuse
+from ridgewalk.verbs import guide as guiding
+from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk_studies.guidance.measures import GAMMAS, SAMPLES, VALIDATION, Ledger, Way, measured, nll
+from ridgewalk_studies.guidance.measures import guided as by_guide
+from ridgewalk_studies.running import Experiment
+
+PILOT = 6
+"""Epochs by which the time that joint training takes is told beforehand."""
+
+FORWARD = 400
+"""Data whose likelihood is taken."""
+
+BUILT: Mapping[str, tuple[str, Sequence[str]]] = {
+    "cross-entropy alone": ("bce", ["guidance.matching=0"]),
+    "cross-entropy, R1 of 0.1": ("r1", ["guidance.matching=0", "guidance.r1=0.1"]),
+    "cross-entropy, spectral norm": ("spectral", ["guidance.matching=0", "guidance.spectral=true"]),
+    "cross-entropy, times uniform": ("uniform", ["guidance.matching=0", "guidance.times=uniform"]),
+    "cross-entropy, states of the rollout": ("rollout", ["guidance.matching=0", "guidance.kind=rollout"]),
+    "cross-entropy, samples and states": ("both", ["guidance.matching=0", "guidance.kind=both"]),
+    "gradients 100 to 1 (negatives hardly count)": ("gradients", ["guidance.matching=100"]),
+    "no Fourier features": ("plain", ["guidance.fourier=0"]),
+    "on the score network's own features": ("backbone", ["guidance.network=backbone"]),
+}
+"""Discriminators beside the recipe's, by what is other about them: the name of their folder, and changes."""
+
+
+def strengths(
+    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim]
+) -> tuple[dict[str, Any], list[Section]]:
+    """gamma, and schedules of it over levels."""
+    model = run.diffused
+    ledger, forward = Ledger(), {}
+    data = samples.draws(density, 20 if e.budget == "smoke" else FORWARD, 21)
+    log_p = density.to(torch.float64).log_prob(data)
+    held = run.rows("validation")[:5000].double()
+    chosen: dict[float, float] = {}
+    for gamma in GAMMAS:
+        name, score = f"gamma {gamma:g}", by_guide(model, guide, gamma)
+        values = measured(Way(model, score), density, e.points, SAMPLES)
+        missed = nll(model, score, data)
+        forward[name] = statistics.bootstrap_mean(missed + log_p, 0)
+        ledger.add(name, {**values, "forward": forward[name].value, "nll": float(missed.mean())})
+        x = model.sample(len(held), VALIDATION, score=score).x.double()
+        chosen[gamma] = transport.sliced_wasserstein(x, held, seed=5)
+    best = min(chosen, key=lambda g: chosen[g])
+    rows = {g: ledger.mean(f"gamma {g:g}") for g in GAMMAS}
+    claims.append(
+        Claim(
+            "Too much guidance costs variety, and quality alone does not show it (section 5.2).",
+            "held"
+            if rows[2.0]["precision"] > rows[1.0]["precision"] and rows[2.0]["recall"] < rows[1.0]["recall"]
+            else "held in part"
+            if rows[2.0]["kl"] > rows[1.0]["kl"]
+            else "did not hold",
+            "; ".join(
+                f"gamma {g:g}: precision {v['precision']:.3f}, recall {v['recall']:.3f}, KL {v['kl']:.3f}, KL(data || model) {v['forward']:.3f}"
+                for g, v in rows.items()
+            ),
+            f"one seed; by sliced Wasserstein distance to held-out validation points gamma {best:g} would be chosen",
+        )
+    )
+    columns = {
+        "kl": Column("KL(model || data)", ".3f", "lower", "by cells, of samples"),
+        "forward": Column("KL(data || model)", ".3f", "lower", "by the guided flow's likelihood"),
+        "nll": Column("NLL", ".3f", "lower", "of data under the guided flow, in nats"),
+        "sliced_wasserstein": Column("sliced W2", ".3f", "lower", "to as many draws of the density"),
+        "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a draw"),
+        "recall": Column("recall", ".3f", "higher", "share of draws in a 3-NN ball of a sample"),
+        "mode_error": Column("mode weights off by", ".3f", "lower", ""),
+    }
+    sections = [
+        Section(
+            "Strength",
+            f"One seed. Chosen by the validation points alone, the strength is {best:g}. The truth's NLL is {float(-log_p.mean()):.3f}.",
+            [TableBlock(ledger.table(columns=columns), f"{e.points} samples of each; likelihoods of {len(data)} data")],
+        )
+    ]
+    scheduled, schedule_section = _schedules(e, run, guide, density, claims)
+    sections.append(schedule_section)
+    found = {
+        "gamma": {k: v[0] for k, v in ledger.rows.items()},
+        "forward": {k: [v.value, v.low, v.high] for k, v in forward.items()},
+        "chosen": best,
+        "validation": {str(k): v for k, v in chosen.items()},
+        "schedules": scheduled,
+    }
+    return found, sections
+
+
+def _schedules(
+    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim]
+) -> tuple[dict[str, Any], Section]:
+    """W over levels, of a discriminator trained by cross-entropy alone, whose gradients are wrong where there is much noise."""
+    model, sde = run.diffused, run.diffused.denoiser.sde
+    bce = e.guide(run, "bce", run.origin.seed, ["guidance.matching=0"])
+    own = guide.account
+    weights: Mapping[str, Callable[[Tensor], Tensor]] = {
+        "1 everywhere": Window(),
+        "1 below sigma / alpha = 0.5": Window(0, 0.5),
+        "1 below sigma / alpha = 2": Window(0, 2.0),
+        "1 above sigma / alpha = 0.5": Window(0.5),
+        "falling as 1 - t": lambda level: 1 - sde.time_of(level.double()).to(level),
+        "calibrated on held-out data": bce.account.strengths,
+    }
+    ledger = Ledger()
+    ledger.add("none", measured(Way(model), density, e.points, SAMPLES))
+    for name, weight in weights.items():
+        score = guided(model.denoiser.score, DiscriminatorGuidance(bce.ratio, sde, 1.0, weight))
+        ledger.add(name, measured(Way(model, score), density, e.points, SAMPLES))
+    noisy = [v for v in bce.account.levels if v.level > 2]
+    quiet = [v for v in bce.account.levels if v.level <= 2]
+    harm = sum(v.gain < -3 * v.gain_error for v in noisy)
+    all_of_it, little = ledger.mean("1 everywhere"), ledger.mean("1 below sigma / alpha = 2")
+    claims.append(
+        Claim(
+            "The strength should be small where there is much noise (section 3.4).",
+            "held"
+            if harm and little["sliced_wasserstein"] < all_of_it["sliced_wasserstein"]
+            else "held in part"
+            if harm or little["sliced_wasserstein"] < all_of_it["sliced_wasserstein"]
+            else "did not hold",
+            f"guidance raises the held-out denoising error at {harm} of {len(noisy)} levels above sigma / alpha = 2 and at "
+            f"{sum(v.gain < -3 * v.gain_error for v in quiet)} of {len(quiet)} below; sliced Wasserstein {all_of_it['sliced_wasserstein']:.3f} with it, "
+            f"{little['sliced_wasserstein']:.3f} without it there",
+            "a discriminator trained by cross-entropy alone; not for the document's reason: scores are right there, and a gradient learned from a "
+            "cross-entropy at chance is noise. An exact discriminator needs 1 everywhere",
+        )
+    )
+    columns = {
+        "bce": Column("cross-entropy", ".3f", "lower", "held out; chance is 0.693"),
+        "calibration": Column("calibration error", ".3f", "lower", "expected calibration error"),
+        "gradient_error": Column(
+            "gradient error", ".3g", "lower", "squared, over that of no guidance: 0 right, 1 as good as none"
+        ),
+        "gain": Column("gain", ".3f", "higher", "taken off the held-out denoising error"),
+        "strength": Column("best strength", ".2f", None, "the multiple that gains most"),
+    }
+    blocks = [TableBlock(ledger.table(), "Schedules over levels")]
+    for name, account in (("cross-entropy alone", bce.account), ("cross-entropy and gradients (the recipe's)", own)):
+        cells = {
+            f"{v.level:.2g}": {
+                k: Cell(float(getattr(v, k))) if getattr(v, k) is not None else Cell(None) for k in columns
+            }
+            for v in account.levels
+        }
+        blocks.append(TableBlock(Table(columns, cells), f"By sigma / alpha: {name}"))
+    section = Section(
+        "Where in time: schedules of the strength, and what a discriminator knows by level",
+        "The account is taken on held-out data. Cross-entropy near chance does not say whether gradients are right; the gain does.",
+        blocks,
+    )
+    found = {
+        "schedules": {k: v[0] for k, v in ledger.rows.items()},
+        "account": {"cross-entropy": bce.account.to_json(), "recipe": own.to_json()},
+    }
+    return found, section
+
+
+def discriminators(
+    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim]
+) -> tuple[dict[str, Any], list[Section]]:
+    """Objectives, negatives and networks, each calibrated on held-out data."""
+    model, ledger = run.diffused, Ledger()
+    ledger.add("no guidance", measured(Way(model), density, e.points, SAMPLES))
+    ledger.add("the recipe's", _row(model, guide, density, e.points))
+    for name, (folder, changes) in BUILT.items():
+        ledger.add(name, _row(model, e.guide(run, folder, run.origin.seed, changes), density, e.points))
+    same, own, both = (
+        ledger.mean(f"cross-entropy{k}")["kl"] for k in (" alone", ", states of the rollout", ", samples and states")
+    )
+    claims.append(
+        Claim(
+            "Negatives from the sampler's own way are as good as its samples noised again.",
+            "held" if own <= 1.1 * same else "did not hold",
+            f"KL {own:.3f} against {same:.3f}, of both together {both:.3f}",
+            "one seed, cross-entropy alone; held within a tenth",
+        )
+    )
+    columns = {
+        **ledger.table().columns,
+        "gain": Column("gain", ".3f", "higher", "taken off the held-out denoising error, sum over levels"),
+        "training": Column("s to train", ".0f", None, ""),
+    }
+    section = Section(
+        "Objectives, negatives and networks",
+        "One seed; everything else is the recipe's, and every strength is calibrated on held-out data.",
+        [TableBlock(ledger.table(columns=columns), f"{e.points} samples of each")],
+    )
+    return {k: v[0] for k, v in ledger.rows.items()}, [section]
+
+
+def _row(model: Any, guide: Guide, density: GaussianMixture, rows: int) -> dict[str, float]:
+    values = measured(Way(model, by_guide(model, guide)), density, rows, SAMPLES)
+    seconds = guide.record["seconds"]
+    return {
+        **values,
+        "gain": sum(v.gain for v in guide.account.levels),
+        "training": float(seconds.get("training", seconds.get("joint", 0.0))),
+    }
+
+
+def joint(
+    e: Experiment,
+    runs: Sequence[DiffusionRun],
+    guide: Mapping[int, Guide],
+    density: GaussianMixture,
+    claims: list[Claim],
+) -> tuple[dict[str, Any], Section]:
+    """Score and discriminator trained together, for as long as one after the other took."""
+    ledger = Ledger()
+    for run in runs:
+        seed, own = run.origin.seed, guide[run.origin.seed]
+        spent = float(run.diffused.record["seconds"]) + sum(own.record["seconds"].values())
+        pilot, _ = _jointly(e, run, "pilot-joint", PILOT)  # about as long as one bank lasts
+        epochs = max(2, round(PILOT * spent / float(pilot.diffused.record["seconds"])))
+        both, together = _jointly(e, run, "joint", epochs)
+        ledger.add("one after the other", {**_row(run.diffused, own, density, e.points), "training": spent})
+        ledger.add("together", _row(both.diffused, together, density, e.points))
+        ledger.add("together, unguided", measured(Way(both.diffused), density, e.points, SAMPLES))
+        assert both.origin.seed == seed
+    better = ledger.difference("one after the other", "together", "kl")
+    after, during = ledger.mean("one after the other")["kl"], ledger.mean("together")["kl"]
+    claims.append(
+        Claim(
+            "A discriminator trained after the score is the efficient choice (section 5.2).",
+            "held" if better.high < 0 else "did not hold" if better.low > 0 else "undecided",
+            f"KL {after:.3f} one after the other, {during:.3f} together, difference {better:+.3f}",
+            f"{len(runs)} seeds, equal time; together, negatives are drawn anew as the score learns",
+        )
+    )
+    columns = {
+        **ledger.table().columns,
+        "training": Column("s to train", ".0f", None, "score, negatives and discriminator"),
+    }
+    section = Section(
+        "One after the other, or together",
+        f"{len(runs)} seeds. Trained together, both move at each step, and the bank of negatives is drawn anew every {runs[0].recipe.guidance.refresh} steps.",
+        [TableBlock(ledger.table(columns=columns), f"{e.points} samples of each")],
+    )
+    return dict(ledger.rows), section
+
+
+def _jointly(e: Experiment, run: DiffusionRun, name: str, epochs: int) -> tuple[DiffusionRun, Guide]:
+    folder = e.folder / f"{name}-{run.origin.seed}"
+    if guides.present(folder):
+        whole = diffuse.load(folder, e.device)
+        return whole, guides.read(folder, whole.diffused)
+    return guiding.train_jointly(run, folder, [f"diffusion.epochs={epochs}"])

@@ -1,0 +1,154 @@
+"""Images of a diffusion as judges see them, and by how much one set of them is nearer to real images than another with the same noise."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.judging import samples
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics import coverage, statistics
+from ridgewalk.metrics.samples import frechet
+from ridgewalk.metrics.statistics import Interval
+from ridgewalk.reports import Column
+from ridgewalk.settings.diffusion import Sampling
+from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.run import Run
+from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.guidance.measures import SAMPLES, student
+
+RESAMPLES = 200
+
+COLUMNS: Mapping[str, Column] = {
+    "frechet": Column(
+        "Frechet", ".2f", "lower", "in the judges' features, mean of both; not comparable with published FID"
+    ),
+    "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a real image"),
+    "recall": Column("recall", ".3f", "higher", "share of real images in a 3-NN ball of a sample"),
+    "density": Column("density", ".3f", None, "mean number of real 5-NN balls a sample lies in, over 5"),
+    "coverage": Column("coverage", ".3f", "higher", "share of real images with a sample in their 5-NN ball"),
+    "nfe": Column("NFE", ".0f", None, "evaluations of the score on each"),
+    "seconds": Column("s", ".1f", None, "of sampling, decoding left out"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """
+    What samples are judged by.
+
+    Attributes:
+        judges: both.
+        rows: samples of each.
+    """
+
+    judges: Sequence[Judge]
+    rows: int
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """By each judge."""
+        return [j.features(x) for j in self.judges]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """
+    Samples of one way, judged.
+
+    Attributes:
+        values: means over judges.
+        features: by each judge.
+        seen: by each judge, whether each real image lies in a ball of a sample.
+        images: of them, the first.
+    """
+
+    values: Mapping[str, float]
+    features: Sequence[Tensor]
+    seen: Sequence[Tensor]
+    images: Tensor
+
+
+def judged(
+    run: Run, model: Diffused, bench: Bench, how: Sampling | None = None, score: Any = None, seed: int = SAMPLES
+) -> Row:
+    """Samples of codes, decoded and judged."""
+    began = perf_counter()
+    made = model.sample(bench.rows, seed, how, score=score)
+    seconds = perf_counter() - began
+    return row(decoded(run, made.x), bench, {"nfe": float(made.nfe), "seconds": seconds})
+
+
+def row(x: Tensor, bench: Bench, more: Mapping[str, float] | None = None) -> Row:
+    """Images (n, c, h, w), judged against the reference images."""
+    values: dict[str, list[float]] = {}
+    seen, features = [], bench.features(x)
+    for judge, fake in zip(bench.judges, features):
+        real = judge.balls[0][: len(fake)]
+        both, dense = coverage.precision_recall(real, fake, samples.BALL), coverage.density_coverage(real, fake)
+        own = {
+            "frechet": frechet(real, fake),
+            "precision": both.precision,
+            "recall": both.recall,
+            "density": dense.density,
+            "coverage": dense.coverage,
+            f"frechet_{judge.name}": frechet(real, fake),
+        }
+        seen.append(both.inside_fake)
+        for k, v in own.items():
+            values.setdefault(k, []).append(v)
+    return Row({**{k: sum(v) / len(v) for k, v in values.items()}, **(more or {})}, features, seen, x[:64])
+
+
+def frechet_change(pairs: Sequence[tuple[Row, Row]], bench: Bench) -> Interval:
+    """
+    The mean over seeds and judges of FD(guided) / FD(base) - 1, with an interval.
+
+    Samples i of both have the same noise: rows are drawn with replacement, the same for both, and real ones too. With several seeds the interval is the
+    wider of this one and Student's over seeds, as what a seed decides is no matter of rows.
+
+    Args:
+        pairs: base and guided, one a seed.
+        bench: whose reference images they are compared with.
+    """
+    generator = torch.Generator().manual_seed(0)
+    n = min(len(f) for b, g in pairs for f in (*b.features, *g.features))
+
+    def change(i: Tensor | None, k: Tensor | None) -> list[float]:
+        every = []
+        for base, guided in pairs:
+            each = []
+            for judge, b, g in zip(bench.judges, base.features, guided.features):
+                real = judge.balls[0][:n]
+                real, own, other = (real, b, g) if i is None or k is None else (real[k], b[i], g[i])
+                each.append(frechet(real, other) / frechet(real, own) - 1)
+            every.append(sum(each) / len(each))
+        return every
+
+    whole = change(None, None)
+    m = min(n, len(bench.judges[0].balls[0]))
+    drawn = []
+    for _ in range(RESAMPLES):
+        i, k = (torch.randint(size, (size,), generator=generator) for size in (n, m))
+        each = change(i, k)
+        drawn.append(sum(each) / len(each))
+    spread = torch.tensor(drawn, dtype=torch.float64)
+    tail = (1 - statistics.LEVEL) / 2
+    low, high = float(spread.quantile(tail)), float(spread.quantile(1 - tail))
+    over = student(torch.tensor(whole, dtype=torch.float64))
+    if len(whole) > 1:
+        low, high = min(low, over.low), max(high, over.high)
+    return Interval(over.value, low, high, statistics.LEVEL, len(whole))
+
+
+def recall_change(base: Sequence[Row], guided: Sequence[Row]) -> Interval:
+    """The mean difference of recall, paired over real images; each image's value is its mean over judges and seeds."""
+    a = torch.stack([s.double() for r in guided for s in r.seen]).mean(0)
+    b = torch.stack([s.double() for r in base for s in r.seen]).mean(0)
+    return statistics.paired_difference(a, b, 0)
+
+
+def mean(rows: Sequence[Row], key: str) -> float:
+    return sum(r.values[key] for r in rows) / len(rows)

@@ -1,0 +1,194 @@
+"""What is measured of guided samples whose density is known, and of the ways that they came."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data.mixtures import GaussianMixture
+from ridgewalk.diffusion import Flow, PerRows, denoised
+from ridgewalk.diffusion.likelihood import Likelihood
+from ridgewalk.judging import samples
+from ridgewalk.metrics import coverage, densities, statistics
+from ridgewalk.metrics.statistics import Interval
+from ridgewalk.protocols import VectorField
+from ridgewalk.reports import Cell, Column, Table
+from ridgewalk.settings.diffusion import Sampling
+from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.guide import Guide
+
+COLUMNS: Mapping[str, Column] = {
+    "nfe": Column(
+        "NFE", ".0f", None, "evaluations of the score on each sample; a guided one has the discriminator's gradient too"
+    ),
+    "kl": Column("KL(model || data)", ".3f", "lower", "by cells, of samples"),
+    "sliced_wasserstein": Column("sliced W2", ".3f", "lower", "to as many draws of the density"),
+    "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a draw"),
+    "recall": Column("recall", ".3f", "higher", "share of draws in a 3-NN ball of a sample"),
+    "mode_error": Column("mode weights off by", ".3f", "lower", "sum of absolute differences, halved"),
+    "no_mode": Column(
+        "near no mode", ".3f", "lower", "share of samples further from every mode than 98.9 % of its own draws"
+    ),
+    "seconds": Column("s", ".0f", None, "of sampling"),
+}
+"""Of samples against a density that is known."""
+
+GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0)
+"""Strengths that are swept."""
+
+SAMPLES, VALIDATION = 3, 11
+"""Seeds of the samples that figures are of, common to all ways of sampling; and of those that choices are made by."""
+
+BALLS = 4000
+"""Samples and draws of which precision and recall are taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """
+    A way of sampling.
+
+    Attributes:
+        model: the diffusion.
+        score: in place of its own; None for that.
+        how: sampler; None for the model's own.
+        corrector: a score of the corrector alone.
+    """
+
+    model: Diffused
+    score: VectorField | PerRows | None = None
+    how: Sampling | None = None
+    corrector: VectorField | None = None
+
+    def sample(self, rows: int, seed: int, keep: int = 0) -> Any:
+        """Samples; see ``Diffused.sample``."""
+        return self.model.sample(rows, seed, self.how, keep=keep, score=self.score, corrector_score=self.corrector)
+
+
+def quality(x: Tensor, density: GaussianMixture, modes: bool = True, seed: int = 0) -> dict[str, float]:
+    """Every figure of samples (n, d) against their density."""
+    found = samples.known(x, density, modes, seed)
+    n = min(BALLS, len(x))
+    balls = coverage.precision_recall(samples.draws(density, n, seed + 7), x[:n].double(), samples.BALL)
+    return {**found, "precision": balls.precision, "recall": balls.recall}
+
+
+def measured(way: Way, density: GaussianMixture, rows: int, seed: int, modes: bool = True) -> dict[str, float]:
+    """A way of sampling, measured: quality, evaluations, seconds."""
+    from time import perf_counter
+
+    began = perf_counter()
+    made = way.sample(rows, seed)
+    seconds = perf_counter() - began
+    return {**quality(made.x, density, modes), "nfe": made.nfe, "seconds": seconds}
+
+
+def guided(model: Diffused, guide: Guide, gamma: float = 1.0) -> VectorField:
+    """The guided score of all rows."""
+    score = guide.score(model, gamma)
+    assert not isinstance(score, PerRows)
+    return score
+
+
+def nll(model: Diffused, score: VectorField, x: Tensor) -> Tensor:
+    """Minus the log density of data (n, d) under the flow of a score, divergence and all: (n,), in nats."""
+    one = torch.ones((), dtype=torch.float64)
+    sde, s = model.denoiser.sde, model.denoiser.deviation
+    spread = math.sqrt(float((sde.alpha(one) * s) ** 2 + sde.sigma(one) ** 2))
+    like = Likelihood(Flow(sde, rtol=1e-4, atol=1e-4), "exact", prior_deviation=spread)
+    inner = model.standardiser.to_model(x.float())
+    log_q = model.log_likelihood(inner, like, score=score).values.double() - model.standardiser.log_volume(model.shape)
+    return -log_q
+
+
+def arrivals(way: Way, density: GaussianMixture, rows: int, seed: int, states: int = 16) -> dict[str, list[float]]:
+    """
+    How the law of a sampler's states nears the data's, level by level.
+
+    Returns:
+        ``level``: sigma / alpha; ``kl``: KL(states || p_t) by cells; ``arrived``: share of states whose E[x_0 | x_t], by the score that is followed, is
+        where all but a hundredth of the data are denser.
+    """
+    model = way.model
+    made = way.sample(rows, seed, keep=states)
+    own, sde = model.density(density), model.denoiser.sde
+    score = way.score or model.denoiser.score
+    assert not isinstance(score, PerRows)
+    dense = own.log_prob(own.sample(20000, torch.Generator().manual_seed(1))[0]).quantile(0.01)
+    found: dict[str, list[float]] = {"level": [], "kl": [], "arrived": []}
+    for t, x in zip(made.times.tolist(), made.states):
+        if not 0 < t < 1:
+            continue
+        time = torch.tensor(t, dtype=torch.float64)
+        noised = own.noised(float(sde.alpha(time)), float(sde.sigma(time)))
+        v = model.standardiser.to_model(x)
+        with torch.no_grad():
+            clean = denoised(score, sde, v, torch.tensor(t))
+        cell = samples.CELL * float(noised.variances.min().sqrt())
+        found["level"].append(float(sde.level(time)))
+        found["kl"].append(densities.kl_by_cells(v.double(), noised.log_prob, cell))
+        found["arrived"].append(float((own.log_prob(clean.double()) >= dense).double().mean()))
+    return found
+
+
+@dataclass(eq=False)
+class Ledger:
+    """Figures by row over seeds, and what they make: means for a table, relative changes with their intervals."""
+
+    rows: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+
+    def add(self, name: str, values: Mapping[str, float]) -> None:
+        """A seed's figures of a row."""
+        self.rows.setdefault(name, []).append(dict(values))
+
+    def mean(self, name: str) -> dict[str, float]:
+        """Over seeds."""
+        every = self.rows[name]
+        return {k: sum(v[k] for v in every) / len(every) for k in every[0] if all(k in v for v in every)}
+
+    def values(self, name: str, key: str) -> list[float]:
+        """A figure of a row, one a seed."""
+        return [v[key] for v in self.rows[name]]
+
+    def change(self, name: str, base: str, key: str, against: float = 0.0) -> Interval:
+        """
+        The mean over seeds of (v - b) / (b - against), each seed against its own base, with Student's interval.
+
+        Of one seed the interval is infinite: nothing is known of how seeds differ.
+        """
+        each = torch.tensor(
+            [(v - b) / (b - against) for v, b in zip(self.values(name, key), self.values(base, key))],
+            dtype=torch.float64,
+        )
+        return student(each)
+
+    def difference(self, name: str, base: str, key: str) -> Interval:
+        """The mean over seeds of v - b, with Student's interval."""
+        each = [v - b for v, b in zip(self.values(name, key), self.values(base, key))]
+        return student(torch.tensor(each, dtype=torch.float64))
+
+    def table(self, references: Sequence[str] = (), columns: Mapping[str, Column] = COLUMNS) -> Table:
+        """Means over seeds."""
+        cells = {}
+        for name in self.rows:
+            mean = self.mean(name)
+            cells[name] = {k: Cell(mean[k]) for k in columns if k in mean}
+        used = {k: c for k, c in columns.items() if any(k in row for row in cells.values())}
+        return Table(used, cells, tuple(references))
+
+
+def student(values: Tensor, level: float = statistics.LEVEL) -> Interval:
+    """The mean of a few values (n,) with Student's t interval, mean +- t s / n^(1/2); infinite for one value."""
+    from scipy.stats import t
+
+    n, mean = len(values), float(values.mean())
+    half = float(t.ppf((1 + level) / 2, n - 1) * values.std() / math.sqrt(n)) if n > 1 else math.inf
+    return Interval(mean, mean - half, mean + half, level, n)
+
+
+def told(values: Sequence[float], form: str = ".3f") -> str:
+    """Values in a row of words."""
+    return ", ".join(f"{v:{form}}" for v in values)

@@ -1,0 +1,157 @@
+"""Guidance in the space of pixels: a small diffusion of images with a guide of its own, and in-painting by both."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data import part
+from ridgewalk.data.images import ImageData
+from ridgewalk.diffusion import PerRows, RowNoise
+from ridgewalk.diffusion.conditioning import Replacement
+from ridgewalk.diffusion.operators import Mask
+from ridgewalk.judging import samples
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics import statistics
+from ridgewalk.protocols import VectorField
+from ridgewalk.reports import Block, Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports import samples as pictures
+from ridgewalk.reports.strips import strips
+from ridgewalk.settings.diffusion import Sampling
+from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk_studies.running import Experiment
+
+MOST = 2000
+"""Samples of pixels that are judged: each takes a hundred times what one of codes does."""
+
+PIXEL_GUIDE = ("guidance.negatives=8000", "guidance.epochs=12", "guidance.batch=64")
+"""What is other about a guide of pixels: fewer samples, each of which takes longer, and smaller batches of them."""
+
+PAINTED = 200
+"""Images that are in-painted."""
+
+STEPS = 50
+"""Of the ancestral sampler of in-painting."""
+
+
+def measure(
+    e: Experiment, judges: Sequence[Judge], rows: int, claims: list[Claim]
+) -> tuple[dict[str, Any], list[Section]]:
+    """Trains, guides, samples, judges, in-paints."""
+    run = e.diffusion(e.settings.reproduce.seeds[0])
+    assert isinstance(run.data, ImageData)
+    guide = e.guide(run, "guide", run.origin.seed, PIXEL_GUIDE, beside=True)
+    field, n = guide.score(run.diffused, 1.0), min(rows, MOST)
+    assert not isinstance(field, PerRows)
+    cells, found, blocks = {}, {}, list[Block]()
+    keys = ("frechet", "precision", "recall", "density", "coverage")
+    for name, score in (("pixels", None), ("pixels, guided", field)):
+        began = perf_counter()
+        made = run.diffused.sample(n, 3, score=score)
+        seconds = perf_counter() - began
+        graded = samples.pooled(samples.grade(made.x.clamp(0, 1), judges, 0))
+        found[name] = {**{k: graded[k] for k in keys}, "nfe": float(made.nfe), "seconds": seconds}
+        cells[name] = {k: Cell(v) for k, v in found[name].items()}
+        blocks.append(
+            Figure(
+                figures.png(pictures.sheet(made.x.clamp(0, 1)[:48].numpy(), 16, 36)),
+                f"A sheet of images: {name}.",
+                f"{name}: the first 48, not chosen; the same noise.",
+                name,
+            )
+        )
+    columns = {
+        "frechet": Column("Frechet", ".2f", "lower", "in the judges' features, mean of both"),
+        "precision": Column("precision", ".3f", "higher", ""),
+        "recall": Column("recall", ".3f", "higher", ""),
+        "density": Column("density", ".3f", None, ""),
+        "coverage": Column("coverage", ".3f", "higher", ""),
+        "nfe": Column("NFE", ".0f", None, ""),
+        "seconds": Column("s", ".0f", None, "of sampling"),
+    }
+    spent = {"base": float(run.diffused.record["seconds"]), "guide": float(sum(guide.record["seconds"].values()))}
+    before, after = found["pixels"]["frechet"], found["pixels, guided"]["frechet"]
+    claims.append(
+        Claim(
+            "Guidance works in pixels too, by a U-Net's encoder.",
+            "held" if after < 0.95 * before else "did not hold",
+            f"Frechet {before:.1f} becomes {after:.1f} ({after / before - 1:+.0%}), precision {found['pixels']['precision']:.3f} becomes "
+            f"{found['pixels, guided']['precision']:.3f}, recall {found['pixels']['recall']:.3f} becomes {found['pixels, guided']['recall']:.3f}",
+            f"one seed, {n} samples; a small U-Net after {spent['base'] / 60:.0f} minutes, its guide {spent['guide'] / 60:.0f} more",
+        )
+    )
+    section = Section(
+        "Pixels",
+        f"A small U-Net of images, {spent['base'] / 60:.1f} minutes of training, and its guide, {spent['guide'] / 60:.1f} minutes.",
+        [TableBlock(Table(columns, cells), f"{n} samples of each"), *blocks],
+    )
+    painted, paint_section = _painted(run, field, judges, min(rows, PAINTED), claims)
+    return {"samples": found, "seconds": spent, "account": guide.account.to_json(), "in-painting": painted}, [
+        section,
+        paint_section,
+    ]
+
+
+def _painted(
+    run: DiffusionRun, field: VectorField, judges: Sequence[Judge], count: int, claims: list[Claim]
+) -> tuple[dict[str, Any], Section]:
+    """The middle of images filled in, by the score and by the guided score; what is seen is put in after each step."""
+    assert isinstance(run.data, ImageData)
+    d = run.diffused
+    images = part(run.data, "test")
+    truth = images.take(torch.arange(min(count, len(images)))).floats()
+    x = d.standardiser.to_model(truth)
+    _, h, w = truth.shape[1:]
+    keep = torch.ones(1, h, w, dtype=torch.bool)
+    keep[:, h // 4 : h - h // 4, w // 4 : w - w // 4] = False
+    operator, sde = Mask(keep), d.denoiser.sde
+    y = operator(x)
+    sampler = Sampling("ancestral", STEPS).make(sde)
+    rows: dict[str, Any] = {
+        "truth": truth[:12].numpy(),
+        "given": d.standardiser.to_data(operator.pseudo_inverse(y))[:12].clamp(0, 1).numpy(),
+    }
+    cells, found = {}, {}
+    real: dict[str, Tensor] = {}
+    for name, score in (("score", d.denoiser.score), ("guided", field)):
+        made = sampler(score, RowNoise(5, len(x), d.shape), project=Replacement(operator, y, sde))
+        out = d.standardiser.to_data(made.x).clamp(0, 1)
+        error = (out - truth).flatten(1).square().mean(1).sqrt()
+        real[name] = torch.stack([j.real(j.features(out)).double() for j in judges]).mean(0)
+        share = statistics.bootstrap_mean(real[name], 0)
+        found[name] = {"error": float(error.mean()), "real": [share.value, share.low, share.high]}
+        cells[name] = {"error": Cell.of(statistics.bootstrap_mean(error.double(), 0)), "real": Cell.of(share)}
+        rows[name] = out[:12].numpy()
+    change = statistics.paired_difference(real["guided"], real["score"], 0)
+    claims.append(
+        Claim(
+            "In-painting under guidance gives more real images (section 6).",
+            "held" if change.low > 0 else "did not hold" if change.high < 0 else "undecided",
+            f"share of filled-in images that both judges take for real, change {change:+.3f}; root mean square error {found['score']['error']:.3f} becomes "
+            f"{found['guided']['error']:.3f}",
+            "the discriminator knows all images, not those that fit what is seen: it improves the prior alone, and is added before what is seen is put in",
+        )
+    )
+    columns = {
+        "error": Column(
+            "error", ".3f", "lower", "root mean square distance from the image that was hidden; many answers are right"
+        ),
+        "real": Column("real", ".3f", "higher", "share that lies in a ball of a real image, mean of both judges"),
+    }
+    section = Section(
+        "In-painting under guidance",
+        f"{len(x)} test images, {STEPS} ancestral steps, the same noise.",
+        [
+            TableBlock(Table(columns, cells), "The middle filled in"),
+            Figure(
+                figures.png(strips(rows, path=False)),
+                "Rows of images: the truth, what was given, and what was filled in.",
+                "What was given, and what the score and the guided score made of it.",
+                "In-painting",
+                wide=True,
+            ),
+        ],
+    )
+    return found, section

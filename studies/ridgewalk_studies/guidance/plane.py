@@ -1,0 +1,285 @@
+"""
+Discriminator guidance where everything is known (document 002): proofs by exact ratios, then what a learned discriminator does to a learned score.
+
+    exact        the guided score, its likelihood, and which part of a predictor-corrector must be guided
+    controls     five seeds of a base that is too small, against twice the evaluations, more training for the same time, and a larger network
+    ablations    strength, schedule, negatives, objective, architecture, joint training; samplers; where guidance acts
+    limits       bases that are trained well or hardly at all, other densities
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ridgewalk.data.mixtures import GaussianMixture
+from ridgewalk.data.points import PointData
+from ridgewalk.judging import samples
+from ridgewalk.reports import Claim, Figure, Section, TableBlock, figures
+from ridgewalk.reports import samples as pictures
+from ridgewalk.reports.claims import verdict
+from ridgewalk.reports.findings import Findings
+from ridgewalk.store.guide import Guide
+from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk_studies.guidance import ablations, oracle, ways
+from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, guided, measured, quality, told
+from ridgewalk_studies.running import Experiment
+
+KL, DISTANCE = 0.70, 0.25
+"""Shares of KL(model || data) and of the sliced Wasserstein distance that guidance of the small base is asked to take off."""
+
+
+def measure(e: Experiment) -> Findings:
+    """Proves, trains, measures."""
+    claims: list[Claim] = []
+    first = e.diffusion(e.settings.reproduce.seeds[0])
+    density = known_density(first)
+    exact, exact_section = oracle.prove(density, e.points, claims, quick=e.budget == "smoke")
+    runs = [first, *(e.diffusion(seed) for seed in e.settings.reproduce.seeds[1:])]
+    guide = {run.origin.seed: e.guide(run, "guide", run.origin.seed, beside=True) for run in runs}
+    ledger, seconds, controls = _controls(e, runs, guide, density, claims)
+    own = guide[first.origin.seed]
+    swept, strength_sections = ablations.strengths(e, first, own, density, claims)
+    built, built_sections = ablations.discriminators(e, first, own, density, claims)
+    joined, joint_section = ablations.joint(e, runs[:2], guide, density, claims)
+    sampled, sampler_sections = ways.samplers(e, first, own, density, claims)
+    acted, where_sections = ways.where(first, own, density, claims, quick=e.budget == "smoke")
+    bases, bases_section = _bases(e, density, claims)
+    others, others_section = _others(e)
+    change = ledger.change("guided", "base", "kl")
+    answer = [
+        f"With the exact ratio the guided score is the data's (error {exact['score_error']:.1e}) and its likelihood true within {exact['nll_error']:.4f} nat.",
+        f"Learned, on a base of 2 x 16: KL(model || data) changes by {change:.0%} and the sliced Wasserstein distance by "
+        f"{ledger.change('guided', 'base', 'sliced_wasserstein'):.0%} at equal evaluations (means over {len(runs)} seeds and 95 % intervals).",
+        f"The same time spent on a larger score network gives KL {ledger.mean('larger network')['kl']:.3f}, guidance {ledger.mean('guided')['kl']:.3f}, "
+        f"more training of the small one {ledger.mean('trained longer')['kl']:.3f}: guide a score that cannot be trained anew.",
+    ]
+    found = {
+        "exact": exact,
+        "controls": {**ledger.rows, "seconds": seconds},
+        "strengths": swept,
+        "discriminators": built,
+        "joint": joined,
+        "samplers": sampled,
+        "where": acted,
+        "bases": bases,
+        "others": others,
+    }
+    sections = [
+        exact_section,
+        controls,
+        *strength_sections,
+        *built_sections,
+        joint_section,
+        *sampler_sections,
+        *where_sections,
+        bases_section,
+        others_section,
+    ]
+    return Findings(answer, claims, sections, found)
+
+
+def known_density(run: DiffusionRun) -> GaussianMixture:
+    """The density of a run's points; ValueError where it is not known."""
+    if not isinstance(run.data, PointData) or run.data.density is None:
+        raise ValueError(
+            f"this experiment needs points of a known density, such as --data ring; {run.origin.source} has none"
+        )
+    return run.data.density
+
+
+def cost(guide: Guide) -> float:
+    """Seconds that a guide took: its negatives, its training, its account."""
+    return float(sum(guide.record["seconds"].values()))
+
+
+def longer(e: Experiment, run: DiffusionRun, guide: Guide, name: str, variant: str = "") -> DiffusionRun:
+    """The same diffusion, trained from the beginning for as long as it and its guide took together."""
+    base = float(run.diffused.record["seconds"])
+    epochs = max(1, round(run.recipe.diffusion.epochs * (1 + cost(guide) / base)))
+    return e.diffusion(run.origin.seed, variant, changes=[f"diffusion.epochs={epochs}"], name=name)
+
+
+def larger(e: Experiment, run: DiffusionRun, guide: Guide) -> DiffusionRun:
+    """The network of the variant "well", trained for as long as base and guide took together."""
+    pilot = e.diffusion(run.origin.seed, "well", changes=["diffusion.epochs=2"], name="pilot")
+    per_epoch = float(pilot.diffused.record["seconds"]) / 2
+    epochs = max(1, round((float(run.diffused.record["seconds"]) + cost(guide)) / per_epoch))
+    return e.diffusion(run.origin.seed, "well", changes=[f"diffusion.epochs={epochs}"], name="larger")
+
+
+def _controls(
+    e: Experiment,
+    runs: Sequence[DiffusionRun],
+    guide: dict[int, Guide],
+    density: GaussianMixture,
+    claims: list[Claim],
+) -> tuple[Ledger, list[dict[str, float]], Section]:
+    ledger, seconds = Ledger(), []
+    for run in runs:
+        own, model = guide[run.origin.seed], run.diffused
+        plain = e.guide(run, "bce", run.origin.seed, ["guidance.matching=0"])
+        more, other = longer(e, run, own, "longer"), larger(e, run, own)
+        how = run.recipe.sampling
+        rows = {
+            "base": Way(model),
+            "base, twice the evaluations": Way(model, how=replace(how, steps=2 * how.steps)),
+            "trained longer": Way(more.diffused),
+            "larger network": Way(other.diffused),
+            "guided": Way(model, guided(model, own)),
+            "guided, cross-entropy alone": Way(model, guided(model, plain)),
+        }
+        for name, way in rows.items():
+            ledger.add(name, measured(way, density, e.points, SAMPLES))
+        ledger.add("draws of the density", quality(samples.draws(density, e.points, 101 + run.origin.seed), density))
+        seconds.append(
+            {
+                "base": float(model.record["seconds"]),
+                **{k: float(v) for k, v in own.record["seconds"].items()},
+                "trained longer": float(more.diffused.record["seconds"]),
+                "larger network": float(other.diffused.record["seconds"]),
+            }
+        )
+    for key, share, what in (
+        ("kl", KL, "KL(model || data)"),
+        ("sliced_wasserstein", DISTANCE, "sliced Wasserstein distance"),
+    ):
+        change = ledger.change("guided", "base", key)
+        claims.append(
+            Claim(
+                f"Guidance of a score network of 2 x 16 takes at least {share:.0%} off its {what}, at equal evaluations.",
+                verdict(-change.value, -change.high, -change.low, share),
+                f"{change:.0%}",
+                f"{len(runs)} seeds, each a base, negatives, a discriminator and samples of its own; mean change and Student's interval over seeds; "
+                f"{e.points} samples, common noise",
+            )
+        )
+    recall = ledger.difference("guided", "base", "recall")
+    claims.append(
+        Claim(
+            "Recall is no worse.",
+            "did not hold" if recall.high < 0 else "held" if recall.low > -0.01 else "undecided",
+            f"{recall:+.3f}",
+            "mean difference over seeds; held where the interval lies above -0.01",
+        )
+    )
+    for control in ("trained longer", "base, twice the evaluations", "larger network"):
+        better = ledger.difference("guided", control, "kl")
+        claims.append(
+            Claim(
+                f"Guidance beats this control: {control}.",
+                verdict(-better.value, -better.high, -better.low),
+                f"KL {ledger.mean('guided')['kl']:.3f} against {ledger.mean(control)['kl']:.3f}, difference {better:+.3f}",
+                "equal time counts negatives, the discriminator's training and its account; the larger network is 3 x 128 with Fourier features",
+            )
+        )
+    ground = samples.plane(density)
+    model = runs[0].diffused
+    shown = {
+        "draws of the density": samples.draws(density, 4000, 9).float().numpy(),
+        "base": model.sample(4000, SAMPLES).x.numpy(),
+        "guided": model.sample(4000, SAMPLES, score=guided(model, guide[runs[0].origin.seed])).x.numpy(),
+    }
+    few = {
+        "base": model.sample(24, 5, keep=40).states.numpy(),
+        "guided": model.sample(24, 5, keep=40, score=guided(model, guide[runs[0].origin.seed])).states.numpy(),
+    }
+    section = Section(
+        "A base that is too small: guidance against its controls",
+        f"Means over {len(runs)} seeds. Base {told([s['base'] for s in seconds], '.0f')} s of training; negatives, discriminator and account "
+        f"{told([sum(s.get(k, 0.0) for k in ('negatives', 'training', 'account')) for s in seconds], '.0f')} s.",
+        [
+            TableBlock(ledger.table(("draws of the density",)), f"{e.points} samples of each"),
+            Figure(
+                figures.png(pictures.clouds(shown, ground)),
+                "Clouds of points over the density: draws, the base, the guided base.",
+                "Samples of the first seed, the same noise for both.",
+                "Samples",
+                "Grey is the density that is meant (its square root, so that thin places show).",
+            ),
+            Figure(
+                figures.png(pictures.trajectories(few, ground)),
+                "Lines from noise to data, without and with guidance.",
+                "The ways of 24 samples from the same noise, without and with guidance.",
+                "Trajectories",
+            ),
+        ],
+    )
+    return ledger, seconds, section
+
+
+def _bases(e: Experiment, density: GaussianMixture, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
+    """Bases that lack training, and one that lacks nothing."""
+    ledger, seconds = Ledger(), {}
+    for variant, name, seeds in (
+        ("under", "hardly trained (3 x 64)", e.settings.reproduce.seeds[:2]),
+        ("converged", "converged (2 x 16)", e.settings.reproduce.seeds),
+        ("well", "well trained (3 x 128)", e.settings.reproduce.seeds[:2]),
+    ):
+        for seed in seeds:
+            run = e.diffusion(seed, variant)
+            own = e.guide(run, "guide", seed, beside=True)
+            more = longer(e, run, own, f"{variant}-longer", variant)
+            ledger.add(name, measured(Way(run.diffused), density, e.points, SAMPLES))
+            ledger.add(f"{name}, trained longer", measured(Way(more.diffused), density, e.points, SAMPLES))
+            corrected = Way(run.diffused, guided(run.diffused, own))
+            ledger.add(f"{name}, guided", measured(corrected, density, e.points, SAMPLES))
+            seconds[f"{variant}-{seed}"] = {"base": float(run.diffused.record["seconds"]), "guide": cost(own)}
+    small = "converged (2 x 16)"
+    better = ledger.difference(f"{small}, guided", f"{small}, trained longer", "kl")
+    claims.append(
+        Claim(
+            "Where the small network has learned what it can, guidance beats more training for the same time.",
+            verdict(-better.value, -better.high, -better.low),
+            f"KL {ledger.mean(small)['kl']:.3f}; trained longer {ledger.mean(f'{small}, trained longer')['kl']:.3f}, guided "
+            f"{ledger.mean(f'{small}, guided')['kl']:.3f}, difference {better:+.3f}; change by guidance {ledger.change(f'{small}, guided', small, 'kl'):.0%}",
+            f"{len(e.settings.reproduce.seeds)} seeds of everything, Student's interval",
+        )
+    )
+    well = "well trained (3 x 128)"
+    worse = ledger.difference(f"{well}, guided", well, "kl")
+    distance = ledger.difference(f"{well}, guided", well, "sliced_wasserstein")
+    claims.append(
+        Claim(
+            "Guidance of a well-trained base is no worse.",
+            "held" if worse.value <= 0.01 and distance.value <= 0.005 else "did not hold",
+            f"KL {told(ledger.values(well, 'kl'))} becomes {told(ledger.values(f'{well}, guided', 'kl'))}; sliced Wasserstein "
+            f"{told(ledger.values(well, 'sliced_wasserstein'))} becomes {told(ledger.values(f'{well}, guided', 'sliced_wasserstein'))}",
+            "two seeds; held where the means rise by at most 0.01 and 0.005",
+        )
+    )
+    section = Section(
+        "When it is worth it",
+        "A base that lacks training, one that lacks capacity, one that lacks little; 'trained longer' had the time that base and guide took together.",
+        [TableBlock(ledger.table(), f"{e.points} samples of each")],
+    )
+    return {**ledger.rows, "seconds": seconds}, section
+
+
+def _others(e: Experiment) -> tuple[dict[str, Any], Section]:
+    """Other densities, with the ways of samples drawn."""
+    ledger, blocks = Ledger(), []
+    for source in ("swiss-roll", "grid"):
+        run = e.diffusion(e.settings.reproduce.seeds[0], source=source)
+        density, own = known_density(run), e.guide(run, "guide", 0, beside=True)
+        modes = source in samples.MODES
+        corrected = guided(run.diffused, own)
+        for name, way in ((source, Way(run.diffused)), (f"{source}, guided", Way(run.diffused, corrected))):
+            ledger.add(name, measured(way, density, e.points, SAMPLES, modes))
+        few = {
+            "base": run.diffused.sample(24, 5, keep=40).states.numpy(),
+            "guided": run.diffused.sample(24, 5, keep=40, score=corrected).states.numpy(),
+        }
+        blocks.append(
+            Figure(
+                figures.png(pictures.trajectories(few, samples.plane(density))),
+                f"Lines from noise to data on the {source}, without and with guidance.",
+                f"{source}: the ways of 24 samples from the same noise.",
+                source,
+            )
+        )
+    section = Section(
+        "Other densities",
+        "One seed, the same small network and the same settings.",
+        [TableBlock(ledger.table(), f"{e.points} samples of each"), *blocks],
+    )
+    return dict(ledger.rows), section

@@ -1,0 +1,168 @@
+"""What else a guide of codes is used for, and what it costs: classes, paths through noise, seconds a step."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ridgewalk.diffusion import PerRows, RowNoise
+from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports.strips import strips
+from ridgewalk.settings.diffusion import Sampling
+from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.guide import Guide
+from ridgewalk.store.run import Run
+from ridgewalk.verbs import measurement
+from ridgewalk_studies import timing
+from ridgewalk_studies.diffusion.images import PATH_COLUMNS
+from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.guidance.judged import COLUMNS, Bench, row
+from ridgewalk_studies.guidance.measures import SAMPLES
+from ridgewalk_studies.running import Experiment
+
+OVERHEAD = 1.10
+"""What a guided step may take, over the bare passes of score and discriminator."""
+
+METHODS = ("lerp", "flow", "flow-guided")
+
+
+def conditional(e: Experiment, vae: Run, bench: Bench, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
+    """Class by class: a conditional score, classifier-free guidance, a class-conditional discriminator, and both."""
+    model = e.codes(vae, "labels", e.settings.reproduce.variants["labels"])
+    guide = e.guide(e.with_codes(vae, model, "labels"), "guide", vae.origin.seed, ["guidance.labels=true"])
+    labels = torch.arange(bench.rows) % model.classes
+    ways: dict[str, tuple[Any, Sampling]] = {
+        "conditional": (None, model.sampling),
+        "classifier-free, weight 2": (None, replace(model.sampling, weight=2.0)),
+        "guided": (guide.score(model, 1.0, labels), model.sampling),
+        "classifier-free and guided": (
+            guide.score(model, 1.0, labels, 2.0),
+            replace(model.sampling, weight=2.0),
+        ),
+    }
+    cells, found, shown = {}, {}, {}
+    for name, (score, how) in ways.items():
+        made = model.sample(bench.rows, SAMPLES, how, labels if score is None else None, score=score)
+        x = decoded(vae, made.x)
+        own = row(x, bench, {"nfe": float(made.nfe)})
+        right = torch.stack([j.probabilities(x).argmax(1).cpu() == labels for j in bench.judges]).double().mean()
+        found[name] = {**own.values, "class": float(right)}
+        cells[name] = {**{k: Cell(own.values[k]) for k in COLUMNS if k in own.values}, "class": Cell(float(right))}
+        shown[name] = x[:20].numpy()
+    plain, better = found["conditional"], found["guided"]
+    claims.append(
+        Claim(
+            "A class-conditional discriminator guides conditional samples.",
+            "held"
+            if better["frechet"] < plain["frechet"] and better["class"] > plain["class"] - 0.01
+            else "did not hold",
+            f"Frechet {plain['frechet']:.2f} becomes {better['frechet']:.2f}, share of the class asked for {plain['class']:.3f} becomes {better['class']:.3f}; "
+            f"classifier-free guidance of weight 2: {found['classifier-free, weight 2']['frechet']:.2f} and {found['classifier-free, weight 2']['class']:.3f}",
+            "one seed; negatives are samples of each class at weight 1, so that the guide beside weight 2 corrects another sampler than its own",
+        )
+    )
+    columns = {
+        **COLUMNS,
+        "class": Column(
+            "class asked for", ".3f", "higher", "share of samples that the judges give the class asked for"
+        ),
+    }
+    section = Section(
+        "Class by class",
+        "A diffusion of codes trained with labels, the first seed.",
+        [
+            TableBlock(
+                Table({k: c for k, c in columns.items() if k != "seconds"}, cells),
+                f"{bench.rows} samples, as many of each class",
+            ),
+            Figure(
+                figures.png(strips(shown, path=False)),
+                "Rows of samples, two of each class, a row a way.",
+                "The same noise and classes in each row.",
+                "Samples by class",
+                wide=True,
+            ),
+        ],
+    )
+    return found, section
+
+
+def paths(e: Experiment, vae: Run, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
+    pairs = min(e.settings.walks.pairs, 100)
+    pooled = measurement.pool([vae], pairs, "test", METHODS, 0)
+    assert pooled is not None
+    rows = {m: {k: Cell.of(r.get(k)) for k in PATH_COLUMNS} for m, r in pooled.summary.rows.items()}
+    plain, better = pooled.summary.rows["flow"]["precision"], pooled.summary.rows["flow-guided"]["precision"]
+    smooth, smoother = pooled.summary.rows["flow"]["step_evenness"], pooled.summary.rows["flow-guided"]["step_evenness"]
+    claims.append(
+        Claim(
+            "Guided, paths through noise are smoother and more real (section 5.3).",
+            "held"
+            if better.low > plain.high and smoother.value <= smooth.value
+            else "held in part"
+            if better.value > plain.value or smoother.value < smooth.value
+            else "did not hold",
+            f"precision {plain:.3f} becomes {better:.3f}, largest over mean step {smooth.value:.2f} becomes {smoother.value:.2f}; LERP "
+            f"{pooled.summary.rows['lerp']['precision']:.3f}",
+            f"{pairs} pairs of test images of two classes; held where the intervals of precision do not touch and steps are no less even",
+        )
+    )
+    frames = {m: pooled.measured[0].frames[m][0].numpy() for m in METHODS}
+    section = Section(
+        "Paths through noise, with and without guidance",
+        f"{pairs} pairs of test images of two classes, in codes.",
+        [
+            TableBlock(Table(PATH_COLUMNS, rows), "Paths between held-out images"),
+            Figure(
+                figures.png(strips(frames)),
+                "Rows of frames from one image to another, a row a method.",
+                "The ends are carried to t = 1 by the probability flow, joined on a great circle, and carried back, by the score and by the guided score.",
+                "The first pair",
+                wide=True,
+            ),
+        ],
+    )
+    found = {
+        m: {k: [r[k].value, r[k].low, r[k].high] for k in PATH_COLUMNS if k in r}
+        for m, r in pooled.summary.rows.items()
+    }
+    return found, section
+
+
+def overhead(
+    model: Diffused, guide: Guide, claims: list[Claim], rows: int = 5000, repeats: int = 5
+) -> tuple[dict[str, float], Section]:
+    """A guided step over an unguided one, and over the bare passes of both networks, in turns."""
+    sampler = Sampling("heun", 10).make(model.denoiser.sde)
+    score, free = guide.score(model, 1.0), model.denoiser.score
+    assert not isinstance(score, PerRows)
+    x = torch.randn(rows, *model.shape, generator=torch.Generator().manual_seed(0))
+    c, noise = torch.zeros(rows), RowNoise(0, rows, model.shape)  # made before: it belongs to the start, not to a step
+    nfe = sampler(free, noise, x).nfe
+
+    def bare() -> None:
+        for _ in range(nfe):
+            with torch.no_grad():
+                model.denoiser.network(x, c, None)
+            leaf = x.clone().requires_grad_(True)
+            torch.autograd.grad(guide.ratio.network(leaf, c, None).sum(), leaf)
+
+    ways: dict[str, Callable[[], Any]] = {
+        "guided": lambda: sampler(score, noise, x),
+        "unguided": lambda: sampler(free, noise, x),
+        "bare": bare,
+    }
+    took = timing.medians(ways, repeats)
+    found = {**took, "ratio": took["guided"] / took["bare"], "step": took["guided"] / took["unguided"]}
+    claims.append(
+        Claim(
+            f"A guided step takes at most {OVERHEAD:.2f} of the bare passes of score and discriminator.",
+            "held" if found["ratio"] <= OVERHEAD else "did not hold",
+            f"{found['ratio']:.3f}; {found['step']:.2f} of an unguided step",
+            f"Heun's sampler on {rows} codes, {nfe} evaluations, in turns, medians of {repeats}; a discriminator's pass is forward and backward",
+        )
+    )
+    columns = {"seconds": Column("s", ".3f", "lower", f"for {nfe} evaluations of {rows} rows")}
+    table = Table(columns, {k: {"seconds": Cell(v)} for k, v in took.items()})
+    return found, Section("What a guided step costs", "", [TableBlock(table, "Seconds, medians, in turns")])

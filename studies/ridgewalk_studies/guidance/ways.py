@@ -1,0 +1,263 @@
+"""Guidance in the plane: under each sampler, in which of its parts, after how many evaluations; and where in the plane it acts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data.mixtures import GaussianMixture
+from ridgewalk.judging import samples
+from ridgewalk.metrics import statistics
+from ridgewalk.protocols import VectorField
+from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.settings.diffusion import Sampling
+from ridgewalk.store.guide import Guide
+from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, arrivals, guided, measured, nll
+from ridgewalk_studies.measures import scores
+from ridgewalk_studies.running import Experiment
+
+WAY = "steps of the sampler, from noise (0) to data (1)"
+TIMES = (0.05, 0.1, 0.2, 0.4)
+STEPS = (5, 10, 20, 40, 80)
+CORRECTIONS = (0, 1, 2, 4)
+
+
+def samplers(
+    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim]
+) -> tuple[dict[str, Any], list[Section]]:
+    """Steps, corrections, and the parts of a predictor-corrector."""
+    model = run.diffused
+    few = 8 if e.budget == "smoke" else 100
+    pc = Sampling("pc", few)
+    own = e.guide(run, "pc", run.origin.seed, [f"sampling.sampler={pc.sampler}", f"sampling.steps={pc.steps}"])
+    field, plain = guided(model, own), model.denoiser.score
+    parts = Ledger()
+    parts.add("neither", measured(Way(model, how=pc), density, e.points, SAMPLES))
+    for name, score, corrector in (
+        ("both", field, None),
+        ("predictor alone", field, plain),
+        ("corrector alone", plain, field),
+    ):
+        parts.add(name, measured(Way(model, score, pc, corrector), density, e.points, SAMPLES))
+    kls = {k: parts.mean(k)["kl"] for k in parts.rows}
+    claims.append(
+        Claim(
+            "A learned guide belongs in predictor and corrector both.",
+            "held" if kls["both"] < min(kls["predictor alone"], kls["corrector alone"]) else "did not hold",
+            ", ".join(f"{k} {v:.3f}" for k, v in kls.items()),
+            f"KL, {few} levels of one correction each, negatives of that sampler, one seed",
+        )
+    )
+    corrected = Ledger()
+    for m in CORRECTIONS:
+        how = replace(pc, corrections=m) if m else Sampling("reverse-diffusion", few)
+        corrected.add(f"M = {m}", measured(Way(model, how=how), density, e.points, SAMPLES))
+        corrected.add(f"M = {m}, guided", measured(Way(model, field, how), density, e.points, SAMPLES))
+    fewer = corrected.mean("M = 1, guided")["kl"] <= min(corrected.mean(f"M = {m}")["kl"] for m in CORRECTIONS)
+    claims.append(
+        Claim(
+            "Guided, fewer corrector steps are needed (section 5.4).",
+            "held" if fewer else "did not hold",
+            "; ".join(
+                f"M = {m}: {corrected.mean(f'M = {m}')['kl']:.3f} unguided, {corrected.mean(f'M = {m}, guided')['kl']:.3f} guided"
+                for m in CORRECTIONS
+            ),
+            "KL; held where one guided correction is better than any number of unguided ones",
+        )
+    )
+    evaluated = Ledger()
+    for steps in STEPS:
+        how = replace(run.recipe.sampling, steps=steps)
+        evaluated.add(f"{steps} steps", measured(Way(model, how=how), density, e.points, SAMPLES))
+        evaluated.add(
+            f"{steps} steps, guided", measured(Way(model, guided(model, guide), how), density, e.points, SAMPLES)
+        )
+    matched = e.guide(run, "ten", run.origin.seed, ["sampling.steps=10"])
+    ten = replace(run.recipe.sampling, steps=10)
+    evaluated.add(
+        "10 steps, guided, negatives of 10 steps",
+        measured(Way(model, guided(model, matched), ten), density, e.points, SAMPLES),
+    )
+    most = evaluated.mean(f"{STEPS[-1]} steps")["kl"]
+    enough = [s for s in STEPS if evaluated.mean(f"{s} steps, guided")["kl"] <= most]
+    claims.append(
+        Claim(
+            "Guided, fewer evaluations give the same quality (sections 5.1 and 5.4).",
+            "held" if enough and enough[0] < STEPS[-1] else "did not hold",
+            f"unguided {most:.3f} with {STEPS[-1]} steps; guided "
+            + ", ".join(f"{evaluated.mean(f'{s} steps, guided')['kl']:.3f} with {s}" for s in STEPS),
+            "KL; evaluations of the score: a guided one has the discriminator's gradient too, see the seconds",
+        )
+    )
+    sections = [
+        Section(
+            "Which part of a predictor-corrector, how many corrections, how many evaluations",
+            f"One seed; {e.points} samples of each. Negatives are of {few} levels with one correction, or of Heun's in {run.recipe.sampling.steps} steps.",
+            [
+                TableBlock(parts.table(), "Parts guided"),
+                TableBlock(corrected.table(), "Corrections M at each level"),
+                TableBlock(evaluated.table(), "Steps of Heun's method"),
+            ],
+        )
+    ]
+    found = {
+        name: {k: v[0] for k, v in t.rows.items()}
+        for name, t in (("parts", parts), ("corrections", corrected), ("steps", evaluated))
+    }
+    return found, sections
+
+
+def where(
+    run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim], quick: bool = False
+) -> tuple[dict[str, Any], list[Section]]:
+    """Where guidance is strong, whether it mends the score there, how soon states arrive, and the likelihood of the tails."""
+    model, field = run.diffused, guided(run.diffused, guide)
+    own, sde = model.density(density), model.denoiser.sde
+    rows = 500 if quick else 10000
+
+    def added(x: Tensor, t: Tensor) -> Tensor:
+        return field(x, t) - model.denoiser.score(x, t)
+
+    before = scores.score_error(model.denoiser.score, own, sde, TIMES, rows)
+    after = scores.score_error(field, own, sde, TIMES, rows)
+    acts = scores.score_error(_from_truth(added, own, sde), own, sde, TIMES, rows)
+    cells, found = {}, {}
+    for b, a, s in zip(before, after, acts):
+        line = {
+            "acts_thin": float(s.tenths[0]),
+            "acts_dense": float(s.tenths[-1]),
+            "thin_before": float(b.tenths[0]),
+            "thin_after": float(a.tenths[0]),
+            "dense_before": float(b.tenths[-1]),
+            "dense_after": float(a.tenths[-1]),
+            "outside_before": b.outside,
+            "outside_after": a.outside,
+        }
+        found[f"{b.t:g}"] = line
+        cells[f"t = {b.t:g}"] = {k: Cell(v) for k, v in line.items()}
+    heads = {
+        "acts_thin": Column(
+            "guidance, thin",
+            ".3f",
+            None,
+            "median |w grad log r| in the thinnest tenth of p_t, over the mean size of the score",
+        ),
+        "acts_dense": Column("guidance, dense", ".3f", None, "the same in the densest tenth"),
+        "thin_before": Column("error, thin", ".3f", "lower", "of the score, unguided"),
+        "thin_after": Column("guided", ".3f", "lower", ""),
+        "dense_before": Column("error, dense", ".3f", "lower", ""),
+        "dense_after": Column("guided", ".3f", "lower", ""),
+        "outside_before": Column(
+            "error, outside", ".3f", "lower", "where p_t is thinner than at all but a thousandth of its draws"
+        ),
+        "outside_after": Column("guided", ".3f", "lower", ""),
+    }
+    stronger = [v["acts_thin"] / max(v["acts_dense"], 1e-12) for v in found.values()]
+    mended = [v["thin_after"] / v["thin_before"] for v in found.values()]
+    outside = [
+        v["outside_after"] / v["outside_before"] for v in found.values() if v["outside_before"] == v["outside_before"]
+    ]
+    claims.append(
+        Claim(
+            "Guidance acts most where data are rare, and mends the score there (sections 2.4 and 4.2).",
+            "held"
+            if min(stronger) > 1 and max(mended) < 1 and max(outside, default=0) < 1
+            else "held in part"
+            if max(stronger) > 1 or min(mended) < 1
+            else "did not hold",
+            f"strength in the thinnest tenth over the densest {_told(stronger)}; error there after over before {_told(mended)}; "
+            f"outside the data {_told(outside)}",
+            "at t = " + ", ".join(f"{t:g}" for t in TIMES),
+        )
+    )
+    few = 200 if quick else 5000
+    ways = {
+        "base": arrivals(Way(model), density, few, SAMPLES),
+        "guided": arrivals(Way(model, field), density, few, SAMPLES),
+    }
+    ahead = [g - b for g, b in zip(ways["guided"]["arrived"], ways["base"]["arrived"])]
+    claims.append(
+        Claim(
+            "Guided trajectories reach the data sooner (section 5.2).",
+            "held"
+            if min(ahead) > -0.02 and max(ahead) > 0.05
+            else "did not hold"
+            if max(ahead) <= 0.05
+            else "held in part",
+            "; ".join(
+                f"{lv:.2g}: {b:.2f} and {g:.2f}"
+                for lv, b, g in zip(ways["base"]["level"], ways["base"]["arrived"], ways["guided"]["arrived"])
+                if lv < 3
+            ),
+            "share of states whose expected data lie where data are, by sigma / alpha, without and with guidance; the noise is the same",
+        )
+    )
+    tails, told = _tails(run, field, density, 20 if quick else 400)
+    claims.append(told)
+    shown = {name: torch.tensor(v["arrived"]).numpy() for name, v in ways.items()}
+    errors = {name: torch.tensor(v["kl"]).numpy() for name, v in ways.items()}
+    sections = [
+        Section(
+            "Where guidance acts, and how soon samples arrive",
+            "One seed. Errors are relative to the mean size of the exact score at that level.",
+            [
+                TableBlock(Table(heads, cells), "By density of the data at each level"),
+                Figure(
+                    figures.png(figures.traces(shown, "share arrived", xlabel=WAY)),
+                    "Share of states whose expected data lie where data are, from noise to data.",
+                    "Share of states whose E[x_0 | x_t] lies where data are.",
+                    "Arrival",
+                ),
+                Figure(
+                    figures.png(figures.traces(errors, "KL(states || p_t)", xlabel=WAY)),
+                    "Divergence of the states' law from the noised data's, from noise to data.",
+                    "How far the law of the states is from the noised data's, level by level.",
+                    "Divergence on the way",
+                ),
+            ],
+        )
+    ]
+    return {"score": found, "arrival": ways, "tails": tails}, sections
+
+
+def _from_truth(added: VectorField, density: GaussianMixture, sde: Any) -> VectorField:
+    """What ``score_error`` takes as a score so that the error it reports is ``added`` itself."""
+
+    def field(x: Tensor, t: Tensor) -> Tensor:
+        time = t.double()
+        return added(x, t) + density.noised(float(sde.alpha(time)), float(sde.sigma(time))).score(x.double()).to(x)
+
+    return field
+
+
+def _tails(run: DiffusionRun, field: VectorField, density: GaussianMixture, count: int) -> tuple[dict[str, Any], Claim]:
+    """NLL of all data and of their thinnest tenth, unguided and guided."""
+    x = samples.draws(density, count, 31)
+    log_p = density.to(torch.float64).log_prob(x)
+    thin = log_p <= log_p.quantile(0.1)
+    before, after = nll(run.diffused, run.diffused.denoiser.score, x), nll(run.diffused, field, x)
+    whole = statistics.paired_difference(after, before, 0)
+    tail = statistics.paired_difference(after[thin], before[thin], 0)
+    found = {
+        "truth": float(-log_p.mean()),
+        "before": float(before.mean()),
+        "after": float(after.mean()),
+        "truth_tail": float(-log_p[thin].mean()),
+        "before_tail": float(before[thin].mean()),
+        "after_tail": float(after[thin].mean()),
+    }
+    claim = Claim(
+        "Guidance improves the likelihood, above all of the tails (sections 5.1 and 5.4).",
+        "held" if tail.high < 0 and whole.high < 0 else "held in part" if whole.high < 0 else "did not hold",
+        f"NLL {found['before']:.3f} becomes {found['after']:.3f} (truth {found['truth']:.3f}), change {whole:+.3f}; in the thinnest tenth "
+        f"{found['before_tail']:.3f} becomes {found['after_tail']:.3f} (truth {found['truth_tail']:.3f}), change {tail:+.3f}",
+        f"{count} draws, the flow's likelihood with the divergence of the whole guided drift",
+    )
+    return found, claim
+
+
+def _told(values: Sequence[float]) -> str:
+    return ", ".join(f"{v:.2f}" for v in values)

@@ -1,0 +1,131 @@
+"""
+Garbage in, garbage out: the same interpolation network over a VAE that was hardly trained.
+
+The recipe's variant ``badly-trained`` is the same VAE with a twentieth of the epochs (more on the digits, where it would decode nothing). Its paths
+are read against its own straight lines and its own reconstructions, which say what its decoder can do at all, and against the well trained one's
+on the same pairs of images. The source also holds that the better the VAE, the flatter the re-projection loss, so that its gradients vanish: the
+slope of the loss says whether they do.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics import statistics
+from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.settings.autoencoder import Interpolation
+from ridgewalk.store.run import Run
+from ridgewalk.verbs.pages import ends_name, strip_figure
+from ridgewalk_studies.interpolation.paths import Judged, judged, slope
+from ridgewalk_studies.interpolation.variants import MANY, Trained, trained, variants
+from ridgewalk_studies.verdicts import of, plain, settled, signed
+
+STEPS = 20
+"""First steps of a training, over which its gradient norm is averaged: both networks begin with the same weights."""
+
+
+def compared(
+    good: Judged, bad_run: Run, i: Interpolation, known: Trained, judges: Sequence[Judge]
+) -> tuple[list[Claim], Section, dict[str, Any]]:
+    """
+    Trains the network over the badly trained VAE, and compares.
+
+    Args:
+        good: paths over the well trained VAE.
+        bad_run: the other.
+        i: the network's settings.
+        known: the network over the well trained one.
+        judges: of both.
+    """
+    own = trained(bad_run, i, bad_run.references[: i.pool], variants(i)[MANY], f"{MANY}, badly trained VAE")
+    bad = judged(bad_run, judges, {MANY: own}, teacher=False)
+    models = {"well trained": (good, known), "badly trained": (bad, own)}
+    slopes = {n: slope(j) for n, (j, _) in models.items()}
+    flatter = statistics.bootstrap_ratio(slopes["well trained"], slopes["badly trained"], 0)
+    lost = statistics.paired_difference(
+        good.entries[MANY].columns["precision"], bad.entries[MANY].columns["precision"], 0
+    )
+    claims = [_garbage(good, bad, lost), _flatness(flatter, known, own)]
+    table = _table(models, slopes)
+    pictures = [
+        strip_figure(
+            {f"{m}, {n}": j.shown[n] for m, (j, _) in models.items() for n in ("lerp", MANY)},
+            0,
+            good.others,
+            ends_name(good.run, good.ends, 0),
+        )
+    ]
+    section = Section(
+        "Garbage in",
+        f"The same network, with the same schedule, over the same VAE after {bad_run.recipe.training.epochs} of its "
+        f"{good.run.recipe.training.epochs} epochs; the same pairs of images.",
+        [table, *pictures],
+    )
+    measured = {
+        "rows": {m: plain({n: dict(j.summary.rows[n]) for n in ("lerp", MANY)}) for m, (j, _) in models.items()},
+        "reconstructions": {m: j.summary.lines["reconstructions"]["precision"] for m, (j, _) in models.items()},
+        "gap closed": {m: plain(j.summary.gap_closed[MANY]) for m, (j, _) in models.items()},
+        "lost": plain(lost),
+        "slope": {m: float(s.mean()) for m, s in slopes.items()},
+        "flatter": plain(flatter),
+        "first gradient": {m: first_gradient(t) for m, (_, t) in models.items()},
+    }
+    return claims, section, measured
+
+
+def first_gradient(t: Trained) -> float:
+    """The mean norm of the network's gradient over the first steps."""
+    return float(t.history.terms["interpolation_gradient"][:STEPS].mean())
+
+
+def _garbage(good: Judged, bad: Judged, lost: statistics.Interval) -> Claim:
+    told = "; ".join(
+        f"{m}: {j.summary.rows[MANY]['precision'].value:.3f} between its LERP's {j.summary.rows['lerp']['precision'].value:.3f} and its "
+        f"reconstructions' {j.summary.lines['reconstructions']['precision']:.3f}"
+        for m, j in (("well trained", good), ("badly trained", bad))
+    )
+    return Claim(
+        "Garbage in, garbage out: over a badly trained VAE the learned paths are less real",
+        settled(lost),
+        f"precision lost {signed(lost)} ({told})",
+        "the same pairs of images; held where the interval lies above 0",
+    )
+
+
+def _flatness(flatter: statistics.Interval, known: Trained, own: Trained) -> Claim:
+    return Claim(
+        "The better the VAE, the flatter the re-projection loss",
+        settled(flatter, 1.0, above=False),
+        f"its slope on straight lines is {of(flatter)} of the badly trained VAE's; the network's gradient in its first {STEPS} steps "
+        f"{first_gradient(known):.3g} against {first_gradient(own):.3g}",
+        "slope of |z - E(G(z))|^2 over the codes' mean norm; held where the ratio lies below 1",
+    )
+
+
+def _table(models: Mapping[str, tuple[Judged, Trained]], slopes: Mapping[str, Any]) -> TableBlock:
+    columns = {
+        "reconstructions": Column("reconstructions", ".3f", "higher", "precision of its reconstructions"),
+        "lerp": Column("LERP", ".3f", "higher", "precision of its straight lines"),
+        "network": Column("network", ".3f", "higher", f"precision of '{MANY}'"),
+        "gain": Column("network less LERP", "+.3f", "higher", "on the same pairs"),
+        "closed": Column("gap closed", ".2f", "higher", "share of the way from LERP to the reconstructions"),
+        "error": Column(
+            "re-projection", ".3f", "lower", "mean |z - E(G(z))|^2 of the network's points over its LERP's"
+        ),
+        "slope": Column("slope", ".3g", None, "of the re-projection loss on straight lines, over the codes' size"),
+        "gradient": Column("gradient", ".3g", None, f"norm of the network's gradient over its first {STEPS} steps"),
+    }
+    rows = {
+        m: {
+            "reconstructions": Cell(j.summary.lines["reconstructions"]["precision"]),
+            "lerp": Cell.of(j.summary.rows["lerp"]["precision"]),
+            "network": Cell.of(j.summary.rows[MANY]["precision"]),
+            "gain": Cell.of(j.summary.differences[MANY]["precision"]),
+            "closed": Cell.of(j.summary.gap_closed[MANY]),
+            "error": Cell.of(j.reprojection(MANY)),
+            "slope": Cell.of(statistics.bootstrap_mean(slopes[m], 0)),
+            "gradient": Cell(first_gradient(t)),
+        }
+        for m, (j, t) in models.items()
+    }
+    return TableBlock(Table(columns, rows, corner="VAE"), "The same network over two VAEs")

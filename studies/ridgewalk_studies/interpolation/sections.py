@@ -1,0 +1,167 @@
+"""Tables and pictures of the interpolation networks: all variants, the sweep of the attraction, the way into the collapse."""
+
+from collections.abc import Mapping
+
+from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.verbs import pages
+from ridgewalk_studies.interpolation.paths import Judged
+from ridgewalk_studies.interpolation.variants import COLLAPSED, DISTILLED, FALLING, FREE, RATIO, Trained
+
+VARIETY = Column(
+    "variety", ".3g", None, f"of outputs between pairs over straight lines'; below {COLLAPSED} one path for all"
+)
+ERROR = Column(
+    "re-projection", ".3g", "lower", "mean |z - E(G(z))|^2 of its interior points over LERP's, held-out pairs"
+)
+PRECISION = Column("precision", ".3f", "higher", "share of interior frames real to the judges")
+STEP = Column(
+    "largest step", ".3f", "lower", "between frames over the ends' distance, the jump to its first frame included"
+)
+GAP = Column("end gap", ".2g", "lower", "largest distance of an end from its latent over the ends'")
+
+
+def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, float]) -> Section:
+    """Every variant beside LERP and the string method."""
+    columns = {
+        "variety": VARIETY,
+        "error": ERROR,
+        "precision": PRECISION,
+        "whole": Column("wholly real", ".3f", "higher", "share of paths with every interior frame real"),
+        "step": STEP,
+        "gap": GAP,
+        "seconds": Column("seconds", ".0f", None, "of training, the search of what is learned included"),
+        "pass": Column("ms a path", ".3g", "lower", "16 frames, in a batch of 128, on one thread"),
+    }
+    rows = {}
+    for name, row in j.summary.rows.items():
+        cells = {**_measured(j, name), "whole": Cell.of(row["wholly_real"])}
+        if name in found:
+            cells |= {**_trained(found[name], j, name), "seconds": _seconds(found[name])}
+            cells["pass"] = Cell(milliseconds[name])
+        if name == "string":
+            cells["pass"] = Cell(milliseconds[name], note="its search")
+        rows[name] = cells
+    return Section(
+        "The variants",
+        "Each trained for the same number of points. The string method searches every path anew, under the energy of the last two.",
+        [TableBlock(Table(columns, rows, ("lerp", "string")), "Interpolation networks")],
+    )
+
+
+def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -> Section:
+    """The attraction from 0 up, and falling: what it buys, and what it costs."""
+    labels = {n: f"{w:g}" for w, n in names.items()} | {FALLING: "falling"}
+    columns = {"variety": VARIETY, "error": ERROR, "precision": PRECISION, "step": STEP, "gap": GAP}
+    rows = {label: {**_measured(j, n), **_trained(found[n], j, n)} for n, label in labels.items()}
+    block = TableBlock(
+        Table(columns, rows, caption="One time for each pair, fixed pairs; variety in training.", corner="lambda"),
+        "The attraction",
+    )
+    points = {}
+    for n, label in labels.items():
+        x, y = j.reprojection(n), j.summary.rows[n]["precision"]
+        points[label] = (x.value, y.value, x.low, x.high, y.low, y.high)
+    curves = {
+        f"lambda {label}": (found[n].history.steps.numpy(), found[n].history.terms["variety"].numpy())
+        for n, label in labels.items()
+    }
+    return Section(
+        "How much attraction",
+        "From none, which leaves the network to any fixed point of E(G(.)), to one that leaves it no way but the straight line.",
+        [
+            block,
+            Figure(
+                figures.png(figures.losses(curves, log=True, lines=dict.fromkeys(curves, COLLAPSED))),
+                "Variety between pairs over the training, a panel for each attraction",
+                f"Below the dotted line, at {COLLAPSED}, it is one path for all.",
+                "When it collapses",
+                figures.READING["losses"],
+            ),
+            Figure(
+                figures.png(
+                    figures.tradeoff(
+                        points, "re-projection error over LERP's", "precision (up is more real)", "upper left"
+                    )
+                ),
+                "Precision of each attraction against its re-projection error",
+                "The loss asks for a small re-projection error; whether that makes paths real is seen upwards.",
+                "What the loss asks for, and what is wanted",
+                figures.READING["tradeoff"],
+            ),
+            pages.strip_figure(
+                {f"lambda {label}": j.shown[n] for n, label in labels.items()},
+                0,
+                j.others,
+                pages.ends_name(j.run, j.ends, 0),
+            ),
+        ],
+    )
+
+
+def collapse(found: Mapping[str, Trained]) -> Section:
+    """The network without attraction, step by step, and what the watcher said while it trained."""
+    free = found[FREE].history
+    steps = free.steps.numpy()
+    curves = {n: (steps, free.terms[n].numpy()) for n in ("reprojection", "variety", "interpolation_gradient")}
+    picture = Figure(
+        figures.png(figures.losses(curves, log=True)),
+        "Re-projection error, variety and gradient norm of the network without attraction",
+        "A collapse by vanishing gradients would show the gradient gone before the variety is.",
+        "Training without attraction",
+        figures.READING["losses"],
+    )
+    told = [f"{n}: {e.sentence}" for n, t in found.items() for e in t.history.events]
+    return Section(
+        "How it collapses",
+        "The network without attraction, step by step. "
+        + (
+            "Said while the networks trained: " + "; ".join(told) + "."
+            if told
+            else "No collapse was named while they trained."
+        ),
+        [picture],
+    )
+
+
+def distilled(found: Mapping[str, Trained], j: Judged) -> Section:
+    """Both ways to train the exact network on one energy, and the search that one of them learns from."""
+    columns = {
+        "precision": PRECISION,
+        "step": STEP,
+        "search": Column("search, s", ".0f", None, "seconds before the first step"),
+        "training": Column("training, s", ".0f", None, "seconds of its steps"),
+        "steps": Column("steps", ".0f", None, "of training"),
+    }
+    rows = {}
+    for n in ("lerp", RATIO, DISTILLED, "string"):
+        rows[n] = {"precision": Cell.of(j.summary.rows[n]["precision"]), "step": _measured(j, n)["step"]}
+        if n in found:
+            t = found[n]
+            rows[n] |= {
+                "search": Cell(t.before),
+                "training": Cell(t.history.seconds),
+                "steps": Cell(t.history.taken),
+            }
+    return Section(
+        "Learned from the energy, or from its paths",
+        "The exact network, trained on the density ratio along its own paths, or on the paths that the string method found under it.",
+        [TableBlock(Table(columns, rows, ("lerp", "string")), "Two trainings on one energy")],
+    )
+
+
+def _measured(j: Judged, name: str) -> dict[str, Cell]:
+    row = j.summary.rows[name]
+    return {
+        "precision": Cell.of(row["precision"]),
+        "step": Cell.of(row.get("largest_step")),
+        "error": Cell.of(j.reprojection(name)),
+    }
+
+
+def _trained(t: Trained, j: Judged, name: str) -> dict[str, Cell]:
+    note = None if t.collapsed_at is None else f"collapsed, step {t.collapsed_at}"
+    return {"variety": Cell(t.end("variety"), note=note), "gap": Cell(j.paths[name].stats["end_gap"])}
+
+
+def _seconds(t: Trained) -> Cell:
+    return Cell(t.seconds, note=f"{t.before:.0f} s of search" if t.before >= 1 else None)

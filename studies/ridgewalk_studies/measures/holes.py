@@ -1,0 +1,84 @@
+"""
+Holes: how much of a model's prior decodes to nothing real?
+
+    holes      share of prior draws z_p whose decoding G(z_p) lies in no k-NN ball of real images, by each judge and by their mean
+    floor      the same share of reconstructions G(E(x)) of held-out images: what the decoder's own blur costs
+    excess     holes - floor: what the prior adds
+
+A judge calls some real images unreal too, and all reconstructions of a blurred decoder: only the excess is of the prior. The draws must be of the law that
+the model is used with, such as an AAE's own prior, N(0, I) for a VAE, and for a plain autoencoder, which has none, a law that was fitted to its codes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ridgewalk.diagnosis.misalignment import BASELINE, MEAN, grade
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics.statistics import Interval, bootstrap_mean
+
+_DRAWN = "prior"
+
+
+@dataclass(frozen=True, eq=False)
+class Holes:
+    """
+    What the judges see; every mapping is by judge, and under ``mean``.
+
+    Attributes:
+        unreal: float64 (n,) of each draw, 1 where it decodes to nothing real; of the mean, the share of judges that say so.
+        floor: the same of reconstructions.
+    """
+
+    unreal: Mapping[str, Tensor]
+    floor: Mapping[str, Tensor]
+
+    def share(self, judge: str = MEAN, seed: int = 0) -> Interval:
+        """Of draws that decode to nothing real, with its bootstrap interval over draws."""
+        return bootstrap_mean(self.unreal[judge], seed)
+
+    def of_reconstructions(self, judge: str = MEAN, seed: int = 0) -> Interval:
+        """Of reconstructions, likewise."""
+        return bootstrap_mean(self.floor[judge], seed)
+
+    def excess(self, judge: str = MEAN, seed: int = 0) -> Interval:
+        """The first less the second, over as many draws and images as there are of the fewer."""
+        return bootstrap_mean(self.excesses(judge), seed)
+
+    def excesses(self, judge: str = MEAN) -> Tensor:
+        """The first less the second, row by row, over as many draws and images as there are of the fewer: float64 (n,)."""
+        n = min(len(self.unreal[judge]), len(self.floor[judge]))
+        return self.unreal[judge][:n] - self.floor[judge][:n]
+
+    def __str__(self) -> str:
+        """The figures in a sentence."""
+        return (
+            f"{self.share():.1%} of {len(self.unreal[MEAN])} draws of the prior decode to nothing real, by the mean of "
+            f"{len(self.unreal) - 1} judges; of reconstructions {self.of_reconstructions():.1%}"
+        )
+
+
+def holes(draws: Tensor, codes: Tensor, decode: Callable[[Tensor], Tensor], judges: Sequence[Judge]) -> Holes:
+    """
+    Every figure of the head of this module.
+
+    Args:
+        draws: (n, *) of the prior, n at least 10.
+        codes: (m, *) of held-out images that are none of the judges' own references, m at least 10.
+        decode: the frozen decoder, on the codes' device.
+        judges: at least one.
+
+    Raises:
+        ValueError: if there are no judges or too few rows, or draws and codes do not fit.
+    """
+    if draws.shape[1:] != codes.shape[1:]:
+        raise ValueError(f"draws and codes must have one shape; got {tuple(draws.shape)} and {tuple(codes.shape)}")
+    real = grade({_DRAWN: draws, BASELINE: codes}, decode, judges).real
+    return Holes(*(_unreal({name: by_group[group] for name, by_group in real.items()}) for group in (_DRAWN, BASELINE)))
+
+
+def _unreal(real: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    found = {name: (~rows).double().cpu() for name, rows in real.items()}
+    return {**found, MEAN: torch.stack(list(found.values())).mean(dim=0)}

@@ -1,0 +1,1 @@
+"""Score-guided walks under the discriminators of autoencoders."""

@@ -1,0 +1,266 @@
+"""
+All-MLP networks and a live sensor: walks that follow it to where it says 1/2, and what they decode to.
+
+The walks go between four kinds of ends, the discriminator's outliers, highest, lowest and most typical scores, under each of three
+energies. Whether "ideal" points are real is asked of judges that took no part.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from ridgewalk.diagnosis.misalignment import MEAN, POOLED, Misalignment
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics import statistics
+from ridgewalk.metrics.ranks import bootstrap_spearman
+from ridgewalk.progress import track
+from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock, Text
+from ridgewalk.reports.claims import verdict
+from ridgewalk.reports.findings import Findings
+from ridgewalk.store.run import Run
+from ridgewalk.verbs import misalignment
+from ridgewalk_studies import endpoints as choosing
+from ridgewalk_studies.running import Experiment
+from ridgewalk_studies.sensors.walks import (
+    ENERGIES,
+    Walked,
+    figures_of,
+    histogram,
+    kind_section,
+    matcher_of,
+    shape_of,
+    walked,
+)
+
+MARGIN = 0.05
+"""A difference in precision within this is none that matters."""
+
+
+def measure(e: Experiment) -> Findings:
+    """All-MLP networks: a live sensor, walks that follow it, and what they decode to."""
+    runs = e.runs()
+    judges = e.judges(runs[0])
+    diagnoses = [matcher_of(run) for run in runs]
+    scores = torch.cat([d.scores["encoded"] for d in diagnoses])
+    shape, spread = shape_of(scores), float(np.mean([d.spread for d in diagnoses]))
+    found = {
+        kind: walked(runs, judges, kind, e.points, 0)
+        for kind in track(choosing.KINDS, "walks by kind of ends", total=len(choosing.KINDS))
+    }
+    claims = [*_sensor_claims(runs, shape, spread), *_walk_claims(found)]
+    misaligned = [m for run in runs for m in misalignment.measure(run, judges, 0) if m.name == "matcher"]
+    claims += _fidelity_claims(found, misaligned)
+    affine_claims, affine_section, affine_figures = _affine(e, judges)
+    sections = [
+        Section("The sensor", diagnoses[0].sentence, [histogram(diagnoses[0], "Scores of the discriminator")]),
+        *(kind_section(runs[0], judges, kind, w) for kind, w in found.items()),
+        _directions(found),
+        *([misalignment.section(misaligned[:1])] if misaligned else []),
+        affine_section,
+    ]
+    answer = [_told(found, "high"), _told(found, "low")]
+    ratio = {k: found[k].over_lerp("sgw, bce-to-0", "precision") for k in ("high", "low")}
+    answer.append(
+        "Read as a density ratio (BCE to 0, which the authors ran) the same walk changes precision by "
+        + " and ".join(f"{i:+.3f} ({k} scores)" for k, i in ratio.items())
+        + ": it is the direction that counts, towards encoded data, and not the score of 1/2."
+        * (ratio["high"].low > 0 and ratio["low"].low > 0)
+    )
+    measured: dict[str, object] = {
+        "sensors": [d.figures() for d in diagnoses],
+        "shape": shape,
+        "walks": figures_of(found),
+        "differences_to_lerp": {
+            k: {
+                walk: {m: [i.value, i.low, i.high] for m in ("from_half", "precision") for i in [w.over_lerp(walk, m)]}
+                for walk in ENERGIES
+            }
+            for k, w in found.items()
+        },
+        "ends": {k: float(w.own.mean()) for k, w in found.items()},
+        "misalignment": [m.figures() for m in misaligned],
+        "affine": affine_figures,
+    }
+    return Findings(answer, [*claims, *affine_claims], sections, measured)
+
+
+def _told(found: Mapping[str, Walked], kind: str) -> str:
+    """What became of the walks between ends of one kind, in a sentence."""
+    pull, real = found[kind].over_lerp("sgw", "from_half"), found[kind].over_lerp("sgw", "precision")
+    near = "nearer to" if pull.high < 0 else "further from" if pull.low > 0 else "no nearer to"
+    fate = "more real" if real.low > 0 else "less real" if real.high < 0 else "no more real"
+    return (
+        f"Between {kind} scores SGW comes {near} D = 1/2 than LERP (|score - 1/2| {pull:+.3f}, frame by frame), and its frames are "
+        f"{fate} (precision {real:+.3f})."
+    )
+
+
+def _sensor_claims(runs: Sequence[Run], shape: Mapping[str, float], spread: float) -> list[Claim]:
+    bell = shape["peaks"] == 1 and shape["low"] < 0.5 < shape["high"] and 0.1 < spread < 2
+    away, far = [], []
+    for run in runs:
+        codes = run.encode(run.data.test.take(torch.arange(min(2000, len(run.data.test)))).floats())
+        away.append((run.sensors["matcher"](codes).sigmoid() - 0.5).abs().cpu())
+        nearest = torch.cdist(codes, run.references[:5000]).topk(10, dim=1, largest=False).values
+        far.append(nearest.mean(dim=1).cpu())
+    rho = bootstrap_spearman(torch.cat(away), torch.cat(far), 0)
+    top = max(float(choosing.scores(run).max()) for run in runs)
+    return [
+        Claim(
+            "The scores have the shape of a bell round 0.5: a live sensor",
+            "held" if bell else "did not hold",
+            f"{shape['peaks']:.0f} peak(s), median {shape['median']:.2f}, 90 % in [{shape['low']:.2f}, {shape['high']:.2f}]; logits spread by {spread:.2f}",
+            "one peak of a smoothed histogram of held-out encodings, 1/2 inside the middle 90 %, spread between 0.1 and 2",
+        ),
+        Claim(
+            "Dense regions score 0.5, and outliers away from it",
+            verdict(rho.value, rho.low, rho.high, 0.1),
+            f"rank correlation of |score - 1/2| with the distance to the 10 nearest codes {rho:.2f}",
+            "held where it is above 0.1",
+        ),
+        Claim(
+            "There are ends with scores near 0.85",
+            "held" if top >= 0.8 else "did not hold",
+            f"the highest score of a test image is {top:.2f}",
+        ),
+    ]
+
+
+def _walk_claims(found: Mapping[str, Walked]) -> list[Claim]:
+    w = found["high"]
+    out = statistics.bootstrap_mean(w.columns["lerp"]["from_half"], 0)
+    claims = [
+        Claim(
+            "LERP between high scores stays out of D = 1/2",
+            verdict(out.value, out.low, out.high, 0.1),
+            f"|score - 1/2| of its interior frames {out:.3f}",
+            "held where it is above 0.1",
+        )
+    ]
+    for kind in ("outlier", "high", "low"):
+        for walk, energy in ENERGIES.items():
+            d = found[kind].over_lerp(walk, "from_half")
+            claims.append(
+                Claim(
+                    f"From {kind} to {kind}, SGW under {energy} is pulled towards D = 1/2",
+                    verdict(d.value, d.low, d.high, above=False),
+                    f"|score - 1/2| changes by {d:+.3f} against LERP",
+                    "on the same pairs, mean over interior frames",
+                )
+            )
+    moved = found["outlier"].mean("sgw", "deviation")
+    claims.append(
+        Claim(
+            "The correction is not 0: SGW differs from LERP",
+            verdict(moved.value, moved.low, moved.high, 0.05),
+            f"leaves the straight line by {moved:.3f} of the ends' distance",
+            "held where it is above 0.05",
+        )
+    )
+    lost = 1 - float(found["outlier"].columns["sgw"]["arrived"].mean())
+    claims.append(
+        Claim(
+            "The walk reaches B",
+            "held" if lost == 0 else "did not hold" if lost > 0.5 else "held in part",
+            f"{1 - lost:.0%} of the walks between outliers arrived",
+            "as written, the walk has no guarantee of it",
+        )
+    )
+    return claims
+
+
+def _fidelity_claims(found: Mapping[str, Walked], misaligned: Sequence[Misalignment]) -> list[Claim]:
+    claims = []
+    for kind in ("high", "outlier"):
+        for walk, energy in ENERGIES.items():
+            w = found[kind]
+            d = w.over_lerp(walk, "precision")
+            inside = d.low > -MARGIN and d.high < MARGIN
+            claims.append(
+                Claim(
+                    f"From {kind} to {kind}, pulled back under {energy}, the walk decodes to the same artefacts as LERP",
+                    "held" if inside else "did not hold" if d.low > 0 or d.high < 0 else "undecided",
+                    f"precision {w.mean(walk, 'precision'):.3f} against LERP's {w.mean('lerp', 'precision'):.3f}: {d:+.3f}",
+                    f"mean of two judges; held where the interval lies within {MARGIN} of 0",
+                )
+            )
+    for kind in ("outlier", "high"):
+        own, typical = found[kind].own, found["typical"].own
+        n = min(len(own), len(typical))
+        gap = statistics.bootstrap(lambda m: m["own"] - m["typical"], {"own": own[:n], "typical": typical[:n]}, 0)
+        claims.append(
+            Claim(
+                f"The ends of kind '{kind}' decode to something real by themselves, so that artefacts are the walk's",
+                "held" if gap.low > -MARGIN else "did not hold" if gap.high < -MARGIN else "undecided",
+                f"precision of the ends' reconstructions {float(own.mean()):.3f} against {float(typical.mean()):.3f} of typical ends: {gap:+.3f}",
+                f"a confound that the source leaves open; held where the interval lies above -{MARGIN}",
+            )
+        )
+    if misaligned:
+        excess = [m.readings[0].over_encoded[POOLED][MEAN] for m in misaligned]
+        known = [x for x in excess if x is not None]
+        held = [x.low > 0 for x in known]
+        claims.append(
+            Claim(
+                "What D_z calls ideal is not what decodes to something real",
+                "undecided" if not known else "held" if all(held) else "held in part" if any(held) else "did not hold",
+                " ".join(m.sentence for m in misaligned),
+                "held where ideal points are unreal more often than reconstructions are, in every run",
+            )
+        )
+    return claims
+
+
+def _directions(found: Mapping[str, Walked]) -> Section:
+    """Which energies stop at D = 1/2, from above and from below."""
+    columns = {
+        "high": Column(
+            "from high scores", ".3f", None, "mean score in the middle third of walks between the highest scores"
+        ),
+        "low": Column("from low scores", ".3f", None, "and between the lowest"),
+    }
+    rows = {}
+    for walk in (*ENERGIES, "lerp"):
+        rows[ENERGIES.get(walk, walk)] = {
+            kind: Cell.of(i) for kind in columns for i in [found[kind].mean(walk, "middle_score")]
+        }
+    return Section(
+        "Which energies stop at D = 1/2",
+        "l² and cross-entropy to 1/2 have their minimum there and pull from both sides; cross-entropy to 0 has none, and pulls on towards "
+        "encoded data from wherever it is (exact checks of all three are among the tests).",
+        [TableBlock(Table(columns, rows), "Score in the middle of the walk")],
+    )
+
+
+def _affine(e: Experiment, judges: Sequence[Judge]) -> tuple[list[Claim], Section, dict[str, object]]:
+    """The same with a discriminator of one affine layer, if the recipe has that variant."""
+    if "affine" not in e.settings.reproduce.variants:
+        return [], Section("A discriminator of one affine layer", "The recipe has no such variant."), {}
+    runs = e.runs("affine")
+    diagnoses = [matcher_of(run) for run in runs]
+    w = walked(runs, judges, "outlier", e.points, 0)
+    d, pull, moved = w.over_lerp("sgw", "precision"), w.over_lerp("sgw", "from_half"), w.mean("sgw", "deviation")
+    claim = Claim(
+        "With a discriminator of a single affine layer the sensor works as well",
+        verdict(pull.value, pull.low, pull.high, above=False)
+        if all(x.verdict == "alive" for x in diagnoses)
+        else "did not hold",
+        f"{', '.join(x.verdict for x in diagnoses)}; pull {pull:+.3f}, deviation {moved:.3f}, precision {d:+.3f} against LERP",
+        "a weaker experiment than multilayer perceptrons: its level sets are parallel planes",
+    )
+    section = kind_section(runs[0], judges, "outlier", w)
+    text = Text(
+        "One affine layer gives a force of one direction everywhere: it can tell that encodings lie to one side of the prior, and no more.",
+        aside=True,
+    )
+    own = {"sensors": [x.figures() for x in diagnoses], "walks": figures_of({"outlier": w})["outlier"]}
+    return (
+        [claim],
+        Section(
+            "A discriminator of one affine layer",
+            f"{diagnoses[0].sentence} {section.lead}",
+            [text, histogram(diagnoses[0], "Scores of one affine layer"), *section.blocks],
+        ),
+        own,
+    )

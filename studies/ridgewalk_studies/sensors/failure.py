@@ -1,0 +1,126 @@
+"""
+Strong networks against a weak discriminator: is the sensor dead, and is the walk LERP then?
+
+Each variant of the recipe trains the same convolutional autoencoder against another discriminator. A pile of scores at 1/2 does not tell a dead
+sensor from an equilibrium; a probe that is trained afresh on held-out codes does.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.reports.claims import verdict
+from ridgewalk.reports.findings import Findings
+from ridgewalk_studies.running import Experiment
+from ridgewalk_studies.sensors.walks import figures_of, histogram, kind_section, matcher_of, shape_of, walked
+
+DESCRIBED = "as described"
+NEGLIGIBLE = 0.01
+"""Of the drive, or of the ends' distance: below it a walk is LERP."""
+
+
+def measure(e: Experiment) -> Findings:
+    """Strong networks against a weak discriminator: is it dead, and is the walk LERP then?"""
+    variants = list(e.settings.reproduce.variants) or [""]
+    claims: list[Claim] = []
+    sections: list[Section] = []
+    measured: dict[str, object] = {}
+    rows, dead, straight = {}, list[str](), list[str]()
+    for variant in variants:
+        runs = e.runs(variant)
+        judges = e.judges(runs[0])
+        diagnoses = [matcher_of(run) for run in runs]
+        scores = torch.cat([d.scores["encoded"] for d in diagnoses])
+        shape, spread = shape_of(scores), float(np.mean([d.spread for d in diagnoses]))
+        probe = float(np.mean([d.probe_auc for d in diagnoses]))
+        w = walked(runs, judges, "outlier", e.points, 0)
+        correction, deviation = w.mean("sgw", "correction"), w.mean("sgw", "deviation")
+        is_dead = all(d.verdict == "dead" for d in diagnoses)
+        dead += [variant or DESCRIBED] if is_dead else []
+        straight += [variant or DESCRIBED] if deviation.high < NEGLIGIBLE else []
+        flat = float((w.scores["lerp"].amax(1) - w.scores["lerp"].amin(1)).median())
+        name = variant or DESCRIBED
+        claims += [
+            Claim(
+                f"[{name}] scores of the weak discriminator pile up at 0.5",
+                "held" if shape["near_half"] > 0.9 else "did not hold" if shape["near_half"] < 0.5 else "held in part",
+                f"{shape['near_half']:.0%} of encodings within 0.05 of 1/2; logits spread by {spread:.2f}",
+                "held where over 90 % do",
+            ),
+            Claim(
+                f"[{name}] it gave up although encodings and prior differ: a dead sensor, not an equilibrium",
+                "held" if is_dead else "did not hold",
+                f"verdicts {', '.join(d.verdict for d in diagnoses)}; a fresh probe's AUC {probe:.2f}",
+                "a probe trained afresh on held-out codes tells the two apart where it exceeds 0.6",
+            ),
+            Claim(
+                f"[{name}] the correction vanishes",
+                verdict(correction.value, correction.low, correction.high, NEGLIGIBLE, above=False),
+                f"{correction:.3f} of the drive's size, on walks between outliers",
+                "held where it is below 0.01",
+            ),
+            Claim(
+                f"[{name}] the walk equals LERP",
+                verdict(deviation.value, deviation.low, deviation.high, NEGLIGIBLE, above=False),
+                f"leaves the straight line by {deviation:.3f} of the ends' distance",
+                "held where it is below 0.01",
+            ),
+            Claim(
+                f"[{name}] the score along the path is a flat line",
+                "held" if flat < 0.02 else "did not hold",
+                f"LERP's score ranges over {flat:.3f} (median of walks)",
+                "held where it ranges over less than 0.02",
+            ),
+        ]
+        rows[name] = {
+            "bce": Cell(float(np.mean([d.bce for d in diagnoses]))),
+            "spread": Cell(spread),
+            "probe": Cell(probe),
+            "near_half": Cell(shape["near_half"]),
+            "correction": Cell.of(correction),
+            "deviation": Cell.of(deviation),
+        }
+        section = kind_section(runs[0], judges, "outlier", w)
+        sections.append(
+            Section(
+                f"Variant: {name}",
+                " ".join([*(d.sentence for d in diagnoses), section.lead]),
+                [histogram(diagnoses[0], f"Scores, {name}"), *section.blocks],
+            )
+        )
+        measured[name] = {
+            "sensors": [d.figures() for d in diagnoses],
+            "shape": shape,
+            "walks": figures_of({"outlier": w})["outlier"],
+        }
+    columns = {
+        "bce": Column("held-out BCE", ".3f", None, "0.693 is chance"),
+        "spread": Column("logit spread", ".3f", None, "within encodings and within the prior"),
+        "probe": Column(
+            "probe AUC", ".2f", None, "of a classifier trained afresh: 0.5 where encodings and prior are alike"
+        ),
+        "near_half": Column("at 0.5", ".0%", None, "share of encodings that score within 0.05 of 1/2"),
+        "correction": Column("correction / drive", ".4f", None, "mean size along walks between outliers"),
+        "deviation": Column(
+            "deviation", ".4f", None, "largest distance from the straight line over the ends' distance"
+        ),
+    }
+    table = TableBlock(Table(columns, rows), "The variants side by side")
+    answer = [
+        f"The sensor is dead in {_listed(dead)}."
+        if dead
+        else "In no variant is the sensor dead: a weak discriminator is not enough.",
+        f"The walk equals LERP in {_listed(straight)}." if straight else "In no variant does the walk equal LERP.",
+    ]
+    strayed = [v for v in dead if v not in straight]
+    if strayed:
+        answer.append(
+            f"Dead is not silent: in {_listed(strayed)} the score says nothing of the data, and its gradient throws the walk off the line."
+        )
+    return Findings(answer, claims, [Section("Side by side", "", [table]), *sections], measured)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

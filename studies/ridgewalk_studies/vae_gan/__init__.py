@@ -1,0 +1,1 @@
+"""A VAE with discriminators of images and of codes."""

@@ -1,0 +1,270 @@
+"""
+Where should fake latents come from? One detector for each boundary, on the same codes, compared as sensors.
+
+    whole     uniform over a box round the codes
+    ball      uniform in a ball round each code
+    density   round the data's edge by k-nearest-neighbour density
+    prior     draws of the prior
+    mixture   prior, LERP points and shells: the default
+
+Each detector is asked its own task (held-out BCE, AUC), whether it orders points as the judges do (rank correlation of its logit with
+realism, over prior draws, LERP points and encodings), what share of its ideal points is unreal, and to guide strings.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data import part
+from ridgewalk.diagnosis.misalignment import MEAN, POOLED, Misalignment, compare, grade
+from ridgewalk.judging import comparison
+from ridgewalk.judging.comparison import Entry, Summary
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics import calibration, statistics
+from ridgewalk.metrics.statistics import Interval
+from ridgewalk.models.discriminators import Discriminator
+from ridgewalk.path import chunked
+from ridgewalk.progress import track
+from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.store import methods
+from ridgewalk.store.run import Run
+from ridgewalk.training.negatives import BOUNDARIES
+from ridgewalk.training.noise import Noise
+from ridgewalk.verbs import measurement, misalignment, paths
+from ridgewalk.verbs.train import fitted_detector
+
+
+@dataclass(frozen=True, eq=False)
+class Boundary:
+    """
+    One boundary's detectors, a run each.
+
+    Attributes:
+        bce: held-out, of each one's own task; chance is ln 2.
+        auc: the same.
+        alignment: of each.
+        mixture_auc: how well it tells held-out encodings from the default mixture, whatever it was trained on.
+    """
+
+    bce: Sequence[float]
+    auc: Sequence[float]
+    mixture_auc: Sequence[float]
+    alignment: Sequence[Misalignment]
+
+
+def detector(run: Run, boundary: str) -> Discriminator:
+    """A detector of this boundary on the run's codes, with the recipe's settings."""
+    return fitted_detector(run.recipe, run.model, part(run.data, "model"), BOUNDARIES[boundary](), run.origin.seed)
+
+
+def compared(
+    runs: Sequence[Run], judges: Sequence[Judge], points: int, pairs: int, names: Sequence[str] = tuple(BOUNDARIES)
+) -> tuple[dict[str, Boundary], Summary]:
+    """
+    Every boundary in every run, and strings under each.
+
+    Args:
+        runs: of one recipe and data.
+        judges: of the decodings.
+        points: of each group for the rank correlation.
+        pairs: of test images for the strings.
+        names: of ``BOUNDARIES``.
+    """
+    found: dict[str, list[tuple[float, float, float, Misalignment]]] = {n: [] for n in names}
+    entries: dict[str, list[Entry]] = {n: [] for n in ("lerp", *names)}
+    lines: list[Mapping[str, Mapping[str, Tensor]]] = []
+    for run in runs:
+        ends = paths.drawn(run, pairs, 0, "test")
+        others = [j.without(ends.digests()) for j in judges]
+        z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
+        graded = grade(misalignment.groups_of(run, 0, "test", points), run.decode, others)
+        held_out = run.encode(part(run.data, "test").floats()).cpu()
+        lines.append(measurement.lines_of(run, judges, "test", 0))
+        base = run.finder("lerp")(z_a, z_b)
+        base_frames = base.map(run.decode).cpu()
+        for name in track(("lerp", *names), "boundaries", total=1 + len(names)):
+            if name == "lerp":
+                path = base
+            else:
+                sensor = detector(run, name)
+                found[name].append((*_task(sensor, held_out, name), compare(name, sensor, graded, 0)))
+                materials = replace(run.materials, sensors={**run.sensors, "detector": sensor.to(run.device)})
+                path = methods.finder("string", materials)(z_a, z_b).resample(run.recipe.walks.frames, run.decode)
+            columns = comparison.measure(
+                path.map(run.decode).cpu(),
+                path.nodes,
+                z_a,
+                z_b,
+                path.arrived,
+                others,
+                ends.labels_a,
+                ends.labels_b,
+                base_frames,
+            )
+            entries[name].append(Entry(name, {n: v.cpu() for n, v in columns.items()}))
+    pooled = [Entry(n, {c: torch.cat([e.columns[c] for e in es]) for c in es[0].columns}) for n, es in entries.items()]
+    every = {line: {c: torch.cat([own[line][c] for own in lines]) for c in lines[0][line]} for line in lines[0]}
+    groups = torch.arange(len(entries["lerp"][0].columns["precision"])).repeat(len(runs))
+    boundaries = {
+        n: Boundary([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], [r[3] for r in rows])
+        for n, rows in found.items()
+    }
+    return boundaries, comparison.summarise(pooled, every, 0, groups)
+
+
+def _task(sensor: Discriminator, held_out: Tensor, boundary: str) -> tuple[float, float, float]:
+    """Held-out BCE and AUC of its own task, and AUC against the default mixture."""
+    values = []
+    for name in (boundary, "mixture"):
+        fake = BOUNDARIES[name]()(held_out, Noise(0, 0))
+        logits = torch.cat([chunked(sensor, held_out), chunked(sensor, fake)])
+        truth = torch.cat([torch.ones(len(held_out)), torch.zeros(len(fake))]).long()
+        values += [calibration.bce(logits, truth), calibration.auc(logits, truth)]
+    return values[0], values[1], values[3]
+
+
+def aligned(b: Boundary) -> Interval | None:
+    """Rank correlation of the logit with realism over all points, the mean over runs; None where there were too few points."""
+    found = [m.readings[-1].correlation[POOLED][MEAN] for m in b.alignment]
+    return _mean([i for i in found if i is not None])
+
+
+def unreal(b: Boundary) -> Interval | None:
+    """Share of its ideal points that is unreal, the mean over runs."""
+    found = [m.readings[-1].unreal[POOLED][MEAN] for m in b.alignment]
+    return _mean([i for i in found if i is not None])
+
+
+def _mean(found: Sequence[Interval]) -> Interval | None:
+    """The mean over runs, with the mean of their intervals' ends: what one run's points would bear."""
+    if not found:
+        return None
+    n = len(found)
+    value, low, high = (sum(getattr(i, k) for i in found) / n for k in ("value", "low", "high"))
+    return Interval(value, low, high, statistics.LEVEL, found[0].n)
+
+
+def section(found: Mapping[str, Boundary], s: Summary) -> Section:
+    """One table of all boundaries, and a picture of what strings under each reach."""
+    columns = {
+        "bce": Column(
+            "held-out BCE", ".3f", None, "of its own task; 0.693 is chance. Tasks differ, so that lower is not better"
+        ),
+        "auc": Column("AUC", ".3f", None, "of its own task"),
+        "mixture": Column(
+            "AUC, mixture",
+            ".3f",
+            "higher",
+            "telling encodings from prior, LERP points and shells, whatever it learned from",
+        ),
+        "rank": Column(
+            "rank correlation",
+            ".2f",
+            "higher",
+            "of its logit with the judges' realism, over prior, LERP points and encodings",
+        ),
+        "unreal": Column(
+            "ideal but unreal",
+            ".1%",
+            "lower",
+            "share of the points that it scores above 0.6 which the judges call unreal",
+        ),
+        "precision": Column("string, precision", ".3f", "higher", "share of interior frames real to the judges"),
+        "whole": Column("string, wholly real", ".3f", "higher", "share of paths with every interior frame real"),
+        "step": Column("string, largest step", ".3f", "lower", "largest step between frames over the ends' distance"),
+    }
+    rows: dict[str, dict[str, Cell]] = {}
+    for name, b in found.items():
+        row = s.rows[name]
+        rows[name] = {
+            "bce": Cell(sum(b.bce) / len(b.bce)),
+            "auc": Cell(sum(b.auc) / len(b.auc)),
+            "mixture": Cell(sum(b.mixture_auc) / len(b.mixture_auc)),
+            "precision": Cell.of(row["precision"]),
+            "whole": Cell.of(row["wholly_real"]),
+            "step": Cell.of(row["largest_step"]),
+        }
+        for key, value in (("rank", aligned(b)), ("unreal", unreal(b))):
+            if value is not None:
+                rows[name][key] = Cell.of(value)
+    base = s.rows["lerp"]
+    rows["LERP"] = {
+        "precision": Cell.of(base["precision"]),
+        "whole": Cell.of(base["wholly_real"]),
+        "step": Cell.of(base["largest_step"]),
+    }
+    values = {
+        n: (s.rows[n]["precision"].value, s.rows[n]["precision"].low, s.rows[n]["precision"].high) for n in s.rows
+    }
+    picture = Figure(
+        figures.png(
+            figures.intervals(
+                values, "precision of strings guided by each", {n: v["precision"] for n, v in s.lines.items()}
+            )
+        ),
+        "Precision of strings under the detector of each boundary",
+        "Right is better; LERP asks no detector.",
+        "Strings under each boundary",
+        figures.READING["intervals"],
+    )
+    return Section(
+        "Where fake latents come from",
+        "One detector for each boundary on the same codes, with the same settings. What makes a good sensor is not how easy its own task is, "
+        "but whether the points that it likes are real.",
+        [TableBlock(Table(columns, rows, ("LERP",)), "The boundaries as sensors"), picture],
+    )
+
+
+def claims(found: Mapping[str, Boundary]) -> list[Claim]:
+    """What the source says of the boundaries."""
+    ranks = {n: i for n, b in found.items() if (i := aligned(b)) is not None}
+    if len(ranks) < 2:
+        return []
+    order = sorted(ranks, key=lambda n: -ranks[n].value)
+    told = ", ".join(f"{n} {ranks[n]:.2f}" for n in order)
+    told_claims = []
+    for name, says in (
+        ("whole", "Taking the whole space for fake is too wide: the discriminator cannot learn"),
+        ("density", "A density-based boundary is the reasonable one of the three round the codes"),
+    ):
+        if name not in ranks:
+            continue
+        if name == "whole":
+            learned = sum(found["whole"].bce) / len(found["whole"].bce)
+            fate = (
+                "held"
+                if ranks["whole"].high < ranks[order[0]].low
+                else "did not hold"
+                if order[0] == "whole"
+                else "held in part"
+            )
+            figure = f"its own task is the easiest (held-out BCE {learned:.3f}); rank correlation with realism: {told}"
+        else:
+            rivals = [n for n in ("whole", "ball") if n in ranks]
+            best = all(ranks["density"].low > ranks[n].high for n in rivals)
+            worst = all(ranks["density"].high < ranks[n].low for n in rivals)
+            fate = "held" if best else "did not hold" if worst else "held in part"
+            figure = f"rank correlation with realism: {told}"
+        told_claims.append(
+            Claim(says, fate, figure, "over prior draws, LERP points and encodings, mean of two judges and all seeds")
+        )
+    return told_claims
+
+
+def figures_of(found: Mapping[str, Boundary], s: Summary) -> dict[str, object]:
+    """Everything measured, for JSON."""
+    return {
+        "boundaries": {
+            n: {
+                "bce": list(b.bce),
+                "auc": list(b.auc),
+                "mixture_auc": list(b.mixture_auc),
+                "alignment": [m.figures() for m in b.alignment],
+            }
+            for n, b in found.items()
+        },
+        "strings": {m: {n: [i.value, i.low, i.high] for n, i in row.items()} for m, row in s.rows.items()},
+        "gap_closed": {m: [i.value, i.low, i.high] for m, i in s.gap_closed.items()},
+    }

@@ -1,0 +1,364 @@
+"""Claims on D_z itself: what it learns from, how it drives a walk, what it says on and off the data, and whether it is an energy."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import log
+from typing import Any
+
+import torch
+from torch.nn.functional import softplus
+
+from ridgewalk.energies import AggregatePosterior, DensityRatio, NegativeLogD, PosteriorEnergy, Scaled, typical_force
+from ridgewalk.finders import ArrivingWalk, GuidedExploration, Lerp
+from ridgewalk.metrics.ranks import bootstrap_spearman
+from ridgewalk.metrics.statistics import bootstrap_mean, bootstrap_ratio, paired_difference
+from ridgewalk.path import chunked
+from ridgewalk.protocols import Energy, PathFinder
+from ridgewalk.reports.claims import Claim
+from ridgewalk.training.detectors import train_detector
+from ridgewalk.training.negatives import Prior
+from ridgewalk.training.noise import mixed_seed
+from ridgewalk_studies.measures import latents
+from ridgewalk_studies.vae_gan.latent_space import SEEDS, Found, Space
+from ridgewalk_studies.verdicts import grade, in_part, near, of, plain, settled, signed, together
+
+SMALL_GAP = 0.01
+"""Difference of BCE, in nats, that counts as no overfitting; chance is 0.693."""
+
+
+def overfits(space: Space) -> Found:
+    """D_z on a fixed set of means, on one draw of each, on fresh draws: BCE where trained and left out, and walks."""
+    seeds = [mixed_seed(space.seed, 47, i) for i in range(SEEDS)]
+    found: dict[str, Any] = {}
+    by_size: dict[str, latents.Overfitting] = {}
+    # what is left out are the model's own images: on others the encoder generalises, too, and not D_z alone
+    n = len(space.train.mean)
+    kept = n - min(10 * space.size, n // 4)
+    left_out = AggregatePosterior(space.train.mean[kept:], space.train.log_variance[kept:])
+    for name, codes in (("few", min(space.size, kept)), ("all", kept)):
+        variants = latents.VARIANTS if name == "few" else ("means", "fresh draws")
+        o = latents.overfitting(
+            space.train,
+            left_out,
+            Prior(1.0),
+            codes,
+            space.steps,
+            seeds,
+            variants,
+            batch=256,
+            rows=10 * space.size,
+        )
+        by_size[name] = o
+        gaps = {v: bootstrap_mean(o.gap(v), space.seed) for v in variants}
+        less = {
+            v: paired_difference(o.gap(v), o.gap("fresh draws"), space.seed) for v in variants if v != "fresh draws"
+        }
+        on_draws, on_means = (
+            paired_difference(o.rows["means"][p], o.rows["fresh draws"][p], space.seed) for p in latents.PLACES[1:]
+        )
+        found[name] = {
+            "codes": o.codes,
+            "bce": {v: {p: float(r.mean()) for p, r in places.items()} for v, places in o.rows.items()},
+            "bce_by_seed": o.by_seed,
+            "gap": gaps,
+            "gap_less_fresh": less,
+            "gap_left": bootstrap_ratio(o.gap("fresh draws"), o.gap("means"), space.seed),
+            "means_less_fresh": {"held-out draws": on_draws, "held-out means": on_means},
+        }
+    m = min(len(left_out.mean), len(space.held.mean), 4 * space.size)
+    fresh_all = by_size["all"].detectors["fresh draws"]
+    other, own = (
+        softplus(-chunked(fresh_all, q.draw(torch.arange(m), space.normal(m, 5)))) / 2 for q in (space.held, left_out)
+    )
+    found["encoder_shift"] = paired_difference(other, own, space.seed)
+    few, every = found["few"], found["all"]
+
+    def told(f: Mapping[str, Any], variant: str) -> str:
+        return f"{signed(f['gap'][variant])} on {f['codes']} codes"
+
+    fixed = [settled(f["gap"]["means"], SMALL_GAP) for f in (few, every)]
+    first = Claim(
+        "D_z overfits where z_real is the fixed set of means",
+        together(fixed),
+        f"left-out less training BCE: {told(few, 'means')}, {told(every, 'means')}",
+        f"{SEEDS} detectors each, {space.steps} steps; means of the model's own images that D_z was not given against those that it was; above "
+        f"{SMALL_GAP} nats counts as overfitting",
+    )
+    fresh = []
+    for f in (few, every):
+        if settled(f["gap"]["means"], SMALL_GAP) != "held":
+            continue  # nothing that is known to be prevented
+        none = settled(f["gap"]["fresh draws"], SMALL_GAP, above=False)
+        half = settled(f["gap_left"], 0.5, above=False)
+        fresh.append(none if none != "did not hold" else "held in part" if half == "held" else half)
+    second = Claim(
+        "Fresh reparameterised draws prevent the overfitting",
+        together(fresh) if fresh else "undecided",
+        f"share of the gap that fresh draws leave {of(few['gap_left'])} and {of(every['gap_left'])}: {told(few, 'fresh draws')}, "
+        f"{told(every, 'fresh draws')}; with one draw of each image {told(few, 'one draw')}; BCE on left-out "
+        f"draws, means less fresh: {signed(few['means_less_fresh']['held-out draws'])} and {signed(every['means_less_fresh']['held-out draws'])}",
+        f"where means overfit: held if the gap is below {SMALL_GAP} nats, in part if less than half of it is left; "
+        "each variant is asked of its own kind of left-out points",
+    )
+    points = space.middles()
+    real = {}
+    for v in ("means", "fresh draws"):
+        energy = NegativeLogD(by_size["few"].detectors[v])
+        scaled = Scaled(energy, typical_force(NegativeLogD(space.d_z), points) / typical_force(energy, points))
+        real[v] = space.realism(space.walk(ArrivingWalk(scaled, nodes=space.frames), space.pairs)[1])
+    use = paired_difference(real["fresh draws"], real["means"], space.seed)
+    found["use"] = {
+        "realism": {v: bootstrap_mean(r, space.seed) for v, r in real.items()},
+        "fresh_less_means": use,
+    }
+    third = Claim(
+        f"A D_z of {few['codes']} codes guides better when trained on fresh draws",
+        settled(use),
+        f"realism of arriving walks, fresh less means: {signed(use)}",
+        "energies -log D of equal median force on LERP's middles; paired over pairs of different classes, one detector each",
+    )
+    return [first, second, third], {"overfitting": plain(found)}
+
+
+def drives(space: Space) -> Found:
+    """Sizes of the three gradients by place, their direction, and walks that climb each."""
+    groups = {
+        "encodings": space.held.mean[: space.size],
+        "prior": space.normal(space.size, 2),
+        "LERP middles": space.middles(),
+        "2x outside": space.outside(2.0),
+        "4x outside": space.outside(4.0),
+    }
+    d = chunked(space.d_z, torch.cat(list(groups.values()))).sigmoid()
+    pooled = torch.cat(list(groups.values()))
+    groups |= {n: pooled[which] for n, which in (("D < 0.1", d < 0.1), ("D > 0.9", d > 0.9)) if which.sum() >= 2}
+    norms = {g: latents.drive_norms(space.d_z, z) for g, z in groups.items()}
+    sizes = {g: {d: latents.median(v) for d, v in by.items()} for g, by in norms.items()}
+    share = {
+        g: {n: latents.median(by[n] / by["logit"].clamp_min(1e-30)) for n in ("D", "log D")} for g, by in norms.items()
+    }
+    places = ("LERP middles", "2x outside", "4x outside")
+    cosine, of_detector = (
+        {
+            g: bootstrap_mean(latents.towards_data(DensityRatio(by), groups[g], space.train.mean), space.seed)
+            for g in places
+        }
+        for by in (space.d_z, space.detector)
+    )
+    judged, arrived = {"lerp": space.judged(space.walk(Lerp(space.frames), space.pairs)[1])}, {}
+    standard = typical_force(NegativeLogD(space.d_z), groups["LERP middles"])
+    for name, make in latents.DRIVES.items():
+        energy = make(space.d_z)
+        scaled = Scaled(energy, standard / typical_force(energy, groups["LERP middles"]))
+        finders: dict[str, PathFinder] = {
+            "guided": GuidedExploration(energy, nodes=space.frames),
+            "arriving": ArrivingWalk(scaled, nodes=space.frames),
+        }
+        for kind, finder in finders.items():
+            path, frames = space.walk(finder, space.pairs)
+            judged[f"{kind}, {name}"] = space.judged(frames)
+            arrived[f"{kind}, {name}"] = bootstrap_mean(path.arrived.double(), space.seed)
+    columns = {n: torch.stack(list(by.values())).mean(0) for n, by in judged.items()}
+    over = {
+        f"{kind}, log D less {other}": paired_difference(
+            columns[f"{kind}, log D"], columns[f"{kind}, {other}"], space.seed
+        )
+        for kind in ("guided", "arriving")
+        for other in ("D", "logit")
+    }
+    gain = paired_difference(columns["guided, log D"], columns["lerp"], space.seed)
+    shares_again = [
+        {g: latents.median((-chunked(other, groups[g])).sigmoid()) for g in places} for other in space.again
+    ]
+    lasts = [settled(by[g], 0.1) for by in ({g: share[g]["log D"] for g in places}, *shares_again) for g in places]
+    found = {
+        "median_norm": sizes,
+        "share_of_logit": share,
+        "share_of_logit_by_others": shares_again,
+        "points": {g: len(z) for g, z in groups.items()},
+        "cosine_to_nearest_code": cosine,
+        "cosine_of_the_runs_detector": of_detector,
+        "realism": {n: bootstrap_mean(c, space.seed) for n, c in columns.items()},
+        "realism_by_judge": {n: {j: bootstrap_mean(c, space.seed) for j, c in by.items()} for n, by in judged.items()},
+        "arrived": arrived,
+        "difference": over,
+        "guided_less_lerp": gain,
+    }
+    walk = over["guided, log D less D"]
+    return [
+        Claim(
+            "log D in place of D keeps the gradient from vanishing",
+            together(lasts),
+            "gradient of log D (of D) as a share of the logit's: "
+            + ", ".join(f"{g} {of(share[g]['log D'])} ({share[g]['D'].value:.2f})" for g in share),
+            "medians over points of 1 - D and D (1 - D); held if log D keeps a tenth at LERP's middles, 2x and 4x outside, "
+            f"for each of {SEEDS} networks: it fades where D is near 1, wherever that is",
+        ),
+        Claim(
+            "log D is the better drive of a guided exploration than D",
+            together([settled(walk), settled(over["arriving, log D less D"])]),
+            f"realism, log D less D: {signed(walk)} as written, {signed(over['arriving, log D less D'])} at equal force in arriving walks; log D less "
+            f"the logit: {signed(over['guided, log D less logit'])} and {signed(over['arriving, log D less logit'])}; "
+            f"arrived as written {of(arrived['guided, log D'])} against {of(arrived['guided, D'])}",
+            "alpha = gamma = 0.05; paired over pairs of different classes",
+        ),
+        Claim(
+            "The guided exploration keeps to the region of real data",
+            in_part(settled(gain), settled(arrived["guided, log D"], 0.95)),
+            f"realism less LERP's {signed(gain)}; arrived {of(arrived['guided, log D'])}",
+            "along grad log D as written; held in part if its frames are more real than LERP's, but fewer than 95 % arrive",
+        ),
+        Claim(
+            "The gradient of D_z points to the nearest real latents",
+            grade(cosine["LERP middles"], 0.5),
+            "cosine with the way to the nearest code (of the run's own detector): "
+            + ", ".join(f"{g} {of(cosine[g])} ({of_detector[g].value:.2f})" for g in places),
+            "0 for random directions; held if above 0.5 at LERP's middles, in part if above 0",
+        ),
+    ], {"drives": plain(found)}
+
+
+def half_on_data(space: Space) -> Found:
+    """D on held-out encodings, on fakes, and by distance from the data, beside the optimum q / (q + p)."""
+    n = len(space.draws())
+    points = {
+        "encodings": space.held.mean[:n],
+        "draws of q(z|x)": space.draws(),
+        "prior": space.normal(n, 2),
+        "LERP middles": space.middles(),
+        "2x outside": space.outside(2.0),
+        "4x outside": space.outside(4.0),
+    }
+    d = {g: chunked(space.d_z, z).sigmoid() for g, z in points.items()}
+    best = {g: latents.optimal_logit(space.density, space.prior, z).sigmoid() for g, z in points.items()}
+    own = {g: bootstrap_mean(chunked(space.detector, z).sigmoid(), space.seed) for g, z in points.items()}
+    means = {g: bootstrap_mean(v, space.seed) for g, v in d.items()}
+    z = torch.cat(list(points.values()))
+    distance = latents.nearest_distance(z, space.train.mean)
+    values = {"D": torch.cat(list(d.values())), "optimal D": torch.cat(list(best.values()))}
+    parts = latents.levels(values, distance, space.seed, parts=10)
+    rho = bootstrap_spearman(values["D"], distance, space.seed, resamples=500)
+    others = [chunked(other, z).sigmoid() for other in space.again]
+    rhos = [rho, *(bootstrap_spearman(v, distance, space.seed, resamples=500) for v in others)]
+    far = [bootstrap_mean(v[-len(d["4x outside"]) :], space.seed) for v in (values["D"], *others)]
+    found: dict[str, Any] = {
+        "mean": means,
+        "detector_mean": own,
+        "widened_by": space.factor,
+        "optimal_mean": {g: bootstrap_mean(v, space.seed) for g, v in best.items()},
+        "quantiles": {g: v.quantile(torch.tensor([0.05, 0.25, 0.5, 0.75, 0.95])).tolist() for g, v in d.items()},
+        "by_distance": [{"from": p.low, "to": p.high, **p.means} for p in parts],
+        "rank_correlation_with_distance": rhos,
+        "mean_4x_outside_by_network": far,
+    }
+    on, fake, last = means["draws of q(z|x)"], means["prior"], parts[-1].means["D"]
+    optimal = found["optimal_mean"]["draws of q(z|x)"]
+    return [
+        Claim(
+            "D_z is 0.5 on real latents",
+            near(on, 0.5, 0.05),
+            f"mean D on held-out draws {of(on)}, on their means {of(means['encodings'])}; q/(q+p) {of(optimal)}",
+            "held if within 0.05 of 0.5; an optimal D is q/(q+p), 0.5 only where q = p, which is where it says nothing; q by the mixture of all q(z|x), "
+            f"widened {space.factor:g}-fold on validation images",
+        ),
+        Claim(
+            "D_z falls towards 0 on fake latents",
+            in_part(together([settled(r, 0.0, above=False) for r in rhos]), settled(fake, 0.1, above=False)),
+            f"rank correlation with distance from the data {of(rho)}; mean D on draws of the prior {of(fake)}, in the furthest tenth of all points "
+            f"{of(last)}, 4x outside {', '.join(f'{i.value:.2f}' for i in far)} by {SEEDS} networks (the run's own detector {of(own['4x outside'])})",
+            "held if it falls with the distance for each network and is below 0.1 on the fakes that it was trained against, in part if it only falls",
+        ),
+    ], {"levels": plain(found)}
+
+
+def energy_based(space: Space) -> Found:
+    """exp(-E) beside a density that is known: two moons, and q(z) of the model's own images; with the prior given back, and without."""
+    found = {"two_moons": two_moons(space), "latents": own_density(space)}
+    moons, own = found["two_moons"], found["latents"]
+    readings = [settled(moons["loss"][name], 0.0, above=False) for name in ("-logit", "-log D")]
+    return [
+        Claim(
+            "D_z is an energy: p is proportional to exp(-E) with E = -logit or -log D",
+            together(readings),
+            f"two moons with exact density, KL(q || exp(-E)/Z): -logit {moons['-logit']['kl']:.3f}, -log D {moons['-log D']['kl']:.3f}, "
+            f"-logit - log p {moons['restored']['kl']:.3f} nats, whose total mass is {moons['restored']['total']:.3f}; log-likelihood lost for want of "
+            f"log p {signed(moons['loss']['-logit'])} and {signed(moons['loss']['-log D'])}; where q = p the logit's deviation is "
+            f"{moons['equal']['spread']:.3f} and its correlation with log q {moons['equal']['correlation']:.2f}",
+            f"one detector of {moons['samples']} samples; held if neither loses likelihood against the reading that gives the prior back",
+        ),
+        Claim(
+            "D_z becomes a density estimator of q(z)",
+            in_part(settled(own["gain"]["prior"]), settled(own["gain"]["widened"])),
+            f"log-likelihood of held-out draws by exp(l) p / Z over the prior's {signed(own['gain']['prior'])} nats, over the mixture of all q(z|x), widened, "
+            f"{signed(own['gain']['widened'])}, over exp(l) / Z' {signed(own['gain']['-logit'])}; Z {of(own['total'])}",
+            "held if above the prior and the widened mixture, in part if above the prior alone; Z by draws of the prior",
+        ),
+    ], {"energy_based": plain(found)}
+
+
+def two_moons(space: Space) -> dict[str, Any]:
+    """Two moons, and N(0, I) itself, against N(0, I)."""
+    exact, samples = latents.two_moons(width=0.2), min(20_000, 20 * space.size)
+    generator = torch.Generator().manual_seed(mixed_seed(space.seed, 59))
+    drawn = exact.draw(
+        torch.randint(len(exact.mean), (samples + 2000,), generator=generator),
+        torch.randn(samples + 2000, 2, generator=generator),
+    )
+    same = torch.randn(samples, 2, generator=generator)
+    settings: dict[str, Any] = {"hidden": (128, 128), "members": 1, "epochs": 20, "rate": 3e-3, "seed": space.seed}
+    detector, flat = (train_detector(z, Prior(1.0), **settings) for z in (drawn[:samples], same))
+    reference = AggregatePosterior(torch.zeros(1, 2), torch.zeros(1, 2))
+    grid, cell = latents.square_grid(4.0, 200, torch.float32)
+    energies: dict[str, Energy] = {
+        "restored": PosteriorEnergy(detector, reference),
+        "-logit": DensityRatio(detector),
+        "-log D": NegativeLogD(detector),
+    }
+    found: dict[str, Any] = {
+        name: asdict(latents.density_fit(energy, exact, drawn[samples:], grid, cell))
+        for name, energy in energies.items()
+    }
+    loss = {n: chunked(e, drawn[samples:]).double() + log(found[n]["total"]) for n, e in energies.items()}
+    found["loss"] = {n: paired_difference(loss[n], loss["restored"], space.seed) for n in ("-logit", "-log D")}
+    logit, log_q = chunked(flat, same), -reference(same)
+    restored = -PosteriorEnergy(flat, reference)(same)
+    found["equal"] = {
+        "spread": float(logit.std()),
+        "correlation": latents.order(logit, log_q)[0],
+        "restored_correlation": latents.order(restored, log_q)[0],
+    }
+    return found | {"samples": samples}
+
+
+def own_density(space: Space) -> dict[str, Any]:
+    """
+    D_z of the run as a density of codes: mean log density of held-out draws, by exp(l) p / Z and by what it can be compared with.
+
+    Z = mean_p exp(l), which is 1 at the optimum; exp(l) / Z' alone has Z' = mean_w exp(l) / w over draws of the widened mixture w.
+    """
+    z, rows = space.draws(), 20 * space.size
+    of_prior = chunked(space.d_z, space.normal(rows, 4)).double()
+    mass = bootstrap_mean(of_prior.exp(), space.seed, resamples=500)
+    generator = torch.Generator().manual_seed(mixed_seed(space.seed, 61))
+    wide = space.density.draw(
+        torch.randint(len(space.density.mean), (4 * space.size,), generator=generator), space.normal(4 * space.size, 6)
+    )
+    weights = chunked(space.d_z, wide).double() + chunked(space.density, wide, chunk=256).double()
+    log_total = float(torch.logsumexp(weights, 0)) - log(len(wide))
+    logit, log_prior = chunked(space.d_z, z).double(), -chunked(space.prior, z).double()
+    restored = logit + log_prior - log(mass.value)
+    others = {
+        "prior": log_prior,
+        "mixture": -chunked(space.train, z, chunk=256).double(),
+        "widened": -chunked(space.density, z, chunk=256).double(),
+        "-logit": logit - log_total,
+    }
+    return {
+        "log_likelihood": {n: bootstrap_mean(v, space.seed) for n, v in {"restored": restored, **others}.items()},
+        "gain": {n: paired_difference(restored, v, space.seed) for n, v in others.items()},
+        "rank_correlation_with_widened": {
+            n: bootstrap_spearman(v, others["widened"], space.seed, resamples=500)
+            for n, v in (("restored", restored), ("-logit", logit))
+        },
+        "total": mass,
+    }

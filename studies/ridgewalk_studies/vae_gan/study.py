@@ -1,0 +1,260 @@
+"""
+The two-discriminator VAE-GAN against the VAE that it is built on.
+
+Trained for each seed: the recipe itself (learned feature loss, all players at once), and the variants ``vae`` (given at least the same training
+time), ``plain`` (adversarial loss without features) and ``separate`` (the VAE first, decoder and critic then). Compared on held-out images:
+
+    reconstructions   squared error, sharpness, distance in the judges' features
+    samples           Frechet distance to real images in the judges' features, share that is real
+    D_z               trained along (``latent``) and afterwards, against the same prior: held-out BCE, rank correlation with realism
+
+Variants called ``steady-...`` try what steadies a critic, on the first seed; ``l1`` is a VAE with absolute errors. Where fake latents
+come from is asked in ``boundaries``, the smaller claims in ``latent_claims``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ridgewalk.data import part
+from ridgewalk.diagnosis.misalignment import MEAN, POOLED, compare, grade
+from ridgewalk.diagnosis.sensors import Diagnosis
+from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics import statistics
+from ridgewalk.metrics.statistics import Interval
+from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports.claims import verdict
+from ridgewalk.reports.findings import Findings
+from ridgewalk.store.run import Run
+from ridgewalk.verbs import measurement, misalignment
+from ridgewalk.verbs.train import prior_draws
+from ridgewalk_studies.generative import Generative, decoded, figures_of, generative
+from ridgewalk_studies.running import Experiment
+from ridgewalk_studies.vae_gan import boundaries, latent_claims, stabilisers
+
+SHARPER = 0.2
+"""By how much the judges' feature distance is to fall."""
+
+SHOWN = 10
+
+SAME = "vae-same-beta"
+COMPARED = ("vae", SAME, "plain", "separate")
+"""Variants that are compared as models of images, beside the recipe itself."""
+
+
+def measure(e: Experiment) -> Findings:
+    """Trains, compares, and says which claims held."""
+    variants = e.settings.reproduce.variants
+    runs = {"vae-gan": e.runs()} | {n: e.runs(n) for n in COMPARED if n in variants}
+    judges = e.judges(runs["vae-gan"][0])
+    found = {n: generative(own, judges, e.points) for n, own in runs.items()}
+    claims = [*_main_claims(found), *_order_claims(found)]
+    latent_rows, latent_figures = _latents(runs, judges, e.points)
+    steady_section, steady_figures = stabilisers.compared(e, judges)
+    bounds, strings = boundaries.compared(runs["vae-gan"], judges, min(e.points, 1000), e.settings.walks.pairs)
+    small, small_figures = latent_claims.measure(runs["vae-gan"][0], judges, 0, e.points)
+    claims += boundaries.claims(bounds)
+    claims += small
+    if "l1" in variants and "vae" in runs:
+        claims.append(
+            latent_claims.reconstructions(runs["vae"][0], e.run(e.settings.reproduce.seeds[0], "l1"), judges, 0)
+        )
+    sections = [
+        _models_section(found, judges),
+        Section(
+            "D_z trained along, and afterwards",
+            "Both tell draws of q(z|x) from the prior. The one trained along has followed a moving encoder; the other saw the codes as they are.",
+            [TableBlock(latent_rows, "The latent discriminators as sensors")],
+        ),
+        boundaries.section(bounds, strings),
+        steady_section,
+    ]
+    figures_found: dict[str, Any] = {
+        "models": {n: figures_of(g) for n, g in found.items()},
+        "latent": latent_figures,
+        "boundaries": boundaries.figures_of(bounds, strings),
+        "steady": steady_figures,
+        "small_claims": small_figures,
+    }
+    return Findings(_answer(found), claims, sections, figures_found)
+
+
+# ------------------------------------------------------------------------------------------------- the models
+
+
+def _ratio(own: Generative, base: Generative) -> Interval:
+    """Feature distance of the reconstructions over the other's, on the same images."""
+    groups = torch.arange(len(own.features) // len(own.seconds)).repeat(len(own.seconds))
+    return statistics.bootstrap_ratio(own.features, base.features, 0, groups=groups)
+
+
+def _frechet_ratio(own: Generative, base: Generative) -> list[float]:
+    """Frechet distance over the other's, the mean over judges, a value a run."""
+    names = list(own.frechet)
+    return [sum(own.frechet[j][i] / base.frechet[j][i] for j in names) / len(names) for i in range(len(own.seconds))]
+
+
+def _answer(found: Mapping[str, Generative]) -> list[str]:
+    if "vae" not in found:
+        return ["There is no VAE to compare with: the recipe has no variant 'vae'."]
+    own, base = found["vae-gan"], found["vae"]
+    ratio, sample = _ratio(own, base), _frechet_ratio(own, base)
+    time = sum(own.seconds) / sum(base.seconds)
+    return [
+        f"At {time:.2f} of its training time the VAE-GAN's reconstructions are at {ratio:.2f} of the VAE's distance from their images in the "
+        f"judges' features ({'sharper by at least' if ratio.high <= 1 - SHARPER else 'not sharper by'} {SHARPER:.0%}), and its samples at "
+        f"{', '.join(f'{s:.2f}' for s in sample)} of the VAE's Frechet distance (a value a seed).",
+    ]
+
+
+def _main_claims(found: Mapping[str, Generative]) -> list[Claim]:
+    if "vae" not in found:
+        return []
+    base, claims = found["vae"], []
+    for name in [n for n in found if n not in ("vae", SAME)]:
+        own = found[name]
+        ratio, sample = _ratio(own, base), _frechet_ratio(own, base)
+        worse = [s > 1 for s in sample]
+        sharp = statistics.paired_difference(own.columns["sharpness"], base.columns["sharpness"], 0)
+        claims += [
+            Claim(
+                f"[{name}] a discriminator of images makes reconstructions sharper: a judge's feature distance at least 20 % lower than a VAE's",
+                verdict(ratio.value, ratio.low, ratio.high, 1 - SHARPER, above=False),
+                f"{ratio:.3f} of the VAE's; edges {sharp:+.3f} (1 is the images' own), squared error "
+                f"{float(own.columns['squared'].mean() / base.columns['squared'].mean()):.2f} of the VAE's",
+                f"{own.columns['squared'].numel()} held-out images; {sum(own.seconds):.0f} s of training against the VAE's {sum(base.seconds):.0f} s",
+            ),
+            Claim(
+                f"[{name}] its samples are no worse",
+                "held" if not any(worse) else "did not hold" if all(worse) else "held in part",
+                f"Frechet distance {', '.join(f'{s:.2f}' for s in sample)} of the VAE's; real to the judges "
+                f"{', '.join(f'{s:.0%}' for s in own.real)} against {', '.join(f'{s:.0%}' for s in base.real)}",
+                "a value a seed, mean of two judges; held where each is at most 1",
+            ),
+        ]
+    if SAME in found:
+        ratio, sample = _ratio(found["vae-gan"], found[SAME]), _frechet_ratio(found["vae-gan"], found[SAME])
+        claims.append(
+            Claim(
+                "[vae-gan] the gain is the discriminator's, and not that of a lighter KL term",
+                "held"
+                if ratio.high < 1 and max(sample) < 1
+                else "did not hold"
+                if ratio.low > 1 and min(sample) > 1
+                else "held in part",
+                f"against a VAE with the same beta: feature distance {ratio:.3f}, Frechet distance {', '.join(f'{s:.2f}' for s in sample)}",
+                "held where both are below 1",
+            )
+        )
+    return claims
+
+
+def _order_claims(found: Mapping[str, Generative]) -> list[Claim]:
+    if not {"plain", "separate"} <= set(found):
+        return []
+    joint, separate = found["plain"], found["separate"]
+    ratio, sample = _ratio(separate, joint), _frechet_ratio(separate, joint)
+    better = [s < 1 for s in sample]
+    return [
+        Claim(
+            "Whether encoder, decoder and discriminator are trained jointly or in turn has to be found by experiment: joint training is better",
+            "held"
+            if ratio.low > 1 and not any(better)
+            else "did not hold"
+            if ratio.high < 1 and all(better)
+            else "held in part",
+            f"separate over joint: feature distance {ratio:.3f}, Frechet distance {', '.join(f'{s:.2f}' for s in sample)}",
+            "both with the plain adversarial loss, and equally many epochs; held where separate is worse in both",
+        )
+    ]
+
+
+def _models_section(found: Mapping[str, Generative], judges: Sequence[Judge]) -> Section:
+    columns = {
+        "squared": Column("squared error", ".4f", "lower", "mean over pixels of held-out reconstructions"),
+        "sharpness": Column(
+            "edges", ".2f", None, "mean length of pixel differences over the image's own; below 1 is blur"
+        ),
+        **{
+            f"features_{j.name}": Column(
+                f"features, {j.name}", ".3f", "lower", f"distance in judge {j.name}'s features over that of two images"
+            )
+            for j in judges
+        },
+        **{
+            f"frechet_{j.name}": Column(
+                f"Frechet, {j.name}", ".1f", "lower", f"of samples, in judge {j.name}'s features, mean over seeds"
+            )
+            for j in judges
+        },
+        "real": Column("samples real", ".1%", "higher", "share of draws of the prior that the judges take for real"),
+        "seconds": Column("seconds", ".0f", None, "of training, mean over seeds"),
+    }
+    rows: dict[str, dict[str, Cell]] = {}
+    for name, g in found.items():
+        row = {k: Cell.of(statistics.bootstrap_mean(g.columns[k], 0)) for k in columns if k in g.columns}
+        for j in judges:
+            row[f"frechet_{j.name}"] = Cell(sum(g.frechet[j.name]) / len(g.frechet[j.name]))
+        row["real"], row["seconds"] = Cell(sum(g.real) / len(g.real)), Cell(sum(g.seconds) / len(g.seconds))
+        rows[name] = row
+    return Section(
+        "The models side by side",
+        "Every judge is a classifier that saw none of the images, and none of the models.",
+        [TableBlock(Table(columns, rows), "Reconstructions and samples"), *_pictures(found)],
+    )
+
+
+def _pictures(found: Mapping[str, Generative]) -> list[Figure]:
+    first = next(iter(found.values())).run
+    x = part(first.data, "test").take(torch.arange(SHOWN)).floats()
+    made = {"images": x} | {n: decoded(g.run, g.run.encode(x)) for n, g in found.items()}
+    drawn = {n: decoded(g.run, prior_draws(g.run, SHOWN, 0)) for n, g in found.items()}
+    pictures = []
+    for title, rows, says in (
+        ("Reconstructions", made, f"The first {SHOWN} test images, not chosen, and what each model makes of them."),
+        ("Samples", drawn, "Decoded draws of the prior, the same draws for each model."),
+    ):
+        image = figures.png(figures.strips({n: f.cpu().numpy() for n, f in rows.items()}, path=False))
+        pictures.append(
+            Figure(image, f"{title} of each model, a row each", says, title, "Each row is one model.", wide=True)
+        )
+    return pictures
+
+
+# ------------------------------------------------------------------------------------- D_z, boundaries, stabilisers
+
+
+def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points: int) -> tuple[Table, dict[str, Any]]:
+    """D_z trained along against D_z trained afterwards on the same prior, in every run that has one."""
+    rows: dict[str, dict[str, Cell]] = {}
+    measured: dict[str, Any] = {}
+    for name, own in runs.items():
+        for run in [r for r in own if "latent" in r.sensors]:
+            graded = grade(misalignment.groups_of(run, 0, "test", min(points, 1000)), run.decode, judges)
+            sensors = {"along": run.sensors["latent"], "afterwards": boundaries.detector(run, "prior").to(run.device)}
+            for when, sensor in sensors.items():
+                diagnosis = _diagnosed(run, sensor)
+                m = compare(when, sensor, graded, 0)
+                rank = m.readings[-1].correlation[POOLED][MEAN]
+                rows[f"{name}, seed {run.origin.seed}, {when}"] = {
+                    "bce": Cell(diagnosis.bce),
+                    "auc": Cell(diagnosis.auc),
+                    "probe": Cell(diagnosis.probe_auc),
+                    **({"rank": Cell.of(rank)} if rank is not None else {}),
+                }
+                measured[f"{name}-{run.origin.seed}-{when}"] = {**diagnosis.figures(), "alignment": m.figures()}
+    columns = {
+        "bce": Column("held-out BCE", ".3f", "lower", "encodings against the prior; 0.693 is chance"),
+        "auc": Column("AUC", ".3f", "higher", "of the same task"),
+        "probe": Column(
+            "probe AUC", ".3f", None, "of a classifier trained afresh on held-out codes: what there is to see"
+        ),
+        "rank": Column("rank correlation", ".2f", "higher", "of its logit with the judges' realism"),
+    }
+    return Table(columns, rows), measured
+
+
+def _diagnosed(run: Run, sensor: Any) -> Diagnosis:
+    return next(d for d in measurement.diagnose(replace(run, sensors={"latent": sensor})) if d.name == "latent")

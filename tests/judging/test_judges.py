@@ -1,0 +1,126 @@
+"""Judges grade images that they never saw, and are trained once."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ridgewalk.data import ImageData, Images, arrange, load, part
+from ridgewalk.judging import judges
+from ridgewalk.judging.judges import NAMES, Judge, judge
+from ridgewalk.store.run import load as load_run
+from ridgewalk.verbs import measurement
+
+
+def digits(names: bool = True) -> ImageData:
+    data = load("digits")
+    if names:
+        return data
+
+    def plain(images: Images) -> Images:
+        return Images(images.pixels, torch.zeros_like(images.labels), ("all",))
+
+    return ImageData("plain", plain(data.train), plain(data.test))
+
+
+@pytest.fixture(scope="module")
+def pair() -> list[Judge]:
+    return [judge(digits(), name, epochs=12, batch=32) for name in NAMES]
+
+
+def test_judges_know_their_digits(pair: list[Judge]) -> None:
+    assert all(j.labelled for j in pair)
+    assert min(j.accuracy for j in pair) > 0.7  # 257 training images; chance is 0.1
+
+
+def test_a_judge_refuses_images_that_it_was_trained_on(pair: list[Judge]) -> None:
+    data = digits()
+    for j, role in zip(pair, ("judge_a", "judge_b")):
+        with pytest.raises(ValueError, match=rf"judge {j.name} was trained on {len(part(data, role))} of these"):
+            j.refuse_seen(part(data, role))
+        for other in ("model", "validation", "test", "reference"):
+            j.refuse_seen(part(data, other))
+
+
+def test_a_judge_with_references_that_it_saw_is_refused(pair: list[Judge]) -> None:
+    j, seen = pair[0], part(digits(), "judge_a")
+    with pytest.raises(ValueError, match="was trained on"):
+        Judge(j.name, j.classifier, j.seen, seen, True, 1.0)
+
+
+def test_two_judges_share_no_training_image_with_each_other_or_the_model(pair: list[Judge]) -> None:
+    model = part(digits(), "model").digests()
+    assert not torch.isin(pair[0].seen, pair[1].seen).any()
+    assert not any(torch.isin(model, j.seen).any() for j in pair)
+    assert len(pair[0].seen) == len(part(digits(), "judge_a"))
+
+
+def test_a_judge_is_read_from_the_cache_the_second_time(pair: list[Judge], monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(judges, "fit", never)
+    again = judge(digits(), "A", epochs=12, batch=32)
+    frames = part(digits(), "test").floats()[:20]
+    assert torch.equal(again.features(frames), pair[0].features(frames))
+    with pytest.raises(AssertionError, match="trained again"):
+        judge(digits(), "A", epochs=13, batch=32)
+
+
+def test_a_damaged_cache_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIDGEWALK_CACHE", str(tmp_path))
+    first = judge(digits(), "B", epochs=1, batch=32)
+    (file,) = (tmp_path / "judges").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:500])
+    again = judge(digits(), "B", epochs=1, batch=32)
+    assert file.read_bytes() == whole
+    assert again.accuracy == first.accuracy
+
+
+def test_images_without_classes_have_judges_of_mirrorings(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = judge(digits(names=False), "A", epochs=12, batch=64)
+    assert not found.labelled
+    assert found.probabilities(torch.rand(3, 1, 8, 8)).shape == (3, 4)
+    assert found.accuracy > 0.5  # chance is 0.25
+    assert len(found.seen) == len(part(digits(), "judge_a"))
+
+
+def test_real_images_are_more_real_than_noise(pair: list[Judge]) -> None:
+    test = part(digits(), "test").floats()
+    noise = torch.rand(len(test), 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    for j in pair:
+        real, unreal = j.real(j.features(test)).double().mean(), j.real(j.features(noise)).double().mean()
+        assert real > 0.5
+        assert real > unreal + 0.1
+
+
+def test_references_that_repeat_a_judges_image_are_left_out() -> None:
+    """A data set may hold an image twice (Fashion-MNIST and CIFAR do): its run must still be judged, on the others."""
+    data = digits()
+    pixels, half = data.test.pixels.clone(), len(data.test) // 2
+    pixels[half] = part(data, "judge_a").pixels[0]
+    twice = ImageData("twice", data.train, Images(pixels, data.test.labels, data.class_names))
+    found = judge(twice, "A", epochs=1, batch=32)
+    assert len(found.reference) == len(part(twice, "reference")) - 1
+
+
+def test_a_run_keeps_the_splits(smoke: Path) -> None:
+    run = load_run(smoke)
+    roles = {role: part(run.data, role).digests() for role in ("model", "judge_a", "judge_b", "test", "reference")}
+    for name, seen in ((j.name, j.seen) for j in measurement.judges_of(run)):
+        assert torch.equal(seen, roles[f"judge_{name.lower()}"])
+    codes = run.encode(part(run.data, "model").floats())
+    assert torch.equal(run.references, codes)
+    names = list(roles)
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            assert not torch.isin(roles[a], roles[b]).any(), (a, b)
+
+
+def test_few_images_still_make_judges() -> None:
+    rows = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    data = arrange("few", Images(rows, torch.zeros(60, dtype=torch.int64), ("all",)))
+    for name in NAMES:
+        found = judge(data, name, epochs=1)
+        assert found.real(found.features(torch.rand(5, 1, 8, 8))).shape == (5,)

@@ -1,0 +1,238 @@
+"""The experiments on document 004 at their smallest, and what their figures are made of."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.io import savemat
+from torch import nn
+
+import ridgewalk
+from ridgewalk.data import ImageData, Images, part
+from ridgewalk.metrics.statistics import Interval
+from ridgewalk.metrics.transport import sliced_wasserstein
+from ridgewalk.models.categories import categorical
+from ridgewalk.store.run import Run
+from ridgewalk.training.batch_norm import settle
+from ridgewalk.verbs import train
+from ridgewalk_studies import running
+from ridgewalk_studies.adversarial_autoencoders import priors, shared
+from ridgewalk_studies.measures.fracturing import Fracturing
+from ridgewalk_studies.measures.holes import Holes
+from ridgewalk_studies.measures.posterior import Match
+
+SMALL = ["model.hidden=[24, 16]", "matcher.hidden=[16]", "detector.epochs=1", "detector.members=1", "judges.epochs=1"]
+FEW = "reproduce.variants={%s}"
+
+WANTED = {
+    "aae-semisupervised": (FEW % 'labels-all=["labels.count=-1"]', "errors", "Errors"),
+    "aae-clustering": (FEW % "", "clusters-30", "The clusters"),
+    "aae-style": (FEW % "", "run", "Written by one hand"),
+    "aae-reduction": (
+        FEW % 'unlabelled=["labels.count=0", "labels.classes=12", "training.rates={}"]',
+        "unlabelled",
+        "The plane",
+    ),
+    "aae-likelihood": (FEW % "", "oracle", "Samples"),
+    "aae-priors": (
+        FEW % 'gaussian=["objective.name=aae","labels.count=-1","prior.name=gaussian"],'
+        'ae=["objective.name=ae","labels.count=-1","prior.name=gaussian","training.rates={}"]',
+        "holes",
+        "Priors and posteriors side by side",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("recipe", WANTED)
+def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path) -> None:
+    variants, figure, heading = WANTED[recipe]
+    changes = [*SMALL, variants, *(["reproduce.points=60"] if recipe == "aae-likelihood" else [])]
+    result = running.reproduce(
+        recipe, source="digits", budget="smoke", changes=changes, out=tmp_path / "out", device="cpu"
+    )
+    found = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert figure in found
+    assert bool(found["claims"]) == (recipe not in ("aae-clustering", "aae-reduction"))  # whose claims are MNIST's
+    page = result.page.read_text()
+    assert heading in page
+    assert f"ridgewalk reproduce {recipe} --data digits --budget smoke --set " in page
+    if recipe not in ("aae-priors", "aae-style"):
+        assert "Published figures are of MNIST, not of these images" in page
+    assert "How the games ended" in result.page.read_text()
+    if recipe == "aae-priors":
+        run = ridgewalk.load(tmp_path / "out" / "run-0")
+        for figure, role in (("match", "test"), ("match_unseen", "judge_b")):
+            codes = priors.drawn_codes(run, part(run.data, role).floats()[:100])
+            distance = sliced_wasserstein(codes.double(), train.prior_draws(run, 200, 1)[:100].double())
+            assert found[figure]["mixture, conditioned"][0]["sliced_wasserstein"] == pytest.approx(distance)
+    if recipe == "aae-semisupervised":
+        run = ridgewalk.load(tmp_path / "out" / "run-0")
+        wrong = shared.mistakes(run)
+        assert found["errors"]["run"] == pytest.approx([100 * float(wrong.double().mean())])
+        control = shared.control_mistakes(run, tmp_path / "out")  # read again, not trained
+        assert found["control"]["run"] == pytest.approx([100 * float(control.double().mean())])
+        assert len(wrong) == len(control) == len(run.data.test)
+        state = torch.get_rng_state()
+        shown = [shared.scatter(run, "styles").image for _ in range(2)]
+        assert shown[0] == shown[1]
+        assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_house_numbers_and_faces_from_a_users_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken_anew = []
+    monkeypatch.setattr(shared, "settle", lambda network, images: taken_anew.append(settle(network, images)))
+    generator = np.random.default_rng(0)
+    for name, n in (("train", 700), ("test", 70)):
+        x = generator.integers(0, 256, (n, 3, 32, 32), dtype=np.uint8)
+        y = np.array([[i % 10 + 1] for i in range(n)], dtype=np.uint8)
+        savemat(tmp_path / f"{name}_32x32.mat", {"X": x.transpose(2, 3, 1, 0), "y": y})
+    faces, folds = generator.integers(0, 256, (800, 12, 12), dtype=np.uint8), np.ones((800, 5), dtype=np.uint8)
+    folds[400:500], folds[500:550], folds[550:] = 0, 2, 3
+    savemat(tmp_path / "TFD_48x48.mat", {"images": faces, "folds": folds})
+    for recipe, source, changes, images in (
+        ("aae-svhn", tmp_path, ["labels.count=20"], "SVHN"),
+        ("aae-tfd", tmp_path / "TFD_48x48.mat", [], "the Toronto Face Database"),
+    ):
+        result = running.reproduce(
+            recipe, source=str(source), budget="smoke", changes=[*SMALL, *changes], out=tmp_path / recipe, device="cpu"
+        )
+        assert f"Published figures are of {images}, not of these images" in result.page.read_text()
+    assert len(taken_anew) == 1  # of the control, whose network is normalised by batches
+
+
+def test_published_figures_are_those_of_the_very_images() -> None:
+    def images(labels: list[int]) -> Images:
+        return Images.from_array(np.zeros((len(labels), 28, 28), dtype=np.uint8), labels, [str(i) for i in range(10)])
+
+    train = images([i % 10 for i in range(20)])
+    for first, holds in (([7, 2, 1, 0, 4, 1, 4, 9, 5, 9], True), ([9, 2, 1, 1, 6, 1, 4, 6, 5, 7], False)):
+        data = ImageData("given", train, images(first + [0] * 9_990))
+        assert shared.MNIST.holds(data) == holds
+    assert not shared.MNIST.holds(ImageData("given", train, images([7, 2, 1, 0, 4, 1, 4, 9, 5, 9])))
+    assert not shared.ORIGINALS["aae-svhn"].holds(data)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_published_figures_stand_beside_ours_where_the_images_are_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "MNIST", shared.Original("MNIST", (1, 8, 8)))
+    for recipe, variants, wanted in (
+        ("aae-clustering", "", "30 clusters, published"),
+        ("aae-reduction", 'labels-100=["labels.count=100"]', "published, with 100 labels, 2-d"),
+    ):
+        result = running.reproduce(
+            recipe,
+            source="digits",
+            budget="smoke",
+            changes=[*SMALL, FEW % variants],
+            out=tmp_path / recipe,
+            device="cpu",
+        )
+        page, found = result.page.read_text(), json.loads((tmp_path / recipe / "result.json").read_text())
+        assert wanted in page
+        assert "not of these images" not in page
+        assert all("published" in c["figure"] for c in found["claims"])
+        assert len(found["claims"]) == 2  # by exemplar and by majority; of the recipe and of its variant
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ('wide=["model.latent=9"]', "does not know what to make of the variant 'wide': its name has to begin with"),
+        ('labels-no=["labels.count=5000"]', "variant 'labels-no': 5000 labels were asked for"),
+        ('labels-bad=["labels.margin=2.0"]', "variant 'labels-bad': the objective 'aae-semisupervised' has no use for"),
+    ],
+)
+def test_a_variant_that_cannot_be_trained_is_refused_before_the_first_training(
+    variant: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        running.reproduce(
+            "aae-semisupervised", source="digits", budget="smoke", changes=[FEW % variant], out=tmp_path / "out"
+        )
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["experiment.json"]
+
+
+def test_what_a_prior_does_is_judged_by_intervals_and_beyond_a_decoders_blur() -> None:
+    def row(probe: float) -> Match:
+        return Match(1000, 0.1, 0.1, 0.0, 0.0, Interval(probe, probe - 0.02, probe + 0.02, 0.95, 1000), 0.0, (1.0, 1.0))
+
+    for aucs, fate in (
+        ((0.51,), "held"),
+        ((0.54,), "undecided"),
+        ((0.7,), "did not hold"),
+        ((0.51, 0.7), "held in part"),
+    ):
+        assert priors._matched({"a": [row(v) for v in aucs]}, {"a": [row(0.5) for _ in aucs]})[0].verdict == fate
+
+    def hollow(unreal: float, floor: float) -> Holes:
+        rows = torch.arange(1000) / 1000
+        return Holes({"mean": (rows < unreal).double()}, {"mean": (rows < floor).double()})
+
+    few, many, blurred = hollow(0.2, 0.1), hollow(0.5, 0.1), hollow(0.5, 0.4)
+    broken = hollow(0.5, 0.49)  # whose reconstructions are as unreal as its draws
+    for own, other, fate in (
+        (few, many, "held"),
+        (many, few, "did not hold"),
+        (few, blurred, "held in part"),
+        (broken, few, "did not hold"),
+        (few, few, "undecided"),
+    ):
+        assert priors._hollow({"gaussian": [own], "vae": [other]})[0].verdict == fate
+
+    def torn(rank: float) -> Fracturing:
+        return Fracturing({"rank": torch.full((1000,), rank, dtype=torch.float64)}, torch.ones(10), 5)
+
+    for ranks, fate in (((0.1, 0.2), "held"), ((0.2, 0.1), "did not hold")):
+        assert priors._fractured({"gaussian": [torn(ranks[0])], "ae": [torn(ranks[1])]})[0].verdict == fate
+    for share, fate in ((0.95, "held"), (0.6, "held in part"), (0.3, "did not hold")):
+        assert priors._placed({"a": [torch.arange(100) < 100 * share]})[0].verdict == fate
+
+
+def test_the_control_is_the_network_itself_with_dropout_before_its_affine_layers() -> None:
+    images = torch.rand(4, 1, 8, 8)
+    for network, first, rates in (("mlp", True, [0.2, 0.5, 0.5]), ("conv", False, [0.5, 0.5])):
+        own = categorical((1, 8, 8), 2, 3, network=network, hidden=(6, 5))
+        bare = nn.Sequential(own.encoder, own.label)
+        found = shared.dropped(bare, first=first).eval()
+        assert torch.equal(found(images), bare(images))
+        assert [layer.p for layer in found if isinstance(layer, nn.Dropout)] == rates
+        follows = [b for a, b in itertools.pairwise(found) if isinstance(a, nn.Dropout)]
+        assert all(isinstance(layer, nn.Linear) for layer in follows)
+
+
+@pytest.fixture(scope="module")
+def conditioned(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("run") / "run"
+    return train.start("aae-priors", train.Reading("digits"), folder, budget="smoke", changes=SMALL[:4], device="cpu")
+
+
+def test_codes_in_the_middle_of_their_petal_are_in_place(conditioned: Run) -> None:
+    angle = 2 * torch.pi * torch.arange(10) / 10
+    middles = 1.4 * torch.stack([angle.cos(), angle.sin()], dim=1)
+    assert priors.placed(conditioned, middles, torch.arange(10)).all()
+    assert not priors.placed(conditioned, middles, (torch.arange(10) + 1) % 10).any()
+
+
+def test_an_error_over_seeds_is_their_mean_with_its_spread() -> None:
+    cell = shared.over_seeds([1.0, 3.0])
+    assert cell.value == 2.0
+    assert cell.note is not None
+    assert cell.note.startswith("+- 1.41, 2 seeds")
+    assert shared.reached("it is low", [1.0, 3.0], 2.0, "").verdict == "held in part"
+    assert shared.reached("it is low", [1.0, 1.5], 2.0, "").verdict == "held"
+    assert shared.reached("it is high", [1.0, 1.5], 2.0, "", lower=False).verdict == "did not hold"
+
+
+def test_fewer_mistakes_are_told_from_more_and_from_noise() -> None:
+    generator = torch.Generator().manual_seed(0)
+    few, many = (torch.rand(2000, generator=generator) < p for p in (0.02, 0.08))
+    assert shared.fewer("fewer", [few], [many], "").verdict == "held"
+    assert shared.fewer("fewer", [many], [few], "").verdict == "did not hold"
+    assert shared.fewer("fewer", [few], [few], "").verdict == "undecided"

@@ -1,0 +1,85 @@
+"""A table of numbers through what images go through: training, judges, walks, and the sentences for what cannot be."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from conftest import SMOKE
+from ridgewalk.cli import app
+from ridgewalk.data import load, load_points, part
+from ridgewalk.judging.judges import judge
+from ridgewalk.metrics.clustering import measure_clusters
+from ridgewalk.store.run import Run
+from ridgewalk.store.run import load as load_run
+from ridgewalk.verbs import train
+from ridgewalk_studies.adversarial_autoencoders.shared import classes_of
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs") / "table"
+    changes = (*SMOKE, "training.epochs=60", "training.batch=32", "model.latent=3")
+    return train.start("digits", train.Reading("wine"), folder, budget="smoke", changes=changes, device="cpu")
+
+
+def test_an_autoencoder_learns_a_tables_rows(run: Run) -> None:
+    images = part(load_run(run.folder).data, "validation")
+    x = images.floats()
+    with torch.no_grad():
+        error = (run.decode(run.encode(x)) - x).square().mean()
+    assert float(error) < 0.8 * float((part(run.data, "model").floats().mean(0) - x).square().mean())
+    assert run.origin.shape == (1, 1, 13)
+
+
+def test_a_walk_over_a_table_is_judged(run: Run) -> None:
+    words = ["walk", str(run.folder), "--from", "3", "--to", "20", "--method", "lerp", "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)
+
+
+def test_a_judge_of_rows_knows_their_classes() -> None:
+    found = judge(load("breast-cancer"), "A", epochs=40, batch=16)
+    assert found.accuracy > 0.85  # two classes of which one has 63 %
+    assert found.features(load("breast-cancer").test.floats()).shape == (82, 128)
+
+
+@pytest.mark.parametrize(("recipe", "error"), [("aae-semisupervised", 0.15), ("aae-clustering", 0.3)])
+def test_classes_of_a_table_by_a_recipes_own_settings_for_tables(recipe: str, error: float, tmp_path: Path) -> None:
+    changes = ("training.epochs=150", "detector.epochs=1", "detector.members=1")
+    found = train.start(recipe, train.Reading("wine"), tmp_path / "run", changes=changes, device="cpu")
+    assert (found.recipe.model.network, found.recipe.labels.shift) == ("mlp", 0)
+    told = classes_of(found, found.data.test)
+    assert measure_clusters(told.double(), found.data.test.labels).majority < error  # 0.6 where all are of one class
+
+
+def test_rows_without_classes_have_no_judges(tmp_path: Path) -> None:
+    np.save(tmp_path / "plain.npy", np.random.default_rng(0).normal(size=(200, 5)))
+    with pytest.raises(ValueError, match=r"judges of rows of numbers need classes, .*'plain' has one class"):
+        judge(load(str(tmp_path / "plain.npy")), "A")
+
+
+def test_what_is_decoded_goes_back_to_the_tables_units(run: Run) -> None:
+    points = load_points("wine")
+    rows = points.low + (points.high - points.low) * run.data.test.floats()[:, 0, 0]
+    inside = ((points.test.values >= points.low) & (points.test.values <= points.high)).all(1)
+    assert torch.allclose(rows[inside], points.test.values[inside], rtol=1e-4)
+
+
+def test_bad_sources_are_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "train_32x32.mat").write_bytes(b"nothing")
+    (tmp_path / "test_32x32.mat").write_bytes(b"nothing")
+    for source, message in (
+        (tmp_path, "cannot be read as a MATLAB file"),
+        ("wien", "did you mean 'wine'"),
+        (tmp_path / "none.npz", "no such file"),
+    ):
+        result = CliRunner().invoke(app, ["train", "digits", "--data", str(source), "--out", str(tmp_path / "run")])
+        assert result.exit_code == 2
+        assert message in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
