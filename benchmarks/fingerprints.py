@@ -179,7 +179,7 @@ def critics(work: Path) -> dict[str, Any]:
 
 def recipe(name: str, work: Path) -> dict[str, Any]:
     """One recipe at the smoke budget."""
-    out = work / name
+    out = work / f"recipe-{name}"
     if name in TRAINED:
         return {f"train {name}": recorded(out, "train", name, "--data", "digits", "--budget", "smoke", "--out", out)}
     words = ["reproduce", name, "--data", REPRODUCED[name], "--budget", "smoke", "--out", out]
