@@ -42,10 +42,10 @@ from ridgewalk.path import Path as Curve
 from ridgewalk.path import chunked
 from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Column, Table
+from ridgewalk.reports.columns import PATHS
 from ridgewalk.store import methods as build
 from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import paths as walking
-from ridgewalk.verbs import tables
 from ridgewalk.verbs.measurement import figures_of, judges_of, lines_of, refuse_energy
 from ridgewalk.verbs.paths import Ends
 
@@ -232,7 +232,7 @@ def table_of(
     figures: Mapping[str, Any], summary: comparison.Summary, distances: Mapping[str, Mapping[str, float]]
 ) -> Table:
     """What stands in the terminal: a row a contender, and the lines to read them against."""
-    columns = {key: OWN_COLUMNS.get(key) or tables.column(key) for key in SHOWN}
+    columns = {key: OWN_COLUMNS.get(key) or PATHS[key] for key in SHOWN}
     columns["end_error"] = replace(columns["end_error"], form=".1e", better=None)
     rows: dict[str, dict[str, Cell]] = {}
     for name, row in summary.rows.items():

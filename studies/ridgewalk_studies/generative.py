@@ -12,8 +12,8 @@ from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.samples import frechet
 from ridgewalk.path import chunked
+from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
-from ridgewalk.verbs.train import prior_draws
 from ridgewalk_studies.measures.attributes import reconstruction_columns
 
 

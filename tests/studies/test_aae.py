@@ -15,6 +15,7 @@ from ridgewalk.data import ImageData, Images, part
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.metrics.transport import sliced_wasserstein
 from ridgewalk.models.categories import categorical
+from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.verbs import train
@@ -67,7 +68,7 @@ def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path)
         run = ridgewalk.load(tmp_path / "out" / "run-0")
         for figure, role in (("match", "test"), ("match_unseen", "judge_b")):
             codes = priors.drawn_codes(run, part(run.data, role).floats()[:100])
-            distance = sliced_wasserstein(codes.double(), train.prior_draws(run, 200, 1)[:100].double())
+            distance = sliced_wasserstein(codes.double(), prior_draws(run, 200, 1)[:100].double())
             assert found[figure]["mixture, conditioned"][0]["sliced_wasserstein"] == pytest.approx(distance)
     if recipe == "aae-semisupervised":
         run = ridgewalk.load(tmp_path / "out" / "run-0")

@@ -14,6 +14,7 @@ from ridgewalk.data import part
 from ridgewalk.models.categories import CategoricalAutoencoder
 from ridgewalk.models.weights import read_tensors
 from ridgewalk.store import labelling
+from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.training.log import read_log, read_readings
 from ridgewalk.verbs import keep as keeping
@@ -64,9 +65,9 @@ def test_a_run_with_classes_is_a_model_like_any_other(runs: dict[str, Path], rec
     z = run.encode(x)
     assert z.shape == (6, run.size)
     assert run.decode(z).shape == x.shape
-    drawn = train.prior_draws(run, 50, 0)
+    drawn = prior_draws(run, 50, 0)
     assert drawn.shape == (50, run.size)
-    assert torch.equal(drawn, train.prior_draws(run, 50, 0))
+    assert torch.equal(drawn, prior_draws(run, 50, 0))
     if wide:
         assert torch.equal(drawn[:, -classes:].sum(1), torch.ones(50))
     path = run.finder("string")(z[:3], z[3:])
@@ -84,7 +85,7 @@ def test_a_run_with_classes_is_a_model_like_any_other(runs: dict[str, Path], rec
 
 def test_the_matcher_of_style_and_class_sums_both_discriminators(runs: dict[str, Path]) -> None:
     run = ridgewalk.load(runs["aae-semisupervised"])
-    z = train.prior_draws(run, 9, 1)
+    z = prior_draws(run, 9, 1)
     body = run.sensors["matcher"].body
     torch.testing.assert_close(run.sensors["matcher"](z), body.style(z[:, :10]) + body.label(z[:, 10:]))
 
@@ -254,7 +255,7 @@ def test_a_run_with_a_users_prior_draws_from_it(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     changes = ["prior.name=rings_here:ring", "objective.sigma=1.0", "model.latent=2", "model.posterior=universal"]
     run = trained("aae-likelihood", tmp_path / "run", *changes)
-    assert torch.allclose(train.prior_draws(run, 20, 0).norm(dim=1), torch.ones(20), atol=1e-5)
+    assert torch.allclose(prior_draws(run, 20, 0).norm(dim=1), torch.ones(20), atol=1e-5)
 
 
 class Killed(Exception):

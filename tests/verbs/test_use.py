@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import ridgewalk
 from ridgewalk import DensityRatio, StringMethod, train_detector
+from ridgewalk.store.priors import prior_draws
 from ridgewalk.verbs import paths, train
 
 
@@ -66,10 +67,10 @@ def test_a_path_does_not_depend_on_how_many_are_searched(smoke: Path) -> None:
 
 def test_prior_draws_have_the_priors_law(smoke: Path) -> None:
     run = ridgewalk.load(smoke)
-    z = train.prior_draws(run, 4000, seed=0)
+    z = prior_draws(run, 4000, seed=0)
     assert torch.allclose(z.std(0), torch.ones(8), atol=0.05)
-    assert torch.equal(z, train.prior_draws(run, 4000, seed=0))
-    assert not torch.equal(z, train.prior_draws(run, 4000, seed=1))
+    assert torch.equal(z, prior_draws(run, 4000, seed=0))
+    assert not torch.equal(z, prior_draws(run, 4000, seed=1))
 
 
 class UsersEncoder(nn.Module):

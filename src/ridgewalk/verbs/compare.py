@@ -42,6 +42,7 @@ from ridgewalk.reports import (
     write,
 )
 from ridgewalk.reports.claims import summary, verdict
+from ridgewalk.reports.columns import CLASSES, SHAPE
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import Run, load
 from ridgewalk.training.interpolation import Distilled
@@ -51,7 +52,7 @@ from ridgewalk.training.schedule import Schedule
 from ridgewalk.verbs import measurement, pages, paths
 from ridgewalk.verbs.measurement import Pooled
 from ridgewalk.verbs.report import Result
-from ridgewalk.verbs.tables import CLASSES, SHAPE, cost_table, metrics_table
+from ridgewalk.verbs.tables import cost_table, metrics_table
 
 KNOBS = (1, 2, 4, 8, 16, 32)
 """Realisms of the ridge paths."""

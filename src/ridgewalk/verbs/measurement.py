@@ -22,11 +22,11 @@ from ridgewalk.progress import track
 from ridgewalk.protocols import PathFinder
 from ridgewalk.store import methods as build
 from ridgewalk.store import players
+from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.training.noise import Noise
 from ridgewalk.verbs import paths
 from ridgewalk.verbs.paths import Ends
-from ridgewalk.verbs.train import prior_draws
 
 CEILING_IMAGES = 1000
 """Test images whose reconstructions make the ceiling, and draws of the prior that make the floor."""

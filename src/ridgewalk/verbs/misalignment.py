@@ -14,10 +14,10 @@ from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.store import methods
+from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.training.noise import Noise
 from ridgewalk.verbs import paths
-from ridgewalk.verbs.train import prior_draws
 
 POINTS = 1000
 """Points of each group, where the data have as many images."""

@@ -17,12 +17,13 @@ from ridgewalk.judging.comparison import Summary
 from ridgewalk.judging.judges import Judge
 from ridgewalk.path import Path as Curve
 from ridgewalk.reports import Block, Cell, Column, Figure, Page, Section, Table, TableBlock, Text, figures, write
+from ridgewalk.reports.columns import CLASSES, PATHS, REAL, SHAPE
 from ridgewalk.store import methods as build
 from ridgewalk.store.run import Run
 from ridgewalk.training.log import read_log
 from ridgewalk.verbs import misalignment
 from ridgewalk.verbs.paths import Ends
-from ridgewalk.verbs.tables import CLASSES, REAL, SHAPE, against_lerp, column, cost_table, metrics_table
+from ridgewalk.verbs.tables import against_lerp, cost_table, metrics_table
 
 if TYPE_CHECKING:
     from ridgewalk.verbs.measurement import Measured
@@ -245,7 +246,7 @@ def write_walk(
     distances = distance_along(curves, curves["lerp"].nodes[:, -1])
     keys = [k for k in (*REAL, *CLASSES, *SHAPE) if k in columns["lerp"]]
     table = Table(
-        {k: column(k) for k in keys},
+        {k: PATHS[k] for k in keys},
         {m: {k: Cell(float(c[k].mean())) for k in keys if k in c} for m, c in columns.items()},
     )
     sections = [

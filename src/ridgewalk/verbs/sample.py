@@ -29,11 +29,11 @@ from ridgewalk.settings import recipes
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store import guide as guides
 from ridgewalk.store.guide import Guide
+from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run, load, read_settings
 from ridgewalk.verbs import diffuse
 from ridgewalk.verbs.diffuse import DiffusionRun
 from ridgewalk.verbs.report import Result
-from ridgewalk.verbs.train import prior_draws
 
 PARTS = ("both", "predictor", "corrector")
 """Of a predictor-corrector, which may be guided."""

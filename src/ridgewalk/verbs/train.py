@@ -18,7 +18,6 @@ from ridgewalk.diagnosis.games import Inspector
 from ridgewalk.energies import frozen
 from ridgewalk.files import refuse_used, write_bytes
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
-from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.models.weights import save_networks
 from ridgewalk.path import chunked
@@ -44,9 +43,7 @@ from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.loop import check, fit
 from ridgewalk.training.matching import Matching
 from ridgewalk.training.negatives import Negatives
-from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Objective
-from ridgewalk.training.priors import categories
 
 
 @dataclass(frozen=True)
@@ -312,29 +309,3 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
     record = {"sha256": digest, "contrast": contrast, "seed": seed}
     write_bytes(run.folder / f"{name}.json", json.dumps(record, indent=1).encode())
     return {"run": str(run.folder), "sensor": name, **record}
-
-
-def prior_draws(run: Run, count: int, seed: int) -> torch.Tensor:
-    """
-    Draws of the run's prior: an AAE's own, N(0, I) for a VAE, a Gaussian fitted to its codes for a plain autoencoder.
-
-    Where the code has a class as well as a style, the class is one of all, each as likely.
-
-    Args:
-        run: the model.
-        count: number of draws.
-        seed: of the draws.
-    """
-    noise, name = Noise(seed, 5), run.recipe.objective.name
-    if name == "aae" or name in labelling.CLASSED:
-        drawn = players.prior(run.recipe)(count, noise).to(run.device)
-        if isinstance(run.model, CategoricalAutoencoder | ConditionalAutoencoder):
-            y = categories(count, run.model.classes, noise).to(run.device)
-            with torch.no_grad():
-                return run.model.join(drawn, y)
-        return drawn
-    drawn = noise.normal(count, run.size).to(run.device)
-    if name == "ae":
-        mean, factor = run.references.mean(0), torch.linalg.cholesky(run.references.T.cov())
-        return mean + drawn @ factor.T
-    return drawn

@@ -14,7 +14,7 @@ from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, Table
 from ridgewalk.reports.findings import Findings
 from ridgewalk.reports.samples import sheet
 from ridgewalk.reports.style import png
-from ridgewalk.verbs.train import prior_draws
+from ridgewalk.store.priors import prior_draws
 from ridgewalk_studies.adversarial_autoencoders import shared
 from ridgewalk_studies.adversarial_autoencoders.priors import drawn_codes
 from ridgewalk_studies.generative import decoded

@@ -23,10 +23,10 @@ from ridgewalk.path import chunked
 from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store import players
+from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.priors import Classed
-from ridgewalk.verbs.train import prior_draws
 from ridgewalk_studies.adversarial_autoencoders import shared
 from ridgewalk_studies.measures.fracturing import Fracturing, fracturing
 from ridgewalk_studies.measures.holes import Holes, holes

@@ -32,10 +32,10 @@ from ridgewalk.reports.findings import Findings
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import diffuse, measurement
 from ridgewalk.verbs.diffuse import DiffusionRun
-from ridgewalk.verbs.train import prior_draws
 from ridgewalk_studies import timing
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.running import Experiment

@@ -27,9 +27,9 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports.claims import verdict
 from ridgewalk.reports.findings import Findings
+from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import measurement, misalignment
-from ridgewalk.verbs.train import prior_draws
 from ridgewalk_studies.generative import Generative, decoded, figures_of, generative
 from ridgewalk_studies.running import Experiment
 from ridgewalk_studies.vae_gan import boundaries, latent_claims, stabilisers

@@ -1,0 +1,148 @@
+"""
+The columns of every table of figures, defined once: heading, number format, which direction is better, and what the figure means.
+
+A table takes those that it shows by key, as ``{key: PATHS[key] for key in ("precision", "arrived")}``; where a heading or a format
+must differ in one table, it takes ``dataclasses.replace(PATHS["precision"], heading="precision of string")``.
+"""
+
+from collections.abc import Mapping
+
+from ridgewalk.reports.tables import Column
+
+PATHS: Mapping[str, Column] = {
+    "precision": Column(
+        "precision", ".3f", "higher", "share of interior frames within a k-NN ball of a real image; mean of both judges"
+    ),
+    "precision_A": Column("precision, A", ".3f", "higher", "precision by judge A alone"),
+    "precision_B": Column("precision, B", ".3f", "higher", "precision by judge B alone"),
+    "wholly_real": Column(
+        "wholly real", ".3f", "higher", "share of paths with every interior frame real; mean of both judges"
+    ),
+    "wholly_real_A": Column("wholly real, A", ".3f", "higher", "the same by judge A alone"),
+    "wholly_real_B": Column("wholly real, B", ".3f", "higher", "the same by judge B alone"),
+    "realism": Column(
+        "realism", ".3f", "higher", "largest ratio of a ball's radius to the distance of its centre, mean over frames"
+    ),
+    "mean_confidence": Column("confidence", ".3f", "higher", "largest class probability, mean over interior frames"),
+    "worst_confidence": Column("worst", ".3f", "higher", "largest class probability at the least certain frame"),
+    "third_class": Column("third class", ".3f", "lower", "probability of neither end's class"),
+    "monotonicity": Column(
+        "monotonicity", ".3f", "higher", "share of the change of P(B) - P(A) that has the right sign"
+    ),
+    "relative_length": Column("length / LERP", ".2f", None, "length of the path in pixels over LERP's"),
+    "largest_step": Column(
+        "largest step", ".3f", "lower", "largest step between frames over the distance between the ends, in pixels"
+    ),
+    "step_evenness": Column("largest / mean", ".2f", "lower", "largest step over the mean step"),
+    "end_error": Column("end error", ".1g", "lower", "distance of the path's ends from the codes of A and B"),
+    "arrived": Column("arrived", ".0%", "higher", "share of paths that reached B by steps no longer than the others"),
+}
+"""Of paths, as ``judging.comparison.measure`` measures them."""
+
+REAL = ("precision", "precision_A", "precision_B", "wholly_real", "wholly_real_A", "wholly_real_B", "realism")
+CLASSES = ("mean_confidence", "worst_confidence", "third_class", "monotonicity")
+SHAPE = ("arrived", "end_error", "relative_length", "largest_step", "step_evenness")
+
+AGAINST_LERP: Mapping[str, Column] = {
+    "precision": Column("precision - LERP's", "+.3f", "higher", "paired difference"),
+    "gap": Column("gap closed", ".2f", "higher", "(precision - LERP's) / (reconstructions' - LERP's)"),
+    "wholly_real": Column("wholly real - LERP's", "+.3f", "higher", "paired difference"),
+    "ratio": Column("wholly real / LERP's", ".2f", "higher", "ratio of shares"),
+}
+"""Of a method against LERP on the same pairs."""
+
+COST: Mapping[str, Column] = {
+    "seconds_per_path": Column("ms a path", ".2f", "lower", "wall clock of the search over the number of paths"),
+    "cpu_ms": Column("CPU ms a path", ".1f", "lower", "time of all threads; sensors and decoder included"),
+    "nfe": Column("NFE a path", ".0f", None, "evaluations of the energy (forward, or forward and backward)"),
+    "iterations": Column("iterations", ".0f", None, "moves of a whole curve, or steps of the longest walk"),
+    "peak_mb": Column("peak MB", ".0f", None, "peak resident memory of the process until then"),
+}
+"""Of what a search takes."""
+
+IMAGES: Mapping[str, Column] = {
+    "frechet": Column(
+        "Fréchet", ".2f", "lower", "distance in the features of the judges; not comparable with published FID"
+    ),
+    "kid": Column("KID", ".4f", "lower", "kernel distance in the features of the judges"),
+    "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a real image"),
+    "recall": Column("recall", ".3f", "higher", "share of real images in a 3-NN ball of a sample"),
+    "density": Column("density", ".3f", None, "mean number of real 5-NN balls that a sample lies in, over 5"),
+    "coverage": Column("coverage", ".3f", "higher", "share of real images with a sample in their 5-NN ball"),
+    "classes_score": Column("score of classes", ".2f", "higher", "exp E KL(p(y|x) || p(y)) by the judge's own classes"),
+    "real": Column("samples real", ".1%", "higher", "share of the samples that the judges call real"),
+}
+"""Of sampled images against real ones, as ``judging.samples.grade`` measures them."""
+
+LAYOUT: Mapping[str, Column] = {
+    "asymmetry": Column("asymmetry", ".3f", None, "0 for mirror images of themselves, 1 for unrelated halves"),
+    "borders": Column("borders", ".3f", None, "correlation of the colours at the left and right border"),
+}
+"""Of images alone, without a judge."""
+
+POINTS: Mapping[str, Column] = {
+    "kl": Column("KL(model || data)", ".4f", "lower", "from samples and the exact density, by cells of the plane"),
+    "sliced_wasserstein": Column("sliced W2", ".4f", "lower", "sliced Wasserstein distance to as many real points"),
+    "mmd": Column("MMD²", ".2g", None, "of 2000 samples and as many real points; unbiased, so it may be below 0"),
+    "nll_of_data": Column("-log p", ".4f", None, "mean of minus the log density of the data at the samples"),
+    "mode_error": Column("mode error", ".4f", "lower", "largest absolute error of the share of a mode"),
+    "no_mode": Column(
+        "no mode", ".4f", "lower", "share of samples further from every mode than 98.9 % of its own draws"
+    ),
+    "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a draw of the density"),
+    "recall": Column("recall", ".3f", "higher", "share of draws of the density in a 3-NN ball of a sample"),
+}
+"""Of sampled points, as ``judging.samples.known`` and ``judging.samples.against`` measure them."""
+
+SAMPLING: Mapping[str, Column] = {
+    "nfe": Column("NFE", ".0f", None, "evaluations of the score for each sample"),
+    "seconds": Column("s", ".0f", None, "seconds of sampling"),
+}
+"""Of what sampling takes."""
+
+SENSORS: Mapping[str, Column] = {
+    "bce": Column("held-out BCE", ".3f", None, "binary cross-entropy; chance is 0.693"),
+    "auc": Column("AUC", ".2f", None),
+    "calibration_error": Column("calibration error", ".3f", None),
+    "logit_spread": Column("logit spread", ".2f", None),
+    "gradient_along_lerp": Column("gradient along LERP", ".2f", None),
+    "probe_auc": Column(
+        "AUC of a fresh probe", ".2f", None, "of a classifier trained on the same two sides: 0.5 where they are alike"
+    ),
+}
+"""Of a sensor on held-out codes, as ``diagnosis.sensors.diagnose`` measures them."""
+
+MISALIGNMENT: Mapping[str, Column] = {
+    "ideal": Column("called ideal", ".0%", None, "share of the points whose score the reading calls ideal"),
+    "unreal": Column(
+        "unreal if ideal", ".3f", "lower", "share of the ideal points that are unreal; mean of the judges"
+    ),
+    "every": Column("unreal", ".3f", None, "share of all points of the row that are unreal; mean of the judges"),
+    "over_all": Column("ideal - all", "+.3f", "lower", "unreal among ideal points less unreal among all of the row"),
+    "over_encoded": Column(
+        "ideal - encoded", "+.3f", "lower", "unreal among ideal points less unreal among reconstructions"
+    ),
+    "rho": Column(
+        "rank correlation",
+        ".2f",
+        "higher",
+        "Spearman's, of the claimed quality with the mean rank of realism of the judges",
+    ),
+}
+"""Of a sensor's claims against the judges, as ``diagnosis.misalignment`` measures them."""
+
+GUIDES: Mapping[str, Column] = {
+    "bce": Column("cross-entropy", ".3f", "lower", "held out; chance is 0.693"),
+    "calibration": Column("calibration error", ".3f", "lower", "of the guide's probabilities"),
+    "gain": Column(
+        "gain",
+        ".3g",
+        "higher",
+        "reduction of the held-out denoising error by guiding; guiding harms where it is below 0",
+    ),
+    "strength": Column("best strength", ".2f", None, "the multiple of its gradient that gains most"),
+    "gradient_error": Column(
+        "gradient error", ".3g", "lower", "0 is right, 1 is as good as no guide; where the density is known"
+    ),
+}
+"""Of a guide of a diffusion, level by level, as ``diagnosis.guides`` measures it."""
