@@ -33,7 +33,7 @@ from ridgewalk import naming
 from ridgewalk.models.categories import categorical, refuse_few
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.path import chunked
-from ridgewalk.seeds import mixed_seed
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.categories import Categorical, Labelled
 from ridgewalk.training.duels import Corruption
@@ -85,7 +85,7 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         x, d, seed = self._scaled(X).float(), X.shape[1], self._seed()
         hidden = tuple(int(v) for v in self.hidden)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mixed_seed(seed, 1))
+            torch.manual_seed(mixed_seed(seed, Stream.AUTOENCODER))
             model = categorical((1, 1, d), self.n_components, classes, hidden=hidden, batch_norm=batch_norm)
             of_style, of_class = (latent_discriminator(m, "prior", hidden) for m in (self.n_components, classes))
         labelled = None
@@ -107,7 +107,7 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             rate=self.learning_rate,
             rates={"discriminator": self.discriminator_rate},
             decay="cosine",
-            seed=mixed_seed(seed, 2),
+            seed=mixed_seed(seed, Stream.ESTIMATOR_STEPS),
         )
         history = fit(objective, [x], schedule, device=self.device, label=type(self).__name__, shared=False)
         self.loss_curve_ = history.terms["reconstruction"].numpy()

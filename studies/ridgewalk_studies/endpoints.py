@@ -6,8 +6,8 @@ from torch import Tensor
 from ridgewalk.data import part
 from ridgewalk.data.splits import role_slice
 from ridgewalk.path import chunked
+from ridgewalk.seeds import mixed_seed
 from ridgewalk.store.run import Run
-from ridgewalk.training.noise import mixed_seed
 from ridgewalk.verbs.paths import Ends
 
 KINDS = ("outlier", "high", "low", "typical")

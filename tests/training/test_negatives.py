@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ridgewalk.seeds import mixed_seed
 from ridgewalk.training.negatives import (
     BOUNDARIES,
     Ball,
@@ -15,7 +16,7 @@ from ridgewalk.training.negatives import (
     Whole,
     mixture,
 )
-from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.noise import Noise
 
 
 def codes(n: int = 4000, d: int = 3) -> Tensor:

@@ -28,7 +28,7 @@ from ridgewalk.files import write_bytes
 from ridgewalk.models.unet import UNetEncoder
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
-from ridgewalk.seeds import mixed_seed
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.loop import fit
 from ridgewalk.training.ratio import NoisedRatio
 from ridgewalk.training.schedule import Schedule
@@ -119,7 +119,15 @@ def train_guide(
     device = next(model.network.parameters()).device
     standardiser = Standardiser.between(0.0, 1.0)
     n = len(images)
-    made = sample(sampler, model.score, n, model.shape, seed=mixed_seed(seed, 22) % 2**31, device=device, chunk=100)
+    made = sample(
+        sampler,
+        model.score,
+        n,
+        model.shape,
+        seed=mixed_seed(seed, Stream.GUIDE_SAMPLES) % 2**31,
+        device=device,
+        chunk=100,
+    )
     samples = standardiser.to_data(made.x).cpu()
     body = network or encoder(model.shape, seed)
     ratio = TimeRatio(body, model.sde, model.deviation)
@@ -128,7 +136,7 @@ def train_guide(
         return model.score(x, t)
 
     kept = n - n // 5
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(mixed_seed(seed, 23)))
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(mixed_seed(seed, Stream.GUIDE_ORDER)))
     x = images[order]
     objective = NoisedRatio(ratio, standardiser, times, t_min, r1, matching, score)
     history = fit(objective, [x[:kept], samples[:kept]], schedule, folder=folder, device=str(device), label="guide")
@@ -145,7 +153,7 @@ def encoder(shape: tuple[int, int, int], seed: int = 0, channels: int = 32) -> n
     """The encoder half of a U-Net for images of a shape, of as many levels as its sides can be halved, 3 at most."""
     levels = next(k for k in (3, 2, 1) if all(side % 2 ** (k - 1) == 0 for side in shape[1:]))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(seed, 21))
+        torch.manual_seed(mixed_seed(seed, Stream.GUIDE))
         return UNetEncoder(shape, channels, (1, 2, 2)[:levels], attention=())
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ridgewalk.seeds import mixed_seed
+from ridgewalk.seeds import Stream, mixed_seed
 
 
 def labelled_rows(labels: Tensor, class_names: Sequence[str], count: int, seed: int) -> Tensor:
@@ -48,7 +48,7 @@ def labelled_rows(labels: Tensor, class_names: Sequence[str], count: int, seed: 
         raise ValueError(
             f"{count} labels were asked for, and there are {len(labels)} images; set labels.count = -1 for all"
         )
-    generator = torch.Generator().manual_seed(mixed_seed(seed, 21))
+    generator = torch.Generator().manual_seed(mixed_seed(seed, Stream.LABELLED_ROWS))
     chosen = []
     for c in range(k):
         rows = (labels == c).nonzero()[:, 0]

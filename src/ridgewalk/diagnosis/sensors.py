@@ -17,7 +17,7 @@ from ridgewalk.fields import row_norm, score
 from ridgewalk.metrics import calibration
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import chunked
-from ridgewalk.training.noise import mixed_seed
+from ridgewalk.seeds import Stream, mixed_seed
 
 PROBE = 1500
 """Largest number of points of each side that the probe is given."""
@@ -130,7 +130,7 @@ def svm_auc(codes: Tensor, negatives: Tensor, seed: int) -> float:
     n = min(len(codes), len(negatives), PROBE)
     points = torch.cat([codes[:n], negatives[:n]]).flatten(1).cpu().double().numpy()
     truth = np.repeat([1, 0], n)
-    folds = StratifiedKFold(5, shuffle=True, random_state=mixed_seed(seed, 11) % 2**32)
+    folds = StratifiedKFold(5, shuffle=True, random_state=mixed_seed(seed, Stream.PROBE_FOLDS) % 2**32)
     probe = make_pipeline(StandardScaler(), SVC(C=1.0))
     return float(roc_auc_score(truth, cross_val_predict(probe, points, truth, cv=folds, method="decision_function")))
 

@@ -24,9 +24,9 @@ from ridgewalk.diffusion import (
 from ridgewalk.diffusion.stochastic import PREDICTORS
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.unet import UNet
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.checks import above_zero, at_least
 from ridgewalk.training.denoising import TIMES, WEIGHTINGS
-from ridgewalk.training.noise import mixed_seed
 from ridgewalk.training.ratio import NEGATIVES
 from ridgewalk.training.schedule import Schedule
 
@@ -114,7 +114,7 @@ class Diffusion:
             ValueError: for a U-Net of data that are no images, and sides that it cannot halve.
         """
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mixed_seed(seed, 11))
+            torch.manual_seed(mixed_seed(seed, Stream.DENOISER))
             return self._backbone(shape, classes if self.labels else 0)
 
     def _backbone(self, shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -153,7 +153,7 @@ class Diffusion:
             decay=self.decay,
             clip=self.clip,
             ema=self.ema or None,
-            seed=mixed_seed(seed, 12),
+            seed=mixed_seed(seed, Stream.DENOISER_STEPS),
         )
 
 
@@ -219,7 +219,7 @@ class Guidance:
             rate=self.rate,
             decay="cosine",
             ema=self.ema or None,
-            seed=mixed_seed(seed, 24),
+            seed=mixed_seed(seed, Stream.GUIDE_STEPS),
         )
 
 

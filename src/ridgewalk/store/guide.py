@@ -27,9 +27,9 @@ from ridgewalk.models.heads import OnBackbone, spectrally_normalised
 from ridgewalk.models.unet import UNetEncoder
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Guidance, Sampling
 from ridgewalk.store.diffusion import Diffused
-from ridgewalk.training.noise import mixed_seed
 
 NAME = "guide"
 
@@ -129,7 +129,7 @@ def network(settings: Guidance, model: Diffused, seed: int) -> nn.Module:
         raise ValueError("guidance.labels needs a diffusion that was trained with labels (diffusion.labels = true)")
     classes = model.classes if settings.labels else 0
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(seed, 21))
+        torch.manual_seed(mixed_seed(seed, Stream.GUIDE))
         body: nn.Module
         if settings.network == "backbone":
             body = OnBackbone(model.denoiser.network, settings.hidden, classes)

@@ -19,6 +19,7 @@ from ridgewalk.models.discriminators import (
     image_discriminator,
     latent_discriminator,
 )
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.autoencoder import ORDERS, Labels, Matcher
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.store import labelling
@@ -28,7 +29,7 @@ from ridgewalk.training.categories import Categorical, Labelled
 from ridgewalk.training.duels import Corruption, Duel
 from ridgewalk.training.matching import AAE, LabelConditioned, StyleContent
 from ridgewalk.training.negatives import BOUNDARIES, Negatives, mixture
-from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import AE, VAE, Objective
 from ridgewalk.training.priors import Classed, Prior
 from ridgewalk.training.schedule import Schedule
@@ -57,7 +58,7 @@ def model(recipe: Recipe, shape: Shape, seed: int) -> Autoencoder:
             f"the objective '{recipe.objective.name}' needs model.posterior = \"deterministic\"; got '{m.posterior}'"
         )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(seed, 1))
+        torch.manual_seed(mixed_seed(seed, Stream.AUTOENCODER))
         found: Autoencoder
         if kind == "conditional":
             found = conditional(
@@ -96,7 +97,7 @@ def adversaries(recipe: Recipe, shape: Shape, seed: int) -> dict[str, Discrimina
     m, c, o = recipe.matcher, recipe.critic, recipe.objective
     latent, classes, found = recipe.model.latent, recipe.labels.classes, dict[str, Discriminator]()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(seed, 2))
+        torch.manual_seed(mixed_seed(seed, Stream.ADVERSARIES))
         if o.name in ("aae", "aae-style"):
             found["discriminator"] = _of_codes(latent, "prior", m)
         if o.name == "aae-conditioned":

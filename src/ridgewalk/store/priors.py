@@ -3,6 +3,7 @@
 import torch
 
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
+from ridgewalk.seeds import Stream
 from ridgewalk.store import labelling, players
 from ridgewalk.store.run import Run
 from ridgewalk.training.noise import Noise
@@ -20,7 +21,7 @@ def prior_draws(run: Run, count: int, seed: int) -> torch.Tensor:
         count: number of draws.
         seed: of the draws.
     """
-    noise, name = Noise(seed, 5), run.recipe.objective.name
+    noise, name = Noise(seed, Stream.PRIOR_DRAWS), run.recipe.objective.name
     if name == "aae" or name in labelling.CLASSED:
         drawn = players.prior(run.recipe)(count, noise).to(run.device)
         if isinstance(run.model, CategoricalAutoencoder | ConditionalAutoencoder):

@@ -37,11 +37,11 @@ from ridgewalk.models.discriminators import Discriminator, MeanLogit, image_disc
 from ridgewalk.models.weights import load_networks
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy, PathFinder
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.recipes import Recipe, parse, to_table
 from ridgewalk.store import diffusion, methods, players
 from ridgewalk.store import guide as guides
 from ridgewalk.store.diffusion import Diffused
-from ridgewalk.training.noise import mixed_seed
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def new_pixel_detector(recipe: Recipe, shape: tuple[int, int, int], contrast: st
     """The recipe's pixel detector, untrained."""
     p = recipe.pixel
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(seed, 9))
+        torch.manual_seed(mixed_seed(seed, Stream.PIXEL_DETECTOR))
         positive = "encoded" if contrast == "holes" else "real"
         return image_discriminator(shape, positive, p.hidden, p.activation, p.network)
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ridgewalk.energies import frozen
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, latent_discriminator
-from ridgewalk.seeds import mixed_seed
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.loop import fit
 from ridgewalk.training.negatives import Negatives, mixture
 from ridgewalk.training.objectives import Detector, PixelDetector
@@ -54,7 +54,7 @@ def train_detector(
     trained = []
     for i in range(members):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mixed_seed(seed, 7, i))
+            torch.manual_seed(mixed_seed(seed, Stream.DETECTOR, i))
             network = latent_discriminator(codes.shape[1], "encoded", hidden, act)
         schedule = Schedule(
             epochs=epochs, batch=min(batch, len(codes)), rate=rate, decay="cosine", seed=mixed_seed(seed, i)

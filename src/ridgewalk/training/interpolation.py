@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.protocols import Energy
-from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Batch, Loss
 
 
@@ -57,7 +58,7 @@ class Pairing:
     def data(self) -> list[Tensor]:
         """What the training loop batches: each latent's index, its one partner's, and its one time."""
         n = len(self.pool)
-        generator = torch.Generator().manual_seed(mixed_seed(self.seed, 21))
+        generator = torch.Generator().manual_seed(mixed_seed(self.seed, Stream.PARTNERS))
         partner = (torch.arange(n) + torch.randint(1, n, (n,), generator=generator)) % n
         return [torch.arange(n), partner, torch.rand(n, generator=generator)]
 

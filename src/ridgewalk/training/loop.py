@@ -26,12 +26,13 @@ from torch import Tensor, nn
 from ridgewalk import naming
 from ridgewalk.files import write_bytes
 from ridgewalk.progress import track
+from ridgewalk.seeds import mixed_seed
 from ridgewalk.training import checkpoint
 from ridgewalk.training.batch_norm import batch_statistics
 from ridgewalk.training.devices import accelerator, refuse_precision, resolve_device, seeded
 from ridgewalk.training.health import Event, Health
 from ridgewalk.training.log import read_lines, read_log, read_readings
-from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Objective
 from ridgewalk.training.schedule import Schedule, decay_factor, optimiser
 

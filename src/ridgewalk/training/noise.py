@@ -13,8 +13,6 @@ from torch import Tensor
 
 from ridgewalk.seeds import mixed_seed
 
-__all__ = ["Noise", "mixed_seed"]
-
 
 @dataclass(eq=False)
 class Noise:

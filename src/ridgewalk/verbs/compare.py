@@ -44,10 +44,10 @@ from ridgewalk.reports import (
 from ridgewalk.reports.claims import summary, verdict
 from ridgewalk.reports.columns import CLASSES, SHAPE
 from ridgewalk.reports.findings import Findings
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.store.run import Run, load
 from ridgewalk.training.interpolation import Distilled
 from ridgewalk.training.loop import fit
-from ridgewalk.training.noise import mixed_seed
 from ridgewalk.training.schedule import Schedule
 from ridgewalk.verbs import measurement, pages, paths
 from ridgewalk.verbs.measurement import Pooled
@@ -143,14 +143,14 @@ def amortised(run: Run, energy: str) -> Learned:
     i = run.recipe.interpolation
     pool = run.references[: i.pool]
     count = max(2, len(pool) // ONE_IN)
-    generator = torch.Generator().manual_seed(mixed_seed(run.origin.seed, 42))
+    generator = torch.Generator().manual_seed(mixed_seed(run.origin.seed, Stream.TAUGHT_PAIRS))
     first = torch.randperm(len(pool), generator=generator)[:count]
     second = (first + torch.randint(1, len(pool), (count,), generator=generator)) % len(pool)
     began = perf_counter()
     taught = paths.search(run, TEACHER, pool[first.to(pool.device)], pool[second.to(pool.device)], energy).nodes
     searching = perf_counter() - began
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(run.origin.seed, 41))
+        torch.manual_seed(mixed_seed(run.origin.seed, Stream.INTERPOLATOR))
         network = interpolator(run.size, True, i.hidden, i.activation)
     objective = Distilled(network, taught, i.times)
     schedule = Schedule(epochs=i.epochs, batch=min(i.batch, count), rate=i.rate, decay="cosine", seed=run.origin.seed)

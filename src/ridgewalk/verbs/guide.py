@@ -18,6 +18,7 @@ from ridgewalk.diffusion import Denoiser
 from ridgewalk.diffusion.guidance import TimeRatio
 from ridgewalk.files import refuse_used
 from ridgewalk.protocols import VectorField
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings import recipes
 from ridgewalk.settings.diffusion import Guidance, Sampling
 from ridgewalk.store import diffusion, guide
@@ -26,7 +27,6 @@ from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run, read_settings, write_settings
 from ridgewalk.training.joint import Bank, Joint
 from ridgewalk.training.loop import fit
-from ridgewalk.training.noise import mixed_seed
 from ridgewalk.training.ratio import NoisedRatio
 from ridgewalk.verbs.diffuse import DiffusionRun
 
@@ -71,10 +71,10 @@ def train(
     accepted()
     data, labels = _data(run, settings.labels)
     n = min(len(data), settings.negatives)
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(mixed_seed(seed, 23)))[:n]
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(mixed_seed(seed, Stream.GUIDE_ORDER)))[:n]
     x, told = data[order], None if labels is None else labels[order]
     began = perf_counter()
-    y, states = negatives(model, settings.kind, n, mixed_seed(seed, 22) % 2**31, how, told)
+    y, states = negatives(model, settings.kind, n, mixed_seed(seed, Stream.GUIDE_SAMPLES) % 2**31, how, told)
     made = perf_counter() - began
     kept = n - n // 5
     given = [v[:kept] for v in (x, *((y,) if settings.kind != "rollout" else ()), states, told) if v is not None]
@@ -145,7 +145,7 @@ def train_jointly(
         Bank(g.bank, shape),
         how.make(denoiser.sde),
         g.refresh,
-        mixed_seed(own, 25),
+        mixed_seed(own, Stream.JOINT_BANK),
     )
     schedule = replace(d.schedule(own), rates={"denoiser": d.rate, "discriminator": g.rate})
     history = fit(
@@ -172,7 +172,7 @@ def train_jointly(
     body = history.averages.get("discriminator", ratio.network).requires_grad_(False).to(model.device)
     ratio = TimeRatio(body, denoiser.sde, denoiser.deviation)
     held = joined.rows("validation")[: g.negatives // 5]
-    y = model.sample(len(held), mixed_seed(own, 22) % 2**31, how).x
+    y = model.sample(len(held), mixed_seed(own, Stream.GUIDE_SAMPLES) % 2**31, how).x
     record = {
         "seed": own,
         "negatives": g.bank,
@@ -213,7 +213,7 @@ def negatives(
         made = model.sample(own.stop - own.start, part_seed, how, told, keep=min(how.steps, STATES))
         samples.append(made.x)
         usable = (made.times > 0).nonzero().flatten()
-        generator = torch.Generator().manual_seed(mixed_seed(part_seed, 1))
+        generator = torch.Generator().manual_seed(mixed_seed(part_seed, Stream.ROLLOUT_STATES))
         pick = usable[torch.randint(len(usable), (len(made.x),), generator=generator)]
         x = model.standardiser.to_model(made.states[pick, torch.arange(len(made.x))].to(model.device)).cpu()
         states.append(torch.cat([made.times[pick].to(x)[:, None], x.flatten(1)], 1))

@@ -22,6 +22,7 @@ from ridgewalk.metrics.statistics import Interval, paired_difference
 from ridgewalk.path import chunked
 from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
 from ridgewalk.reports.findings import Findings
+from ridgewalk.seeds import Stream
 from ridgewalk.store import players
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
@@ -46,7 +47,7 @@ NEAREST = 15
 
 def drawn_codes(run: Run, x: Tensor, seed: int = 0) -> Tensor:
     """A draw of q(z|x) for each image, on the CPU: (n, d)."""
-    noise = Noise(seed, 7)
+    noise = Noise(seed, Stream.TRUE_PRIOR)
     return chunked(lambda v: run.model.draw(v.to(run.device), lambda *s: noise.normal(*s).to(run.device)).cpu(), x)
 
 
@@ -56,7 +57,7 @@ def placed(run: Run, z: Tensor, labels: Tensor, draws: int = 300) -> Tensor:
     if not isinstance(law, Classed):
         raise ValueError(f"the prior '{run.recipe.prior.name}' has no parts for classes")
     parts = torch.arange(law.classes).repeat_interleave(draws)
-    points = law.given(parts, Noise(0, 8))
+    points = law.given(parts, Noise(0, Stream.PARTS_OF_PRIOR))
     near = chunked(lambda v: torch.cdist(v, points).topk(NEAREST, largest=False).indices, z)
     return parts[near].mode(dim=1).values == labels
 

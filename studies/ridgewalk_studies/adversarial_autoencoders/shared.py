@@ -18,13 +18,14 @@ from ridgewalk.path import chunked
 from ridgewalk.reports import Cell, Claim, Figure, Section, Text, figures
 from ridgewalk.reports.samples import sheet
 from ridgewalk.reports.style import png
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings import recipes
 from ridgewalk.store import labelling, players
 from ridgewalk.store.run import Run
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.duels import Corruption
 from ridgewalk.training.loop import fit
-from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Classification
 from ridgewalk.training.schedule import Schedule
 from ridgewalk_studies.generative import decoded
@@ -167,12 +168,19 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
     images, recipe, seed = part(run.data, "model"), run.recipe, run.origin.seed
     labelled = labelling.tensors(recipe, images, seed)[1]
     assert labelled is not None
-    own = players.model(recipe, images.shape, mixed_seed(seed, 31))
+    own = players.model(recipe, images.shape, mixed_seed(seed, Stream.CLASSIFIER))
     assert isinstance(own, CategoricalAutoencoder)
     network = dropped(nn.Sequential(own.encoder, own.label), first=recipe.model.network == "mlp")
     batch = min(labelled.batch, len(labelled.labels))
     epochs = max(1, int(run.manifest["steps"]) // (len(labelled.labels) // batch))
-    schedule = Schedule(epochs, batch, rate=1e-3, decay="cosine", ema=recipe.training.ema, seed=mixed_seed(seed, 32))
+    schedule = Schedule(
+        epochs,
+        batch,
+        rate=1e-3,
+        decay="cosine",
+        ema=recipe.training.ema,
+        seed=mixed_seed(seed, Stream.CLASSIFIER_STEPS),
+    )
     corrupt = Corruption(recipe.objective.input_noise, recipe.objective.input_dropout)
 
     def seen(x: Tensor, noise: Noise) -> Tensor:

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from ridgewalk.finders import Amortised
 from ridgewalk.models.interpolator import Interpolator, interpolator
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.autoencoder import Interpolation
 from ridgewalk.store.run import Run
 from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Reprojection
 from ridgewalk.training.loop import History, fit
-from ridgewalk.training.noise import mixed_seed
 from ridgewalk.training.schedule import Schedule
 from ridgewalk.verbs import paths as walking
 
@@ -150,7 +150,7 @@ def projection(run: Run) -> Callable[[Tensor], Tensor]:
 
 def searched(run: Run, pool: Tensor, count: int) -> Tensor:
     """The string method's paths between ``count`` pairs of the pool, as many nodes as it relaxes: (count, k, d)."""
-    generator = torch.Generator().manual_seed(mixed_seed(run.origin.seed, 32))
+    generator = torch.Generator().manual_seed(mixed_seed(run.origin.seed, Stream.SEARCHED_PAIRS))
     first = torch.randperm(len(pool), generator=generator)[:count]
     second = (first + torch.randint(1, len(pool), (len(first),), generator=generator)) % len(pool)
     z_a, z_b = pool[first.to(pool.device)], pool[second.to(pool.device)]
@@ -173,7 +173,7 @@ def trained(run: Run, i: Interpolation, pool: Tensor, make: Variant, label: str)
     """One variant's network, its weights and order of the run's seed."""
     began = perf_counter()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mixed_seed(run.origin.seed, 31))
+        torch.manual_seed(mixed_seed(run.origin.seed, Stream.VARIANT))
         objective = make(pool, run)
     before = perf_counter() - began
     own = schedule(i, len(pool), run.origin.seed)

@@ -26,9 +26,10 @@ from ridgewalk.metrics.statistics import LEVEL, Interval, bootstrap_mean
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.detectors import train_detector
 from ridgewalk.training.negatives import Negatives
-from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.noise import Noise
 
 # ------------------------------------------------------------------------------------------------- overfitting
 
@@ -113,7 +114,7 @@ def overfitting(
     by_seed: dict[str, dict[str, list[float]]] = {v: {p: [] for p in PLACES} for v in variants}
     first: dict[str, Discriminator] = {}
     for seed in seeds:
-        noise = Noise(mixed_seed(seed, 31), len(mean))
+        noise = Noise(mixed_seed(seed, Stream.OVERFITTING), len(mean))
         fake = negatives(mean[:n], noise)
         once = train.draw(torch.arange(len(mean)), noise.normal(*mean.shape))
         again = train.draw(torch.arange(n), noise.normal(n, *mean.shape[1:]))

@@ -23,8 +23,9 @@ from ridgewalk.metrics.kernels import median_bandwidths, mmd
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.metrics.transport import sliced_wasserstein
 from ridgewalk.path import chunked
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.detectors import train_detector
-from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.noise import Noise
 
 PAIRED = 5000
 """Rows of each sample that MMD, which meets all pairs, is computed on."""
@@ -130,7 +131,9 @@ def network_auc(codes: Tensor, others: Tensor, seed: int = 0, device: str = "cpu
         rows = torch.cat(
             [points, points.square().mean(dim=1, keepdim=True)], dim=1
         )  # a network alone is slow to learn |z|^2
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(mixed_seed(seed, 17, i)))
+        order = torch.randperm(
+            len(rows), generator=torch.Generator().manual_seed(mixed_seed(seed, Stream.POSTERIOR_ORDER, i))
+        )
         halves.append(rows[order].float().tensor_split([len(rows) // 2]))
     (seen, asked), (seen_other, asked_other) = halves
     batch = min(BATCH, len(seen))

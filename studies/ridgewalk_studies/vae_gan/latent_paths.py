@@ -11,7 +11,7 @@ from ridgewalk.metrics.statistics import bootstrap_mean, paired_difference
 from ridgewalk.path import chunked
 from ridgewalk.protocols import PathFinder
 from ridgewalk.reports.claims import Claim
-from ridgewalk.training.noise import mixed_seed
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk_studies.measures import attributes
 from ridgewalk_studies.vae_gan.latent_space import Found, Space
 from ridgewalk_studies.verdicts import grade, of, plain, settled, signed, together
@@ -24,7 +24,7 @@ def distances(space: Space, neighbours: int = 20) -> Found:
     count = min(neighbours, n - 1)
     kinds = {
         "neighbours": attributes.neighbours_of(z, count)[: space.size],
-        "strangers": attributes.strangers_of(n, count, mixed_seed(space.seed, 53))[: space.size],
+        "strangers": attributes.strangers_of(n, count, mixed_seed(space.seed, Stream.STRANGERS))[: space.size],
     }
     other = {"image": x, **{f"features {j.name}": j.features(x) for j in space.judges}}
     found: dict[str, Any] = {"points": len(kinds["neighbours"]), "others": count}

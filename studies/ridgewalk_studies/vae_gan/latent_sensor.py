@@ -15,9 +15,9 @@ from ridgewalk.metrics.statistics import bootstrap_mean, bootstrap_ratio, paired
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.reports.claims import Claim
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.detectors import train_detector
 from ridgewalk.training.negatives import Prior
-from ridgewalk.training.noise import mixed_seed
 from ridgewalk_studies.measures import latents
 from ridgewalk_studies.vae_gan.latent_space import SEEDS, Found, Space
 from ridgewalk_studies.verdicts import grade, in_part, near, of, plain, settled, signed, together
@@ -28,7 +28,7 @@ SMALL_GAP = 0.01
 
 def overfits(space: Space) -> Found:
     """D_z on a fixed set of means, on one draw of each, on fresh draws: BCE where trained and left out, and walks."""
-    seeds = [mixed_seed(space.seed, 47, i) for i in range(SEEDS)]
+    seeds = [mixed_seed(space.seed, Stream.OVERFITTED_DETECTORS, i) for i in range(SEEDS)]
     found: dict[str, Any] = {}
     by_size: dict[str, latents.Overfitting] = {}
     # what is left out are the model's own images: on others the encoder generalises, too, and not D_z alone
@@ -299,7 +299,7 @@ def energy_based(space: Space) -> Found:
 def two_moons(space: Space) -> dict[str, Any]:
     """Two moons, and N(0, I) itself, against N(0, I)."""
     exact, samples = latents.two_moons(width=0.2), min(20_000, 20 * space.size)
-    generator = torch.Generator().manual_seed(mixed_seed(space.seed, 59))
+    generator = torch.Generator().manual_seed(mixed_seed(space.seed, Stream.TWO_MOONS))
     drawn = exact.draw(
         torch.randint(len(exact.mean), (samples + 2000,), generator=generator),
         torch.randn(samples + 2000, 2, generator=generator),
@@ -339,7 +339,7 @@ def own_density(space: Space) -> dict[str, Any]:
     z, rows = space.draws(), 20 * space.size
     of_prior = chunked(space.d_z, space.normal(rows, 4)).double()
     mass = bootstrap_mean(of_prior.exp(), space.seed, resamples=500)
-    generator = torch.Generator().manual_seed(mixed_seed(space.seed, 61))
+    generator = torch.Generator().manual_seed(mixed_seed(space.seed, Stream.WIDE_CODES))
     wide = space.density.draw(
         torch.randint(len(space.density.mean), (4 * space.size,), generator=generator), space.normal(4 * space.size, 6)
     )

@@ -15,10 +15,11 @@ from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import Path, chunked
 from ridgewalk.protocols import PathFinder
 from ridgewalk.reports.claims import Claim
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.store.run import Run
 from ridgewalk.training.detectors import train_detector
 from ridgewalk.training.negatives import Prior
-from ridgewalk.training.noise import Noise, mixed_seed
+from ridgewalk.training.noise import Noise
 from ridgewalk.verbs import paths
 from ridgewalk_studies.measures import latents
 
@@ -81,7 +82,7 @@ class Space:
 
     def normal(self, rows: int, stream: int) -> Tensor:
         """Draws of N(0, I), (rows, d)."""
-        return Noise(mixed_seed(self.seed, 41), stream).normal(rows, self.held.mean.shape[1])
+        return Noise(mixed_seed(self.seed, Stream.NORMAL_CODES), stream).normal(rows, self.held.mean.shape[1])
 
     def middles(self) -> Tensor:
         """The middles of straight lines between codes of different classes."""
@@ -126,12 +127,12 @@ def space_of(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Space:
 
     x = images.floats()
     shuffled = torch.randperm(
-        len(part(run.data, "model")), generator=torch.Generator().manual_seed(mixed_seed(seed, 67))
+        len(part(run.data, "model")), generator=torch.Generator().manual_seed(mixed_seed(seed, Stream.SHUFFLED_CODES))
     )
     validation = part(run.data, "validation").floats()
     train, held, other = posterior(part(run.data, "model").floats(shuffled)), posterior(x), posterior(validation)
     b, steps, start = max(2, size // 5), max(20, size * 3 // 5), len(validation)
-    drawn = other.draw(torch.arange(start), Noise(mixed_seed(seed, 41), 0).normal(*other.mean.shape))
+    drawn = other.draw(torch.arange(start), Noise(mixed_seed(seed, Stream.NORMAL_CODES), 0).normal(*other.mean.shape))
     density, factor = latents.widened(train, drawn)
     ends = paths.drawn(run, b, seed)
     pairs = torch.stack([ends.index_a, ends.index_b], 1) - start
@@ -143,7 +144,7 @@ def space_of(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Space:
             members=1,
             epochs=max(1, round(2 * steps / (len(train.mean) // batch))),
             batch=batch,
-            seed=mixed_seed(seed, 37, i),
+            seed=mixed_seed(seed, Stream.LATENT_DETECTORS, i),
             log_variance=train.log_variance,
         )
         for i in range(SEEDS)
@@ -177,4 +178,8 @@ def same_class(labels: Tensor, identity: Tensor, count: int, seed: int) -> Tenso
     found = fits.nonzero()
     if not len(found):
         raise ValueError("no two of the held-out images are of one class and different; take a larger data set")
-    return found[torch.randint(len(found), (count,), generator=torch.Generator().manual_seed(mixed_seed(seed, 43)))]
+    return found[
+        torch.randint(
+            len(found), (count,), generator=torch.Generator().manual_seed(mixed_seed(seed, Stream.PAIRS_OF_A_CLASS))
+        )
+    ]
