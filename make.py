@@ -3,7 +3,7 @@
 Sets up ridgewalk in .venv and runs something in it. Needs Python 3.11 to 3.13 and nothing else.
 
     python3 make.py demo      the main job: train on digits, walk, judge, write a report
-    python3 make.py test      every check: format, lint, types, tests
+    python3 make.py test      every check: format, lint, types, tests (further words go to pytest)
     python3 make.py install   only the environment
 
 PyTorch: the CPU build, from the folder that PIP_FIND_LINKS names where that is set, otherwise from PyTorch's own index. With
@@ -21,6 +21,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "ridgewalk.stamp"
+PYTEST = ["-m", "pytest", "--dist", "loadfile", "--no-loadscope-reorder"]  # a file's fixtures are made by one worker
 
 
 def say(text: str) -> None:
@@ -85,14 +86,33 @@ def demo(*arguments: str) -> None:
 
 
 def test(*arguments: str) -> None:
-    """Every check that CI runs."""
+    """
+    Runs every check that CI runs: format and lint first, then types and tests at the same time, so that no core waits.
+
+    Args:
+        arguments: for pytest, such as ``tests/test_path.py -k resample``. The tests run in one worker process per core, at
+            most four; ``-n 0`` runs them in a single process, which a debugger needs.
+    """
     say("format and lint")
     run(PYTHON, "-m", "ruff", "format", "--check", "--quiet", ".")
     run(PYTHON, "-m", "ruff", "check", "--quiet", ".")
-    say("types")
-    run(PYTHON, "-m", "mypy")
+    say("types, in the background; their output follows that of the tests")
+    types = subprocess.Popen(
+        [str(PYTHON), "-m", "mypy"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     say("tests")
-    run(PYTHON, "-m", "pytest", *arguments)
+    workers = str(min(4, os.cpu_count() or 1))
+    try:
+        tests = subprocess.run([str(PYTHON), *PYTEST, "-n", workers, *arguments], cwd=ROOT).returncode
+        output, _ = types.communicate()
+    finally:
+        types.kill()
+    say("types")
+    print(output, end="", flush=True)
+    failed = [name for name, code in (("types", types.returncode), ("tests", tests)) if code]
+    if failed:
+        sys.exit(f"==> failed: {' and '.join(failed)}")
+    say("every check passed")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """
 Beside ``problems.py`` so that pytest puts this folder on the import path: ``from problems import Gaussian``.
 
-Fixtures: one smoke run on scikit-learn's digits, trained once a session, and a cache of judges that lives as long.
+Fixtures: one smoke run on scikit-learn's digits and a cache of judges. Both are made once for all worker processes of
+pytest-xdist; each worker reads its own copy of the run, so that a test may compare its files before and after.
 """
 
 import os
@@ -13,31 +14,49 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 SMOKE = ("judges.epochs=2", "detector.epochs=3", "walks.iterations=10")
 
+# The folders whose test files take longest. They are handed to the workers first, so that no worker ends with a long file.
+SLOW = ("studies", "verbs", "test_cli.py", "adapters", "test_estimators.py", "diagnosis", "judging")
 
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """$RIDGEWALK_CACHE of this session and of the processes that it starts: judges are trained once."""
-    folder = tmp_path_factory.mktemp("cache")
-    before = os.environ.get("RIDGEWALK_CACHE")
-    os.environ["RIDGEWALK_CACHE"] = str(folder)
-    yield folder
-    if before is None:
-        del os.environ["RIDGEWALK_CACHE"]
-    else:
-        os.environ["RIDGEWALK_CACHE"] = before
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of the slow folders first; the order within a folder stays."""
+    root = Path(__file__).parent
+    rank = {name: i for i, name in enumerate(SLOW)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(root).parts[0], len(SLOW)))
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this session that all of its worker processes see."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(shared_folder: Path) -> Iterator[Path]:
+    """$RIDGEWALK_CACHE of this session and of the processes that it starts: judges are trained once."""
+    folder = shared_folder / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RIDGEWALK_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def smoke(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A smoke run of the recipe ``digits``; a test that alters it takes ``copied``."""
     from ridgewalk.verbs import train
 
-    folder = tmp_path_factory.mktemp("runs") / "smoke"
-    train.start("digits", train.Reading("digits"), folder, budget="smoke", changes=SMOKE, device="cpu")
-    return folder
+    original = shared_folder / "smoke"
+    with FileLock(shared_folder / "smoke.lock"):
+        if not (original / "manifest.json").is_file():
+            train.start("digits", train.Reading("digits"), original, budget="smoke", changes=SMOKE, device="cpu")
+    return shutil.copytree(original, tmp_path_factory.mktemp("runs") / "smoke")
 
 
 @pytest.fixture
