@@ -67,6 +67,16 @@ class Experiment:
         """How many codes, images or pairs are measured at once."""
         return self.settings.reproduce.points
 
+    @property
+    def quick(self) -> bool:
+        """Whether this is a smoke run: every part is exercised, and no figure means anything."""
+        return self.budget == "smoke"
+
+    def epochs(self, seconds: float, per_epoch: float) -> int:
+        """The epochs that take the given time, at ``per_epoch`` seconds for each; one or two, whatever the time, in a smoke run."""
+        epochs = max(1, round(seconds / per_epoch))
+        return min(2, epochs) if self.quick else epochs
+
     def run(self, seed: int, variant: str = "") -> Run:
         """The run of a seed, with a variant's changes: read, resumed or trained."""
         folder = self.folder / f"{variant or 'run'}-{seed}"

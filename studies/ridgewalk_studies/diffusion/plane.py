@@ -26,7 +26,7 @@ from ridgewalk.reports.findings import Findings
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import Diffused
 from ridgewalk.verbs.diffuse import DiffusionRun
-from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, prove
+from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, FINEST, prove
 from ridgewalk_studies.measures import scores
 from ridgewalk_studies.running import Experiment
 
@@ -52,7 +52,8 @@ def measure(e: Experiment) -> Findings:
     found: dict[str, Any] = {"floor": floor}
     quick = e.budget == "smoke"
     plans = [replace(how, steps=min(how.steps, 12)) for how in COMPARED] if quick else list(COMPARED)
-    proven, section = prove(first, density, n, floor, claims, plans, (VP(),) if quick else (VP(), SubVP(), VE()))
+    sdes = (VP(),) if quick else (VP(), SubVP(), VE())
+    proven, section = prove(first, density, n, floor, claims, plans, sdes, FINEST // 2 if quick else FINEST)
     found |= proven
     sections.append(section)
     learned, section = _learned(runs, density, n, floor, claims, plans)

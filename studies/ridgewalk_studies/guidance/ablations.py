@@ -39,6 +39,9 @@ BUILT: Mapping[str, tuple[str, Sequence[str]]] = {
 }
 """Discriminators beside the recipe's, by what is other about them: the name of their folder, and changes."""
 
+SPARED = ("r1", "uniform", "gradients", "plain")
+"""Folders of the discriminators that a smoke run does without: they differ from the others by a number alone."""
+
 
 def strengths(
     e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim]
@@ -179,7 +182,8 @@ def discriminators(
     model, ledger = run.diffused, Ledger()
     ledger.add("no guidance", measured(Way(model), density, e.points, SAMPLES))
     ledger.add("the recipe's", _row(model, guide, density, e.points))
-    for name, (folder, changes) in BUILT.items():
+    built = {n: v for n, v in BUILT.items() if not (e.quick and v[0] in SPARED)}
+    for name, (folder, changes) in built.items():
         ledger.add(name, _row(model, e.guide(run, folder, run.origin.seed, changes), density, e.points))
     same, own, both = (
         ledger.mean(f"cross-entropy{k}")["kl"] for k in (" alone", ", states of the rollout", ", samples and states")
@@ -227,8 +231,9 @@ def joint(
     for run in runs:
         seed, own = run.origin.seed, guide[run.origin.seed]
         spent = float(run.diffused.record["seconds"]) + sum(own.record["seconds"].values())
-        pilot, _ = _jointly(e, run, "pilot-joint", PILOT)  # about as long as one bank lasts
-        epochs = max(2, round(PILOT * spent / float(pilot.diffused.record["seconds"])))
+        tried = 1 if e.quick else PILOT  # about as long as one bank lasts
+        pilot, _ = _jointly(e, run, "pilot-joint", tried)
+        epochs = e.epochs(spent, float(pilot.diffused.record["seconds"]) / tried)
         both, together = _jointly(e, run, "joint", epochs)
         ledger.add("one after the other", {**_row(run.diffused, own, density, e.points), "training": spent})
         ledger.add("together", _row(both.diffused, together, density, e.points))

@@ -83,7 +83,7 @@ def _controls(
         guide = e.guide(e.with_codes(vae), "guide", seed, beside=True)
         plain = e.guide(e.with_codes(vae), "bce", seed, ["guidance.matching=0"])
         spent = float(base.record["seconds"]) + sum(guide.record["seconds"].values())
-        epochs = max(1, round(base.settings.epochs * spent / float(base.record["seconds"])))
+        epochs = e.epochs(spent, float(base.record["seconds"]) / base.settings.epochs)
         longer = e.codes(vae, "longer", [f"diffusion.epochs={epochs}"])
         well = e.codes(vae, "well", e.settings.reproduce.variants["well"])
         of_well = e.guide(e.with_codes(vae, well, "well"), "guide", seed)

@@ -95,7 +95,7 @@ def cost(guide: Guide) -> float:
 def longer(e: Experiment, run: DiffusionRun, guide: Guide, name: str, variant: str = "") -> DiffusionRun:
     """The same diffusion, trained from the beginning for as long as it and its guide took together."""
     base = float(run.diffused.record["seconds"])
-    epochs = max(1, round(run.recipe.diffusion.epochs * (1 + cost(guide) / base)))
+    epochs = e.epochs(base + cost(guide), base / run.recipe.diffusion.epochs)
     return e.diffusion(run.origin.seed, variant, changes=[f"diffusion.epochs={epochs}"], name=name)
 
 
@@ -103,7 +103,7 @@ def larger(e: Experiment, run: DiffusionRun, guide: Guide) -> DiffusionRun:
     """The network of the variant "well", trained for as long as base and guide took together."""
     pilot = e.diffusion(run.origin.seed, "well", changes=["diffusion.epochs=2"], name="pilot")
     per_epoch = float(pilot.diffused.record["seconds"]) / 2
-    epochs = max(1, round((float(run.diffused.record["seconds"]) + cost(guide)) / per_epoch))
+    epochs = e.epochs(float(run.diffused.record["seconds"]) + cost(guide), per_epoch)
     return e.diffusion(run.origin.seed, "well", changes=[f"diffusion.epochs={epochs}"], name="larger")
 
 

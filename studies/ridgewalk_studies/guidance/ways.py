@@ -30,7 +30,8 @@ def samplers(
 ) -> tuple[dict[str, Any], list[Section]]:
     """Steps, corrections, and the parts of a predictor-corrector."""
     model = run.diffused
-    few = 8 if e.budget == "smoke" else 100
+    few = 8 if e.quick else 100
+    corrections, tried = (CORRECTIONS[:2], STEPS[:3]) if e.quick else (CORRECTIONS, STEPS)
     pc = Sampling("pc", few)
     own = e.guide(run, "pc", run.origin.seed, [f"sampling.sampler={pc.sampler}", f"sampling.steps={pc.steps}"])
     field, plain = guided(model, own), model.denoiser.score
@@ -52,24 +53,24 @@ def samplers(
         )
     )
     corrected = Ledger()
-    for m in CORRECTIONS:
+    for m in corrections:
         how = replace(pc, corrections=m) if m else Sampling("reverse-diffusion", few)
         corrected.add(f"M = {m}", measured(Way(model, how=how), density, e.points, SAMPLES))
         corrected.add(f"M = {m}, guided", measured(Way(model, field, how), density, e.points, SAMPLES))
-    fewer = corrected.mean("M = 1, guided")["kl"] <= min(corrected.mean(f"M = {m}")["kl"] for m in CORRECTIONS)
+    fewer = corrected.mean("M = 1, guided")["kl"] <= min(corrected.mean(f"M = {m}")["kl"] for m in corrections)
     claims.append(
         Claim(
             "Guided, fewer corrector steps are needed (section 5.4).",
             "held" if fewer else "did not hold",
             "; ".join(
                 f"M = {m}: {corrected.mean(f'M = {m}')['kl']:.3f} unguided, {corrected.mean(f'M = {m}, guided')['kl']:.3f} guided"
-                for m in CORRECTIONS
+                for m in corrections
             ),
             "KL; held where one guided correction is better than any number of unguided ones",
         )
     )
     evaluated = Ledger()
-    for steps in STEPS:
+    for steps in tried:
         how = replace(run.recipe.sampling, steps=steps)
         evaluated.add(f"{steps} steps", measured(Way(model, how=how), density, e.points, SAMPLES))
         evaluated.add(
@@ -81,14 +82,14 @@ def samplers(
         "10 steps, guided, negatives of 10 steps",
         measured(Way(model, guided(model, matched), ten), density, e.points, SAMPLES),
     )
-    most = evaluated.mean(f"{STEPS[-1]} steps")["kl"]
-    enough = [s for s in STEPS if evaluated.mean(f"{s} steps, guided")["kl"] <= most]
+    most = evaluated.mean(f"{tried[-1]} steps")["kl"]
+    enough = [s for s in tried if evaluated.mean(f"{s} steps, guided")["kl"] <= most]
     claims.append(
         Claim(
             "Guided, fewer evaluations give the same quality (sections 5.1 and 5.4).",
-            "held" if enough and enough[0] < STEPS[-1] else "did not hold",
-            f"unguided {most:.3f} with {STEPS[-1]} steps; guided "
-            + ", ".join(f"{evaluated.mean(f'{s} steps, guided')['kl']:.3f} with {s}" for s in STEPS),
+            "held" if enough and enough[0] < tried[-1] else "did not hold",
+            f"unguided {most:.3f} with {tried[-1]} steps; guided "
+            + ", ".join(f"{evaluated.mean(f'{s} steps, guided')['kl']:.3f} with {s}" for s in tried),
             "KL; evaluations of the score: a guided one has the discriminator's gradient too, see the seconds",
         )
     )
