@@ -1,4 +1,4 @@
-"""A guide held to account: gains, strengths and gradient errors of Gaussians are known; what is at chance is named."""
+"""Diagnosis of guides: gains, strengths and gradient errors of Gaussians are known; what is at chance is named."""
 
 import math
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.diagnosis.guides import MOST, Account, account, held_times
+from ridgewalk.diagnosis.guides import MOST, GuideDiagnosis, diagnose, held_times
 from ridgewalk.diffusion import SDE, VE, VP
 from ridgewalk.diffusion.guidance import TimeRatio
-from ridgewalk.metrics.calibration import CHANCE
+from ridgewalk.thresholds import CHANCE
 
 M = 0.7
 """Data N(M, 1) and samples N(-M, 1) in each of two values."""
@@ -28,7 +28,7 @@ class Exact(nn.Module):
         return self.slope * x.sum(1, keepdim=True)
 
 
-def held(sde: SDE, factor: float, t: float, n: int = 20_000) -> Account:
+def held(sde: SDE, factor: float, t: float, n: int = 20_000) -> GuideDiagnosis:
     g = torch.Generator().manual_seed(0)
     x, y = (torch.randn(n, 2, generator=g) + s for s in (M, -M))
 
@@ -41,7 +41,7 @@ def held(sde: SDE, factor: float, t: float, n: int = 20_000) -> Account:
         return field
 
     ratio = TimeRatio(Exact(sde, t, factor), sde)
-    return account(ratio, score(-1), x, y, torch.tensor([t]), truth=score(1))
+    return diagnose(ratio, score(-1), x, y, torch.tensor([t]), truth=score(1))
 
 
 @pytest.mark.parametrize("sde", [VP(), VE()], ids=lambda s: type(s).__name__)
@@ -65,13 +65,13 @@ def test_a_calibrated_ratio_is_calibrated_and_a_doubled_one_is_not() -> None:
     exact, sure = held(VP(), 1.0, 0.2).levels[0], held(VP(), 4.0, 0.2).levels[0]
     assert exact.calibration < 0.01 < sure.calibration
     assert exact.bce < min(sure.bce, CHANCE)
-    assert "lowers the denoising error" in held(VP(), 1.0, 0.2).verdict
-    assert "raises the denoising error" in held(VP(), 2.5, 0.2).verdict
+    assert "lowers the denoising error" in held(VP(), 1.0, 0.2).sentence
+    assert "raises the denoising error" in held(VP(), 2.5, 0.2).sentence
 
 
-def test_a_gradient_that_is_too_weak_is_told() -> None:
-    assert "too weak, 4 times" in held(VP(), 0.25, 0.2).verdict
-    assert "too weak" not in held(VP(), 0.6, 0.2).verdict
+def test_a_gradient_that_is_too_weak_is_named() -> None:
+    assert "too weak, by a factor of up to 4" in held(VP(), 0.25, 0.2).sentence
+    assert "too weak" not in held(VP(), 0.6, 0.2).sentence
 
 
 def test_strengths_are_cut_at_both_ends() -> None:
@@ -81,12 +81,13 @@ def test_strengths_are_cut_at_both_ends() -> None:
         assert value == pytest.approx(wanted, abs=0.05)
 
 
-def test_blindness_is_named() -> None:
+def test_a_guide_at_chance_is_named() -> None:
     blind = held(VP(), 0.0, 0.2)
     assert blind.levels[0].bce == pytest.approx(CHANCE)
     assert (blind.levels[0].gain, blind.levels[0].strength) == (0, 0)
-    assert not blind.seen
-    assert "at chance" in blind.verdict
+    assert blind.verdict == "at chance"
+    assert "is at chance" in blind.sentence
+    assert held(VP(), 1.0, 0.2).verdict == "alive"
     assert blind.strengths.values == (0.0,)
 
 
@@ -95,8 +96,8 @@ def test_rows_may_be_taken_in_parts() -> None:
     x, y = (torch.randn(300, 2, generator=g) + s for s in (M, -M))
     ratio = TimeRatio(Exact(sde, 0.2, 1.0), sde)
 
-    def found(chunk: int) -> Account:
-        return account(ratio, lambda x, t, labels: -x, x, y, held_times(sde, 3), chunk=chunk)
+    def found(chunk: int) -> GuideDiagnosis:
+        return diagnose(ratio, lambda x, t, labels: -x, x, y, held_times(sde, 3), chunk=chunk)
 
     whole, parts = found(300), found(77)
     for a, b in zip(whole.levels, parts.levels):

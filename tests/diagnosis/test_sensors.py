@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.diagnosis.sensors import Diagnosis, diagnose
+from ridgewalk.diagnosis.sensors import SensorDiagnosis, diagnose
 from ridgewalk.geometry import lerp
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.training.detectors import train_detector
@@ -95,7 +95,9 @@ class Formula(nn.Module):
 SHIFT = torch.tensor([2.0, 0.0])
 
 
-def diagnosed(formula: object, negatives: Tensor, positive: str = "encoded", codes: Tensor | None = None) -> Diagnosis:
+def diagnosed(
+    formula: object, negatives: Tensor, positive: str = "encoded", codes: Tensor | None = None
+) -> SensorDiagnosis:
     codes = normal(600, 2) if codes is None else codes
     nodes = lerp(codes[:50], codes[50:100], torch.linspace(0, 1, 9))
     return diagnose("it", Discriminator(Formula(formula), positive), codes, negatives, nodes, normal(600, 2, seed=9))

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ridgewalk.metrics import CHANCE, auc, auc_interval, bce, expected_calibration_error, reliability
+from ridgewalk.metrics import auc, auc_interval, bce, expected_calibration_error, reliability
+from ridgewalk.thresholds import CHANCE
 
 
 def logits_of(*p: float) -> Tensor:

@@ -179,7 +179,7 @@ HEALTHY = {"critic": 0.5, "critic_gap": 1.0, "critic_spread": 0.5, "diversity": 
     ("name", "state", "terms"),
     [
         ("critic", "saturated", {"critic": 1e-4, "critic_gap": 20.0}),
-        ("critic", "silent", {"critic": log(2), "critic_gap": 0.0, "critic_spread": 0.01}),
+        ("critic", "at chance", {"critic": log(2), "critic_gap": 0.0, "critic_spread": 0.01}),
         ("decoder", "collapsed", {"diversity": 0.02}),
         ("encoder", "posterior", {"kl": 0.01}),
     ],
@@ -199,7 +199,7 @@ def test_one_bad_step_is_no_event() -> None:
     assert list(Health().feed(one)) == []
 
 
-def test_an_equal_score_is_silent_only_where_it_is_at_chance() -> None:
+def test_a_cross_entropy_at_chance_is_named_only_where_the_logits_are_flat() -> None:
     terms = HEALTHY | {"critic": log(2), "critic_gap": 0.0, "critic_spread": 0.5}
     assert list(Health().feed(lines(range(1, 4 * WINDOW + 1), **terms))) == []
 

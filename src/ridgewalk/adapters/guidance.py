@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.adapters.diffusers import ScoreModel
-from ridgewalk.diagnosis.guides import Account, account, held_times
+from ridgewalk.diagnosis.guides import GuideDiagnosis, diagnose, held_times
 from ridgewalk.diffusion import Sampled, Standardiser, sample
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio, Window
 from ridgewalk.files import write_bytes
@@ -51,7 +51,7 @@ class ImageGuide:
     """
 
     ratio: TimeRatio
-    account: Account
+    account: GuideDiagnosis
 
     def guidance(self, gamma: float = 1.0, calibrated: bool = True) -> VectorField:
         """
@@ -143,9 +143,9 @@ def train_guide(
     body = history.averages.get("discriminator", body).eval().requires_grad_(False)
     ratio = TimeRatio(body, model.sde, model.deviation)
     held = [standardiser.to_model(v[kept:].float().to(device)) for v in (x, samples)]
-    found = account(ratio, score, held[0], held[1], held_times(model.sde), chunk=100)
-    if not found.seen:
-        warnings.warn(found.verdict, stacklevel=2)
+    found = diagnose(ratio, score, held[0], held[1], held_times(model.sde), chunk=100)
+    if found.verdict == "at chance":
+        warnings.warn(found.sentence, stacklevel=2)
     return ImageGuide(ratio, found)
 
 
@@ -172,7 +172,7 @@ def load_guide(model: ScoreModel, folder: str | Path, network: nn.Module | None 
     place = Path(folder)
     try:
         record = json.loads((place / "guide.json").read_text(encoding="utf-8"))
-        found = Account.of_json(record["held_out"])
+        found = GuideDiagnosis.from_json(record["held_out"])
         digest, sde = str(record["sha256"]), str(record["sde"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{place / 'guide.json'} is no guide's record ({error})") from error

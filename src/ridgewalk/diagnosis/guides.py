@@ -1,12 +1,13 @@
 """
-Is a discriminator that guides a diffusion any good? Level by level, on data and samples that the discriminator did not learn from.
+Diagnosis of a discriminator that guides a diffusion, at each level of noise, on data and samples that it was not trained on.
 
-    cross-entropy, calibration    does it tell noised data from noised samples, and does it know how sure it is?
+    cross-entropy, calibration    does it tell noised data from noised samples, and are its probabilities frequencies?
     gain                          E [|m|^2 - |m + g|^2] / d,  m = sigma s(x_t, t) + eps,  g = sigma grad D(x_t, t),  x_t = alpha x + sigma eps
     strength                      -E [m . g] / E |g|^2, the multiple of g that gains most
 
-Cross-entropy sees values and guidance uses gradients. The gain sees those: it is what guiding takes off the denoising error, and so off
-E sigma^2 |s + grad D - grad log p_t|^2 / d, the guided score's error, whatever that is. Where it is not above 0 guidance harms.
+The cross-entropy depends on the discriminator's values, but guidance uses its gradients, and the gain measures those. The gain is what
+guidance takes off the denoising error. Equally it is what guidance takes off E sigma^2 |s + grad D - grad log p_t|^2 / d, the error of
+the guided score, although grad log p_t is unknown. Where the gain is not above 0 guidance does harm.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,39 +17,38 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from ridgewalk.diagnosis.measure import paired_cross_entropy
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeRatio
 from ridgewalk.diffusion.sde import SDE
-from ridgewalk.metrics.calibration import CHANCE, expected_calibration_error
+from ridgewalk.metrics.calibration import expected_calibration_error
 from ridgewalk.protocols import VectorField
+from ridgewalk.thresholds import BELOW_CHANCE, CHANCE, Verdict
 from ridgewalk.training.noise import Noise
 
 LEVELS = 10
-"""Levels of noise at which a guide is held to account."""
-
-MATTERS = 1e-3
-"""Nats by which a cross-entropy must be below chance to be called so: of ten levels one may be below by luck."""
+"""Number of noise levels at which a guide is diagnosed."""
 
 MOST = 2.0
-"""The greatest strength that calibration gives a level."""
+"""The largest strength that calibration gives a level."""
 
 
 @dataclass(frozen=True)
-class Level:
+class LevelDiagnosis:
     """
-    What was found at one level of noise.
+    Figures at one level of noise.
 
     Attributes:
         level: sigma / alpha.
-        bce: balanced binary cross-entropy, in nats; chance is ln 2.
-        bce_error: its standard error.
+        bce: balanced binary cross-entropy in nats; chance is ln 2.
+        bce_error: standard error of ``bce``.
         calibration: expected calibration error.
-        gain: see above.
-        gain_error: its standard error.
-        strength: see above; 0 for a gradient that is 0.
-        strength_error: its standard error, that of E |g|^2 left out.
-        gradient_error: E |grad D - (grad log p_t - s)|^2 / E |grad log p_t - s|^2 where grad log p_t is known: 0 right, 1 as good as none.
+        gain: reduction of the denoising error by guidance; see the formula above.
+        gain_error: standard error of ``gain``.
+        strength: the multiple of the gradient that gains most; 0 where the gradient is 0.
+        strength_error: standard error of ``strength``, without the error of E |g|^2.
+        gradient_error: E |grad D - (grad log p_t - s)|^2 / E |grad log p_t - s|^2 where grad log p_t is known: 0 is exact, 1 is no better than
+            no guidance.
     """
 
     level: float
@@ -61,65 +61,73 @@ class Level:
     strength_error: float
     gradient_error: float | None = None
 
+    @property
+    def verdict(self) -> Verdict:
+        """``alive`` if the cross-entropy is below chance by three standard errors and ``BELOW_CHANCE``, otherwise ``at chance``."""
+        return "alive" if self.bce < CHANCE - max(3 * self.bce_error, BELOW_CHANCE) else "at chance"
+
 
 @dataclass(frozen=True)
-class Account:
+class GuideDiagnosis:
     """
-    A guide, level by level from little noise to much.
+    Figures of a guide at several levels of noise.
 
     Attributes:
-        levels: what was found at each.
+        levels: the figures of each level.
     """
 
-    levels: tuple[Level, ...]
+    levels: tuple[LevelDiagnosis, ...]
 
     @property
-    def seen(self) -> bool:
-        """Whether chance is beaten at any level, by three standard errors and ``MATTERS``."""
-        return any(v.bce < CHANCE - max(3 * v.bce_error, MATTERS) for v in self.levels)
+    def verdict(self) -> Verdict:
+        """``alive`` if the guide is alive at any level, otherwise ``at chance``."""
+        return "alive" if any(v.verdict == "alive" for v in self.levels) else "at chance"
 
     @property
     def harmful(self) -> list[float]:
-        """Levels where guiding at full strength raises the denoising error by more than three standard errors."""
+        """Levels where guidance at full strength raises the denoising error by more than three standard errors."""
         return [v.level for v in self.levels if v.gain < -3 * v.gain_error]
 
     @property
     def strengths(self) -> Strengths:
-        """The strengths that gain most, at most ``MOST``, and 0 where two standard errors reach 0."""
+        """The strengths that gain most, at most ``MOST``, and 0 where they are less than two standard errors above 0."""
         rising = sorted(self.levels, key=lambda v: v.level)
         values = [min(v.strength, MOST) if v.strength > 2 * v.strength_error else 0.0 for v in rising]
         return Strengths(tuple(v.level for v in rising), tuple(values))
 
     @property
-    def verdict(self) -> str:
-        """In a sentence."""
+    def sentence(self) -> str:
+        """The verdict in words, with the figures."""
         best = min(self.levels, key=lambda v: v.bce)
-        if not self.seen:
+        if self.verdict == "at chance":
             return (
                 f"the discriminator is at chance: its held-out cross-entropy is {best.bce:.4f} at best, where ln 2 is {CHANCE:.4f}; "
-                "it sees no difference between samples and data, and guiding by it adds noise"
+                "it sees no difference between samples and data, and guidance by it adds noise"
             )
-        told = (
-            f"held-out cross-entropy {best.bce:.4f} at best (chance {CHANCE:.4f}, at sigma / alpha = {best.level:.2g})"
-        )
-        gained = sum(v.gain for v in self.levels)
-        weak = max(v.strength for v in self.levels)
+        text = f"the discriminator is alive: held-out cross-entropy {best.bce:.4f} at best (chance {CHANCE:.4f}, at sigma / alpha = {best.level:.2g})"
+        gained, count = sum(v.gain for v in self.levels), len(self.levels)
         if any(v.strength - 2 * v.strength_error > MOST for v in self.levels):
-            told += f", but its gradient is too weak, {weak:.0f} times at most: train it longer"
+            factor = max(v.strength for v in self.levels)
+            text += f", but its gradient is too weak, by a factor of up to {factor:.0f}: train it longer"
         if self.harmful:
-            where = ", ".join(f"{v:.2g}" for v in self.harmful)
-            return f"{told}; guiding raises the denoising error at sigma / alpha = {where}, and changes it by {-gained:+.2g} over {len(self.levels)} levels"
-        return f"{told}; guiding lowers the denoising error by {gained:.2g} over {len(self.levels)} levels, and raises it at none"
+            where = ", ".join(f"{level:.2g}" for level in self.harmful)
+            return f"{text}; guidance raises the denoising error at sigma / alpha = {where}, and changes it by {-gained:+.2g} over {count} levels"
+        return f"{text}; guidance lowers the denoising error by {gained:.2g} over {count} levels, and raises it at none"
 
     @classmethod
-    def of_json(cls, rows: Sequence[Mapping[str, Any]]) -> "Account":
-        """What ``to_json`` made; ValueError for anything else."""
+    def from_json(cls, rows: Sequence[Mapping[str, Any]]) -> "GuideDiagnosis":
+        """
+        Reads what ``to_json`` wrote.
+
+        Raises:
+            ValueError: for rows of any other form.
+        """
         from pydantic import TypeAdapter
 
-        return cls(TypeAdapter(tuple[Level, ...]).validate_python(tuple(rows)))
+        return cls(TypeAdapter(tuple[LevelDiagnosis, ...]).validate_python(tuple(rows)))
 
     def to_json(self) -> list[dict[str, Any]]:
-        """A row a level."""
+        """The figures, one row for each level."""
         return [asdict(v) for v in self.levels]
 
 
@@ -129,7 +137,7 @@ def held_times(sde: SDE, count: int = LEVELS, first: float = 1e-2, last: float =
     return sde.time_of(torch.linspace(float(ends[0]), float(ends[1]), count, dtype=torch.float64).exp())
 
 
-def account(
+def diagnose(
     ratio: TimeRatio,
     score: Callable[[Tensor, Tensor, Tensor | None], Tensor],
     x: Tensor,
@@ -139,56 +147,57 @@ def account(
     labels: Tensor | None = None,
     truth: VectorField | None = None,
     chunk: int = 1000,
-) -> Account:
+) -> GuideDiagnosis:
     """
-    Holds a guide to account.
+    Diagnoses a guide level by level.
 
     Args:
         ratio: the discriminator.
-        score: that it will guide, under labels or None.
-        x: standardised data (n, *) that the discriminator did not learn from. Data that the score learned from make the score look better than it
-            is, and so the gain smaller.
-        y: standardised samples (n, *) that it did not learn from.
-        times: (k,) of the levels.
-        seed: of the noise, the same at every level.
-        labels: (n,) of data and samples.
+        score: the score (x_t, t, labels or None) -> (n, *) that the discriminator will guide.
+        x: (n, *) standardised data that the discriminator was not trained on. If the score was trained on them it looks better than it
+            is, and the gain is measured too small.
+        y: (n, *) standardised samples that the discriminator was not trained on.
+        times: (k,) times of the levels.
+        seed: of the noise, which is the same at every level.
+        labels: (n,) classes of both data and samples.
         truth: grad log p_t, where it is known.
-        chunk: rows at once.
+        chunk: number of rows that are computed at once.
     """
     rows = []
     for t in times.to(x):
         noise = Noise(seed, 0, device=x.device)
-        eps, other = noise.normal(*x.shape), noise.normal(*y.shape)
+        eps_x, eps_y = noise.normal(*x.shape), noise.normal(*y.shape)
         sigma = float(ratio.sde.sigma(t.double()))
         parts: list[list[Tensor]] = []
         for i in range(0, len(x), chunk):
-            own = slice(i, i + chunk)
-            told = None if labels is None else labels[own]
-            x_t, y_t = ratio.sde.perturb(x[own], t, eps[own]), ratio.sde.perturb(y[own], t, other[own])
-            guidance = DiscriminatorGuidance(partial(ratio, labels=told), ratio.sde)
+            part = slice(i, i + chunk)
+            classes = None if labels is None else labels[part]
+            x_t = ratio.sde.perturb(x[part], t, eps_x[part])
+            y_t = ratio.sde.perturb(y[part], t, eps_y[part])
+            guidance = DiscriminatorGuidance(partial(ratio, labels=classes), ratio.sde)
             with torch.no_grad():
-                real, fake = ratio(x_t, t, told), ratio(y_t, t, told)
-                s, g = score(x_t, t.expand(len(x_t)), told), guidance(x_t, t)
+                real, fake = ratio(x_t, t, classes), ratio(y_t, t, classes)
+                s, g = score(x_t, t.expand(len(x_t)), classes), guidance(x_t, t)
                 exact = s if truth is None else truth(x_t.double(), t.double()).to(s)
-            m, g_ = sigma * s + eps[own], sigma * g
-            columns = (m * g_, g_ * g_, (g - (exact - s)) ** 2, (exact - s) ** 2)
+            m, sigma_g = sigma * s + eps_x[part], sigma * g
+            columns = (m * sigma_g, sigma_g * sigma_g, (g - (exact - s)) ** 2, (exact - s) ** 2)
             parts.append([real, fake, *(c.flatten(1).sum(1) for c in columns)])
         real, fake, mg, gg, wrong, whole = (torch.cat(c).double() for c in zip(*parts))
-        each = (F.softplus(-real) + F.softplus(fake)) / 2
-        gain = -(2 * mg + gg) / x[0].numel()
-        n = len(each)
-        logits, truths = torch.cat([real, fake]), torch.cat([torch.ones(n), torch.zeros(n)])
+        bce, bce_error = paired_cross_entropy(real, fake)
+        gain, n = -(2 * mg + gg) / x[0].numel(), len(real)
+        logits, is_data = torch.cat([real, fake]), torch.cat([torch.ones(n), torch.zeros(n)])
+        has_gradient = float(gg.mean()) > 0
         rows.append(
-            Level(
-                float(ratio.sde.level(t.double())),
-                float(each.mean()),
-                float(each.std() / n**0.5),
-                expected_calibration_error(logits.cpu(), truths.long()),
-                float(gain.mean()),
-                float(gain.std() / n**0.5),
-                float(-mg.mean() / gg.mean()) if float(gg.mean()) > 0 else 0.0,
-                float(mg.std() / n**0.5 / gg.mean()) if float(gg.mean()) > 0 else 0.0,
-                None if truth is None else float(wrong.mean() / whole.mean()),
+            LevelDiagnosis(
+                level=float(ratio.sde.level(t.double())),
+                bce=bce,
+                bce_error=bce_error,
+                calibration=expected_calibration_error(logits.cpu(), is_data.long()),
+                gain=float(gain.mean()),
+                gain_error=float(gain.std() / n**0.5),
+                strength=float(-mg.mean() / gg.mean()) if has_gradient else 0.0,
+                strength_error=float(mg.std() / n**0.5 / gg.mean()) if has_gradient else 0.0,
+                gradient_error=None if truth is None else float(wrong.mean() / whole.mean()),
             )
         )
-    return Account(tuple(rows))
+    return GuideDiagnosis(tuple(rows))

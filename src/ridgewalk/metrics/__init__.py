@@ -1,7 +1,6 @@
 """Pure functions of frames, features, probabilities and labels: what is measured, apart from what is trained."""
 
 from ridgewalk.metrics.calibration import (
-    CHANCE,
     Reliability,
     auc,
     auc_interval,
@@ -61,7 +60,6 @@ from ridgewalk.metrics.statistics import (
 from ridgewalk.metrics.transport import sliced_wasserstein
 
 __all__ = [
-    "CHANCE",
     "Agreement",
     "Clustering",
     "DensityCoverage",

@@ -16,9 +16,6 @@ from torch.nn import functional as F
 
 from ridgewalk.metrics.statistics import LEVEL, Interval
 
-CHANCE = log(2)
-"""``bce`` of whoever returns the logit 0 everywhere; no constant has less."""
-
 BINS = 15
 """Equal bins of [0, 1] where no number is given."""
 
@@ -27,7 +24,7 @@ def bce(logits: Tensor, labels: Tensor) -> float:
     """
     1/2 [mean_{y = 1} softplus(-l) + mean_{y = 0} softplus(l)], in nats: binary cross-entropy of balanced classes.
 
-    The classes weigh the same whatever their numbers, so that no guess beats the chance level, ln 2 (``CHANCE``).
+    The classes weigh the same whatever their numbers, so that no constant logit beats the chance level, ln 2.
 
     Source: Goodfellow et al. (2014), Generative adversarial nets, equation 1, halved.
     """

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.diagnosis.guides import Account
+from ridgewalk.diagnosis.guides import GuideDiagnosis
 from ridgewalk.diffusion import PerRows
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeRatio, Window, guided
 from ridgewalk.files import write_bytes
@@ -48,7 +48,7 @@ class Guide:
 
     ratio: TimeRatio
     settings: Guidance
-    account: Account
+    account: GuideDiagnosis
     record: Mapping[str, Any]
 
     def weight(self) -> Callable[[Tensor], Tensor]:
@@ -100,8 +100,8 @@ class Guide:
                 f"the guide's negatives are of another sampler ({', '.join(differs)}): the ratio that it learned is not that of the samples "
                 "that it corrects; train a guide with the same settings"
             )
-        if not self.account.seen:
-            found.append(self.account.verdict)
+        if self.account.verdict == "at chance":
+            found.append(self.account.sentence)
         return found
 
     def _check_labels(self, labels: Tensor | None) -> None:
@@ -184,7 +184,7 @@ def read(folder: Path, model: Diffused) -> Guide:
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         settings = TypeAdapter(Guidance).validate_json(json.dumps(record["settings"]), strict=True)
-        account = Account.of_json(record["held_out"])
+        account = GuideDiagnosis.from_json(record["held_out"])
         digest, seed, of = str(record["sha256"]), int(record["seed"]), str(record["denoiser"])
         _ = record["sampling"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,36 +1,37 @@
 """
-What goes wrong in adversarial training, seen in the log while it happens.
+Faults of an adversarial training that its log shows while it runs.
 
-Of windows of ``WINDOW`` steps the means are taken, and each player named by its terms is in one of these states:
+The terms of the log are averaged over windows of ``WINDOW`` steps. In each window every player has one of these states, or none:
 
-    saturated   the gap between a discriminator's mean logits exceeds 10: probabilities of 0 and 1, whose gradients vanish
-    silent      its cross-entropy is within 0.005 of chance and its logits spread by less than 0.05: the same score for everything
-    collapsed   the decoder's draws vary by less than a tenth of the images' own variation: one picture for every code
-    constant    an interpolation network's outputs vary between pairs by less than a tenth of what straight lines do
-    posterior   the KL term is below 0.1 nats: the codes tell nothing of their images
+    saturated    |mean logit of one side - mean logit of the other| > 10: half of the logits are then about 5 or more in size
+    at chance    |cross-entropy - ln 2| < 0.005 and the logits' spread is below 0.05: dead or at equilibrium, which the log cannot tell apart
+    collapsed    the decoder's draws vary by less than a tenth of the images' own variation: one picture for every code
+    constant     an interpolation network's outputs vary between pairs by less than a tenth of what straight lines do
+    posterior    the KL term is below 0.1 nats: the codes carry no information about their images
 
-A state is told once, when it is entered, and once more when it is left. It is a function of the logged lines alone, so that a resumed
-run tells what an uninterrupted one would have told.
+The words for discriminators and all thresholds are those of ``ridgewalk.thresholds``. An event is logged when a state begins and when it
+ends. Events depend on the logged lines alone, so that a resumed run logs the same events as an uninterrupted one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import log
+
+from ridgewalk.thresholds import CHANCE, FLAT_SPREAD, LEAST_KL, LEAST_VARIATION, NEAR_CHANCE, SATURATED_LOGIT
 
 WINDOW = 100
-"""Steps whose terms are averaged."""
+"""Number of steps over which the terms are averaged."""
 
 
 @dataclass(frozen=True)
 class Event:
     """
-    A state entered or left.
+    The beginning or the end of a state.
 
     Attributes:
-        step: the last of the window.
-        name: of the term or discriminator.
-        state: ``saturated``, ``silent``, ``collapsed``, ``constant`` or ``posterior``; ``recovered`` when left.
-        sentence: in plain words, with the figures.
+        step: the last step of the window.
+        name: of the player.
+        state: ``saturated``, ``at chance``, ``collapsed``, ``constant`` or ``posterior``; ``recovered`` when a state ends.
+        sentence: the event in words, with the figures.
     """
 
     step: int
@@ -39,64 +40,34 @@ class Event:
     sentence: str
 
     def line(self) -> dict[str, object]:
-        """As it stands in the log."""
+        """The line that is written to the log."""
         return {"step": self.step, "event": self.state, "name": self.name, "sentence": self.sentence}
 
 
 @dataclass(eq=False)
 class Health:
-    """Takes logged lines in order, and yields what they show."""
+    """Turns the lines of a training's log, given in order, into events."""
 
     _window: list[Mapping[str, float]] = field(default_factory=list)
     _states: dict[str, str] = field(default_factory=dict)
 
     def feed(self, lines: Iterable[Mapping[str, float]]) -> Iterator[Event]:
         """
-        Events that these lines complete.
+        Yields the events of the windows that these lines complete.
 
         Args:
-            lines: of the log, each with ``step`` and terms; a discriminator NAME has the terms NAME, NAME_gap and NAME_spread.
+            lines: lines of the log, each with ``step`` and terms; a discriminator NAME has the terms NAME, NAME_gap and NAME_spread.
         """
         for line in lines:
             self._window.append(line)
             if int(line["step"]) % WINDOW == 0:
                 means = {k: sum(w[k] for w in self._window) / len(self._window) for k in line if k != "step"}
                 self._window.clear()
-                yield from self._judge(int(line["step"]), means)
+                yield from self._compare(int(line["step"]), means)
 
-    def _judge(self, step: int, means: Mapping[str, float]) -> Iterator[Event]:
-        found = {}
-        for name in (k.removesuffix("_gap") for k in means if k.endswith("_gap")):
-            bce, gap, spread = means[name], means[f"{name}_gap"], means[f"{name}_spread"]
-            if gap > 10:
-                found[name] = (
-                    "saturated",
-                    f"{name} is saturated: its mean logits are {gap:.1f} apart, so it gives its opponents hardly a gradient; "
-                    "lower its learning rate, or add R1, spectral norm or instance noise",
-                )
-            elif abs(bce - log(2)) < 0.005 and spread < 0.05:
-                found[name] = (
-                    "silent",
-                    f"{name} is silent: cross-entropy {bce:.4f} at chance ({log(2):.4f}) and logits that spread by {spread:.3f}; "
-                    "collapsed, or at equilibrium, which a fresh probe tells (ridgewalk sensors)",
-                )
-        if "diversity" in means and means["diversity"] < 0.1:
-            found["decoder"] = (
-                "collapsed",
-                f"decoder has collapsed: its draws vary by {means['diversity']:.1%} of what images do; "
-                "lower the adversarial weight, or the critic's learning rate",
-            )
-        if "variety" in means and means["variety"] < 0.1:
-            found["interpolation"] = (
-                "constant",
-                f"interpolation network has collapsed: between pairs its points vary by {means['variety']:.1%} of what straight lines do, one path "
-                "for all; raise the attraction",
-            )
-        if "kl" in means and means["kl"] < 0.1:
-            found["encoder"] = (
-                "posterior",
-                f"encoder's posterior has collapsed on to the prior: KL {means['kl']:.3f} nats; lower beta",
-            )
+    def _compare(self, step: int, means: Mapping[str, float]) -> Iterator[Event]:
+        """Yields what is different from the window before."""
+        found = _states(means)
         for name in sorted({*found, *self._states}):
             state, sentence = found.get(name, ("", ""))
             before = self._states.get(name, "")
@@ -104,16 +75,45 @@ class Health:
                 continue
             if state:
                 self._states[name] = state
-                yield Event(step, name, state, f"step {step}: {sentence}")
+                yield Event(step, name, state, f"step {step}: {name} {sentence}")
             else:
                 del self._states[name]
-                yield Event(step, name, "recovered", f"step {step}: {name} is no longer {_PLAIN[before]}")
+                was = "collapsed on to the prior" if before == "posterior" else before
+                yield Event(step, name, "recovered", f"step {step}: {name} is no longer {was}")
 
 
-_PLAIN = {
-    "saturated": "saturated",
-    "silent": "silent",
-    "collapsed": "collapsed",
-    "constant": "constant",
-    "posterior": "collapsed on to the prior",
-}
+def _states(means: Mapping[str, float]) -> dict[str, tuple[str, str]]:
+    """State and sentence of each player that has one, from the means of a window."""
+    found = {}
+    for name in (k.removesuffix("_gap") for k in means if k.endswith("_gap")):
+        bce, gap, spread = means[name], means[f"{name}_gap"], means[f"{name}_spread"]
+        if gap > 2 * SATURATED_LOGIT:
+            found[name] = (
+                "saturated",
+                f"is saturated: the mean logits of its two sides are {gap:.1f} apart, so that its opponents get almost no gradient; "
+                "lower its learning rate, or add R1, spectral norm or noise on its inputs",
+            )
+        elif abs(bce - CHANCE) < NEAR_CHANCE and spread < FLAT_SPREAD:
+            found[name] = (
+                "at chance",
+                f"is at chance: cross-entropy {bce:.4f} (chance is {CHANCE:.4f}), logit spread {spread:.3f}; "
+                "it is dead or at equilibrium, which a fresh probe tells apart (ridgewalk sensors)",
+            )
+    if means.get("diversity", 1.0) < LEAST_VARIATION:
+        found["decoder"] = (
+            "collapsed",
+            f"has collapsed: its draws vary by {means['diversity']:.1%} of what images do; "
+            "lower the adversarial weight, or the critic's learning rate",
+        )
+    if means.get("variety", 1.0) < LEAST_VARIATION:
+        found["interpolation"] = (
+            "constant",
+            f"network has collapsed: between pairs its points vary by {means['variety']:.1%} of what straight lines do, "
+            "which is one path for all pairs; raise the attraction",
+        )
+    if means.get("kl", 1.0) < LEAST_KL:
+        found["encoder"] = (
+            "posterior",
+            f"has a posterior that collapsed on to the prior: KL divergence {means['kl']:.3f} nats; lower beta",
+        )
+    return found

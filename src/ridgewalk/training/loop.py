@@ -243,7 +243,7 @@ class _Run:
         for line in lines:
             before = [r["reading"] for r in self.readings if r["name"] == line["name"]]
             self.readings.append(line)
-            begins_well = not before and line["reading"] == "healthy"
+            begins_well = not before and line["reading"] == "alive"
             if before[-1:] != [line["reading"]] and not begins_well:
                 warnings.warn(str(line["sentence"]), stacklevel=2)
         self._append(lines)

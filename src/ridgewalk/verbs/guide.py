@@ -13,7 +13,7 @@ from torch import Tensor
 from ridgewalk.data import part
 from ridgewalk.data.mixtures import exact_score
 from ridgewalk.data.points import PointData, points_part
-from ridgewalk.diagnosis.guides import account, held_times
+from ridgewalk.diagnosis.guides import diagnose, held_times
 from ridgewalk.diffusion import Denoiser
 from ridgewalk.diffusion.guidance import TimeRatio
 from ridgewalk.files import refuse_used
@@ -255,7 +255,7 @@ def _accounted(
     labels: Tensor | None,
 ) -> list[dict[str, Any]]:
     to_model, device = model.standardiser.to_model, model.device
-    found = account(
+    found = diagnose(
         ratio,
         _asked(model, how),
         to_model(x.float().to(device)),
@@ -278,8 +278,8 @@ def _truth(run: Run | DiffusionRun, model: Diffused) -> VectorField | None:
 
 def _tell(trained: Guide) -> None:
     harmful = trained.account.harmful and not trained.settings.calibrated
-    if not trained.account.seen or harmful:
-        warnings.warn(trained.account.verdict, stacklevel=3)
+    if trained.account.verdict == "at chance" or harmful:
+        warnings.warn(trained.account.sentence, stacklevel=3)
 
 
 def _data(run: Run | DiffusionRun, labelled: bool) -> tuple[Tensor, Tensor | None]:

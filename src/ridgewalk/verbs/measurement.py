@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ridgewalk import processes
 from ridgewalk.data import part
-from ridgewalk.diagnosis.sensors import Diagnosis
+from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.diagnosis.sensors import diagnose as diagnose_sensor
 from ridgewalk.energies import frozen
 from ridgewalk.geometry import lerp
@@ -61,7 +61,7 @@ def _decoded(run: Run, z: Tensor) -> Tensor:
     return chunked(run.decode, z).cpu()
 
 
-def diagnose(run: Run, seed: int = 0, names: Sequence[str] | None = None) -> list[Diagnosis]:
+def diagnose(run: Run, seed: int = 0, names: Sequence[str] | None = None) -> list[SensorDiagnosis]:
     """Each sensor of the run, or those of ``names``, on codes of the roles test and reference, which neither model nor sensor saw."""
     codes = torch.cat([run.encode(part(run.data, role).floats()).cpu() for role in ("test", "reference")])
     noise = Noise(seed, 0)

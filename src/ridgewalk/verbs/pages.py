@@ -12,7 +12,7 @@ from torch import Tensor
 
 import ridgewalk
 from ridgewalk.diagnosis.misalignment import Misalignment
-from ridgewalk.diagnosis.sensors import Diagnosis
+from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.judging.comparison import Summary
 from ridgewalk.judging.judges import Judge
 from ridgewalk.path import Path as Curve
@@ -167,7 +167,7 @@ def write_report(
     run: Run,
     measured: "Measured",
     summary: Summary,
-    diagnoses: Sequence[Diagnosis],
+    diagnoses: Sequence[SensorDiagnosis],
     misaligned: Sequence[Misalignment],
     verdict: Sequence[str],
     role: str,
@@ -278,7 +278,7 @@ def write_walk(
     )
 
 
-def _sensors(diagnoses: Sequence[Diagnosis]) -> Section:
+def _sensors(diagnoses: Sequence[SensorDiagnosis]) -> Section:
     columns = {
         "bce": Column("held-out BCE", ".3f", None, "chance is 0.693"),
         "auc": Column("AUC", ".2f", None),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ridgewalk import processes
-from ridgewalk.diagnosis.sensors import Diagnosis
+from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.files import free_file, free_folder, new_folder, refuse_existing
 from ridgewalk.judging import comparison
 from ridgewalk.judging.comparison import Summary
@@ -243,7 +243,7 @@ def benchmark(
     return tables.benchmark_table(pooled.summary, pooled.entries).to_markdown(), figures
 
 
-def verdict_of(summary: Summary, diagnoses: Sequence[Diagnosis], pairs: int) -> list[str]:
+def verdict_of(summary: Summary, diagnoses: Sequence[SensorDiagnosis], pairs: int) -> list[str]:
     """The comparison in a few sentences."""
     best = summary.best
     rows, base = summary.rows[best], summary.rows["lerp"]

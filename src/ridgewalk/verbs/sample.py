@@ -204,7 +204,7 @@ def evaluate(
         lines, blocks, found = _images(run, data, rows, seed, chosen, gamma)
     if gamma is not None and run.diffused is not None:
         guide = guides.read(run.folder, run.diffused)
-        lines.append(f"The guide: {guide.account.verdict}.")
+        lines.append(f"The guide: {guide.account.sentence}.")
         blocks.append(_accounted(guide))
         found["guide"] = guide.account.to_json()
     folder = _folder(run, out, "evaluation")

@@ -14,7 +14,7 @@ import ridgewalk
 from ridgewalk import naming, processes
 from ridgewalk.data import ImageData, Images, part
 from ridgewalk.data import load as load_data
-from ridgewalk.diagnosis.games import Inspector
+from ridgewalk.diagnosis.while_training import Inspector
 from ridgewalk.energies import frozen
 from ridgewalk.files import refuse_used, write_bytes
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ridgewalk.diagnosis.sensors import Diagnosis
+from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.fields import normal_part, row_norm
 from ridgewalk.judging import comparison
 from ridgewalk.judging.judges import Judge
@@ -190,7 +190,7 @@ def kind_table(w: Walked) -> Table:
     return Table(columns, rows)
 
 
-def histogram(d: Diagnosis, title: str) -> Figure:
+def histogram(d: SensorDiagnosis, title: str) -> Figure:
     """How encodings, draws of the prior and LERP points score."""
     scores = {g: s.numpy() for g, s in d.scores.items() if g != "negatives"}
     return Figure(
@@ -228,6 +228,6 @@ def figures_of(found: Mapping[str, Walked]) -> dict[str, object]:
     return out
 
 
-def matcher_of(run: Run) -> Diagnosis:
+def matcher_of(run: Run) -> SensorDiagnosis:
     """The diagnosis of a run's own discriminator of codes."""
     return measurement.diagnose(run, names=["matcher"])[0]

@@ -20,7 +20,7 @@ import torch
 
 from ridgewalk.data import part
 from ridgewalk.diagnosis.misalignment import MEAN, POOLED, compare, grade
-from ridgewalk.diagnosis.sensors import Diagnosis
+from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
@@ -256,5 +256,5 @@ def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points:
     return Table(columns, rows), measured
 
 
-def _diagnosed(run: Run, sensor: Any) -> Diagnosis:
+def _diagnosed(run: Run, sensor: Any) -> SensorDiagnosis:
     return next(d for d in measurement.diagnose(replace(run, sensors={"latent": sensor})) if d.name == "latent")

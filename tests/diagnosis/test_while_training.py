@@ -1,4 +1,4 @@
-"""Each verdict of a game is reached by a discriminator that is in that state, and figures are those of closed forms."""
+"""Each verdict during training is reached by a discriminator that is in that state, and figures are those of closed forms."""
 
 from collections.abc import Callable
 from math import log
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ridgewalk.diagnosis.games import Inspector, reading, verdict_of
+from ridgewalk.diagnosis.while_training import Inspector, diagnose
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.training.log import read_log, read_readings
@@ -36,17 +36,17 @@ def sides(shift: float, n: int = 1500) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(
     ("verdict", "shift", "f"),
     [
-        ("collapse", 3.0, lambda z: 0.001 * z[:, 0]),  # flat, while the sides differ
-        ("collapse", 3.0, lambda z: z[:, 0] - z[:, 1]),  # looks where nothing differs
-        ("collapse", 0.0, lambda z: 0.0001 * z[:, 0]),  # alike, but flat everywhere
+        ("dead", 3.0, lambda z: 0.001 * z[:, 0]),  # flat, while the sides differ
+        ("dead", 3.0, lambda z: z[:, 0] - z[:, 1]),  # looks where nothing differs
+        ("dead", 0.0, lambda z: 0.0001 * z[:, 0]),  # alike, but flat everywhere
         ("equilibrium", 0.0, lambda z: 0.01 * z.square().sum(1)),  # alike, and far points score differently
-        ("healthy", 1.0, lambda z: -0.5 * z[:, 0]),
+        ("alive", 1.0, lambda z: -0.5 * z[:, 0]),
         ("saturated", 3.0, lambda z: 20 * (1.5 - z[:, 0])),
     ],
 )
 def test_each_state_has_its_verdict(verdict: str, shift: float, f: Callable[[Tensor], Tensor]) -> None:
     p, q = sides(shift)
-    found = reading(7, "discriminator", Scores(f), p, q)
+    found = diagnose(7, "discriminator", Scores(f), p, q)
     assert found.verdict == verdict
     assert found.sentence.startswith("step 7: discriminator ")
     assert "fresh probe AUC" in found.sentence
@@ -54,7 +54,7 @@ def test_each_state_has_its_verdict(verdict: str, shift: float, f: Callable[[Ten
 
 def test_the_figures_are_those_of_their_definitions() -> None:
     p, q = sides(2.0)
-    f = reading(1, "d", Scores(lambda z: 0.3 - 0.5 * z[:, 0]), p, q).figures
+    f = diagnose(1, "d", Scores(lambda z: 0.3 - 0.5 * z[:, 0]), p, q).figures
     up, down = 0.3 - 0.5 * p[:, 0], 0.3 - 0.5 * q[:, 0]
     assert f["positive_mean"] == pytest.approx(float(up.mean()), abs=1e-5)
     assert f["negative_std"] == pytest.approx(float(down.std()), abs=1e-5)
@@ -70,10 +70,10 @@ def test_the_figures_are_those_of_their_definitions() -> None:
     assert f["probe_auc"] > 0.9
 
 
-def test_one_that_is_fooled_is_no_dead_one() -> None:
+def test_one_that_is_fooled_is_not_dead() -> None:
     p, q = sides(2.0)
-    found = reading(1, "d", Scores(lambda z: 0.5 * z[:, 0]), p, q)
-    assert found.verdict == "healthy"
+    found = diagnose(1, "d", Scores(lambda z: 0.5 * z[:, 0]), p, q)
+    assert found.verdict == "alive"
     assert "takes one side for the other" in found.sentence
 
 
@@ -99,21 +99,3 @@ def test_inspecting_changes_nothing_and_is_logged(tmp_path) -> None:  # type: ig
     assert [line["step"] for line in lines] == list(range(2, 21, 2))
     assert lines == list(history.readings)
     assert len(read_log(tmp_path / "log.jsonl")[0]) == 20
-
-
-@pytest.mark.parametrize(
-    ("auc", "probe", "verdict", "words"),
-    [
-        (0.52, 0.90, "collapse", "do not tell the sides apart"),
-        (0.52, 0.68, "healthy", "lags behind its opponent"),  # of a game that is played well
-        (0.60, 0.63, "healthy", "fresh probe AUC 0.63"),
-        (0.40, 0.63, "healthy", "takes one side for the other"),
-    ],
-)
-def test_a_discriminator_that_lags_is_not_one_that_collapsed(
-    auc: float, probe: float, verdict: str, words: str
-) -> None:
-    figures = {"positive_std": 0.25, "negative_std": 0.25, "auc": auc, "probe_auc": probe, "size": 0.2, "far": -2.0}
-    found, sentence = verdict_of("discriminator", {**figures, "bce": 0.69, "gradient": 0.4})
-    assert found == verdict
-    assert words in sentence
