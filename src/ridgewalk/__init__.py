@@ -41,6 +41,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # names are fetched when they are first used, so that the command line answers --help without importing torch
+    if name == "paths":  # the name of ``ridgewalk.finders`` before version 0.2
+        from importlib import import_module
+
+        return import_module("ridgewalk.finders")
     if name not in _HOMES:
         raise AttributeError(f"module 'ridgewalk' has no attribute '{name}'")
     from importlib import import_module

@@ -10,6 +10,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from ridgewalk.callables import check_rows, evaluation_mode, gradient
 from ridgewalk.protocols import Energy, VectorField
 
 CHUNK = 8192
@@ -21,21 +22,21 @@ def energy_and_score(energy: Energy, z: Tensor, chunk: int = CHUNK) -> tuple[Ten
     E(z) and -grad E(z), (n,) and (n, *), detached.
 
     Rows are independent, so the gradient of the sum is the stack of the rows' gradients. An energy that does not depend
-    on z has the score 0.
+    on z has the score 0. Inside ``torch.inference_mode`` the result is the same as outside.
 
     Raises:
-        ValueError: if the energy does not return one value a row.
+        ValueError: if the energy does not return one value a row, or moves with z where autograd does not see it.
     """
     values, scores = [], []
     for part in z.detach().split(chunk):
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(energy):
             leaf = part.clone().requires_grad_(True)
-            e = energy(leaf)
+            e = check_rows(energy(leaf), len(leaf), "the energy")
             if e.shape != leaf.shape[:1]:
                 raise ValueError(f"an energy maps (n, *) to (n,); for {tuple(leaf.shape)} it returned {tuple(e.shape)}")
-            gradient = torch.autograd.grad(e.sum(), leaf)[0] if e.requires_grad else torch.zeros_like(leaf)
+            slope = gradient(energy, leaf, e, "the energy")
         values.append(e.detach())
-        scores.append(-gradient)
+        scores.append(-slope)
     return torch.cat(values), torch.cat(scores)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk import polyline
+from ridgewalk.callables import check_rows, evaluation_mode
 
 CHUNK_BYTES = 2**29
 """Memory that one chunk of ``map`` may take where no chunk size is given, counting 64 activations an output value."""
@@ -24,12 +25,8 @@ def chunked(f: Callable[..., Tensor], *rows: Tensor, chunk: int | None = None) -
     """
     n = rows[0].shape[0]
     size = chunk or min(n, 16)
-    with torch.no_grad():
-        first = f(*(r[:size] for r in rows))
-        if first.shape[:1] != (min(size, n),):
-            raise ValueError(
-                f"a function over {min(size, n)} rows must return as many rows; it returned {tuple(first.shape)}"
-            )
+    with torch.no_grad(), evaluation_mode(f):
+        first = check_rows(f(*(r[:size] for r in rows)), min(size, n))
         if size >= n:
             return first
         if chunk is None:
@@ -69,6 +66,11 @@ class Path:
             raise ValueError(
                 f"arrived must be bool of shape ({self.nodes.shape[0]},); got {self.arrived.dtype} {tuple(self.arrived.shape)}"
             )
+        reached = self.nodes[self.arrived].flatten(1).isfinite().all(dim=1)
+        if not bool(reached.all()):
+            raise FloatingPointError(
+                f"{int((~reached).sum())} of {len(reached)} paths that arrived have nodes that are not finite; look at the energy and the decoder"
+            )
         for name, trace in self.traces.items():
             if trace.shape != self.nodes.shape[:2]:
                 raise ValueError(
@@ -107,6 +109,11 @@ class Path:
             raise ValueError(f"resampling needs at least 2 nodes; got {k}")
         measured = self.nodes if distance is None else self.map(distance)
         lengths = polyline.segments(measured)
+        if distance is not None and not bool(lengths.isfinite().all()):
+            pair = int((~lengths.isfinite()).any(dim=1).nonzero()[0])
+            raise FloatingPointError(
+                f"the path of pair {pair} has no finite length between the decoder's values; look at the decoder and at its input"
+            )
         if density is not None:
             lengths = lengths * (density[:, 1:] + density[:, :-1]) / 2
         arc = polyline.cumulative(lengths)

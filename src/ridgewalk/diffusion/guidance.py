@@ -20,6 +20,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ridgewalk.callables import refuse_missing_gradient
 from ridgewalk.diffusion.sde import SDE, along
 from ridgewalk.fields import add
 from ridgewalk.protocols import VectorField
@@ -194,14 +195,15 @@ class DiscriminatorGuidance:
     def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
         """(n, *), () or (n,) -> (n, *)."""
         keep = x.requires_grad and torch.is_grad_enabled()
-        with torch.enable_grad():
-            leaf = x if keep else x.detach().requires_grad_(True)
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = x if keep else x.detach().clone().requires_grad_(True)
             logit = self.ratio(leaf, t)
             if logit.shape != x.shape[:1]:
                 raise ValueError(
                     f"a log ratio maps (n, *) to (n,); for {tuple(x.shape)} it returned {tuple(logit.shape)}"
                 )
             if not logit.requires_grad:
+                refuse_missing_gradient(lambda at: self.ratio(at, t), leaf, logit, "the discriminator")
                 return torch.zeros_like(x)
             gradient = torch.autograd.grad(logit.sum(), leaf, create_graph=keep)[0]
         weight = self.gamma * self.window(self.sde.level(t.double())).to(x)

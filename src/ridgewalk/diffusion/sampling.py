@@ -13,6 +13,7 @@ from dataclasses import KW_ONLY, dataclass, field
 import torch
 from torch import Tensor
 
+from ridgewalk.callables import evaluation_mode
 from ridgewalk.diffusion.noise import RowNoise
 from ridgewalk.diffusion.sde import SDE
 from ridgewalk.progress import track
@@ -185,7 +186,7 @@ class Sampler(ABC):
         following = [*grid[1:], None] if self.clean else grid[1:]  # None for the data themselves, at t = 0
         kept: list[tuple[float, Tensor]] = []
         every = max(1, math.ceil(self.steps / self.keep)) if self.keep else 0
-        with torch.no_grad():
+        with torch.no_grad(), evaluation_mode(score):
             for i, (at, to) in enumerate(zip(grid, following)):
                 below = to.t if to else 0.0
                 if every and i % every == 0:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from ridgewalk.callables import check_gradient
 from ridgewalk.fields import row_norm, score
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
@@ -35,7 +36,10 @@ class WeightedSum:
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
-        terms = [w * energy(z) for w, energy in zip(self.weights, self.energies)]
+        values = [energy(z) for energy in self.energies]
+        for energy, value in zip(self.energies, values):
+            check_gradient(energy, z, value, "an energy of the sum")
+        terms = [w * value for w, value in zip(self.weights, values)]
         total = terms[0]
         for term in terms[1:]:
             total = total + term

@@ -14,6 +14,8 @@ from math import log
 import torch
 from torch import Tensor
 
+from ridgewalk.callables import check_tensor
+
 
 @dataclass(frozen=True, eq=False)
 class NearestNeighbours:
@@ -29,6 +31,7 @@ class NearestNeighbours:
     neighbours: int = 10
 
     def __post_init__(self) -> None:
+        check_tensor(self.references, "references")
         if not 1 <= self.neighbours <= len(self.references):
             raise ValueError(
                 f"neighbours must be from 1 to the number of references; got {self.neighbours} of {len(self.references)}"
@@ -56,6 +59,7 @@ class KernelDensity:
     bandwidth: float = 0.5
 
     def __post_init__(self) -> None:
+        check_tensor(self.references, "references")
         if not self.bandwidth > 0:
             raise ValueError(f"bandwidth must be positive; got {self.bandwidth}")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ridgewalk.callables import evaluation_mode
 from ridgewalk.fields import row_norm
 from ridgewalk.finders import endpoints
 from ridgewalk.path import Path
@@ -43,7 +44,7 @@ class Amortised:
         """(b, *), (b, *) -> nodes (b, k, *); stats ``network_rows`` and ``end_gap`` (largest distance of an end over theirs); no energy is asked."""
         endpoints.check(z_a, z_b, self.nodes)
         b, k = len(z_a), self.nodes
-        with torch.no_grad():
+        with torch.no_grad(), evaluation_mode(self.network):
             kind = _dtype_of(self.network, z_a)
             t = torch.linspace(0, 1, k, device=z_a.device, dtype=kind).repeat(b)
             a, b_ = (z.to(kind).repeat_interleave(k, dim=0) for z in (z_a, z_b))

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ridgewalk.callables import check_tensor
+
 
 def check(z_a: Tensor, z_b: Tensor, nodes: int) -> None:
     """
@@ -12,6 +14,8 @@ def check(z_a: Tensor, z_b: Tensor, nodes: int) -> None:
         ValueError: for shapes that differ or are not (b, *), values that are not finite, ends equal to each other, or
             fewer than 2 nodes.
     """
+    check_tensor(z_a, "z_a")
+    check_tensor(z_b, "z_b")
     if z_a.shape != z_b.shape or z_a.dim() < 2 or z_a.shape[0] == 0:
         raise ValueError(
             f"endpoints must share shape (b, *) with b >= 1; got z_a {tuple(z_a.shape)}, z_b {tuple(z_b.shape)}"

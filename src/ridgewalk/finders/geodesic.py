@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk import polyline
+from ridgewalk.callables import check_gradient, check_rows, evaluation_mode, outside_inference_mode
 from ridgewalk.finders import endpoints
 from ridgewalk.finders.minimise import Minimised, minimise
 from ridgewalk.finders.straight import Lerp
@@ -50,7 +51,9 @@ class _Curves:
     def __call__(self, inner: Tensor, rows: Tensor) -> Tensor:
         m, n = inner.shape[:2]
         flat = inner.flatten(0, 1)
-        x = self.decode(flat).flatten(1).view(m, n, -1)
+        decoded = check_rows(self.decode(flat), len(flat), "the decoder")
+        check_gradient(self.decode, flat, decoded, "the decoder")
+        x = decoded.flatten(1).view(m, n, -1)
         x = torch.cat([self.x_a[rows, None], x, self.x_b[rows, None]], dim=1)
         squares = x.diff(dim=1).square().sum(dim=2)
         if self.weight is None or self.w_a is None or self.w_b is None:
@@ -90,6 +93,7 @@ class Geodesic:
     def __post_init__(self) -> None:
         _check(self.iterations, self.tolerance)
 
+    @outside_inference_mode
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
         """
         (b, *), (b, *) -> nodes (b, k, *).
@@ -139,6 +143,7 @@ class RidgePath:
                 f"a ridge path needs realism >= 0, finite, and at least one search in coarse; got {self.realism}, {self.coarse}"
             )
 
+    @outside_inference_mode
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
         """(b, *), (b, *) -> nodes (b, k, *); trace ``energy``; stats ``nfe``, ``decoded``, ``iterations``, ``done`` and ``nonfinite``."""
         endpoints.check(z_a, z_b, self.nodes)
@@ -169,7 +174,10 @@ class RidgePath:
 
     def _objective(self, curves: _Curves, base: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         def objective(inner: Tensor, rows: Tensor) -> Tensor:
-            energies = self.energy(inner.flatten(0, 1)).view(inner.shape[:2])
+            flat = inner.flatten(0, 1)
+            values = check_rows(self.energy(flat), len(flat), "the energy")
+            check_gradient(self.energy, flat, values, "the energy")
+            energies = values.view(inner.shape[:2])
             return curves(inner, rows) / base[rows] + self.realism * energies.mean(dim=1)
 
         return objective
@@ -199,13 +207,14 @@ def _lowered(
     """Nodes (b, k, *) whose interior has a lower objective of (m, n, *) and rows (m,)."""
     b, k = nodes.shape[:2]
     shape = nodes.shape[2:]
-    found = minimise(
-        lambda inner, rows: objective(inner.unflatten(2, shape), rows),
-        nodes[:, 1:-1].flatten(2),
-        (nodes[:, -1] - nodes[:, 0]).flatten(1).norm(dim=1),
-        iterations,
-        tolerance,
-    )
+    with evaluation_mode(objective):
+        found = minimise(
+            lambda inner, rows: objective(inner.unflatten(2, shape), rows),
+            nodes[:, 1:-1].flatten(2),
+            (nodes[:, -1] - nodes[:, 0]).flatten(1).norm(dim=1),
+            iterations,
+            tolerance,
+        )
     return torch.cat([nodes[:, :1], found.z.view(b, k - 2, *shape), nodes[:, -1:]], dim=1), found
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk import polyline
+from ridgewalk.callables import check_tensor
 from ridgewalk.finders import endpoints
 from ridgewalk.path import Path
 from ridgewalk.progress import track
@@ -40,6 +41,7 @@ class GraphPath:
     nodes: int = 33
 
     def __post_init__(self) -> None:
+        check_tensor(self.references, "references")
         if not self.references.isfinite().all():
             raise ValueError("the references of a graph must be finite; some are NaN or infinite")
         if not 1 <= self.neighbours < self.references.shape[0]:

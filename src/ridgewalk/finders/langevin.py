@@ -20,6 +20,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 
+from ridgewalk.callables import outside_inference_mode
 from ridgewalk.fields import energy_and_score, row_norm
 from ridgewalk.progress import track
 from ridgewalk.protocols import Energy
@@ -79,6 +80,7 @@ class Descent:
                 f"{self.steps}, {self.tolerance}, {self.growth}, {self.fall}"
             )
 
+    @outside_inference_mode
     def __call__(self, z: Tensor, /) -> Moved:
         """(n, *) -> the same points further down; stats gain ``at_rest``, the share of points that are."""
         z, e, force = _begin(self.energy, z)
@@ -142,6 +144,7 @@ class Langevin:
                 f"Langevin needs steps >= 0, burn >= 0 and target in (0, 1); got {self.steps}, {self.burn}, {self.target}"
             )
 
+    @outside_inference_mode
     def __call__(self, z: Tensor, /) -> Moved:
         """(n, *) -> the last state of the chain that starts at each point."""
         z, e, force = _begin(self.energy, z)

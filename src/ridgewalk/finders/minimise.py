@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ridgewalk.callables import gradient
 from ridgewalk.progress import track
 
 DECREASE = 1e-4
@@ -116,11 +117,11 @@ class _Search:
         with torch.enable_grad():
             leaf = z.detach().clone().requires_grad_(True)
             values = self.objective(leaf, rows)
-            gradient = torch.autograd.grad(values.sum(), leaf)[0] if values.requires_grad else torch.zeros_like(leaf)
-        finite = gradient.isfinite()
+            slope = gradient(lambda at: self.objective(at, rows), leaf, values, "the decoder or the energy of a curve")
+        finite = slope.isfinite()
         self.nonfinite += int((~finite).flatten(1).any(1).sum())
         self.evaluations += len(rows)
-        return values.detach(), torch.where(finite, gradient, torch.zeros_like(gradient))
+        return values.detach(), torch.where(finite, slope, torch.zeros_like(slope))
 
     def _smooth(self, g: Tensor) -> Tensor:
         return torch.einsum("ij,bjd->bid", self.inverse, g)

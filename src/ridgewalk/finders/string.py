@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk import polyline
+from ridgewalk.callables import outside_inference_mode
 from ridgewalk.fields import energy_and_score
 from ridgewalk.finders import endpoints
 from ridgewalk.finders.straight import Lerp
@@ -62,6 +63,7 @@ class StringMethod:
                 f"{self.iterations}, {self.step}, {self.cap}, {self.smoothing}"
             )
 
+    @outside_inference_mode
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
         """
         (b, *), (b, *) -> nodes (b, k, *); trace ``energy``.

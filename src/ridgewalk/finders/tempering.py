@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ridgewalk.callables import outside_inference_mode
 from ridgewalk.fields import energy_and_score
 from ridgewalk.finders.langevin import (
     Moved,
@@ -119,6 +120,7 @@ class Tempered:
         ratio = self.hottest / self.temperature
         return tuple(self.temperature * ratio ** (k / (self.rungs - 1)) for k in range(self.rungs))
 
+    @outside_inference_mode
     def __call__(self, z: Tensor, /) -> Exchanged:
         """(n, *) -> the last state of the coldest rung, after all K chains of each point began at it."""
         start, energies = z, (self.energy,) if self.base is None else (self.energy, self.base)

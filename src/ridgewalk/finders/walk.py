@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ridgewalk.callables import outside_inference_mode
 from ridgewalk.fields import energy_and_score, normal_part, row_norm, unit
 from ridgewalk.finders import endpoints
 from ridgewalk.path import Path
@@ -68,6 +69,7 @@ class ScoreGuidedWalk:
                 f"eps must be at most alpha, so that the last step is no longer than the others; got eps {self.eps}, alpha {self.alpha}"
             )
 
+    @outside_inference_mode
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
         """(b, *), (b, *) -> nodes (b, k, *); traces ``energy``, ``correction``, ``distance``; stats ``clamped``, ``nonfinite``."""
 
@@ -110,6 +112,7 @@ class GuidedExploration:
         _positive(gamma=self.gamma, eps=self.eps, max_steps=self.max_steps)
         _not_negative(alpha=self.alpha)
 
+    @outside_inference_mode
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
         """(b, *), (b, *) -> nodes (b, k, *); traces ``energy``, ``correction``, ``distance``."""
 
@@ -157,6 +160,7 @@ class ArrivingWalk:
         """The bound on the steps of any walk, from the formula at the head of this file."""
         return math.ceil(2 * self.steps / (1 - self.share**2)) + 2
 
+    @outside_inference_mode
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
         """(b, *), (b, *) -> nodes (b, k, *); traces ``energy``, ``correction``, ``distance``; every walk arrives."""
         endpoints.check(z_a, z_b, self.nodes)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ridgewalk.callables import check_tensor
 from ridgewalk.energies import frozen
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, latent_discriminator
 from ridgewalk.seeds import Stream, mixed_seed
@@ -47,6 +48,7 @@ def train_detector(
     Returns:
         A discriminator positive for ``encoded``, frozen, on the CPU.
     """
+    check_tensor(codes, "codes")
     if codes.dim() != 2 or not codes.isfinite().all():
         raise ValueError(f"a detector learns from finite codes (n, d); got shape {tuple(codes.shape)}")
     if members < 1:
