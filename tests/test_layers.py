@@ -39,6 +39,16 @@ def test_importing_the_package_does_not_import_torch() -> None:
     )
 
 
+def test_the_command_line_answers_before_anything_heavy_is_imported() -> None:
+    """``ridgewalk --help`` takes less than half a second, of which the import of torch alone would take several times as much."""
+    heavy = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "PIL")
+    asked = "from typer.testing import CliRunner; from ridgewalk.cli import app; assert not CliRunner().invoke(app, {}).exit_code"
+    assert imported_by(asked.format(["--help"]), "pydantic", *heavy) == []
+    assert (
+        imported_by(asked.format(["walk", "--help"]), *heavy) == []
+    )  # typer itself imports pydantic for a verb's words
+
+
 def test_finders_import_neither_scikit_learn_nor_scipy_nor_matplotlib() -> None:
     heavy = ("torch", "sklearn", "scipy", "matplotlib", "torchmetrics", "PIL")
     assert imported_by("import ridgewalk.finders, ridgewalk.energies", *heavy) == ["torch"]

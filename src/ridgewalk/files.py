@@ -5,10 +5,10 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def write_bytes(path: Path, content: bytes) -> str:
@@ -35,8 +35,10 @@ def write_bytes(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def write_arrays(path: Path, arrays: Mapping[str, Tensor]) -> None:
+def write_arrays(path: Path, arrays: "Mapping[str, Tensor]") -> None:
     """Writes tensors by name as a compressed .npz file, atomically."""
+    import numpy as np  # here, as the command line imports this file before it knows its verb
+
     buffer = io.BytesIO()
     stored: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()}
     np.savez_compressed(buffer, **stored)
