@@ -32,9 +32,9 @@ from ridgewalk.finders import ArrivingWalk, StringMethod
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, image_discriminator, latent_discriminator
 from ridgewalk.protocols import Energy, PathFinder
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training.loop import fit
 from ridgewalk.training.matching import AAE
-from ridgewalk.training.schedule import Schedule
 
 ROUNDS = 5
 

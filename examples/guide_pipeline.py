@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ridgewalk.adapters import as_pipeline, load_score, train_guide
 from ridgewalk.diffusion import Heun
 from ridgewalk.metrics.transport import sliced_wasserstein
-from ridgewalk.training.schedule import Schedule
+from ridgewalk.settings.training import Schedule
 
 
 def digits() -> tuple[torch.Tensor, torch.Tensor]:

@@ -28,11 +28,11 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.models.blocks import mlp
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training.interpolation import Pairing
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Batch, Loss
-from ridgewalk.training.schedule import Schedule
 
 CODES = 4000
 """Training codes that LAND sums over, and that the weights of RBF are fitted to."""

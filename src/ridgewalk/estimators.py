@@ -34,12 +34,12 @@ from ridgewalk.models.categories import categorical, refuse_few
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.path import chunked
 from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.categories import Categorical, Labelled
 from ridgewalk.training.duels import Corruption
 from ridgewalk.training.loop import fit
 from ridgewalk.training.priors import Gaussian
-from ridgewalk.training.schedule import Schedule
 
 Array = NDArray[Any]
 

@@ -11,7 +11,7 @@ from ridgewalk.adapters import ImageGuide, ScoreModel, as_pipeline, load_guide, 
 from ridgewalk.data import GaussianMixture, exact_score
 from ridgewalk.diffusion import VE, VP, Heun
 from ridgewalk.models.backbones import TimeMLP
-from ridgewalk.training.schedule import Schedule
+from ridgewalk.settings.training import Schedule
 
 pytest.importorskip("diffusers")
 

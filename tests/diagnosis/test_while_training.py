@@ -11,10 +11,10 @@ from torch.nn import functional as F
 from ridgewalk.diagnosis.while_training import Inspector, diagnose
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training.log import read_log, read_readings
 from ridgewalk.training.loop import fit
 from ridgewalk.training.matching import AAE
-from ridgewalk.training.schedule import Schedule
 
 
 class Scores(nn.Module):

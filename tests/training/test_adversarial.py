@@ -10,13 +10,13 @@ from torch.nn import functional as F
 from ridgewalk.models import autoencoders
 from ridgewalk.models.autoencoders import GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training import losses
 from ridgewalk.training.adversarial import VAEGAN
 from ridgewalk.training.health import WINDOW, Health
 from ridgewalk.training.log import read_log
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.schedule import Schedule
 
 SHAPE = (1, 4, 4)
 

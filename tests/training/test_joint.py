@@ -9,13 +9,13 @@ from ridgewalk.diffusion import VP, Denoiser, Heun, RowNoise, Standardiser
 from ridgewalk.diffusion.guidance import TimeRatio
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.seeds import mixed_seed
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training import joint
 from ridgewalk.training.denoising import DenoisingScoreMatching
 from ridgewalk.training.joint import Bank, Joint
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.ratio import NoisedRatio
-from ridgewalk.training.schedule import Schedule
 
 AS_IT_IS = Standardiser(torch.tensor(0.0), torch.tensor(1.0))
 DATA = torch.randn(64, 2, generator=torch.Generator().manual_seed(0)) * 0.3 + 1

@@ -119,8 +119,8 @@ def test_a_gaussian_aae_matches_draws_of_q() -> None:
 
 @pytest.mark.parametrize("player", ["autoencoder", "discriminator", "matcher"])
 def test_a_move_changes_its_own_networks_only(player: str) -> None:
+    from ridgewalk.settings.training import Schedule
     from ridgewalk.training.loop import fit
-    from ridgewalk.training.schedule import Schedule
 
     class OnePlayer:
         """An AAE in which one player moves."""

@@ -9,13 +9,13 @@ from torch.nn import functional as F
 
 from ridgewalk.models import autoencoders, categories
 from ridgewalk.models.discriminators import latent_discriminator
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training.categories import Categorical, Labelled, apart
 from ridgewalk.training.duels import Augmentation, Corruption, Duel
 from ridgewalk.training.loop import fit
 from ridgewalk.training.matching import AAE, LabelConditioned, Matching, StyleContent
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.priors import Gaussian, Mixture
-from ridgewalk.training.schedule import Schedule
 
 SHAPE, K, D = (1, 4, 4), 3, 2
 X = torch.rand(6, *SHAPE, generator=torch.Generator().manual_seed(3))

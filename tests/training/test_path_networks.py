@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from ridgewalk.energies import GaussianPrior
 from ridgewalk.finders.amortised import Amortised
 from ridgewalk.models.interpolator import ExactInterpolator, Interpolator, interpolator
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training.health import WINDOW
 from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Reprojection, variety
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.schedule import Schedule
 
 
 def latents(n: int, d: int = 3, seed: int = 0) -> Tensor:

@@ -8,11 +8,12 @@ import pytest
 import tomli_w
 import torch
 
+from ridgewalk.diffusion.building import build_network, build_process, build_sampler
 from ridgewalk.settings import recipes
 from ridgewalk.settings.recipes import BUDGETS, Recipe
+from ridgewalk.settings.training import Schedule
 from ridgewalk.store import labelling, players
 from ridgewalk.training.categories import Labelled
-from ridgewalk.training.schedule import Schedule
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -27,8 +28,8 @@ def test_every_shipped_recipe_parses_and_builds_at_every_budget(name: str, budge
             (2,) if recipe.diffusion.network == "mlp" else (1, 28, 28) if name == "diffusion-mnist" else (3, side, side)
         )
         with torch.device("meta"):  # the full size has hundreds of millions of weights
-            assert sum(w.numel() for w in recipe.diffusion.backbone(of, 10, 0).parameters()) > 1000
-        assert recipe.sampling.make(recipe.diffusion.process()) is not None
+            assert sum(w.numel() for w in build_network(recipe.diffusion, of, 10, 0).parameters()) > 1000
+        assert build_sampler(recipe.sampling, build_process(recipe.diffusion)) is not None
         return
     recipe = labelling.settled(recipe, [str(c) for c in range(10)])
     few = Labelled(torch.zeros(10, *shape), torch.arange(10)) if recipe.labels.count else None

@@ -14,6 +14,7 @@ from commands import call, refused
 from problems import Noised
 from ridgewalk.diffusion import VP, AnnealedLangevin, Heun, Langevin, PredictorCorrector
 from ridgewalk.diffusion import sample as draw_samples
+from ridgewalk.diffusion.building import build_process, build_sampler
 from ridgewalk.models.weights import read_tensors
 from ridgewalk.settings.diffusion import SAMPLERS, Sampling
 from ridgewalk.store import diffusion
@@ -227,7 +228,7 @@ def test_a_score_that_diverges_says_where(ring: Path) -> None:
 
 
 def test_settings_make_the_sampler_that_they_name() -> None:
-    run_sde = Sampling("heun", 7, churn=3.0, t_min=0.01).make(diffusion.Diffusion().process(), keep=4)
+    run_sde = build_sampler(Sampling("heun", 7, churn=3.0, t_min=0.01), build_process(diffusion.Diffusion()), keep=4)
     assert isinstance(run_sde, Heun)
     assert (run_sde.steps, run_sde.churn, run_sde.t_min, run_sde.keep) == (7, 3.0, 0.01, 4)
     assert sample.KEPT > 0
@@ -235,17 +236,20 @@ def test_settings_make_the_sampler_that_they_name() -> None:
 
 def test_langevins_steps_are_by_default_those_of_the_sampler() -> None:
     """A recipe that was recorded with snr and corrections keeps them; corrections = 0 is a predictor with no corrector."""
-    made = Sampling("langevin", 100).make(VP())
+    made = build_sampler(Sampling("langevin", 100), VP())
     assert isinstance(made, AnnealedLangevin)
     assert (made.snr, made.corrections) == (0.316, 3)
-    corrected = Sampling("pc", 100).make(VP())
+    corrected = build_sampler(Sampling("pc", 100), VP())
     assert isinstance(corrected, PredictorCorrector)
     assert corrected.corrector == Langevin(0.16, 1)
-    asked, none = Sampling("pc", snr=0.16, corrections=2).make(VP()), Sampling("pc", corrections=0).make(VP())
+    asked, none = (
+        build_sampler(Sampling("pc", snr=0.16, corrections=2), VP()),
+        build_sampler(Sampling("pc", corrections=0), VP()),
+    )
     assert isinstance(asked, PredictorCorrector)
     assert isinstance(none, PredictorCorrector)
     assert (asked.corrector, none.corrector) == (Langevin(0.16, 2), Langevin(0.16, 0))
-    recorded = Sampling("langevin", snr=0.16, corrections=1).make(VP())
+    recorded = build_sampler(Sampling("langevin", snr=0.16, corrections=1), VP())
     assert isinstance(recorded, AnnealedLangevin)
     assert (recorded.snr, recorded.corrections) == (0.16, 1)
     with pytest.raises(ValueError, match="at least 1"):
@@ -255,5 +259,5 @@ def test_langevins_steps_are_by_default_those_of_the_sampler() -> None:
 def test_langevin_by_name_is_not_much_too_wide() -> None:
     """Of N(0, 0.3^2) its variance comes out 1.17 times too large at 100 levels; with the steps of "pc" it was 617 times."""
     score = Noised(VP(), torch.zeros(1, 1), 0.3)
-    x = draw_samples(Sampling("langevin", 100).make(VP()), score, 4000, (1,)).x
+    x = draw_samples(build_sampler(Sampling("langevin", 100), VP()), score, 4000, (1,)).x
     assert 0.9 < float(x.var()) / 0.09 < 1.4

@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk import fields, naming
-from ridgewalk.adapters.backbone import diffusers_library, unet_2d
 from ridgewalk.diffusion import SDE, VE, Sampled, Tabulated, sample
 from ridgewalk.diffusion.sde import along
+from ridgewalk.models.diffusers_unet import diffusers_library, unet_2d
 from ridgewalk.protocols import VectorField
 
 __all__ = ["ScoreModel", "as_pipeline", "load_score", "unet_2d"]

@@ -29,9 +29,9 @@ from ridgewalk.models.unet import UNetEncoder
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training.loop import fit
 from ridgewalk.training.ratio import NoisedRatio
-from ridgewalk.training.schedule import Schedule
 
 FEWEST = 10
 """Images from which a guide can be trained."""

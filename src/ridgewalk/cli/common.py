@@ -52,7 +52,7 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             )
             _stop(f"{what}{place}")
         except (ValueError, FloatingPointError) as error:
-            _stop(str(error))
+            _stop(_sentence(error))
         except RuntimeError as error:
             if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
                 raise
@@ -65,6 +65,17 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             _leave(together=False)
 
     return run
+
+
+def _sentence(error: Exception) -> str:
+    """What an error says, in one sentence where it comes from a table of settings."""
+    if type(error).__name__ != "ValidationError":
+        return str(error)
+    from pydantic import ValidationError
+
+    from ridgewalk.settings.fields import sentence
+
+    return sentence(error) if isinstance(error, ValidationError) else str(error)
 
 
 def _leave(together: bool) -> None:

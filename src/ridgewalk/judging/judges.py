@@ -27,9 +27,9 @@ from ridgewalk.metrics import neighbours
 from ridgewalk.models import classifiers
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.path import chunked
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training.loop import fit
 from ridgewalk.training.objectives import Classification
-from ridgewalk.training.schedule import Schedule
 
 _VERSION = 1
 _BATCH = 500

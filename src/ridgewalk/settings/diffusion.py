@@ -1,151 +1,82 @@
-"""A recipe's tables of a diffusion: what it is, how it is trained, and how it is sampled; names become objects here."""
+"""A recipe's tables of a diffusion: what it is, how it is trained, how it is sampled, and how a discriminator guides it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated, Literal
 
-import torch
-from torch import nn
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from ridgewalk import naming
-from ridgewalk.diffusion import (
-    SDE,
-    VE,
-    VP,
-    AnnealedLangevin,
-    Flow,
-    Heun,
-    Langevin,
-    PredictorCorrector,
-    ProbabilityFlow,
-    Sampler,
-    SubVP,
-    Tabulated,
-)
-from ridgewalk.diffusion.stochastic import PREDICTORS
-from ridgewalk.models.backbones import TimeMLP
-from ridgewalk.models.unet import UNet
-from ridgewalk.seeds import Stream, mixed_seed
-from ridgewalk.settings.checks import above_zero, at_least
-from ridgewalk.training.denoising import TIMES, WEIGHTINGS
-from ridgewalk.training.ratio import NEGATIVES
-from ridgewalk.training.schedule import Schedule
+from ridgewalk.settings.fields import TABLE, Batch, Count, NotNegative, Positive, Share, Time, Widths
+from ridgewalk.settings.training import Schedule
 
-SDES = ("vp", "sub-vp", "ve", "ddpm")
-NETWORKS = ("mlp", "unet", "diffusers")
-MATCHINGS = ("denoising", "implicit", "sliced")
+Law = Literal["uniform", "log-normal", "log-snr"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=TABLE)
 class Diffusion:
-    """
-    A diffusion of data, or of an autoencoder's codes (`ridgewalk diffuse`).
+    """A diffusion of data, or of an autoencoder's codes (`ridgewalk diffuse`)."""
 
-    ``sde`` vp, sub-vp, ve or ddpm (1000 levels); ``betas`` of the first two, ``sigmas`` of VE. ``network`` mlp (``hidden``: widths; ``fourier``:
-    features of the input), unet or diffusers (``channels``, ``multipliers``, ``blocks``, ``attention`` at these sides, ``patch`` x ``patch`` pixels read as
-    one, ``dropout``). ``matching`` denoising, implicit or sliced; ``weighting`` and ``times`` as ``training.denoising`` has them. ``labels``: whether the
-    network is told the class, ``drop`` the share of the time that it is not. ``draws``: whether a latent diffusion learns fresh draws of q(z|x)
-    in place of its means.
-    """
-
-    sde: str = "vp"
-    betas: tuple[float, float] = (0.1, 20.0)
-    sigmas: tuple[float, float] = (0.01, 50.0)
-    network: str = "mlp"
-    hidden: tuple[int, ...] = (256, 256, 256)
-    fourier: int = 0
-    channels: int = 32
-    multipliers: tuple[int, ...] = (1, 2, 2)
-    blocks: int = 1
+    sde: Literal["vp", "sub-vp", "ve", "ddpm"] = "vp"
+    """The forward process; "ddpm" has 1000 levels."""
+    betas: tuple[Positive, Positive] = (0.1, 20.0)
+    """Noise rates at t = 0 and t = 1 of "vp" and "sub-vp"."""
+    sigmas: tuple[Positive, Positive] = (0.01, 50.0)
+    """Least and greatest standard deviation of "ve"."""
+    network: Literal["mlp", "unet", "diffusers"] = "mlp"
+    """Perceptron for points and codes, or a U-Net for images, ours or that of the library diffusers."""
+    hidden: Widths = (256, 256, 256)
+    """Widths of a perceptron."""
+    fourier: Annotated[int, Field(ge=0)] = 0
+    """Fourier features of a perceptron's input, an even number."""
+    channels: Count = 32
+    """Channels of a U-Net's finest level."""
+    multipliers: Widths = (1, 2, 2)
+    """Factors on the channels, one a level, finest first."""
+    blocks: Count = 1
+    """Residual blocks of a level."""
     attention: tuple[int, ...] = ()
-    patch: int = 1
-    dropout: float = 0.0
-    matching: str = "denoising"
-    weighting: str = "unit"
-    times: str = "log-normal"
-    t_min: float = 1e-5
+    """Sides, in pixels, at which a U-Net has self-attention."""
+    patch: Count = 1
+    """Side of the squares of pixels that a U-Net reads as one."""
+    dropout: Share = 0.0
+    """Probability of dropout within a U-Net's blocks."""
+    matching: Literal["denoising", "implicit", "sliced"] = "denoising"
+    """The score matching objective (``training.denoising``)."""
+    weighting: Literal["unit", "noise", "likelihood"] = "unit"
+    """Weights of the levels in denoising score matching."""
+    times: Law = "log-normal"
+    """The law that times are drawn from in denoising score matching."""
+    t_min: Time = 1e-5
+    """Least time that is trained on."""
     labels: bool = False
-    drop: float = 0.1
+    """Whether the network is conditioned on the class."""
+    drop: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of rows whose class is left out in training, for classifier-free guidance."""
     draws: bool = False
-    epochs: int = 40
-    batch: int = 512
-    rate: float = 1e-3
-    decay: str = "cosine"
-    clip: float = 1.0
-    ema: float = 0.999
+    """Whether a diffusion of codes learns fresh draws of q(z|x) in place of its means; needs a Gaussian posterior."""
+    epochs: Count = 40
+    """Passes over the data."""
+    batch: Batch = 512
+    """Rows of a step."""
+    rate: Positive = 1e-3
+    """Learning rate of Adam."""
+    decay: Literal["constant", "cosine"] = "cosine"
+    """Of the learning rate: none, or cosine to 0 over the whole run."""
+    clip: Positive = 1.0
+    """Largest norm of a gradient."""
+    ema: Share = 0.999
+    """Decay of the moving average of the weights, which is what is kept; 0 for none."""
 
     def __post_init__(self) -> None:
-        for what, value, known in (
-            ("SDE", self.sde, SDES),
-            ("network", self.network, NETWORKS),
-            ("matching", self.matching, MATCHINGS),
-            ("weighting", self.weighting, WEIGHTINGS),
-            ("law of times", self.times, TIMES),
-        ):
-            if value not in known:
-                raise ValueError(naming.unknown(what, value, known))
         if self.weighting != "unit" and self.times == "log-normal":
             raise ValueError(
                 f"weighting = '{self.weighting}' needs times = 'uniform' or 'log-snr'; got 'log-normal', which has no density to divide by"
             )
-        if not 0 <= self.drop <= 1 or not 0 <= self.dropout < 1 or not 0 <= self.ema < 1:
-            raise ValueError(
-                f"drop must be in [0, 1], dropout and ema in [0, 1); got {self.drop}, {self.dropout}, {self.ema}"
-            )
-        if not 0 < self.t_min < 1:
-            raise ValueError(f"t_min must be between 0 and 1; got {self.t_min}")
-        at_least(1, hidden=min(self.hidden, default=0), channels=self.channels, blocks=self.blocks, patch=self.patch)
-        at_least(1, multipliers=min(self.multipliers, default=0), epochs=self.epochs)
-        at_least(2, batch=self.batch)
-        above_zero(rate=self.rate, clip=self.clip)
-
-    def process(self) -> SDE:
-        """The forward diffusion."""
-        if self.sde == "ve":
-            return VE(*self.sigmas)
-        if self.sde == "ddpm":
-            return Tabulated.ddpm()
-        return (VP if self.sde == "vp" else SubVP)(*self.betas)
-
-    def backbone(self, shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
-        """
-        The network for data of ``shape``, its weights drawn from ``seed``.
-
-        Raises:
-            ValueError: for a U-Net of data that are no images, and sides that it cannot halve.
-        """
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mixed_seed(seed, Stream.DENOISER))
-            return self._backbone(shape, classes if self.labels else 0)
-
-    def _backbone(self, shape: tuple[int, ...], classes: int) -> nn.Module:
-        if self.network == "mlp":
-            if len(shape) != 1:
-                raise ValueError(
-                    f"diffusion.network = 'mlp' is for points and codes (n, d); images {shape} need 'unet'"
-                )
-            return TimeMLP(shape[0], self.hidden, classes=classes, fourier=self.fourier)
-        if len(shape) != 3:
-            raise ValueError(
-                f"diffusion.network = '{self.network}' is for images (n, c, h, w); points {shape} need 'mlp'"
-            )
-        size = (shape[0], shape[1], shape[2])
-        if self.network == "diffusers":
-            from ridgewalk.adapters.diffusers import unet_2d
-
-            return unet_2d(size, self.channels, self.multipliers, self.blocks, self.attention, self.dropout, classes)
-        return UNet(
-            size,
-            self.channels,
-            self.multipliers,
-            self.blocks,
-            attention=self.attention,
-            dropout=self.dropout,
-            classes=classes,
-            patch=self.patch,
-        )
 
     def schedule(self, seed: int) -> Schedule:
-        """Of its training."""
+        """The schedule of its training; ``seed`` of order and noise."""
         return Schedule(
             epochs=self.epochs,
             batch=self.batch,
@@ -153,73 +84,68 @@ class Diffusion:
             decay=self.decay,
             clip=self.clip,
             ema=self.ema or None,
-            seed=mixed_seed(seed, Stream.DENOISER_STEPS),
+            seed=seed,
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=TABLE)
 class Guidance:
-    """
-    A discriminator that guides a diffusion (`ridgewalk guide`), and how it does.
+    """A discriminator that guides a diffusion (`ridgewalk guide`), and how it does."""
 
-    ``network`` own or backbone (a head on the score network's own features); ``hidden`` and ``fourier`` (-1: as the dimensions ask for) of the
-    perceptron for points and codes, ``hidden`` of the head, ``channels`` of the U-Net's encoder for images; ``spectral``: spectral norm.
-    ``negatives`` samples against as many data, a fifth of both held out; ``kind`` samples (noised again), rollout (states of the sampler's own way) or
-    both. ``labels``: of each class against its own samples, for a diffusion trained with labels. ``times``, ``t_min``, ``r1`` and ``matching`` as
-    ``training.ratio`` has them. ``gamma`` is the strength, acting where sigma / alpha lies between ``low`` and ``high`` (0: no end),
-    ``calibrated`` by level on held-out data. ``refresh``: steps after which joint training draws its negatives anew, ``bank`` of them.
-    """
-
-    network: str = "own"
-    hidden: tuple[int, ...] = (128, 128, 128)
-    fourier: int = -1
-    channels: int = 32
+    network: Literal["own", "backbone"] = "own"
+    """A network of its own (a perceptron, or the encoder of a U-Net for images), or a head on the score network's features."""
+    hidden: Widths = (128, 128, 128)
+    """Widths of the perceptron, or of the head."""
+    fourier: Annotated[int, Field(ge=-1)] = -1
+    """Fourier features of the perceptron's input; -1 for as many as suit the dimensions."""
+    channels: Count = 32
+    """Channels of the U-Net's encoder at its finest level."""
     spectral: bool = False
-    negatives: int = 25000
-    kind: str = "samples"
+    """Whether the spectral norm of every layer is held at 1."""
+    negatives: Annotated[int, Field(ge=10)] = 25000
+    """Samples that the discriminator is trained on, against as many data; a fifth of both is held out."""
+    kind: Literal["samples", "rollout", "both"] = "samples"
+    """Negatives at each noise level: samples with noise added, states on the sampler's own way, or both."""
     labels: bool = False
-    times: str = "log-snr"
-    t_min: float = 1e-3
-    r1: float = 0.0
-    matching: float = 1.0
-    gamma: float = 1.0
+    """Whether data of each class are compared with samples of that class; needs a diffusion with labels."""
+    times: Law = "log-snr"
+    """The law that times are drawn from in training."""
+    t_min: Time = 1e-3
+    """Least time that is trained on."""
+    r1: NotNegative = 0.0
+    """Weight of the gradient penalty; 0 for none."""
+    matching: NotNegative = 1.0
+    """Weight of denoising score matching beside the cross-entropy."""
+    gamma: NotNegative = 1.0
+    """Strength of the guidance."""
     calibrated: bool = True
-    low: float = 0.0
-    high: float = 0.0
-    epochs: int = 40
-    batch: int = 512
-    rate: float = 3e-3
-    ema: float = 0.99
-    refresh: int = 500
-    bank: int = 5000
-
-    def __post_init__(self) -> None:
-        for what, value, known in (
-            ("network", self.network, ("own", "backbone")),
-            ("kind of negatives", self.kind, NEGATIVES),
-            ("law of times", self.times, TIMES),
-        ):
-            if value not in known:
-                raise ValueError(naming.unknown(what, value, known))
-        if not 0 < self.t_min < 1 or not 0 <= self.ema < 1:
-            raise ValueError(f"guidance needs t_min between 0 and 1 and ema in [0, 1); got {self.t_min}, {self.ema}")
-        at_least(0, r1=self.r1, matching=self.matching, gamma=self.gamma, low=self.low, high=self.high)
-        at_least(-1, fourier=self.fourier)
-        at_least(1, hidden=min(self.hidden, default=0), channels=self.channels, epochs=self.epochs)
-        at_least(10, negatives=self.negatives, bank=self.bank)
-        at_least(2, batch=self.batch)
-        at_least(1, refresh=self.refresh)
-        above_zero(rate=self.rate)
+    """Whether the strength is calibrated on held-out data at each noise level."""
+    low: NotNegative = 0.0
+    """Least sigma / alpha at which the guidance acts."""
+    high: NotNegative = 0.0
+    """Greatest sigma / alpha at which the guidance acts; 0 for no limit."""
+    epochs: Count = 40
+    """Passes over data and samples."""
+    batch: Batch = 512
+    """Rows of a step."""
+    rate: Positive = 3e-3
+    """Learning rate of Adam."""
+    ema: Share = 0.99
+    """Decay of the moving average of the weights, which is what is kept; 0 for none."""
+    refresh: Count = 500
+    """Steps after which joint training draws its negatives anew."""
+    bank: Annotated[int, Field(ge=10)] = 5000
+    """Negatives that joint training keeps at a time."""
 
     def schedule(self, seed: int, rows: int) -> Schedule:
-        """Of its training on so many rows."""
+        """The schedule of its training on ``rows`` rows; ``seed`` of order and noise."""
         return Schedule(
             epochs=self.epochs,
             batch=min(self.batch, rows),
             rate=self.rate,
             decay="cosine",
             ema=self.ema or None,
-            seed=mixed_seed(seed, Stream.GUIDE_STEPS),
+            seed=seed,
         )
 
 
@@ -235,61 +161,40 @@ SAMPLERS: Mapping[str, str] = {
 }
 """Samplers that can be named, each with a line that explains it."""
 
+OWN = {"pc": (0.16, 1), "langevin": (0.316, 3)}
+"""The ratio of signal to noise and the corrections of the samplers that have Langevin steps, where the settings name none."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=TABLE)
 class Sampling:
-    """
-    How a diffusion is sampled.
-
-    ``sampler`` one of ``SAMPLERS`` in ``steps`` steps down to ``t_min`` (0: the SDE's own); ``churn`` of Heun's; ``snr`` (0: the sampler's own) and
-    ``corrections`` at each level (-1: the sampler's own) of Langevin's steps, by default 0.16 and 1 in "pc", 0.316 and 3 in "langevin"; ``rtol`` of the
-    adaptive solver; ``weight`` of a condition on the class (1: conditional; above: classifier-free guidance).
-    """
+    """How a diffusion is sampled."""
 
     sampler: str = "heun"
-    steps: int = 25
-    churn: float = 0.0
-    snr: float = 0.0
-    corrections: int = -1
-    rtol: float = 1e-4
-    t_min: float = 0.0
-    weight: float = 1.0
+    """Name of the sampler: heun, ddim, euler-maruyama, reverse-diffusion, ancestral, pc, langevin or ode."""
+    steps: Count = 25
+    """Steps from noise to data."""
+    churn: NotNegative = 0.0
+    """Noise that Heun's method adds and removes at each step; 0 for none."""
+    snr: NotNegative = 0.0
+    """Ratio of signal to noise of Langevin steps; 0 for the sampler's own, 0.16 in "pc" and 0.316 in "langevin"."""
+    corrections: Annotated[int, Field(ge=-1)] = -1
+    """Langevin steps at each level; -1 for the sampler's own, 1 in "pc" and 3 in "langevin"."""
+    rtol: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+    """Relative tolerance of the adaptive solver."""
+    t_min: Share = 0.0
+    """Time at which sampling ends; 0 for the SDE's own."""
+    weight: NotNegative = 1.0
+    """Weight of the class: 1 for the conditional score, above 1 for classifier-free guidance."""
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise ValueError(naming.unknown("sampler", self.sampler, SAMPLERS))
-        at_least(1, steps=self.steps)
-        at_least(0, churn=self.churn, snr=self.snr, t_min=self.t_min, weight=self.weight)
-        at_least(-1, corrections=self.corrections)
-        above_zero(rtol=self.rtol)
         if self.sampler == "langevin" and self.corrections == 0:
             raise ValueError("'langevin' moves by its corrections alone; give it at least 1, or -1 for its own number")
-        if self.t_min >= 1 or self.rtol >= 1:
-            raise ValueError(f"sampling needs t_min in [0, 1) and rtol below 1; got {self.t_min}, {self.rtol}")
 
     def resolved(self) -> "Sampling":
-        """The same, the sampler's own snr and corrections in place of what stands for them."""
-        if self.sampler == "pc":
-            snr, corrections = Langevin.snr, Langevin.steps
-        elif self.sampler == "langevin":
-            snr, corrections = AnnealedLangevin.snr, AnnealedLangevin.corrections
-        else:
+        """The same settings, with the sampler's own snr and corrections where they name none."""
+        if self.sampler not in OWN:
             return self
+        snr, corrections = OWN[self.sampler]
         return replace(self, snr=self.snr or snr, corrections=corrections if self.corrections < 0 else self.corrections)
-
-    def make(self, sde: SDE, keep: int = 0) -> Sampler | ProbabilityFlow:
-        """The sampler over an SDE; ``keep`` states of the way are kept."""
-        end = self.t_min or None
-        if self.sampler == "heun":
-            return Heun(sde, self.steps, churn=self.churn, t_min=end, keep=keep)
-        if self.sampler == "ddim":
-            return Heun(sde, self.steps, order=1, t_min=end, keep=keep)
-        own = self.resolved()
-        if self.sampler == "pc":
-            corrector = Langevin(own.snr, own.corrections)
-            return PredictorCorrector(sde, self.steps, corrector=corrector, t_min=end, keep=keep)
-        if self.sampler == "langevin":
-            return AnnealedLangevin(sde, self.steps, corrections=own.corrections, snr=own.snr, t_min=end, keep=keep)
-        if self.sampler == "ode":
-            return ProbabilityFlow(Flow(sde, rtol=self.rtol, atol=self.rtol), end, keep=keep)
-        return PREDICTORS[self.sampler](sde, self.steps, t_min=end, keep=keep)

@@ -1,21 +1,22 @@
 """
-What a run is made of: dataclasses that TOML files fill, with strict keys and types.
+A recipe: the tables of settings that one TOML file fills.
 
-A recipe is one TOML file. Its tables are the dataclasses of ``autoencoder_settings``, ``diffusion_settings`` and below;
 ``[budgets.NAME.TABLE]`` holds what a budget changes, and ``[sources.digits.TABLE]`` what small images change. A key that is
-not known, or a value of another type, is refused with its place and the nearest key that there is.
+not known, or a value that does not fit, is refused with its place and the nearest key that there is.
 """
 
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from ridgewalk import naming
-from ridgewalk.data.points import is_points
 from ridgewalk.settings.autoencoder import (
     Critic,
     Detector,
@@ -29,9 +30,9 @@ from ridgewalk.settings.autoencoder import (
     Prior,
     Walks,
 )
-from ridgewalk.settings.checks import at_least
 from ridgewalk.settings.diffusion import Diffusion, Guidance, Sampling
-from ridgewalk.training.schedule import Schedule
+from ridgewalk.settings.fields import TABLE, Count, sentence
+from ridgewalk.settings.training import Schedule
 
 YOURS = "yours"
 """The source of an experiment whose images are a user's own files."""
@@ -42,34 +43,44 @@ SOURCES = ("digits", "tables")
 """Sources for which a recipe may have settings of its own: scikit-learn's digits, few and small; and tables, whose rows are no images."""
 
 
-@dataclass(frozen=True)
-class Reproduce:
-    """
-    How an experiment of a source is run again; a recipe without ``experiment`` is a model to train, and no more.
+REMOVED: Mapping[str, Any] = {
+    "training.weight_decay": 0.0,
+    "critic.activation": "leaky_relu",
+    "detector.prior": 1.0,
+    "detector.lerp": 1.0,
+    "detector.shells": 1.0,
+    "pixel.activation": "leaky_relu",
+    "pixel.rate": 1e-3,
+}
+"""Keys of earlier versions and the values that they are now fixed at: at those they are read and dropped, so that older runs load."""
 
-    ``experiment`` names the driver; ``source`` is what it is run on where nothing else is said (empty: MNIST, or digits; ``yours``: it has to be said);
-    one run is trained for each of ``seeds`` and of ``variants`` (name: changes "table.key=value"; one without changes is left out, so that a source or a
-    budget can do without one of the others');
-    ``points`` are measured at once (codes, images or pairs); ``minutes`` is what the cpu budget takes on two cores at most;
-    ``expected`` is what the source says, and ``measured`` what was found when it was last run.
-    """
+
+@dataclass(frozen=True, config=TABLE)
+class Reproduce:
+    """How an experiment is run again; a recipe without ``experiment`` is a model to train."""
 
     experiment: str = ""
+    """Name of the study's driver."""
     source: str = ""
-    seeds: tuple[int, ...] = (0,)
+    """Default source of the data; empty for MNIST, or digits where MNIST is not at hand; "yours" where the user must name one."""
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    """One run of each variant is trained for each seed."""
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    points: int = 1000
-    minutes: int = 0
+    """Changes "table.key=value" by the name of a variant; a variant without changes is left out."""
+    points: Count = 1000
+    """Codes, images or pairs that are measured."""
+    minutes: NonNegativeInt = 0
+    """Longest time of the cpu budget, in minutes on two cores."""
     expected: str = ""
+    """What the source says."""
     measured: str = ""
+    """What was found when it was last run."""
 
     def __post_init__(self) -> None:
-        at_least(1, seeds=len(self.seeds), points=self.points)
-        at_least(0, minutes=self.minutes)
         object.__setattr__(self, "variants", {name: changes for name, changes in self.variants.items() if changes})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=TABLE)
 class Recipe:
     """One experiment: its question, and the settings of every part."""
 
@@ -144,6 +155,8 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = (), source: 
     for name in sources:
         if name not in SOURCES:
             raise ValueError(f"{where}: {naming.unknown('source with settings of its own', name, SOURCES)}")
+    from ridgewalk.data.points import is_points  # settings are read without PyTorch until data are named
+
     kind = "tables" if source and is_points(source) else source
     merged = _merged(_merged(table, sources.get(kind, {})), budgets.get(budget, {}))
     for change in changes:
@@ -165,21 +178,47 @@ def changed(recipe: Recipe, changes: Sequence[str], tables: Sequence[str]) -> Re
 
 
 def parse(table: Mapping[str, Any], where: str) -> Recipe:
-    """A recipe from nested tables; ``where`` names their source in errors."""
-    from pydantic import TypeAdapter, ValidationError
+    """
+    A recipe from nested tables.
 
-    _check_keys(Recipe, table, where)
-    adapter = TypeAdapter(Recipe)
+    Args:
+        table: tables of keys, as TOML has them.
+        where: name of their source, for errors.
+
+    Raises:
+        ValueError: for an unknown key, with the nearest known one, and for a value that does not fit.
+    """
     try:
-        # JSON mode lets arrays fill tuples while numbers, strings and booleans stay strict
-        return adapter.validate_json(json.dumps(table, default=str), strict=True)  # TOML's dates become text
+        return read_table(Recipe, {n: _without_removed(n, t) for n, t in table.items()})
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(p) for p in first["loc"]) or "the recipe"
-        if first["type"] == "value_error":  # a table that refused its values names them itself
-            raise ValueError(f"{where}: {place}: {first['ctx']['error']}") from error
-        message = first["msg"]
-        raise ValueError(f"{where}: {place} = {first['input']!r} does not fit: {message}") from error
+        raise ValueError(f"{where}: {sentence(error, Recipe)}") from error
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+T = TypeVar("T")
+
+
+def read_table(kind: type[T], table: Mapping[str, Any]) -> T:
+    """
+    One table of settings, strictly: numbers, strings and booleans are not converted, while arrays fill tuples.
+
+    Raises:
+        ValidationError: of pydantic; ``fields.sentence`` makes one sentence of it.
+    """
+    return TypeAdapter(kind).validate_json(json.dumps(table, default=str), strict=True)  # TOML's dates become text
+
+
+def _without_removed(name: str, table: Any) -> Any:
+    if not isinstance(table, Mapping):
+        return table
+    removed = {key: REMOVED[f"{name}.{key}"] for key in table if f"{name}.{key}" in REMOVED}
+    for key, value in removed.items():
+        if table[key] != value:
+            raise ValueError(
+                f"{name}.{key} is no longer a setting and is fixed at {value!r}; got {table[key]!r}: leave it out"
+            )
+    return {key: value for key, value in table.items() if key not in removed}
 
 
 def to_table(recipe: Recipe) -> dict[str, Any]:
@@ -212,15 +251,3 @@ def _change(text: str) -> tuple[str, str, Any]:
     except tomllib.TOMLDecodeError:
         parsed = value.strip()  # a bare word is a string
     return table, name, parsed
-
-
-def _check_keys(kind: type, table: Any, where: str, place: str = "") -> None:
-    known = {f.name: f.type for f in fields(kind)}
-    for key, value in table.items():
-        if key not in known:
-            raise ValueError(f"{where}: {naming.unknown('key', place + key, [place + k for k in known])}")
-        inner = known[key]
-        if isinstance(inner, type) and is_dataclass(inner):
-            if not isinstance(value, dict):
-                raise ValueError(f"{where}: {place}{key} must be a table of keys; got {value!r}")
-            _check_keys(inner, value, where, f"{place}{key}.")

@@ -18,12 +18,15 @@ from torch import Tensor, nn
 
 from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.diffusion import Denoiser, Flow, PerRows, PredictorCorrector, Sampled, Standardiser, sample
+from ridgewalk.diffusion.building import build_network, build_process, build_sampler
 from ridgewalk.diffusion.likelihood import Likelihood, LogLikelihood, log_likelihood
 from ridgewalk.files import write_bytes
 from ridgewalk.finders.flow import FlowPath
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
+from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Diffusion, Sampling
+from ridgewalk.settings.recipes import read_table
 from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching, ScoreMatching
 from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.loop import fit
@@ -103,7 +106,7 @@ class Diffused:
             corrector_score: of the corrector of a predictor-corrector alone, for ablations.
         """
         how = sampling or self.sampling
-        sampler = how.make(self.denoiser.sde, keep)
+        sampler = build_sampler(how, self.denoiser.sde, keep)
         if corrector_score is not None:
             if not isinstance(sampler, PredictorCorrector):
                 raise ValueError(
@@ -180,12 +183,12 @@ def train(
         label: of the progress bar.
         notes: further words for ``denoiser.json``.
     """
-    network = settings.backbone(shape, classes, seed)
-    denoiser = Denoiser(network, settings.process(), deviation)
+    network = build_network(settings, shape, classes, seed)
+    denoiser = Denoiser(network, build_process(settings), deviation)
     history = fit(
         matching(denoiser, standardiser, settings, classes, quantised),
         data,
-        settings.schedule(seed),
+        settings.schedule(mixed_seed(seed, Stream.DENOISER_STEPS)),
         folder=folder / "diffusion",
         resume=resume,
         device=device,
@@ -263,24 +266,24 @@ def read(folder: Path, sampling: Sampling, device: str = "cpu") -> Diffused:
     Raises:
         ValueError: if its files cannot be read, were altered, or are of another architecture.
     """
-    from pydantic import TypeAdapter
-
     file = folder / f"{NAME}.json"
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-        settings = TypeAdapter(Diffusion).validate_json(json.dumps(record["settings"]), strict=True)
+        settings = read_table(Diffusion, record["settings"])
         shape, classes = tuple(int(s) for s in record["shape"]), int(record["classes"])
         scales = [int(n) for n in record["scales"]]
         deviation, digest, seed = float(record["deviation"]), str(record["sha256"]), int(record["seed"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
-    network = settings.backbone(shape, classes, seed)
+    network = build_network(settings, shape, classes, seed)
     buffers = _Buffers(Standardiser(torch.zeros(scales), torch.ones(scales)))
     load_networks(folder / f"{NAME}.safetensors", {NAME: network, "standardiser": buffers}, digest)
     where = resolve_device(device)
     network.eval().requires_grad_(False).to(where)
     own = Standardiser(buffers.shift.to(where), buffers.scale.to(where))
-    return Diffused(Denoiser(network, settings.process(), deviation), own, shape, classes, settings, sampling, record)
+    return Diffused(
+        Denoiser(network, build_process(settings), deviation), own, shape, classes, settings, sampling, record
+    )
 
 
 class _Buffers(nn.Module):

@@ -29,6 +29,7 @@ from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Guidance, Sampling
+from ridgewalk.settings.recipes import read_table
 from ridgewalk.store.diffusion import Diffused
 
 NAME = "guide"
@@ -176,14 +177,12 @@ def read(folder: Path, model: Diffused) -> Guide:
     Raises:
         ValueError: if there is none, or its files were altered or belong to another diffusion.
     """
-    from pydantic import TypeAdapter
-
     file = folder / f"{NAME}.json"
     if not file.is_file():
         raise ValueError(f"{folder} has no guide: train one with `ridgewalk guide {folder}`")
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
-        settings = TypeAdapter(Guidance).validate_json(json.dumps(record["settings"]), strict=True)
+        settings = read_table(Guidance, record["settings"])
         account = GuideDiagnosis.from_json(record["held_out"])
         digest, seed, of = str(record["sha256"]), int(record["seed"]), str(record["denoiser"])
         _ = record["sampling"].items()

@@ -20,19 +20,19 @@ from ridgewalk.models.discriminators import (
     latent_discriminator,
 )
 from ridgewalk.seeds import Stream, mixed_seed
-from ridgewalk.settings.autoencoder import ORDERS, Labels, Matcher
+from ridgewalk.settings.autoencoder import Labels, Matcher
 from ridgewalk.settings.recipes import Recipe
+from ridgewalk.settings.training import Schedule
 from ridgewalk.store import labelling
 from ridgewalk.training import priors
 from ridgewalk.training.adversarial import VAEGAN
 from ridgewalk.training.categories import Categorical, Labelled
 from ridgewalk.training.duels import Corruption, Duel
 from ridgewalk.training.matching import AAE, LabelConditioned, StyleContent
-from ridgewalk.training.negatives import BOUNDARIES, Negatives, mixture
+from ridgewalk.training.negatives import BOUNDARIES, Negatives
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import AE, VAE, Objective
 from ridgewalk.training.priors import Classed, Prior
-from ridgewalk.training.schedule import Schedule
 
 OBJECTIVES = ("ae", "vae", "aae", "vae-gan", *labelling.CLASSED)
 
@@ -106,7 +106,7 @@ def adversaries(recipe: Recipe, shape: Shape, seed: int) -> dict[str, Discrimina
             found["style_discriminator"] = _of_codes(latent, "prior", m)
             found["label_discriminator"] = _of_codes(classes, "prior", m)
         if o.name == "vae-gan":
-            found["critic"] = image_discriminator(shape, "real", c.hidden, c.activation, c.network, c.spectral)
+            found["critic"] = image_discriminator(shape, "real", c.hidden, "leaky_relu", c.network, c.spectral)
             if o.latent:
                 found["latent"] = _of_codes(latent, "encoded", m)
     return found
@@ -183,7 +183,7 @@ def stages(
     name = o.name
     if name not in OBJECTIVES:
         raise ValueError(naming.unknown("objective", name, OBJECTIVES))
-    if (o.order != ORDERS[0]) and name != "vae-gan":
+    if (o.order != "joint") and name != "vae-gan":
         raise ValueError(f"objective.order = '{o.order}' is for the objective 'vae-gan'; '{name}' has one stage")
     schedule = replace(schedule, seed=mixed_seed(seed, schedule.seed))
     refuse_unread(recipe)
@@ -331,4 +331,4 @@ def _known(rates: Mapping[str, float], objective: Objective) -> dict[str, float]
 def negatives(recipe: Recipe) -> Negatives:
     """The detector's sampler of negatives."""
     d = recipe.detector
-    return mixture(d.prior, d.lerp, d.shells) if d.negatives == "mixture" else BOUNDARIES[d.negatives]()
+    return BOUNDARIES[d.negatives]()

@@ -187,7 +187,7 @@ def new_pixel_detector(recipe: Recipe, shape: tuple[int, int, int], contrast: st
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(seed, Stream.PIXEL_DETECTOR))
         positive = "encoded" if contrast == "holes" else "real"
-        return image_discriminator(shape, positive, p.hidden, p.activation, p.network)
+        return image_discriminator(shape, positive, p.hidden, "leaky_relu", p.network)
 
 
 def _read_pixel(folder: Path, name: str, recipe: Recipe, shape: tuple[int, int, int]) -> Discriminator:

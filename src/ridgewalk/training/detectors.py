@@ -9,10 +9,10 @@ from ridgewalk.callables import check_tensor
 from ridgewalk.energies import frozen
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, latent_discriminator
 from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training.loop import fit
 from ridgewalk.training.negatives import Negatives, mixture
 from ridgewalk.training.objectives import Detector, PixelDetector
-from ridgewalk.training.schedule import Schedule
 
 
 def train_detector(

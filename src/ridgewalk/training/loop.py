@@ -27,6 +27,7 @@ from ridgewalk import naming
 from ridgewalk.files import write_bytes
 from ridgewalk.progress import track
 from ridgewalk.seeds import mixed_seed
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training import checkpoint
 from ridgewalk.training.batch_norm import batch_statistics
 from ridgewalk.training.devices import accelerator, refuse_precision, resolve_device, seeded
@@ -34,7 +35,7 @@ from ridgewalk.training.health import Event, Health
 from ridgewalk.training.log import read_lines, read_log, read_readings
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Objective
-from ridgewalk.training.schedule import Schedule, decay_factor, optimiser
+from ridgewalk.training.schedule import decay_factor, optimiser
 
 INSPECTIONS = 10
 """Times that ``inspect`` is called in a training of as many steps or more."""

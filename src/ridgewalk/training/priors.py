@@ -25,9 +25,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ridgewalk import naming
+from ridgewalk.settings.autoencoder import PRIORS
 from ridgewalk.training.noise import Noise
-
-NAMES = ("gaussian", "uniform", "mixture", "swiss-roll")
 
 Sampler = Callable[[int, torch.Generator], Tensor]
 
@@ -179,7 +178,7 @@ def prior(name: str, dims: int, sigma: float = 1.0, components: int = 10, scale:
     A prior by name.
 
     Args:
-        name: one of ``NAMES``, or module:function of a user's own.
+        name: one of ``PRIORS``, or module:function of a user's own.
         dims: d of the codes.
         sigma: deviation of the Gaussian.
         components: of the mixture, or segments of the roll.
@@ -190,8 +189,8 @@ def prior(name: str, dims: int, sigma: float = 1.0, components: int = 10, scale:
     """
     if ":" in name:
         return Own(_found(name), dims, name)
-    if name not in NAMES:
-        raise ValueError(f"{naming.unknown('prior', name, NAMES)}; a function of your own is named as module:function")
+    if name not in PRIORS:
+        raise ValueError(f"{naming.unknown('prior', name, PRIORS)}; a function of your own is named as module:function")
     if name == "gaussian":
         return Gaussian(dims, sigma)
     if name == "uniform":

@@ -45,10 +45,10 @@ from ridgewalk.reports.claims import summary, verdict
 from ridgewalk.reports.columns import CLASSES, SHAPE
 from ridgewalk.reports.findings import Findings
 from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk.settings.training import Schedule
 from ridgewalk.store.run import Run, load
 from ridgewalk.training.interpolation import Distilled
 from ridgewalk.training.loop import fit
-from ridgewalk.training.schedule import Schedule
 from ridgewalk.verbs import measurement, pages, paths
 from ridgewalk.verbs.measurement import Pooled
 from ridgewalk.verbs.report import Result

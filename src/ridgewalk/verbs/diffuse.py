@@ -18,6 +18,7 @@ from ridgewalk.data import ImageData, Images, part
 from ridgewalk.data.points import PointData, Points, is_points, load_points, points_part
 from ridgewalk.data.toy import DENSITIES
 from ridgewalk.diffusion import Standardiser
+from ridgewalk.diffusion.building import build_network
 from ridgewalk.files import refuse_used
 from ridgewalk.models.autoencoders import GaussianAutoencoder
 from ridgewalk.path import chunked
@@ -127,7 +128,7 @@ def start(
     data = _load(reading)
     check_rows(settings, data)
     shape = tuple(data.shape)
-    settings.diffusion.backbone(shape, len(data.class_names), seed)  # refused before anything is written
+    build_network(settings.diffusion, shape, len(data.class_names), seed)  # refused before anything is written
     name = reading.source in DENSITIES
     origin = reading.origin(recipe, budget, seed, shape, _fingerprint(data), precision, name=name)
     accepted()
@@ -235,7 +236,7 @@ def diffuse(
             raise ValueError('diffusion.draws needs model.posterior = "gaussian"; this run\'s is deterministic')
         data.append(chunked(lambda v: model.posterior(v.to(run.device))[1].cpu(), x))
     classes = len(images.class_names) if d.labels else 0
-    d.backbone(shape, classes, seed)
+    build_network(d, shape, classes, seed)
     accepted()
     return diffusion.train(
         [*data, images.labels] if d.labels else data,

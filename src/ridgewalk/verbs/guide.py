@@ -15,6 +15,7 @@ from ridgewalk.data.mixtures import exact_score
 from ridgewalk.data.points import PointData, points_part
 from ridgewalk.diagnosis.guides import diagnose, held_times
 from ridgewalk.diffusion import Denoiser
+from ridgewalk.diffusion.building import build_network, build_process, build_sampler
 from ridgewalk.diffusion.guidance import TimeRatio
 from ridgewalk.files import refuse_used
 from ridgewalk.protocols import VectorField
@@ -82,7 +83,7 @@ def train(
     history = fit(
         objective,
         given,
-        settings.schedule(seed, kept),
+        settings.schedule(mixed_seed(seed, Stream.GUIDE_STEPS), kept),
         folder=place / guide.NAME,
         resume=(place / guide.NAME).is_dir(),
         device=str(model.device),
@@ -136,18 +137,20 @@ def train_jointly(
         write_settings(folder, *asked)
     x = run.rows("model")
     standardiser, shape = run.diffused.standardiser, run.diffused.shape
-    denoiser = Denoiser(d.backbone(shape, 0, own), d.process(), run.diffused.denoiser.deviation)
+    denoiser = Denoiser(build_network(d, shape, 0, own), build_process(d), run.diffused.denoiser.deviation)
     blank = replace(run.diffused, denoiser=denoiser, settings=d, sampling=how)
     ratio = TimeRatio(guide.network(g, blank, own), denoiser.sde, denoiser.deviation)
     objective = Joint(
         diffusion.matching(denoiser, standardiser, d, 0, False),
         _objective(ratio, blank, g, how),
         Bank(g.bank, shape),
-        how.make(denoiser.sde),
+        build_sampler(how, denoiser.sde),
         g.refresh,
         mixed_seed(own, Stream.JOINT_BANK),
     )
-    schedule = replace(d.schedule(own), rates={"denoiser": d.rate, "discriminator": g.rate})
+    schedule = replace(
+        d.schedule(mixed_seed(own, Stream.DENOISER_STEPS)), rates={"denoiser": d.rate, "discriminator": g.rate}
+    )
     history = fit(
         objective,
         [x],

@@ -301,7 +301,6 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
         contrast=contrast,
         epochs=p.epochs,
         batch=p.batch,
-        rate=p.rate,
         seed=seed,
         device=device,
     )

@@ -20,6 +20,7 @@ from ridgewalk.reports.samples import sheet
 from ridgewalk.reports.style import png
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings import recipes
+from ridgewalk.settings.training import Schedule
 from ridgewalk.store import labelling, players
 from ridgewalk.store.run import Run
 from ridgewalk.training.batch_norm import settle
@@ -27,7 +28,6 @@ from ridgewalk.training.duels import Corruption
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Classification
-from ridgewalk.training.schedule import Schedule
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.measures.posterior import STEPS
 from ridgewalk_studies.running import Experiment

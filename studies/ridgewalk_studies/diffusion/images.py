@@ -20,6 +20,7 @@ from torch import Tensor
 from ridgewalk.data import part
 from ridgewalk.data.images import ImageData
 from ridgewalk.diffusion import Flow, RowNoise
+from ridgewalk.diffusion.building import build_sampler
 from ridgewalk.diffusion.conditioning import PosteriorScore, Replacement
 from ridgewalk.diffusion.likelihood import Likelihood, image_bits_per_dim
 from ridgewalk.diffusion.operators import Downsample, LinearOperator, Mask
@@ -271,7 +272,7 @@ def _inverse(pixels: DiffusionRun, vae: Run, count: int) -> tuple[dict[str, Any]
     sde = d.denoiser.sde
     for name, operator in problems.items():
         y = operator(x)
-        sampler = Sampling("ancestral", STEPS).make(sde)
+        sampler = build_sampler(Sampling("ancestral", STEPS), sde)
         replaced = sampler(d.denoiser.score, RowNoise(0, count, d.shape), project=Replacement(operator, y, sde))
         posterior = PosteriorScore(d.denoiser.score, sde, operator, y, d.denoiser.deviation)
         ways = {"replacement": replaced, "posterior": sampler(posterior, RowNoise(0, count, d.shape))}
@@ -319,7 +320,7 @@ def _inverse(pixels: DiffusionRun, vae: Run, count: int) -> tuple[dict[str, Any]
 def _overhead(run: DiffusionRun, rows: int = 64, repeats: int = 5) -> dict[str, float]:
     """The sampler's seconds over those of its network's bare passes, in turns."""
     d = run.diffused
-    sampler = Sampling("heun", 8).make(d.denoiser.sde)
+    sampler = build_sampler(Sampling("heun", 8), d.denoiser.sde)
     x = torch.randn(rows, *d.shape, generator=torch.Generator().manual_seed(0))
     c = torch.zeros(rows)
     nfe = sampler(d.denoiser.score, RowNoise(0, rows, d.shape)).nfe

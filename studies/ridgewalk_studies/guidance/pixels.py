@@ -10,6 +10,7 @@ from torch import Tensor
 from ridgewalk.data import part
 from ridgewalk.data.images import ImageData
 from ridgewalk.diffusion import PerRows, RowNoise
+from ridgewalk.diffusion.building import build_sampler
 from ridgewalk.diffusion.conditioning import Replacement
 from ridgewalk.diffusion.operators import Mask
 from ridgewalk.judging import samples
@@ -108,7 +109,7 @@ def _painted(
     keep[:, h // 4 : h - h // 4, w // 4 : w - w // 4] = False
     operator, sde = Mask(keep), d.denoiser.sde
     y = operator(x)
-    sampler = Sampling("ancestral", STEPS).make(sde)
+    sampler = build_sampler(Sampling("ancestral", STEPS), sde)
     rows: dict[str, Any] = {
         "truth": truth[:12].numpy(),
         "given": d.standardiser.to_data(operator.pseudo_inverse(y))[:12].clamp(0, 1).numpy(),

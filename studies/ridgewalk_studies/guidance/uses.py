@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ridgewalk.diffusion import PerRows, RowNoise
+from ridgewalk.diffusion.building import build_sampler
 from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
@@ -134,7 +135,7 @@ def overhead(
     model: Diffused, guide: Guide, claims: list[Claim], rows: int = 5000, repeats: int = 5
 ) -> tuple[dict[str, float], Section]:
     """A guided step over an unguided one, and over the bare passes of both networks, in turns."""
-    sampler = Sampling("heun", 10).make(model.denoiser.sde)
+    sampler = build_sampler(Sampling("heun", 10), model.denoiser.sde)
     score, free = guide.score(model, 1.0), model.denoiser.score
     assert not isinstance(score, PerRows)
     x = torch.randn(rows, *model.shape, generator=torch.Generator().manual_seed(0))

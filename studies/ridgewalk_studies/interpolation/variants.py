@@ -18,10 +18,10 @@ from ridgewalk.finders import Amortised
 from ridgewalk.models.interpolator import Interpolator, interpolator
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.autoencoder import Interpolation
+from ridgewalk.settings.training import Schedule
 from ridgewalk.store.run import Run
 from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Reprojection
 from ridgewalk.training.loop import History, fit
-from ridgewalk.training.schedule import Schedule
 from ridgewalk.verbs import paths as walking
 
 LAMBDAS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)

@@ -1,0 +1,80 @@
+"""From settings to objects: the forward process, the network and the sampler that a recipe names."""
+
+import torch
+from torch import nn
+
+from ridgewalk.diffusion.deterministic import Flow, Heun, ProbabilityFlow
+from ridgewalk.diffusion.sampling import Sampler
+from ridgewalk.diffusion.sde import SDE, VE, VP, SubVP, Tabulated
+from ridgewalk.diffusion.stochastic import PREDICTORS, AnnealedLangevin, Langevin, PredictorCorrector
+from ridgewalk.models.backbones import TimeMLP
+from ridgewalk.models.diffusers_unet import unet_2d
+from ridgewalk.models.unet import UNet
+from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk.settings.diffusion import Diffusion, Sampling
+
+
+def build_process(settings: Diffusion) -> SDE:
+    """The forward process that the settings name."""
+    if settings.sde == "ve":
+        return VE(*settings.sigmas)
+    if settings.sde == "ddpm":
+        return Tabulated.ddpm()
+    return (VP if settings.sde == "vp" else SubVP)(*settings.betas)
+
+
+def build_network(settings: Diffusion, shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
+    """
+    The score network for data of ``shape``, its weights drawn from ``seed``.
+
+    Args:
+        settings: the architecture.
+        shape: (d,) of points and codes, (c, h, w) of images.
+        classes: number of classes of the data; the network is conditioned on them where ``settings.labels``.
+        seed: of the weights.
+
+    Raises:
+        ValueError: for a U-Net of data that are no images, a perceptron of images, and sides that a U-Net cannot halve.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mixed_seed(seed, Stream.DENOISER))
+        return _network(settings, shape, classes if settings.labels else 0)
+
+
+def _network(s: Diffusion, shape: tuple[int, ...], classes: int) -> nn.Module:
+    if s.network == "mlp":
+        if len(shape) != 1:
+            raise ValueError(f"diffusion.network = 'mlp' is for points and codes (n, d); images {shape} need 'unet'")
+        return TimeMLP(shape[0], s.hidden, classes=classes, fourier=s.fourier)
+    if len(shape) != 3:
+        raise ValueError(f"diffusion.network = '{s.network}' is for images (n, c, h, w); points {shape} need 'mlp'")
+    size = (shape[0], shape[1], shape[2])
+    if s.network == "diffusers":
+        return unet_2d(size, s.channels, s.multipliers, s.blocks, s.attention, s.dropout, classes)
+    return UNet(
+        size,
+        s.channels,
+        s.multipliers,
+        s.blocks,
+        attention=s.attention,
+        dropout=s.dropout,
+        classes=classes,
+        patch=s.patch,
+    )
+
+
+def build_sampler(settings: Sampling, sde: SDE, keep: int = 0) -> Sampler | ProbabilityFlow:
+    """The sampler that the settings name, over an SDE; ``keep`` of its states are kept."""
+    end, own = settings.t_min or None, settings.resolved()
+    if own.sampler == "heun":
+        return Heun(sde, own.steps, churn=own.churn, t_min=end, keep=keep)
+    if own.sampler == "ddim":
+        return Heun(sde, own.steps, order=1, t_min=end, keep=keep)
+    if own.sampler == "pc":
+        corrector = Langevin(own.snr, own.corrections)
+        return PredictorCorrector(sde, own.steps, corrector=corrector, t_min=end, keep=keep)
+    if own.sampler == "langevin":
+        return AnnealedLangevin(sde, own.steps, corrections=own.corrections, snr=own.snr, t_min=end, keep=keep)
+    if own.sampler == "ode":
+        return ProbabilityFlow(Flow(sde, rtol=own.rtol, atol=own.rtol), end, keep=keep)
+    return PREDICTORS[own.sampler](sde, own.steps, t_min=end, keep=keep)
