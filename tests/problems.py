@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.diffusion import SDE
 from ridgewalk.protocols import Energy
 
@@ -18,6 +19,14 @@ def points(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Te
 def rows(*values: tuple[float, ...]) -> Tensor:
     """Points (n, d) in float64."""
     return torch.tensor(values, dtype=torch.float64)
+
+
+def mixture_of_covariances(means: Tensor, covariances: Tensor, weights: Tensor | None = None) -> GaussianMixture:
+    """sum_k w_k N(mu_k, C_k) of means (m, d), covariances (m, d, d) and weights (m,), which are equal where they are not given."""
+    variances, axes = torch.linalg.eigh(covariances)
+    return GaussianMixture(
+        means, variances, means.new_full((len(means),), 1 / len(means)) if weights is None else weights, axes
+    )
 
 
 BAD_POINTS = [

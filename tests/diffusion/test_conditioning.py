@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from problems import points, rows
+from problems import mixture_of_covariances, points, rows
 from ridgewalk.data.mixtures import GaussianMixture, exact_score
 from ridgewalk.diffusion import (
     SDE,
@@ -32,8 +32,8 @@ from ridgewalk.diffusion import (
     Sampled,
     SubVP,
 )
-from ridgewalk.diffusion.conditioning import ClassifierScore, PosteriorScore, Replacement
-from ridgewalk.diffusion.operators import Downsample, Grey, LinearOperator, Mask
+from ridgewalk.diffusion.conditioning import PosteriorScore, Replacement
+from ridgewalk.diffusion.operators import Downsample, LinearOperator, Mask
 from ridgewalk.protocols import VectorField
 
 D = torch.float64
@@ -46,7 +46,6 @@ SHAPE = (2, 2, 2)
 OPERATORS: dict[str, LinearOperator] = {
     "mask": Mask(torch.tensor([[True, False], [True, True]])),
     "downsample": Downsample(2),
-    "grey": Grey(2),
 }
 EVERY_OPERATOR = pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
 
@@ -58,7 +57,7 @@ def isotropic(deviation: float = 0.7, shape: tuple[int, ...] = SHAPE) -> Gaussia
 
 def correlated(rho: float, mean: tuple[float, float] = (0.3, -0.2)) -> GaussianMixture:
     """Two values of variance 1."""
-    return GaussianMixture.from_covariances(rows(mean), torch.tensor([[[1, rho], [rho, 1]]], dtype=D))
+    return mixture_of_covariances(rows(mean), torch.tensor([[[1, rho], [rho, 1]]], dtype=D))
 
 
 def two_modes() -> GaussianMixture:
@@ -138,7 +137,7 @@ def test_samples_of_isotropic_gaussians_have_the_posterior_law(operator: LinearO
 
 
 def test_each_row_has_its_measurement() -> None:
-    law, operator = isotropic(), OPERATORS["grey"]
+    law, operator = isotropic(), OPERATORS["downsample"]
     score, x, t = shaped(law, VP(), SHAPE), points(3, *SHAPE), torch.tensor(0.3, dtype=D)
     y = operator(points(3, *SHAPE, seed=4))
     together = PosteriorScore(score, VP(), operator, y, 0.7, 0.1)(x, t)
@@ -318,53 +317,6 @@ def test_where_y_decides_nothing_the_modes_keep_their_shares() -> None:
         assert float((x[:, 1] > 0).double().mean()) == pytest.approx(0.5, abs=0.045)
 
 
-# --- classifiers ------------------------------------------------------------------------------------------------------
-
-
-def classifier(law: GaussianMixture, sde: SDE) -> Callable[[Tensor, Tensor], Tensor]:
-    """The logits log p(component | x_t, t) + a constant of each row."""
-
-    def logits(x: Tensor, t: Tensor) -> Tensor:
-        alpha, sigma = sde.alpha(t.double()), sde.sigma(t.double())
-        variance = alpha**2 * law.variances[:, 0] + sigma**2
-        squared = (x[:, None] - alpha * law.means).square().sum(2) / variance
-        return law.weights.log() - (squared + law.means.shape[1] * variance.log()) / 2
-
-    return logits
-
-
-@EVERY_SDE
-def test_an_exact_classifier_gives_the_score_of_the_class(sde: SDE) -> None:
-    law = GaussianMixture.from_deviations(
-        rows((1.0, 1.0), (-1.0, 0.0), (0.0, -2.0)), torch.tensor([0.3, 0.5, 0.8], dtype=D)
-    )
-    labels = torch.tensor([0, 1, 2, 1])
-    for value in TIMES:
-        t = torch.tensor(value, dtype=D)
-        x = sde.perturb(points(4, 2), t, points(4, 2, seed=1))
-        found = ClassifierScore(exact_score(law, sde), classifier(law, sde), labels)(x, t)
-        variance = sde.alpha(t) ** 2 * law.variances[labels] + sde.sigma(t) ** 2
-        wanted = -(x - sde.alpha(t) * law.means[labels]) / variance
-        assert torch.allclose(found, wanted, rtol=1e-7, atol=1e-7 * float(wanted.abs().max()))
-        twice = ClassifierScore(exact_score(law, sde), classifier(law, sde), labels, 2.0)(x, t)
-        base = exact_score(law, sde)(x, t)
-        assert torch.allclose(twice - base, 2 * (found - base), atol=1e-7 * float(wanted.abs().max()))
-        of_all = ClassifierScore(exact_score(law, sde), classifier(law, sde), torch.tensor(1))(x, t)
-        assert torch.allclose(of_all[1], found[1], atol=1e-9 * float(wanted.abs().max()))
-
-
-def test_classes_are_sampled_whole() -> None:
-    """The class of two modes apart is its Gaussian, N(mu, 0.4^2 I)."""
-    sde, law, n = VP(), two_modes(), 2000
-    field = ClassifierScore(exact_score(law, sde), classifier(law, sde), torch.tensor([0, 1]).repeat(n // 2))
-    x = Heun(sde, 40)(field, RowNoise(0, n, (2,), dtype=D)).x
-    for label, mean in enumerate((1.0, -1.0)):
-        of = x[label::2]
-        # 4 standard errors; Heun's own error of the deviation is 0.005
-        assert torch.allclose(of.mean(0), torch.full((2,), mean, dtype=D), atol=4 * 0.4 / math.sqrt(n / 2))
-        assert torch.allclose(of.std(0), torch.full((2,), 0.4, dtype=D), atol=0.005 + 4 * 0.4 / math.sqrt(n))
-
-
 # --- in use -----------------------------------------------------------------------------------------------------------
 
 
@@ -404,7 +356,7 @@ class Net(nn.Module):
 
 
 def test_networks_of_float32_are_guided_and_nothing_that_came_in_changes() -> None:
-    sde, operator, net = VE(), OPERATORS["grey"], Net()
+    sde, operator, net = VE(), OPERATORS["downsample"], Net()
     score, y = Denoiser(net, sde, 1.0).score, operator(points(1, *SHAPE))  # y in float64
     field = PosteriorScore(score, sde, operator, y, 1.0)
     x = 3 * points(4, *SHAPE, dtype=torch.float32)
@@ -439,11 +391,6 @@ def test_guided_scores_can_be_differentiated() -> None:
     found = torch.autograd.functional.jacobian(lambda x: field(x, t), points(1, *SHAPE, seed=5)).view(8, 8)
     inner = posterior(law, operator, y, 0.3, SHAPE).noised(float(sde.alpha(t)), float(sde.sigma(t)))
     assert torch.allclose(found, -torch.linalg.inv(inner.covariance), atol=1e-8)
-    modes = two_modes()
-    guided = ClassifierScore(exact_score(modes, sde), classifier(modes, sde), torch.tensor(0))
-    found = torch.autograd.functional.jacobian(lambda x: guided(x, t), points(1, 2)).view(2, 2)
-    variance = float(sde.alpha(t) ** 2 * 0.16 + sde.sigma(t) ** 2)
-    assert torch.allclose(found, -torch.eye(2, dtype=D) / variance, atol=1e-8)
 
 
 def test_what_cannot_be_is_refused() -> None:
@@ -466,12 +413,3 @@ def test_what_cannot_be_is_refused() -> None:
         Replacement(FIRST, y, sde, end=1.0)
     with pytest.raises(ValueError, match="measurements must be"):
         Replacement(FIRST, y.expand(2, 2), sde)(x, 0.0, RowNoise(0, 3, (2,), dtype=D))
-    logits = classifier(two_modes(), sde)
-    with pytest.raises(ValueError, match="labels are int64"):
-        ClassifierScore(score, logits, torch.tensor([0.0, 1.0]))
-    with pytest.raises(ValueError, match="one label a row"):
-        ClassifierScore(score, logits, torch.tensor([0, 1]))(x, t)
-    with pytest.raises(ValueError, match="not differentiable in x"):
-        ClassifierScore(score, lambda v, s: logits(v.detach(), s), torch.tensor(0))(x, t)
-    with pytest.raises(ValueError, match="weight of guidance"):
-        ClassifierScore(score, logits, torch.tensor(0), math.inf)

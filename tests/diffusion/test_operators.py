@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from problems import points
-from ridgewalk.diffusion.operators import Downsample, Grey, LinearOperator, Mask
+from ridgewalk.diffusion.operators import Downsample, LinearOperator, Mask
 
 HALF = torch.tensor([[True, False, True, False], [False, False, True, True]])
 
@@ -29,8 +29,6 @@ CASES = {
     "mask-of-points": Case(Mask(torch.tensor([True, False])), (2,), (2,), 1),
     "downsample": Case(Downsample(2), (3, 4, 6), (3, 2, 3), 18),
     "downsample-by-3": Case(Downsample(3), (3, 6), (1, 2), 2),
-    "grey": Case(Grey(3), (3, 2, 2), (1, 2, 2), 4),
-    "grey-of-values": Case(Grey(4), (4,), (1,), 1),
 }
 EVERY = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
@@ -119,12 +117,6 @@ def test_what_does_not_fit_is_refused() -> None:
     for shape in ((3, 4), (4, 3), (4,)):
         with pytest.raises(ValueError, match="divisible by 2"):
             Downsample(2)(points(2, *shape))
-    with pytest.raises(ValueError, match="at least 2 channels; got 1"):
-        Grey(1)
-    with pytest.raises(ValueError, match="grey of 3 channels"):
-        Grey(3)(points(1, 4, 2, 2))
-    with pytest.raises(ValueError, match="one channel"):
-        Grey(3).transpose(points(1, 3, 2, 2))
 
 
 @EVERY

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from problems import Gaussian, points, rows
 from ridgewalk.finders import Geodesic, RidgePath, ScoreGuidedWalk
-from ridgewalk.metrics import curve_energy, image_length
+from ridgewalk.metrics.paths import curve_energy, image_length
 from ridgewalk.path import Path
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ridgewalk.metrics import inside, radii, realism
+from ridgewalk.metrics.neighbours import inside, radii, realism
 
 LINE = torch.tensor([[0.0], [1.0], [3.0], [7.0]], dtype=torch.float64)
 LINE_RADII = torch.tensor([3.0, 2.0, 3.0, 6.0], dtype=torch.float64)  # to the second nearest other, by hand

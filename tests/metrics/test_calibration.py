@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ridgewalk.metrics import auc, auc_interval, bce, expected_calibration_error, reliability
+from ridgewalk.metrics.calibration import auc, auc_interval, bce, expected_calibration_error, reliability
 from ridgewalk.thresholds import CHANCE
 
 

@@ -1,28 +1,17 @@
 """Generated samples against real ones: kernels, balls, lines and classes, by hand, by brute force and against populations known in closed form."""
 
-import sys
 from collections.abc import Callable
 from math import exp, log, sqrt
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ridgewalk.metrics import (
-    density_coverage,
-    inception_score,
-    kernels,
-    kid,
-    median_bandwidths,
-    mmd,
-    precision_recall,
-    published_inception,
-    sliced_wasserstein,
-    transport,
-)
-from ridgewalk.metrics.inception import PublishedInception
+from ridgewalk.metrics import kernels, transport
+from ridgewalk.metrics.coverage import density_coverage, precision_recall
+from ridgewalk.metrics.inception import inception_score
+from ridgewalk.metrics.kernels import kid, median_bandwidths, mmd
+from ridgewalk.metrics.transport import sliced_wasserstein
 
 
 def cloud(n: int, d: int, seed: int = 0) -> Tensor:
@@ -239,64 +228,6 @@ def test_the_score_by_hand() -> None:
     # of two splits, one of two sure classes and one of a single class: scores 2 and 1
     mixed = torch.eye(2)[[0, 0, 1, 0]]
     assert inception_score(mixed, splits=2) == pytest.approx((1.5, 0.5))
-
-
-class TinyExtractor(nn.Module):
-    """Takes what torch-fidelity's network takes, and returns what it returns, with 3 features and 4 classes."""
-
-    def __init__(self, name: str, features: list[str], feature_extractor_weights_path: str) -> None:
-        super().__init__()
-        assert features == ["2048", "logits_unbiased"]
-        self.head = nn.Linear(3, 4, bias=False)
-        self.load_state_dict(torch.load(feature_extractor_weights_path))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        assert x.dtype == torch.uint8
-        assert x.shape[1] == 3
-        features = x.float().mean(dim=(2, 3))
-        return features, self.head(features / 255)
-
-
-@pytest.fixture
-def fidelity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """torch-fidelity's two names, and an empty folder for torch.hub."""
-    package, module = ModuleType("torch_fidelity"), ModuleType("torch_fidelity.feature_extractor_inceptionv3")
-    module.URL_INCEPTION_V3 = "https://example.org/v0/weights-1.pth"  # type: ignore[attr-defined]
-    module.FeatureExtractorInceptionV3 = TinyExtractor  # type: ignore[attr-defined]
-    package.feature_extractor_inceptionv3 = module  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torch_fidelity", package)
-    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", module)
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    return tmp_path / "hub" / "checkpoints"
-
-
-def test_without_torch_fidelity_the_published_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch_fidelity", None)  # an import of it fails
-    with pytest.raises(ValueError, match="pip install torch-fidelity"):
-        published_inception()
-
-
-def test_without_weights_it_is_refused_and_nothing_is_fetched(fidelity: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *a, **k: pytest.fail("something was fetched"))
-    with pytest.raises(ValueError, match=r"weights-1\.pth, and are not; put https://example\.org/v0/weights-1\.pth"):
-        published_inception()
-    assert not fidelity.exists()
-
-
-def test_with_weights_it_maps_images_of_the_package_to_features_and_probabilities(fidelity: Path) -> None:
-    fidelity.mkdir(parents=True)
-    torch.save({"head.weight": torch.ones(4, 3)}, fidelity / "weights-1.pth")
-    network = published_inception()
-    assert isinstance(network, PublishedInception)
-    assert not network.training
-    assert not any(p.requires_grad for p in network.parameters())
-    grey = torch.full((3, 1, 2, 2), 0.5)  # 127.5, stored as 128
-    assert torch.equal(network(grey), torch.full((3, 3), 128.0))
-    assert network.features(1 + torch.rand(2, 3, 2, 2)).tolist() == [[255.0] * 3] * 2  # no wrapping round
-    torch.testing.assert_close(network.probabilities(grey), torch.full((3, 4), 0.25))
-    with pytest.raises(ValueError, match=r"1 or 3, h, w"):
-        network.features(torch.rand(2, 4, 8, 8))
 
 
 # ------------------------------------------------------------------------------------------------------ all

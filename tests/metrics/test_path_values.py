@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ridgewalk.metrics import (
+from ridgewalk.metrics.paths import (
     curve_energy,
     end_error,
     image_length,

@@ -7,10 +7,9 @@ import torch
 from scipy.stats import kendalltau
 from torch import Tensor
 
-from ridgewalk.metrics import (
+from ridgewalk.metrics.statistics import (
     Interval,
     bootstrap,
-    bootstrap_gap_closed,
     bootstrap_mean,
     bootstrap_ratio,
     gap_closed,
@@ -131,18 +130,6 @@ def test_gap_closed() -> None:
     assert gap_closed(12.0, 10.0, 2.0) == -0.25  # less is better, and it got worse
     with pytest.raises(ValueError, match="no gap"):
         gap_closed(0.5, 0.6, 0.6)
-
-
-def test_bootstrap_gap_closed_resamples_jointly() -> None:
-    floor, gap = normal(80), normal(80, seed=1).exp()
-    interval = bootstrap_gap_closed(floor + 0.25 * gap, floor, floor + gap, seed=1)
-    assert (interval.value, interval.low, interval.high) == pytest.approx((0.25, 0.25, 0.25), rel=1e-9)
-    fixed = bootstrap_gap_closed(floor + 0.25 * gap, floor, 5.0, seed=1)
-    lerp = float(floor.mean())
-    assert fixed.value == pytest.approx(0.25 * float(gap.mean()) / (5 - lerp), rel=1e-12)
-    assert fixed.low < fixed.value < fixed.high
-    with pytest.raises(ValueError, match="no gap"):
-        bootstrap_gap_closed(floor, torch.ones(80), 1.0, seed=1)
 
 
 def test_an_undefined_resample_opens_both_ends() -> None:

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ridgewalk.data.shapes import Factors, draw, measure, render
+from ridgewalk.data.shapes import Factors, draw, render
 from ridgewalk_studies.measures import factors
+from ridgewalk_studies.measures.shapes import measure
 
 K = 9
 

@@ -12,11 +12,11 @@ from conftest import SMOKE
 from ridgewalk.cli import app
 from ridgewalk.data import load, load_points, part
 from ridgewalk.judging.judges import judge
-from ridgewalk.metrics.clustering import measure_clusters
 from ridgewalk.store.run import Run
 from ridgewalk.store.run import load as load_run
 from ridgewalk.verbs import train
 from ridgewalk_studies.adversarial_autoencoders.shared import classes_of
+from ridgewalk_studies.measures.clustering import measure_clusters
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ class Noising(Protocol):
 @dataclass(frozen=True, eq=False)
 class GaussianMixture:
     """
-    sum_k w_k N(mu_k, U_k diag(v_k) U_k^T); ``from_deviations`` and ``from_covariances`` make it of what is at hand.
+    sum_k w_k N(mu_k, U_k diag(v_k) U_k^T); ``from_deviations`` makes one from standard deviations.
 
     What is asked at points x is computed in their dtype and on their device; samples have the mixture's own.
 
@@ -112,28 +112,6 @@ class GaussianMixture:
             raise ValueError(f"deviations must be positive; got {float(s.min()):g}")
         s = s[:, None] if s.dim() == 1 else s
         return cls(means, (s**2).expand(means.shape).clone(), _equal(means) if weights is None else weights)
-
-    @classmethod
-    def from_covariances(cls, means: Tensor, covariances: Tensor, weights: Tensor | None = None) -> "GaussianMixture":
-        """
-        Components of any covariance.
-
-        Args:
-            means: (m, d).
-            covariances: (m, d, d), symmetric and positive definite.
-            weights: (m,); equal where absent.
-
-        Raises:
-            ValueError: if a covariance is not symmetric, and as the class.
-        """
-        if covariances.shape != (*means.shape, means.shape[-1]):
-            raise ValueError(
-                f"covariances must be (m, d, d), one a mean; got {tuple(covariances.shape)} for means {tuple(means.shape)}"
-            )
-        if not torch.allclose(covariances, covariances.mT, rtol=1e-5, atol=1e-6 * float(covariances.abs().max())):
-            raise ValueError("covariances must be symmetric; use (C + C^T) / 2 if what is off is rounding")
-        variances, axes = torch.linalg.eigh(covariances)
-        return cls(means, variances, _equal(means) if weights is None else weights, axes)
 
     def __len__(self) -> int:
         """The number of components, m."""

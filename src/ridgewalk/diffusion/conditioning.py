@@ -7,9 +7,8 @@ The second term is an integral over x_0, and known for few laws. For a linear me
 
     Replacement        no second term: after each step what A sees of x_t is replaced by y noised to level t
     PosteriorScore     x_0 given x_t taken for a Gaussian around x^ = E[x_0 | x_t], which the score knows: p(y | x_t) in closed form
-    ClassifierScore    any condition, by a classifier of noised data that was trained for it
 
-The second term is a gradient, through the score or the classifier: an evaluation costs a backward pass too, and is counted as one.
+The second term is a gradient, through the score: an evaluation costs a backward pass too, and is counted as one.
 """
 
 import math
@@ -142,51 +141,6 @@ class PosteriorScore:
         c, s_d = self.operator.gain, self.deviation
         spread = (sigma * s_d) ** 2 / (sigma**2 + (alpha * s_d) ** 2) if self.method == "pgdm" else 0 * sigma
         return c / (c * spread + self.noise**2)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class ClassifierScore:
-    """
-    score + w grad log p(label | x_t, t), by any classifier of noised data.
-
-    At ``weight`` 1 and with an exact classifier it is the score of the class; above 1 that of no noised density, sharper (the source takes 1 to 10).
-
-    Args:
-        score: grad log p_t of all data.
-        log_probability: x (n, *), t as it comes, () or (n,) -> (n, classes), log p(label | x_t, t) or logits, which are normalised here.
-        labels: int64 (n,), one a row, or () for all rows.
-        weight: w.
-
-    Source: Dhariwal and Nichol (2021), section 4, after Song et al. (2021), appendix I.1.
-    """
-
-    score: VectorField
-    log_probability: Callable[[Tensor, Tensor], Tensor]
-    labels: Tensor
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.labels.dim() > 1 or self.labels.dtype != torch.int64:
-            raise ValueError(
-                f"labels are int64, (n,) or () for all rows; got {self.labels.dtype} {tuple(self.labels.shape)}"
-            )
-        _check_weight(self.weight)
-
-    def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
-        """Grad log p(x_t | label) at x (n, *), t () or (n,): (n, *)."""
-        if self.labels.shape not in ((), x.shape[:1]):
-            raise ValueError(
-                f"one label a row is needed, or one for all; got {tuple(self.labels.shape)} for {len(x)} rows"
-            )
-        labels = self.labels.to(x.device).expand(len(x))
-
-        def pulled(at: Tensor, again: bool) -> Tensor:
-            of_labels = torch.log_softmax(self.log_probability(at, t), dim=1).gather(1, labels[:, None])
-            _check_differentiable(of_labels, "classifier")
-            return self.weight * torch.autograd.grad(of_labels.sum(), at, create_graph=again)[0]
-
-        return self.score(x, t) + _differentiating(pulled, x)
 
 
 def _differentiating(field: Callable[[Tensor, bool], Tensor], x: Tensor) -> Tensor:

@@ -52,44 +52,6 @@ class TimeRatio:
         return self.network(x / along(v.sqrt(), x), c, labels).squeeze(1)
 
 
-@dataclass(frozen=True, eq=False)
-class Bridged:
-    """
-    A log ratio that was learned under one SDE, read under another at the same level of noise.
-
-        log r'(x, t')  =  log r(alpha(t) / alpha'(t') x, t),    sigma(t) / alpha(t) = sigma'(t') / alpha'(t')
-
-    Both laws are scaled alike, so that their ratio stays; its gradient takes the factor alpha / alpha' by the chain rule.
-
-    Args:
-        ratio: log r under ``source``.
-        source: SDE that it was learned under.
-        target: SDE that it is read under.
-    """
-
-    ratio: Logit
-    source: SDE
-    target: SDE
-
-    def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
-        """
-        The log ratio at x (n, *) of the target, t () or (n,): (n,).
-
-        Raises:
-            ValueError: at a level that the source does not reach.
-        """
-        level = self.target.level(t.double())
-        most = float(self.source.level(torch.ones((), dtype=torch.float64)))
-        if float(level.max()) > most * (1 + 1e-6):
-            raise ValueError(
-                f"the ratio knows levels sigma / alpha up to {most:.4g}, and is asked at {float(level.max()):.4g}; "
-                "guide within a Window that ends below, or train a discriminator under the sampler's own SDE"
-            )
-        own = self.source.time_of(level)
-        factor = self.source.alpha(own) / self.target.alpha(t.double())
-        return self.ratio(along(factor.to(x), x) * x, own.to(x))
-
-
 @dataclass(frozen=True)
 class Window:
     """
@@ -189,7 +151,7 @@ class DiscriminatorGuidance:
         if own != self.sde:
             raise ValueError(
                 f"the discriminator was trained under {own}, and is to guide under {self.sde}: its times and scales are others; "
-                "read it through Bridged(ratio, source, target), or train one under the sampler's own SDE"
+                "train one under the sampler's own SDE"
             )
 
     def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:

@@ -3,7 +3,6 @@ What a measurement sees of data: linear operators A, for inverse problems y = A 
 
     mask          y_i = x_i where i is kept, 0 elsewhere      A A^T = I        in-painting
     downsample    y = means over f x f pixels                 A A^T = I / f^2  super-resolution
-    grey          y = mean over c channels                    A A^T = I / c    colourisation
 
 The rows of each are orthogonal and of one length, A A^T = c I on the measurements that A can make. So the pseudo-inverse is A^+ = A^T / c, and of all
 data that agree with y
@@ -159,44 +158,6 @@ class Downsample(OrthogonalRows):
         """Each pixel repeated f x f times, over f^2."""
         f = self.factor
         return y.repeat_interleave(f, -1).repeat_interleave(f, -2) / f**2
-
-
-@final
-@dataclass(frozen=True)
-class Grey(OrthogonalRows):
-    """
-    The mean over channels: (n, c, *) -> (n, 1, *).
-
-    Args:
-        channels: c, at least 2.
-    """
-
-    channels: int
-
-    def __post_init__(self) -> None:
-        if self.channels < 2:
-            raise ValueError(
-                f"grey is the mean of at least 2 channels; got {self.channels}: such pictures have no colour"
-            )
-
-    @property
-    def gain(self) -> float:
-        """1 / c."""
-        return 1 / self.channels
-
-    def __call__(self, x: Tensor, /) -> Tensor:
-        """The mean over dimension 1."""
-        if x.dim() < 2 or x.shape[1] != self.channels:
-            raise ValueError(
-                f"grey of {self.channels} channels needs data (n, {self.channels}, *); got {tuple(x.shape)}"
-            )
-        return x.mean(1, keepdim=True)
-
-    def transpose(self, y: Tensor, /) -> Tensor:
-        """Y / c in every channel."""
-        if y.dim() < 2 or y.shape[1] != 1:
-            raise ValueError(f"what is grey has one channel, (n, 1, *); got {tuple(y.shape)}")
-        return y.repeat(1, self.channels, *(1,) * (y.dim() - 2)) / self.channels
 
 
 def residual(operator: OrthogonalRows | LinearOperator, x: Tensor, y: Tensor) -> Tensor:

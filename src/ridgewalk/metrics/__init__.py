@@ -1,123 +1,16 @@
-"""Pure functions of frames, features, probabilities and labels: what is measured, apart from what is trained."""
+"""
+Pure functions of frames, features, probabilities and labels, which measure and train nothing.
 
-from ridgewalk.metrics.calibration import (
-    Reliability,
-    auc,
-    auc_interval,
-    bce,
-    expected_calibration_error,
-    reliability,
-)
-from ridgewalk.metrics.clustering import (
-    Clustering,
-    exemplar_names,
-    hungarian_accuracy,
-    majority_names,
-    measure_clusters,
-    mistaken,
-    normalised_information,
-)
-from ridgewalk.metrics.coverage import DensityCoverage, PrecisionRecall, density_coverage, precision_recall
-from ridgewalk.metrics.densities import (
-    Modes,
-    kl_by_cells,
-    kl_by_entropy,
-    kl_by_neighbours,
-    kl_divergence,
-    kl_of_samples,
-    mode_weights,
-)
-from ridgewalk.metrics.inception import InceptionScore, inception_score, published_inception
-from ridgewalk.metrics.kernels import Estimate, kid, median_bandwidths, mmd
-from ridgewalk.metrics.neighbours import inside, radii, realism
-from ridgewalk.metrics.parzen import Parzen, log_density, parzen_likelihood
-from ridgewalk.metrics.paths import (
-    curve_energy,
-    end_error,
-    image_length,
-    interior,
-    largest_step,
-    mean_confidence,
-    monotonicity,
-    precision,
-    relative_length,
-    step_evenness,
-    third_class_mass,
-    wholly_real,
-    worst_confidence,
-)
-from ridgewalk.metrics.statistics import (
-    Agreement,
-    Interval,
-    bootstrap,
-    bootstrap_gap_closed,
-    bootstrap_mean,
-    bootstrap_ratio,
-    gap_closed,
-    paired_difference,
-    rank_agreement,
-)
-from ridgewalk.metrics.transport import sliced_wasserstein
-
-__all__ = [
-    "Agreement",
-    "Clustering",
-    "DensityCoverage",
-    "Estimate",
-    "InceptionScore",
-    "Interval",
-    "Modes",
-    "Parzen",
-    "PrecisionRecall",
-    "Reliability",
-    "auc",
-    "auc_interval",
-    "bce",
-    "bootstrap",
-    "bootstrap_gap_closed",
-    "bootstrap_mean",
-    "bootstrap_ratio",
-    "curve_energy",
-    "density_coverage",
-    "end_error",
-    "exemplar_names",
-    "expected_calibration_error",
-    "gap_closed",
-    "hungarian_accuracy",
-    "image_length",
-    "inception_score",
-    "inside",
-    "interior",
-    "kid",
-    "kl_by_cells",
-    "kl_by_entropy",
-    "kl_by_neighbours",
-    "kl_divergence",
-    "kl_of_samples",
-    "largest_step",
-    "log_density",
-    "majority_names",
-    "mean_confidence",
-    "measure_clusters",
-    "median_bandwidths",
-    "mistaken",
-    "mmd",
-    "mode_weights",
-    "monotonicity",
-    "normalised_information",
-    "paired_difference",
-    "parzen_likelihood",
-    "precision",
-    "precision_recall",
-    "published_inception",
-    "radii",
-    "rank_agreement",
-    "realism",
-    "relative_length",
-    "reliability",
-    "sliced_wasserstein",
-    "step_evenness",
-    "third_class_mass",
-    "wholly_real",
-    "worst_confidence",
-]
+    paths         the frames of a path: lengths, steps, arrival, classes along it
+    neighbours    balls of k nearest neighbours: which features lie among those of real images
+    coverage      precision, recall, density and coverage of generated samples
+    samples       Frechet distance of two sets of features
+    kernels       maximum mean discrepancy, and the kernel distance of features
+    transport     sliced Wasserstein distance of two sets of points
+    densities     samples compared with a known density
+    inception     inception score of class probabilities
+    layout        symmetry and borders of images
+    calibration   a binary discriminator on held-out points
+    ranks         Spearman's rank correlation with an interval
+    statistics    bootstrap intervals, and the agreement of two rankings
+"""

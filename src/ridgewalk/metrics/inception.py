@@ -1,25 +1,20 @@
 """
-Scores by a classifier's probabilities, and the one network that the names of published figures belong to.
+The inception score: how sure a classifier is of each image, and how even the classes are.
 
     inception score   exp(mean_i KL(p(. | x_i) || p(.))),   p(.) = mean_i p(. | x_i)
 
-is 1 where every image gets the same probabilities, and the number of classes where each is sure and the classes are even. It knows no real images.
+The score is 1 where every image gets the same probabilities, and the number of classes where each image is certain and the classes are equally frequent.
+It does not compare with real images.
 
-"FID", "KID" and "inception score" without more are those of one network: Inception of 2015-12-05, as torch-fidelity converted it from TensorFlow. With any
-other network say which: a judge's Frechet distance is no FID.
+Published values are those of one network, Inception of 2015-12-05. A score by another network is comparable only with scores by the same network.
 
-Source: Salimans et al. (2016), Improved techniques for training GANs, section 4; Heusel et al. (2017) for the network's features; Obukhov et al.
-(2020), torch-fidelity.
+Source: Salimans et al. (2016), Improved techniques for training GANs, section 4.
 """
 
-from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlparse
 
 import torch
-from torch import Tensor, nn
-
-from ridgewalk.path import chunked
+from torch import Tensor
 
 
 class InceptionScore(NamedTuple):
@@ -71,71 +66,3 @@ def inception_score(probabilities: Tensor, splits: int = 10) -> InceptionScore:
         scores.append(divergence.sum(dim=1).mean().exp())
     each = torch.stack(scores)
     return InceptionScore(float(each.mean()), float(each.std(correction=0)))
-
-
-class PublishedInception(nn.Module):
-    """
-    Features and class probabilities of images by the network that FID, KID and the inception score are defined by.
-
-    Images (n, c, h, w) in [0, 1], grey or RGB, are rounded to 256 levels, as if they were stored; the network itself resizes them to 299 x 299.
-
-    Args:
-        network: uint8 images (n, 3, h, w) -> (features (n, 2048), logits without bias (n, 1008)): torch-fidelity's extractor.
-        batch: images at once.
-    """
-
-    def __init__(self, network: nn.Module, batch: int = 64) -> None:
-        super().__init__()
-        self.network, self.batch = network.requires_grad_(False), batch
-        self.eval()
-
-    def features(self, images: Tensor) -> Tensor:
-        """Images -> (n, 2048), what ``frechet`` and ``kid`` of this network compare."""
-        return chunked(lambda x: self.network(_stored(x))[0], images, chunk=self.batch)
-
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Images -> (n, 1008), for ``inception_score``; of the logits without bias, as published."""
-        return chunked(lambda x: self.network(_stored(x))[1].softmax(dim=1), images, chunk=self.batch)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """The features."""
-        return self.features(images)
-
-
-def published_inception(device: torch.device | str = "cpu") -> PublishedInception:
-    """
-    The published network, from weights that are already on this machine: nothing is downloaded.
-
-    Args:
-        device: to put it on.
-
-    Raises:
-        ValueError: if torch-fidelity cannot be imported, or the file that it names is not in torch.hub's cache.
-    """
-    try:
-        from torch_fidelity import feature_extractor_inceptionv3 as published
-    except ImportError as missing:
-        raise ValueError(
-            f"the published Inception network is read by torch-fidelity, which cannot be imported ({missing}); "
-            f"pip install torch-fidelity, or use the Frechet distance of another network under its own name"
-        ) from missing
-    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(published.URL_INCEPTION_V3).path).name
-    if not file.is_file():
-        raise ValueError(
-            f"the published Inception weights must be at {file}, and are not; put {published.URL_INCEPTION_V3} there, or "
-            f"set TORCH_HOME to the folder whose hub/checkpoints has them: nothing is downloaded unasked"
-        )
-    network = published.FeatureExtractorInceptionV3(
-        "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(file)
-    )
-    return PublishedInception(network.to(device))
-
-
-def _stored(images: Tensor) -> Tensor:
-    """As 8-bit RGB."""
-    if images.dim() != 4 or images.shape[1] not in (1, 3) or not images.is_floating_point():
-        raise ValueError(
-            f"images must be floats (n, 1 or 3, h, w) in [0, 1]; got {images.dtype} {tuple(images.shape)}: "
-            f"scale them, or show other channels as RGB"
-        )
-    return (images.clamp(0, 1) * 255).round().byte().expand(-1, 3, -1, -1)

@@ -16,7 +16,7 @@ Hinkley (1997), Bootstrap methods and their application, section 3.8 (groups).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from math import isnan, nan, sqrt
+from math import isnan, nan
 from typing import NamedTuple
 
 import torch
@@ -161,37 +161,6 @@ def gap_closed(value: float, floor: float, ceiling: float) -> float:
     return (value - floor) / (ceiling - floor)
 
 
-def bootstrap_gap_closed(
-    values: Tensor,
-    floor: Tensor,
-    ceiling: Tensor | float,
-    seed: int,
-    level: float = LEVEL,
-    resamples: int = RESAMPLES,
-    groups: Tensor | None = None,
-) -> Interval:
-    """
-    (mean v - mean f) / (mean c - mean f), ``gap_closed`` of means, with its interval.
-
-    Args:
-        values: (n,), the finder's.
-        floor: (n,), LERP's over the same pairs.
-        ceiling: (n,) over the same pairs, resampled with them; or a number, taken as known.
-        seed: of the draws.
-        level: nominal coverage.
-        resamples: number of resamples.
-        groups: (n,) integer ids; rows with one id are drawn together.
-    """
-    top = ceiling if isinstance(ceiling, Tensor) else torch.full_like(floor, ceiling, dtype=torch.float64)
-    columns = {"value": values, "floor": floor, "ceiling": top}
-    gap_closed(*(float(c.double().mean()) for c in columns.values()))  # refuses an empty gap
-
-    def share(mean: Mapping[str, Tensor]) -> Tensor:
-        return (mean["value"] - mean["floor"]) / (mean["ceiling"] - mean["floor"])
-
-    return bootstrap(share, columns, seed, level, resamples, groups)
-
-
 class Agreement(NamedTuple):
     """
     How two judges' rankings agree.
@@ -221,17 +190,15 @@ def rank_agreement(a: Mapping[str, float], b: Mapping[str, float]) -> Agreement:
         raise ValueError(f"both judges must rank the same finders; only one has {', '.join(sorted(set(a) ^ set(b)))}")
     if undefined := [name for name in a if isnan(a[name]) or isnan(b[name])]:
         raise ValueError(f"a ranking needs a figure of every finder; NaN for {', '.join(undefined)}")
-    alike, tied_a, tied_b, swapped = 0, 0, 0, []
+    swapped = []
     for x, y in combinations(a, 2):
-        by_a, by_b = (a[x] > a[y]) - (a[x] < a[y]), (b[x] > b[y]) - (b[x] < b[y])
-        alike += by_a * by_b > 0
-        tied_a += by_a == 0 != by_b
-        tied_b += by_b == 0 != by_a
-        if by_a * by_b < 0:
-            swapped.append((x, y) if by_a > 0 else (y, x))
-    strict = alike + len(swapped)
-    scale = sqrt((strict + tied_a) * (strict + tied_b))
-    return Agreement((alike - len(swapped)) / scale if scale else nan, swapped)
+        if (a[x] < a[y] and b[x] > b[y]) or (a[x] > a[y] and b[x] < b[y]):
+            swapped.append((x, y) if a[x] > a[y] else (y, x))
+    if len(set(a.values())) < 2 or len(set(b.values())) < 2:
+        return Agreement(nan, swapped)
+    from scipy.stats import kendalltau  # takes a second to import
+
+    return Agreement(float(kendalltau(list(a.values()), [b[name] for name in a]).statistic), swapped)
 
 
 def _rows(columns: Mapping[str, Tensor]) -> Tensor:

@@ -5,7 +5,6 @@ With balanced classes the optimal logit is log p_positive(z) - log p_negative(z)
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from ridgewalk.models.autoencoders import conv_encoder, mlp_encoder
 from ridgewalk.models.blocks import Rows, mlp
 
-Positive = Literal["prior", "encoded", "real", "decoded", "data", "model"]
 POSITIVES: tuple[str, ...] = ("prior", "encoded", "real", "decoded", "data", "model")
 
 

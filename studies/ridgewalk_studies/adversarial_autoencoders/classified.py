@@ -13,11 +13,11 @@ from typing import Any
 
 from torch import Tensor
 
-from ridgewalk.metrics.clustering import measure_clusters
 from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import Run
 from ridgewalk_studies.adversarial_autoencoders import shared
+from ridgewalk_studies.measures.clustering import measure_clusters
 from ridgewalk_studies.running import Experiment
 
 OWN, EARLIER = "adversarial autoencoder, published", "M1+M2 (Kingma et al. 2014), published"

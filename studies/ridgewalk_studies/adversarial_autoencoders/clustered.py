@@ -5,10 +5,10 @@ Variants called ``clusters-K`` have K clusters, those called ``paper-...`` the p
 Labels name clusters and measure them; no setting was chosen by those of the test part.
 """
 
-from ridgewalk.metrics.clustering import measure_clusters
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.reports.findings import Findings
 from ridgewalk_studies.adversarial_autoencoders import shared
+from ridgewalk_studies.measures.clustering import measure_clusters
 from ridgewalk_studies.running import Experiment
 
 PUBLISHED = {16: 9.55, 30: 4.10}

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from ridgewalk.data import part
-from ridgewalk.metrics.parzen import WORTH, Parzen
 from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, Text
 from ridgewalk.reports.findings import Findings
 from ridgewalk.reports.samples import sheet
@@ -19,6 +18,7 @@ from ridgewalk_studies.adversarial_autoencoders import shared
 from ridgewalk_studies.adversarial_autoencoders.priors import drawn_codes
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.measures.likelihood import SAMPLES, VALIDATION, likelihood, oracle
+from ridgewalk_studies.measures.parzen import WORTH, Parzen
 from ridgewalk_studies.measures.posterior import match
 from ridgewalk_studies.running import Experiment
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from ridgewalk.data import part
-from ridgewalk.data.shapes import measure
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.ranks import bootstrap_spearman
@@ -17,6 +16,7 @@ from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
 from ridgewalk_studies.interpolation.paths import Judged, on_the_line
 from ridgewalk_studies.interpolation.variants import MANY, projection
 from ridgewalk_studies.measures import factors
+from ridgewalk_studies.measures.shapes import measure
 from ridgewalk_studies.verdicts import of, plain, settled, signed
 
 COLUMNS = {

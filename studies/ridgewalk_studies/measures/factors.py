@@ -1,7 +1,7 @@
 """
 Paths between coloured shapes, measured in factors: no judge is trained, a formula reads every frame.
 
-``data.shapes.measure`` gives each frame's shape, hue, size, x and y, and its residual |frame - rendering| / |frame|, how far it is from any
+``measures.shapes.measure`` gives each frame's shape, hue, size, x and y, and its residual |frame - rendering| / |frame|, how far it is from any
 picture of one shape. Of a path of k frames whose ends have the factors f_a and f_b this leaves, by pair,
 
     residual      mean and worst over the interior frames, at most 1, which is the distance from the empty picture
@@ -18,7 +18,8 @@ failure of the path.
 import torch
 from torch import Tensor
 
-from ridgewalk.data.shapes import POSITIONS, SIZES, Factors, measure
+from ridgewalk.data.shapes import POSITIONS, SIZES, Factors
+from ridgewalk_studies.measures.shapes import measure
 
 QUANTILE = 0.95
 """Of the reconstructions' residuals: one reconstruction in twenty would not pass for a shape."""

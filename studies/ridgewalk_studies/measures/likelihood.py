@@ -5,15 +5,15 @@ The likelihood protocol of document 004: which images choose sigma, which are me
     test     every image of the test part
     oracle   the first 10,000 images that models are trained on, in place of samples: on MNIST 243 nats (Goodfellow et al. 2014)
 
-Models that reach beyond the oracle are not more real than real images: see ``metrics.parzen``.
+Models that reach beyond the oracle are not more real than real images: see ``measures.parzen``.
 """
 
 import torch
 from torch import Tensor
 
 from ridgewalk.data import ImageData, part
-from ridgewalk.metrics.parzen import GRID, Parzen, parzen_likelihood
 from ridgewalk.training.devices import resolve_device
+from ridgewalk_studies.measures.parzen import GRID, Parzen, parzen_likelihood
 
 VALIDATION = 1000
 """Images that choose sigma."""

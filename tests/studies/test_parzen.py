@@ -7,8 +7,7 @@ import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from problems import points, rows
-from ridgewalk.metrics import log_density, parzen_likelihood
-from ridgewalk.metrics.parzen import GRID, WORTH
+from ridgewalk_studies.measures.parzen import GRID, WORTH, log_density, parzen_likelihood
 
 
 def test_the_density_is_that_of_equal_gaussians_about_the_samples() -> None:

@@ -24,9 +24,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-RULES = ("exemplar", "majority")
-"""How clusters get their names."""
-
 
 @dataclass(frozen=True)
 class Clustering:
@@ -123,8 +120,9 @@ def hungarian_accuracy(clusters: Tensor, labels: Tensor) -> float:
         labels: (n,) integers from 0.
     """
     from scipy.optimize import linear_sum_assignment
+    from sklearn.metrics.cluster import contingency_matrix
 
-    table = contingency(clusters, labels).numpy()
+    table = contingency_matrix(labels.cpu().numpy(), clusters.cpu().numpy())
     rows, columns = linear_sum_assignment(table, maximize=True)
     return float(table[rows, columns].sum() / len(labels))
 
@@ -133,22 +131,7 @@ def normalised_information(clusters: Tensor, labels: Tensor) -> float:
     """I(cluster; class) / ((H(cluster) + H(class)) / 2), by scikit-learn; 1 where both are constant. (n,), (n,) integers."""
     from sklearn.metrics import normalized_mutual_info_score
 
-    _ = contingency(clusters, labels)
     return float(normalized_mutual_info_score(labels.cpu().numpy(), clusters.cpu().numpy()))
-
-
-def contingency(clusters: Tensor, labels: Tensor) -> Tensor:
-    """Number of points of each cluster and class: (n,), (n,) integers from 0 -> int64 (clusters, classes), on the CPU."""
-    for name, values in (("clusters", clusters), ("labels", labels)):
-        if values.dim() != 1 or values.is_floating_point() or values.shape != labels.shape or len(values) == 0:
-            raise ValueError(
-                f"{name} must be integers, one a point, (n,); got {values.dtype} {tuple(values.shape)} for {len(labels)} labels"
-            )
-        if int(values.min()) < 0:
-            raise ValueError(f"{name} are numbered from 0; got {int(values.min())}: leave unlabelled points out")
-    i, j = clusters.cpu().long(), labels.cpu().long()
-    width = int(j.max()) + 1
-    return (i * width + j).bincount(minlength=(int(i.max()) + 1) * width).view(-1, width)
 
 
 def _checked(q: Tensor, labels: Tensor) -> Tensor:
