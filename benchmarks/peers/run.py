@@ -33,6 +33,7 @@ from ridgewalk.cli.common import bars, guarded
 from ridgewalk.data import part
 from ridgewalk.files import write_bytes
 from ridgewalk.finders import Amortised
+from ridgewalk.finders.building import split_energy
 from ridgewalk.judging import comparison
 from ridgewalk.judging.comparison import Columns, Entry
 from ridgewalk.judging.judges import Judge
@@ -43,7 +44,6 @@ from ridgewalk.path import chunked
 from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Column, Table
 from ridgewalk.reports.columns import PATHS
-from ridgewalk.store import methods as build
 from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import paths as walking
 from ridgewalk.verbs.measurement import figures_of, judges_of, lines_of, refuse_energy
@@ -103,7 +103,7 @@ def contenders(methods: Sequence[str], without: Sequence[str], frames: int, seed
 
 
 def _ours(name: str, frames: int) -> Callable[[Run], Any]:
-    method, energy = build.method_and_energy(name)
+    method, energy = split_energy(name)
 
     def prepare(run: Run) -> Any:
         refuse_energy(run, method, energy)

@@ -15,3 +15,14 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return f"unknown {kind} '{name}'; {hint}known: {', '.join(names)}"
+
+
+def either(names: Iterable[str]) -> str:
+    """
+    The names as a choice of one.
+
+    >>> either(["lerp", "slerp", "string"])
+    'lerp, slerp or string'
+    """
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last

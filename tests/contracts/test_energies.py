@@ -8,7 +8,6 @@ from torch import Tensor
 
 from problems import Gaussian, GaussianLogit, Mixture, MuellerBrown, Ring, points
 from ridgewalk.diffusion import VP, Denoiser, Standardiser
-from ridgewalk.diffusion.energy import DenoisingBound
 from ridgewalk.energies import (
     AggregatePosterior,
     Decoded,
@@ -28,6 +27,7 @@ from ridgewalk.energies import (
     WeightedSum,
     frozen,
 )
+from ridgewalk.energies.denoising import DenoisingBound
 from ridgewalk.fields import score
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.discriminators import latent_discriminator

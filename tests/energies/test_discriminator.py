@@ -120,7 +120,7 @@ def test_negative_log_d_is_soft_ratio_without_margin_and_never_saturates() -> No
     [
         (TowardsEncoded, "prior", "encoded"),
         (DensityRatio, "encoded", "prior"),
-        (SoftRatio, "encoded", "data"),
+        (SoftRatio, "encoded", "model"),
         (NegativeLogD, "encoded", "prior"),
     ],
 )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.diffusion import SDE, VE, VP, Denoiser, Flow, Standardiser, SubVP, Tabulated
-from ridgewalk.diffusion.energy import DenoisingBound
+from ridgewalk.energies.denoising import DenoisingBound
 from ridgewalk.finders.flow import FlowPath
 from ridgewalk.geometry import slerp
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from commands import refused
+from ridgewalk.energies.building import calibrate
 from ridgewalk.finders import Geodesic, RidgePath
-from ridgewalk.store import methods
+from ridgewalk.finders.building import measure_forces, split_energy
 from ridgewalk.store.run import load
 from ridgewalk.verbs import compare as front
 from ridgewalk_studies import running
@@ -56,7 +57,7 @@ def test_a_method_carries_its_knob(smoke: Path) -> None:
     assert default.realism == run.recipe.walks.realism  # type: ignore[attr-defined]
     assert chosen.realism == 7.5  # type: ignore[attr-defined]
     assert (quick.realism, quick.coarse) == (0.0, (6, 11))  # type: ignore[attr-defined]
-    assert [f.name for f in methods.forces("ridge@2", run.materials)] == ["soft-ratio"]
+    assert [f.name for f in measure_forces("ridge@2", run.context)] == ["soft-ratio"]
 
 
 @pytest.mark.parametrize(
@@ -72,14 +73,14 @@ def test_a_method_carries_its_knob(smoke: Path) -> None:
 )
 def test_a_knob_that_is_none_is_refused(method: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        methods.method_and_energy(method)
+        split_energy(method)
 
 
 def test_a_sensor_that_tells_nothing_apart_leaves_the_geodesic_and_says_so(smoke: Path) -> None:
     run = load(smoke)
     flat = lambda z: 0 * z.flatten(1).sum(dim=1)  # noqa: E731
     with pytest.warns(UserWarning, match="will equal the geodesic"):
-        energy = methods.weighable(flat, run.materials)
+        energy = calibrate(flat, run.context)
     z = run.references[:4]
     assert torch.equal(energy(z), torch.zeros(4))
 

@@ -15,11 +15,12 @@ from commands import call, refused
 from conftest import SMOKE
 from ridgewalk.energies import typical_force
 from ridgewalk.files import write_bytes
+from ridgewalk.finders.building import measure_forces
 from ridgewalk.models.discriminators import image_discriminator
 from ridgewalk.models.weights import read_tensors, save_networks
+from ridgewalk.registry import ENERGIES, EnergyEntry
 from ridgewalk.settings import recipes
 from ridgewalk.settings.autoencoder import Walks
-from ridgewalk.store import methods
 from ridgewalk.store.run import new_pixel_detector, read_settings, write_settings
 from ridgewalk.verbs import measurement, train
 
@@ -101,7 +102,7 @@ def test_a_walk_guided_by_a_dead_sensor_equals_lerp_and_says_so(
 
 def test_a_sensor_of_nearly_no_force_is_not_scaled_up(sensed: Path) -> None:
     silenced(sensed, "pixel.safetensors", "pixel", 1e-4)
-    (force,) = methods.forces("string", ridgewalk.load(sensed).materials, "pixel")
+    (force,) = measure_forces("string", ridgewalk.load(sensed).context, "pixel")
     assert 0 < force.size < 1e-7
     assert (force.weight, force.alive) == (1.0, False)
 
@@ -159,7 +160,7 @@ def test_a_dual_walk_takes_and_shows_its_shares(shares: tuple[float, float], sen
     words = [sensed, "--pairs", 2, "--energy", "dual", "--shares", ",".join(map(str, shares))]
     _, stats, page, _ = walked(*words)
     run = ridgewalk.load(sensed)
-    points = run.materials.lerp_points
+    points = run.context.lerp_points
     latent, pixel = (typical_force(e, points) for e in run.energy("dual").energies)  # type: ignore[attr-defined]
     assert latent == pytest.approx(typical_force(run.energy("soft-ratio"), points))
     forces = stats["forces"]
@@ -205,7 +206,7 @@ def test_a_recipe_refuses_shares_that_cannot_be_kept(shares: tuple[float, float]
 
 @pytest.mark.parametrize("method", ["string", "sgw", "sgw-arriving"])
 def test_gradients_that_overflow_are_counted_and_said(
-    method: str, smoke: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, smoke: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     class Steep:
         """Finite everywhere; its gradient is infinite in places."""
@@ -213,8 +214,8 @@ def test_gradients_that_overflow_are_counted_and_said(
         def __call__(self, z: Tensor) -> Tensor:
             return 1e-3 * z[:, 1] + _Infinite.apply(z)
 
-    monkeypatch.setitem(methods.ENERGIES, "ratio", methods.EnergyName(None, lambda m: Steep(), "steep"))
-    words = [smoke, "--pairs", 3, "--method", method, "--energy", "ratio", "--out", tmp_path / "walk"]
+    request.addfinalizer(ENERGIES.add(EnergyEntry("steep", "steep in places", lambda context: Steep())))
+    words = [smoke, "--pairs", 3, "--method", method, "--energy", "steep", "--out", tmp_path / "walk"]
     _, stats, page, _ = walked(*words)
     search = stats["search"]
     assert 0 < search["nonfinite"] < search["nfe"]  # type: ignore[index]

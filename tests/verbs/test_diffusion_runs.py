@@ -16,7 +16,8 @@ from ridgewalk.diffusion import VP, AnnealedLangevin, Heun, Langevin, PredictorC
 from ridgewalk.diffusion import sample as draw_samples
 from ridgewalk.diffusion.building import build_process, build_sampler
 from ridgewalk.models.weights import read_tensors
-from ridgewalk.settings.diffusion import SAMPLERS, Sampling
+from ridgewalk.registry import SAMPLERS
+from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store import diffusion
 from ridgewalk.store.run import load
 from ridgewalk.verbs import diffuse, sample

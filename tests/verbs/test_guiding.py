@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from commands import call, refused
+from ridgewalk.finders.building import available_methods
 from ridgewalk.judging import samples
 from ridgewalk.store import guide as guides
-from ridgewalk.store import methods
 from ridgewalk.store.run import load
 from ridgewalk.training.ratio import NoisedRatio
 from ridgewalk.verbs import diffuse, sample
@@ -219,7 +219,7 @@ def test_paths_through_noise_can_be_guided(copied: Callable[[], Path]) -> None:
     """On a run's codes: a method of walks that only a run with a guide has."""
     folder = copied()
     run = load(folder)
-    assert "flow-guided" not in methods.available(run.materials)
+    assert "flow-guided" not in available_methods(run.context)
     with pytest.raises(ValueError, match="ridgewalk diffuse"):
         run.finder("flow-guided")
     diffuse.diffuse(run, ["diffusion.hidden=[32]", "diffusion.epochs=2", "diffusion.batch=128"], 0, "cpu")
@@ -227,7 +227,7 @@ def test_paths_through_noise_can_be_guided(copied: Callable[[], Path]) -> None:
         load(folder), ["guidance.hidden=[32]", "guidance.negatives=500", "guidance.epochs=2", "guidance.batch=64"]
     )
     run = load(folder)
-    assert "flow-guided" in methods.available(run.materials)
+    assert "flow-guided" in available_methods(run.context)
     z = run.encode(run.data.test.floats()[:4])
     guided, plain = (run.finder(m)(z[:2], z[2:]).nodes for m in ("flow-guided", "flow"))
     assert torch.equal(guided[:, 0], z[:2])

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import ridgewalk
 from ridgewalk.cli import app
 from ridgewalk.energies import typical_force
-from ridgewalk.store import methods
+from ridgewalk.registry import ENERGIES
 from ridgewalk.verbs import measurement, train
 
 Copy = Callable[[], Path]
@@ -46,7 +46,7 @@ def test_the_dual_sensor_weighs_both_forces_alike(copied: Copy) -> None:
     folder = copied()
     train.sense(ridgewalk.load(folder), device="cpu")
     run = ridgewalk.load(folder)
-    dual, points = run.energy("dual"), run.materials.lerp_points
+    dual, points = run.energy("dual"), run.context.lerp_points
     halves = [typical_force(lambda z, e=e, w=w: w * e(z), points) for e, w in zip(dual.energies, dual.weights)]  # type: ignore[attr-defined]
     assert halves[0] == pytest.approx(halves[1], rel=1e-4)
     assert halves[0] == pytest.approx(typical_force(run.energy("soft-ratio"), points) / 2, rel=1e-4)
@@ -58,11 +58,11 @@ def test_every_energy_that_a_run_has_is_of_the_density_ratios_force_and_guides_a
     for contrast in ("holes", "real"):
         train.sense(run, contrast, device="cpu")
     run = ridgewalk.load(folder)
-    force = typical_force(run.energy("soft-ratio"), run.materials.lerp_points)
+    force = typical_force(run.energy("soft-ratio"), run.context.lerp_points)
     for name in ("pixel", "pixel-real", "reprojection", "neighbours", "kernel"):
-        assert typical_force(run.energy(name), run.materials.lerp_points) == pytest.approx(force, rel=1e-4)
+        assert typical_force(run.energy(name), run.context.lerp_points) == pytest.approx(force, rel=1e-4)
     z = run.references
-    for name in (n for n, e in methods.ENERGIES.items() if e.sensor is None or e.sensor in run.sensors):
+    for name in (n for n, e in ENERGIES.items() if e.sensor is None or e.sensor in run.sensors):
         path = run.finder("string", name)(z[:2], z[2:4])
         assert path.nodes.isfinite().all()
         assert path.arrived.all()
@@ -114,7 +114,7 @@ def test_strings_and_arriving_walks_take_a_matchers_energy_at_the_density_ratios
     smoke: Path,
 ) -> None:
     run = ridgewalk.load(smoke)
-    points = run.materials.lerp_points
+    points = run.context.lerp_points
     force = typical_force(run.energy("soft-ratio"), points)
     for name in ("logit-squared", "bce-to-0", "bce-to-half"):
         for method in ("string", "graph-string", "sgw-arriving"):

@@ -34,7 +34,7 @@ from torch import Tensor
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics.ranks import bootstrap_spearman, ranks
 from ridgewalk.metrics.statistics import Interval, bootstrap, bootstrap_mean
-from ridgewalk.models.discriminators import Discriminator
+from ridgewalk.models.discriminators import ON_DATA, Discriminator
 from ridgewalk.path import chunked
 
 BAND = 0.1
@@ -49,7 +49,6 @@ BASELINE = "encoded"
 POOLED = "all"
 MEAN = "mean"
 
-_ON_DATA = ("encoded", "real", "data")
 
 Intervals = Mapping[str, Interval | None]
 """By judge, and under ``mean``; None where there were too few points to tell."""
@@ -210,13 +209,12 @@ def compare(
 ) -> Misalignment:
     """One discriminator against grades that are there already; for the arguments see ``misalignment``."""
     _check(discriminator.positive, band)
-    sign = -1 if discriminator.positive == "prior" else 1
     logits = {g: chunked(discriminator, z).cpu().double() for g, z in graded.groups.items()}
     every = _Pooled(graded, seed)
-    data_logit = sign * torch.cat(list(logits.values()))
+    data_logit = discriminator.data_sign * torch.cat(list(logits.values()))
     e = data_logit.sigmoid()
     readings = [every.reading("ratio", (0.5 + band, 1.0), data_logit, e > 0.5 + band)]
-    if sign < 0 if undecided is None else undecided:
+    if discriminator.data_sign < 0 if undecided is None else undecided:
         span = (0.5 - band, 0.5 + band)
         readings.insert(0, every.reading("undecided", span, -data_logit.abs(), (e - 0.5).abs() <= band))
     unreal = {
@@ -280,7 +278,7 @@ def _check(positive: str, band: float) -> None:
     """Refuses what has no reading."""
     if not 0 < band < 0.5:
         raise ValueError(f"band is how far from 1/2 an undecided score may be, 0 < band < 0.5; got {band}")
-    if positive != "prior" and positive not in _ON_DATA:
+    if positive != "prior" and positive not in ON_DATA:
         raise ValueError(
             f"a discriminator is read as plausible towards 'prior', 'encoded', 'real' or 'data'; this one is positive for '{positive}'"
         )

@@ -85,7 +85,7 @@ def diagnose(
     points = {"encoded": codes, "negatives": negatives, "prior": prior}
     logits = {group: chunked(discriminator, z) for group, z in points.items()}
     logits["lerp"] = chunked(discriminator, lerp_nodes[:, 1:-1].flatten(0, 1))
-    sign = -1.0 if discriminator.positive == "prior" else 1.0
+    sign = discriminator.data_sign
     found = logit_figures(sign * logits["encoded"], sign * logits["negatives"])
     b, k = lerp_nodes.shape[:2]
     gradient = row_norm(score(discriminator, lerp_nodes.flatten(0, 1))).view(b, k).mean(dim=0)

@@ -10,6 +10,7 @@ from ridgewalk.diffusion.stochastic import PREDICTORS, AnnealedLangevin, Langevi
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.diffusers_unet import unet_2d
 from ridgewalk.models.unet import UNet
+from ridgewalk.registry import SAMPLERS
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Diffusion, Sampling
 
@@ -64,17 +65,38 @@ def _network(s: Diffusion, shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 def build_sampler(settings: Sampling, sde: SDE, keep: int = 0) -> Sampler | ProbabilityFlow:
-    """The sampler that the settings name, over an SDE; ``keep`` of its states are kept."""
-    end, own = settings.t_min or None, settings.resolved()
-    if own.sampler == "heun":
-        return Heun(sde, own.steps, churn=own.churn, t_min=end, keep=keep)
-    if own.sampler == "ddim":
-        return Heun(sde, own.steps, order=1, t_min=end, keep=keep)
-    if own.sampler == "pc":
-        corrector = Langevin(own.snr, own.corrections)
-        return PredictorCorrector(sde, own.steps, corrector=corrector, t_min=end, keep=keep)
-    if own.sampler == "langevin":
-        return AnnealedLangevin(sde, own.steps, corrections=own.corrections, snr=own.snr, t_min=end, keep=keep)
-    if own.sampler == "ode":
-        return ProbabilityFlow(Flow(sde, rtol=own.rtol, atol=own.rtol), end, keep=keep)
-    return PREDICTORS[own.sampler](sde, own.steps, t_min=end, keep=keep)
+    """The sampler that the settings name, one of ``registry.SAMPLERS``, over an SDE; ``keep`` of its states are kept."""
+    sampler: Sampler | ProbabilityFlow = SAMPLERS.find(settings.sampler).build(settings.resolved(), sde, keep)
+    return sampler
+
+
+def build_heun(settings: Sampling, sde: SDE, keep: int) -> Heun:
+    """The sampler "heun"."""
+    return Heun(sde, settings.steps, churn=settings.churn, t_min=settings.t_min or None, keep=keep)
+
+
+def build_ddim(settings: Sampling, sde: SDE, keep: int) -> Heun:
+    """The sampler "ddim"."""
+    return Heun(sde, settings.steps, order=1, t_min=settings.t_min or None, keep=keep)
+
+
+def build_predictor(settings: Sampling, sde: SDE, keep: int) -> Sampler:
+    """The samplers "euler-maruyama", "reverse-diffusion" and "ancestral"."""
+    return PREDICTORS[settings.sampler](sde, settings.steps, t_min=settings.t_min or None, keep=keep)
+
+
+def build_predictor_corrector(settings: Sampling, sde: SDE, keep: int) -> PredictorCorrector:
+    """The sampler "pc"."""
+    corrector = Langevin(settings.snr, settings.corrections)
+    return PredictorCorrector(sde, settings.steps, corrector=corrector, t_min=settings.t_min or None, keep=keep)
+
+
+def build_langevin(settings: Sampling, sde: SDE, keep: int) -> AnnealedLangevin:
+    """The sampler "langevin"."""
+    s = settings
+    return AnnealedLangevin(sde, s.steps, corrections=s.corrections, snr=s.snr, t_min=s.t_min or None, keep=keep)
+
+
+def build_ode(settings: Sampling, sde: SDE, keep: int) -> ProbabilityFlow:
+    """The sampler "ode"."""
+    return ProbabilityFlow(Flow(sde, rtol=settings.rtol, atol=settings.rtol), settings.t_min or None, keep=keep)

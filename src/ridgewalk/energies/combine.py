@@ -1,6 +1,7 @@
 """Energies of energies: weighted sums, energies of the decoded point, and networks frozen for use inside one."""
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,6 +13,9 @@ from ridgewalk.callables import check_gradient
 from ridgewalk.fields import row_norm, score
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
+
+FAINT = 1e-6
+"""A force below this share of the one that it is weighed against is dead: scaled up, it would be rounding."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -120,6 +124,11 @@ def calibrated(energy: Energy, data: Tensor, off: Tensor) -> Calibrated:
 def median_force(energy: Energy, points: Tensor) -> float:
     """Median over points (n, *) of |grad E|, whatever it is: 0 or not finite says that there is nothing to follow."""
     return float(row_norm(score(energy, points)).median())
+
+
+def is_alive(force: float, beside: float) -> bool:
+    """Whether a median force can be followed, beside another one against which it is weighed."""
+    return 0 < force < math.inf and not (math.isfinite(beside) and force < FAINT * beside)
 
 
 def typical_force(energy: Energy, points: Tensor) -> float:

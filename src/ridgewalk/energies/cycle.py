@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ridgewalk.context import Context
+from ridgewalk.protocols import Energy
+
 
 @dataclass(frozen=True, eq=False)
 class Reprojection:
@@ -21,3 +24,8 @@ class Reprojection:
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
         return (z - self.encode(self.decode(z))).flatten(1).square().sum(dim=1)
+
+
+def build_reprojection(context: Context) -> Energy:
+    """The energy "reprojection"."""
+    return Reprojection(context.encode, context.decode)

@@ -24,14 +24,16 @@ from math import log
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from ridgewalk.context import Context
+from ridgewalk.energies.combine import Decoded
+from ridgewalk.models.discriminators import ON_DATA
+from ridgewalk.protocols import Energy
+
 Logits = Callable[[Tensor], Tensor]
 
 
-_ON_DATA = ("encoded", "real")
-"""Positive classes of a detector: the side that is on the data."""
-
-
-def _require(discriminator: Logits, positives: tuple[str, ...], energy: str) -> None:
+def require_positive(discriminator: Logits, positives: tuple[str, ...], energy: str) -> None:
+    """Refuses a discriminator whose positive class is none of ``positives``; logits that name no class are taken as they are."""
     named = getattr(discriminator, "positive", positives[0])
     if named not in positives:
         wanted = " or ".join(f"'{p}'" for p in positives)
@@ -71,7 +73,7 @@ class TowardsEncoded:
     discriminator: Logits
 
     def __post_init__(self) -> None:
-        _require(self.discriminator, ("prior",), "TowardsEncoded")
+        require_positive(self.discriminator, ("prior",), "TowardsEncoded")
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
@@ -85,7 +87,7 @@ class DensityRatio:
     discriminator: Logits
 
     def __post_init__(self) -> None:
-        _require(self.discriminator, _ON_DATA, "DensityRatio")
+        require_positive(self.discriminator, ON_DATA, "DensityRatio")
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
@@ -105,7 +107,7 @@ class SoftRatio:
     margin: float = 1.5
 
     def __post_init__(self) -> None:
-        _require(self.discriminator, _ON_DATA, "SoftRatio")
+        require_positive(self.discriminator, ON_DATA, "SoftRatio")
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
@@ -119,8 +121,58 @@ class NegativeLogD:
     discriminator: Logits
 
     def __post_init__(self) -> None:
-        _require(self.discriminator, _ON_DATA, "NegativeLogD")
+        require_positive(self.discriminator, ON_DATA, "NegativeLogD")
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
         return softplus(-self.discriminator(z))
+
+
+def build_logit_squared(context: Context) -> Energy:
+    """The energy "logit-squared"."""
+    return LogitSquared(context.sensor("matcher"))
+
+
+def build_towards_encoded(context: Context) -> Energy:
+    """The energy "bce-to-0"."""
+    return TowardsEncoded(context.sensor("matcher"))
+
+
+def build_ideal(context: Context) -> Energy:
+    """The energy "bce-to-half"."""
+    return Ideal(context.sensor("matcher"))
+
+
+def build_density_ratio(context: Context) -> Energy:
+    """The energy "ratio"."""
+    return DensityRatio(context.sensor("detector"))
+
+
+def build_soft_ratio(context: Context, sensor: str = "detector") -> Energy:
+    """The energy "soft-ratio", to whose force the others are scaled; or the same of another sensor of codes."""
+    return SoftRatio(context.sensor(sensor), context.walks.margin)
+
+
+def build_negative_log_d(context: Context) -> Energy:
+    """The energy "neg-log-d"."""
+    return NegativeLogD(context.sensor("detector"))
+
+
+def build_pixel(context: Context, sensor: str = "pixel") -> Energy:
+    """The energy "pixel", or the same of another sensor of decoded images."""
+    return Decoded(build_soft_ratio(context, sensor), context.decode)
+
+
+def build_pixel_real(context: Context) -> Energy:
+    """The energy "pixel-real"."""
+    return build_pixel(context, "pixel-real")
+
+
+def build_critic(context: Context) -> Energy:
+    """The energy "critic"."""
+    return build_pixel(context, "critic")
+
+
+def build_latent(context: Context) -> Energy:
+    """The energy "latent"."""
+    return build_soft_ratio(context, "latent")

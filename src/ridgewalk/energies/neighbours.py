@@ -15,6 +15,11 @@ import torch
 from torch import Tensor
 
 from ridgewalk.callables import check_tensor
+from ridgewalk.context import Context
+from ridgewalk.protocols import Energy
+
+REFERENCES = 2000
+"""Number of reference codes to which the named energies measure distances."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,3 +78,13 @@ def _squared(z: Tensor, references: Tensor) -> Tensor:
     """Squared distances (n, m) by the expanded square, held at 0: one matrix product, differentiable everywhere."""
     a, b = z.flatten(1), references.flatten(1)
     return (a.square().sum(1, keepdim=True) + b.square().sum(1) - 2 * a @ b.T).clamp_min(0.0)
+
+
+def build_nearest_neighbours(context: Context) -> Energy:
+    """The energy "neighbours"."""
+    return NearestNeighbours(context.references()[:REFERENCES])
+
+
+def build_kernel_density(context: Context) -> Energy:
+    """The energy "kernel"."""
+    return KernelDensity(context.references()[:REFERENCES])

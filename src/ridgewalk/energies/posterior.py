@@ -27,7 +27,11 @@ from math import log, pi
 import torch
 from torch import Tensor
 
-from ridgewalk.energies.discriminator import _ON_DATA, Logits, _require
+from ridgewalk.context import Context
+from ridgewalk.energies.discriminator import Logits, require_positive
+from ridgewalk.energies.prior import GaussianPrior
+from ridgewalk.models.discriminators import ON_DATA
+from ridgewalk.protocols import Energy
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +48,7 @@ class PosteriorEnergy:
     reference: Callable[[Tensor], Tensor]
 
     def __post_init__(self) -> None:
-        _require(self.discriminator, _ON_DATA, "PosteriorEnergy")
+        require_positive(self.discriminator, ON_DATA, "PosteriorEnergy")
 
     def __call__(self, z: Tensor, /) -> Tensor:
         """Maps (n, *) to (n,)."""
@@ -95,3 +99,8 @@ class AggregatePosterior:
             noise: standard normal (n, *).
         """
         return self.mean[which] + torch.exp(self.log_variance[which] / 2) * noise
+
+
+def build_posterior(context: Context) -> Energy:
+    """The energy "posterior": of a VAE-GAN's latent discriminator, whose negatives are draws of N(0, I)."""
+    return PosteriorEnergy(context.sensor("latent"), GaussianPrior())

@@ -16,6 +16,10 @@ import torch
 from torch import Tensor
 
 from ridgewalk import polyline
+from ridgewalk.context import Context
+from ridgewalk.finders.graph import build_graph
+from ridgewalk.finders.straight import Lerp, Slerp
+from ridgewalk.finders.string import build_string
 from ridgewalk.path import Path
 from ridgewalk.protocols import Energy, PathFinder
 
@@ -72,3 +76,11 @@ class BestOf:
                 torch.finfo(x.dtype).tiny
             )
         return torch.where(path.arrived, cost, torch.full_like(cost, float("inf"))), energy
+
+
+def build_best_string(context: Context, energy: Energy) -> BestOf:
+    """The method "best-string"."""
+    w = context.walks
+    starts = (Lerp(w.nodes), Slerp(w.nodes), build_graph(context, w.nodes))
+    strings = [build_string(context, energy, start) for start in starts]
+    return BestOf(strings, energy, w.length_weight, context.decode)

@@ -14,7 +14,9 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from ridgewalk.context import CodeDiffusion, Context
 from ridgewalk.diffusion.deterministic import Flow
+from ridgewalk.diffusion.guidance import guided
 from ridgewalk.diffusion.scaling import Standardiser
 from ridgewalk.finders.endpoints import check as check_ends
 from ridgewalk.geometry import lerp, slerp
@@ -85,3 +87,40 @@ class FlowPath:
             "seconds": perf_counter() - began,
         }
         return Path(nodes, arrived, stats=stats)
+
+
+def flow_path(model: CodeDiffusion, nodes: int, flow: Flow | None = None, score: VectorField | None = None) -> FlowPath:
+    """
+    The path finder through the noise of a trained diffusion.
+
+    Args:
+        model: the diffusion.
+        nodes: of a path.
+        flow: the ODE and its solver; an adaptive solver with tolerances of 1e-4 by default.
+        score: of standardised data, such as a guided one; the diffusion's own by default.
+    """
+    own = flow or Flow(model.denoiser.sde, rtol=1e-4, atol=1e-4)
+    return FlowPath(score or model.denoiser.score, own, model.standardiser, nodes)
+
+
+def build_flow(context: Context) -> FlowPath:
+    """The method "flow"."""
+    return flow_path(context.diffusion, context.walks.frames)
+
+
+def build_guided_flow(context: Context) -> FlowPath:
+    """
+    The method "flow-guided".
+
+    Raises:
+        ValueError: where there is no diffusion, no guide, or a guide of single classes.
+    """
+    model = context.diffusion
+    if context.guide is None:
+        raise ValueError("this run's diffusion has no guide: train one with `ridgewalk guide RUN`")
+    guide = context.guide()
+    if guide.labelled:
+        raise ValueError(
+            "this run's guide was trained class by class, and a path between classes has none: train one with guidance.labels = false"
+        )
+    return flow_path(model, context.walks.frames, score=guided(model.denoiser.score, guide.guidance()))

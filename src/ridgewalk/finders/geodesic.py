@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ridgewalk import polyline
 from ridgewalk.callables import check_gradient, check_rows, evaluation_mode, outside_inference_mode
+from ridgewalk.context import Context
 from ridgewalk.finders import endpoints
 from ridgewalk.finders.minimise import Minimised, minimise
 from ridgewalk.finders.straight import Lerp
@@ -227,3 +228,19 @@ def _stats(found: Minimised, nfe: float, decoded: int) -> dict[str, float]:
         "done": float(found.done.float().mean()),
         "nonfinite": found.nonfinite,
     }
+
+
+def build_geodesic(context: Context) -> Geodesic:
+    """The method "geodesic"."""
+    return Geodesic(context.decode, nodes=context.walks.frames)
+
+
+def build_ridge(context: Context, energy: Energy) -> RidgePath:
+    """The method "ridge"; the energy is calibrated."""
+    return RidgePath(energy, context.decode, context.walks.realism, context.walks.frames)
+
+
+def build_quick_ridge(context: Context, energy: Energy) -> RidgePath:
+    """The method "ridge-quick"; the energy is calibrated."""
+    w = context.walks
+    return RidgePath(energy, context.decode, w.realism, w.frames, coarse=(6, 11), iterations=8)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ridgewalk import polyline
 from ridgewalk.callables import check_tensor
+from ridgewalk.context import Context
 from ridgewalk.finders import endpoints
 from ridgewalk.path import Path
 from ridgewalk.progress import track
@@ -152,3 +153,9 @@ def _bridges(points: np.ndarray, label: np.ndarray) -> list[tuple[int, int, floa
         links.append((i, j, float(length[best, 0])))
         label[label == label[i]] = label[0]
     return links
+
+
+def build_graph(context: Context, nodes: int | None = None) -> GraphPath:
+    """The method "graph", over the reference codes; ``nodes`` of a path are the frames of a walk where none are given."""
+    w = context.walks
+    return GraphPath(context.references(), w.neighbours, bridge=True, nodes=nodes or w.frames)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ridgewalk.context import Context
 from ridgewalk.finders import endpoints
 from ridgewalk.geometry import lerp, slerp
 from ridgewalk.path import Path
@@ -34,3 +35,13 @@ class Slerp:
         endpoints.check(z_a, z_b, self.nodes)
         t = torch.linspace(0, 1, self.nodes, device=z_a.device, dtype=z_a.dtype)
         return Path(slerp(z_a.detach(), z_b.detach(), t), endpoints.all_arrived(z_a), stats={"nfe": 0})
+
+
+def build_lerp(context: Context) -> Lerp:
+    """The method "lerp"."""
+    return Lerp(context.walks.frames)
+
+
+def build_slerp(context: Context) -> Slerp:
+    """The method "slerp"."""
+    return Slerp(context.walks.frames)

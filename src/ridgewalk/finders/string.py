@@ -22,8 +22,10 @@ from torch import Tensor
 
 from ridgewalk import polyline
 from ridgewalk.callables import outside_inference_mode
+from ridgewalk.context import Context
 from ridgewalk.fields import energy_and_score
 from ridgewalk.finders import endpoints
+from ridgewalk.finders.graph import build_graph
 from ridgewalk.finders.straight import Lerp
 from ridgewalk.path import Path
 from ridgewalk.progress import track
@@ -112,3 +114,22 @@ class StringMethod:
         spaced = polyline.equally_spaced(curve, self.nodes)
         moved = ((spaced - z).flatten(2).norm(dim=2).mean(1) / spacing.flatten()).mean()
         return spaced, moved, (~finite).flatten(1).any(1).sum()
+
+
+def build_string(context: Context, energy: Energy, start: PathFinder | None = None) -> StringMethod:
+    """The method "string", from a straight line or from the path of ``start``."""
+    w = context.walks
+    return StringMethod(
+        energy,
+        nodes=w.nodes,
+        iterations=w.iterations,
+        step=w.step,
+        smoothing=w.smoothing,
+        start=start or Lerp(w.nodes),
+        spacing=context.decode,
+    )
+
+
+def build_graph_string(context: Context, energy: Energy) -> StringMethod:
+    """The method "graph-string"."""
+    return build_string(context, energy, build_graph(context, context.walks.nodes))

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk.callables import outside_inference_mode
+from ridgewalk.context import Context
 from ridgewalk.fields import energy_and_score, normal_part, row_norm, unit
 from ridgewalk.finders import endpoints
 from ridgewalk.path import Path
@@ -261,3 +262,19 @@ def _not_negative(**values: float) -> None:
     for name, value in values.items():
         if not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be >= 0 and finite; got {value}")
+
+
+def build_score_guided_walk(context: Context, energy: Energy) -> ScoreGuidedWalk:
+    """The method "sgw"."""
+    w = context.walks
+    return ScoreGuidedWalk(energy, alpha=w.sgw_alpha, beta=w.sgw_beta, eps=w.sgw_alpha, nodes=w.frames)
+
+
+def build_guided_exploration(context: Context, energy: Energy) -> GuidedExploration:
+    """The method "guided"."""
+    return GuidedExploration(energy, nodes=context.walks.frames)
+
+
+def build_arriving_walk(context: Context, energy: Energy) -> ArrivingWalk:
+    """The method "sgw-arriving"."""
+    return ArrivingWalk(energy, nodes=context.walks.frames)

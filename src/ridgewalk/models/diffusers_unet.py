@@ -6,6 +6,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from ridgewalk.registry import ADAPTERS
+
 
 def diffusers_library() -> Any:
     """
@@ -17,7 +19,7 @@ def diffusers_library() -> Any:
     try:
         import diffusers
     except ImportError as error:
-        raise ValueError("this needs the library diffusers: pip install ridgewalk[diffusers]") from error
+        raise ValueError(ADAPTERS["diffusers"].install) from error
     return diffusers
 
 

@@ -13,6 +13,8 @@ from ridgewalk.models.autoencoders import conv_encoder, mlp_encoder
 from ridgewalk.models.blocks import Rows, mlp
 
 POSITIVES: tuple[str, ...] = ("prior", "encoded", "real", "decoded", "data", "model")
+ON_DATA: tuple[str, ...] = ("encoded", "real", "data")
+"""The positive classes that are on the data; of the others the logit falls towards the data."""
 
 
 class Discriminator(nn.Module):
@@ -36,6 +38,19 @@ class Discriminator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Logits: (n, *) -> (n,)."""
         return self.body(z).squeeze(1)
+
+    @property
+    def data_sign(self) -> int:
+        """1 where the logit rises towards the data, -1 where it falls: ``data_sign`` times the logit is log p_data / p_other at the optimum."""
+        return 1 if self.positive in ON_DATA else -1
+
+    def data_logit(self, z: Tensor) -> Tensor:
+        """The logit of the data's side, whichever side is the positive one: (n, *) -> (n,)."""
+        return self.data_sign * self(z)
+
+    def behind(self, decode: nn.Module) -> "Discriminator":
+        """This discriminator of images, read as one of codes: D(G(z))."""
+        return Discriminator(nn.Sequential(decode, self.body), self.positive)
 
     def features(self, z: Tensor) -> Tensor:
         """What the last layer reads: (n, *) -> (n, f); of a body that is an ``nn.Sequential``."""

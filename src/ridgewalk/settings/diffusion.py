@@ -1,13 +1,12 @@
 """A recipe's tables of a diffusion: what it is, how it is trained, how it is sampled, and how a discriminator guides it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from ridgewalk import naming
+from ridgewalk.registry import SAMPLERS
 from ridgewalk.settings.fields import TABLE, Batch, Count, NotNegative, Positive, Share, Time, Widths
 from ridgewalk.settings.training import Schedule
 
@@ -149,18 +148,6 @@ class Guidance:
         )
 
 
-SAMPLERS: Mapping[str, str] = {
-    "heun": "Heun's method on the probability flow; with churn, stochastic",
-    "ddim": "Euler's method on the probability flow",
-    "euler-maruyama": "the reverse SDE in equal steps",
-    "reverse-diffusion": "the forward step turned round",
-    "ancestral": "DDPM's",
-    "pc": "predictor-corrector: reverse diffusion and Langevin",
-    "langevin": "annealed Langevin dynamics, no predictor",
-    "ode": "the probability flow by an adaptive solver",
-}
-"""Samplers that can be named, each with a line that explains it."""
-
 OWN = {"pc": (0.16, 1), "langevin": (0.316, 3)}
 """The ratio of signal to noise and the corrections of the samplers that have Langevin steps, where the settings name none."""
 
@@ -187,8 +174,7 @@ class Sampling:
     """Weight of the class: 1 for the conditional score, above 1 for classifier-free guidance."""
 
     def __post_init__(self) -> None:
-        if self.sampler not in SAMPLERS:
-            raise ValueError(naming.unknown("sampler", self.sampler, SAMPLERS))
+        SAMPLERS.find(self.sampler)
         if self.sampler == "langevin" and self.corrections == 0:
             raise ValueError("'langevin' moves by its corrections alone; give it at least 1, or -1 for its own number")
 

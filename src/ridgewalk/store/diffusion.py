@@ -21,7 +21,7 @@ from ridgewalk.diffusion import Denoiser, Flow, PerRows, PredictorCorrector, Sam
 from ridgewalk.diffusion.building import build_network, build_process, build_sampler
 from ridgewalk.diffusion.likelihood import Likelihood, LogLikelihood, log_likelihood
 from ridgewalk.files import write_bytes
-from ridgewalk.finders.flow import FlowPath
+from ridgewalk.finders.flow import FlowPath, flow_path
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
@@ -138,8 +138,7 @@ class Diffused:
 
     def path(self, nodes: int, flow: Flow | None = None, score: VectorField | None = None) -> FlowPath:
         """The finder through noise, between data; by another score than its own where one is given, such as a guided one."""
-        own = flow or Flow(self.denoiser.sde, rtol=1e-4, atol=1e-4)
-        return FlowPath(score or self.denoiser.score, own, self.standardiser, nodes)
+        return flow_path(self, nodes, flow, score)
 
 
 def train(

@@ -52,6 +52,11 @@ class Guide:
     account: GuideDiagnosis
     record: Mapping[str, Any]
 
+    @property
+    def labelled(self) -> bool:
+        """Whether it was trained class by class."""
+        return self.settings.labels
+
     def weight(self) -> Callable[[Tensor], Tensor]:
         """W as a function of sigma / alpha: the window of the settings, and where they are calibrated the strengths of the account."""
         s = self.settings

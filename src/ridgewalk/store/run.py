@@ -28,10 +28,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ridgewalk.context import Context
 from ridgewalk.data import ImageData, part
 from ridgewalk.data import load as load_data
 from ridgewalk.energies import frozen
+from ridgewalk.energies.building import build_energy
 from ridgewalk.files import write_bytes
+from ridgewalk.finders.building import build_finder
 from ridgewalk.models.autoencoders import Autoencoder
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, image_discriminator, latent_discriminator
 from ridgewalk.models.weights import load_networks
@@ -39,9 +42,10 @@ from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.recipes import Recipe, parse, to_table
-from ridgewalk.store import diffusion, methods, players
+from ridgewalk.store import diffusion, players
 from ridgewalk.store import guide as guides
 from ridgewalk.store.diffusion import Diffused
+from ridgewalk.training.negatives import lerp_points
 
 
 @dataclass(frozen=True)
@@ -281,25 +285,26 @@ class Run:
         return self.encode(images.take(torch.arange(count)).floats())
 
     @cached_property
-    def materials(self) -> methods.Materials:
+    def context(self) -> Context:
         """What its energies and finders are built from."""
         latent = self.diffused
         guide = None if latent is None or not guides.present(self.folder) else lambda: guides.read(self.folder, latent)
-        return methods.Materials(
-            self.recipe,
+        return Context(
+            self.recipe.walks,
             self.sensors,
             self.model.encode,
             self.decode,
-            lambda: self.references,
-            latent,
-            guide,
-            self.moving,
+            references=lambda: self.references,
+            between=lambda: lerp_points(self.references),
+            diffused=latent,
+            guide=guide,
+            moving=self.moving,
         )
 
     def energy(self, name: str) -> Energy:
-        """One of ``runs.energies.ENERGIES`` over this run's sensors."""
-        return methods.energy(name, self.materials)
+        """The energy called ``name``, one of ``registry.ENERGIES``, of this run's sensors."""
+        return build_energy(name, self.context)
 
     def finder(self, method: str = "string", energy: str | None = None) -> PathFinder:
-        """One of ``runs.build.METHODS``, with its default energy or another."""
-        return methods.finder(method, self.materials, energy)
+        """The finder of a method, one of ``registry.METHODS``, with its default energy or another."""
+        return build_finder(method, self.context, energy)

@@ -155,6 +155,11 @@ class Mixture:
         return out
 
 
+def lerp_points(codes: Tensor, count: int = 512) -> Tensor:
+    """Points on straight lines between the first ``count`` codes (m, *), the same ones each time: where forces are weighed against one another."""
+    return LerpPoints()(codes[:count], Noise(0, 0, device=codes.device))
+
+
 def mixture(prior: float = 1.0, lerp: float = 1.0, shells: float = 1.0) -> Mixture:
     """The default mixture of the three samplers, by their weights."""
     return Mixture((Prior(), LerpPoints(), Shells()), (prior, lerp, shells))

@@ -15,15 +15,13 @@ import torch
 from torch import Tensor
 
 from ridgewalk import naming
+from ridgewalk.finders.building import parse_method
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder, ReducedAutoencoder
 from ridgewalk.path import chunked
-from ridgewalk.store import methods
+from ridgewalk.registry import METHODS
 from ridgewalk.store.run import Run
 
 KEPT = ("style", "class")
-
-_ELSEWHERE = ("slerp", "graph", "graph-string", "best-string", "flow")
-"""Methods that leave the part that is kept: they turn the whole code, or go by way of other images."""
 
 
 def refuse(run: Run, keep: str, method: str) -> None:
@@ -35,15 +33,14 @@ def refuse(run: Run, keep: str, method: str) -> None:
             f"--keep {keep} needs a code with style and class; this run's objective is '{run.recipe.objective.name}': "
             "train aae-semisupervised, aae-clustering, aae-style or aae-reduction"
         )
-    name = methods.known(method)[0]
-    if isinstance(run.model, ReducedAutoencoder) and name != "lerp":
+    asked = parse_method(method)[0]
+    if isinstance(run.model, ReducedAutoencoder) and asked.name != "lerp":
         raise ValueError(
             f"a reduction's code is the sum of style and class, and only a straight line keeps one of them; got --method {method}: choose lerp"
         )
-    if name in _ELSEWHERE:
-        raise ValueError(
-            f"method '{name}' would not keep the {keep}; choose lerp, string, geodesic, ridge or a guided one"
-        )
+    if not asked.keeps:
+        choices = METHODS.choices(lambda m: m.keeps)
+        raise ValueError(f"method '{asked.name}' would not keep the {keep}; choose {choices}")
 
 
 def ends(run: Run, x_a: Tensor, x_b: Tensor, keep: str) -> tuple[Tensor, Tensor]:

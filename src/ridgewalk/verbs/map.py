@@ -14,13 +14,14 @@ import ridgewalk
 from ridgewalk import naming, processes
 from ridgewalk.fields import normal_part, score
 from ridgewalk.files import free_folder, new_folder, write_arrays, write_bytes
+from ridgewalk.finders.building import split_energy
 from ridgewalk.geometry import Plane
 from ridgewalk.path import Path as Curve
 from ridgewalk.path import chunked
 from ridgewalk.progress import track
 from ridgewalk.protocols import Energy
+from ridgewalk.registry import ENERGIES
 from ridgewalk.reports import Figure, Page, Section, figures, write
-from ridgewalk.store import methods as build
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import paths as walking
 from ridgewalk.verbs.report import Result
@@ -192,7 +193,7 @@ def draw(
 def default_energies(run: Run) -> list[str]:
     """The energies of a run's sensors: logit-squared of a matcher, soft-ratio, and pixel where one was trained."""
     wanted = ("logit-squared", "soft-ratio", "pixel")
-    return [n for n in wanted if build.ENERGIES[n].sensor in run.sensors]
+    return [n for n in wanted if ENERGIES[n].sensor in run.sensors]
 
 
 def _refuse(
@@ -222,7 +223,7 @@ def _refuse(
         raise ValueError(f"test image {third} does not exist; indices go from 0 to {len(run.data.test) - 1}")
     searched = {}
     for name in (methods or ("lerp", "string")) if start is not None else ():
-        method, energy = build.method_and_energy(name)
+        method, energy = split_energy(name)
         run.finder(method, energy)
         searched[name] = method, energy
     return list(dict.fromkeys(energies or default_energies(run))), searched
@@ -353,7 +354,7 @@ def _write_page(
         Figure(
             image,
             f"Filled contours of the energy {n} over the plane, with codes, arrows of the score and paths",
-            f"{build.ENERGIES[n].formula}.{projected}",
+            f"{ENERGIES[n].about}.{projected}",
             f"The energy {n}",
             figures.READING["energy_map"],
         )

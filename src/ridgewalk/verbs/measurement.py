@@ -5,22 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ridgewalk import processes
 from ridgewalk.data import part
 from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.diagnosis.sensors import diagnose as diagnose_sensor
 from ridgewalk.energies import frozen
+from ridgewalk.finders.building import available_methods, split_energy
+from ridgewalk.finders.building import refuse_energy as refuse_energy_of
 from ridgewalk.geometry import lerp
 from ridgewalk.judging import comparison
 from ridgewalk.judging.comparison import Entry, Summary
 from ridgewalk.judging.judges import NAMES, Judge, judge
-from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import Path as Curve
 from ridgewalk.progress import track
 from ridgewalk.protocols import PathFinder
-from ridgewalk.store import methods as build
+from ridgewalk.registry import SENSORS
 from ridgewalk.store import players
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
@@ -73,16 +74,9 @@ def diagnose(run: Run, seed: int = 0, names: Sequence[str] | None = None) -> lis
     found = []
     wanted = {n: s for n, s in run.sensors.items() if names is None or n in names}
     for name, sensor in track(sorted(wanted.items()), "diagnosing sensors"):
-        seen = (
-            Discriminator(nn.Sequential(run.model.decoder, sensor.body), sensor.positive)
-            if name in build.ON_IMAGES
-            else sensor
-        )
-        found.append(
-            diagnose_sensor(
-                name, frozen(seen).cpu(), codes, prior if name in build.AGAINST_PRIOR else off_data, nodes, prior, seed
-            )
-        )
+        seen = sensor.behind(run.model.decoder) if SENSORS[name].on_images else sensor
+        others = prior if SENSORS[name].against_prior else off_data
+        found.append(diagnose_sensor(name, frozen(seen).cpu(), codes, others, nodes, prior, seed))
     return found
 
 
@@ -108,16 +102,16 @@ def measure(
 ) -> Measured | None:
     """Searches and judges; None on all processes of a torchrun but the first. ``finders`` that have no name in recipes come last."""
     refuse_role(role)
-    wanted = list(methods or build.available(run.materials))
+    wanted = list(methods or available_methods(run.context))
     for name in wanted:
-        method, energy = build.method_and_energy(name)
+        method, energy = split_energy(name)
         refuse_energy(run, method, energy)
     wanted = ["lerp", *(m for m in wanted if m != "lerp")]
     ends = paths.drawn(run, run.recipe.walks.pairs if pairs is None else pairs, seed, role)
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     curves = {
         name: paths.search(run, method, z_a, z_b, energy)
-        for name, (method, energy) in track([(n, build.method_and_energy(n)) for n in wanted], "methods")
+        for name, (method, energy) in track([(n, split_energy(n)) for n in wanted], "methods")
     }
     curves |= {n: paths.search(run, n, z_a, z_b, finder=f) for n, f in (finders or {}).items()}
     if processes.rank() != 0:
@@ -212,11 +206,7 @@ def refuse_role(role: str) -> None:
 
 def refuse_energy(run: Run, method: str, energy: str | None) -> None:
     """Refuses unknown methods and energies before anything is made."""
-    default = build.default_energy(method, run.sensors)
-    if default is None and energy is not None:
-        raise ValueError(
-            f"method '{method}' asks no energy; leave out --energy {energy}, or choose a method that asks one"
-        )
+    refuse_energy_of(method, energy)
     if energy is not None:
         run.energy(energy)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ridgewalk.data import part
 from ridgewalk.diagnosis.misalignment import BASELINE, LEAST, MEAN, POOLED, Intervals, Misalignment, compare, grade
@@ -12,8 +12,8 @@ from ridgewalk.geometry import lerp
 from ridgewalk.judging.judges import Judge
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.progress import track
+from ridgewalk.registry import SENSORS
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
-from ridgewalk.store import methods
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.training.noise import Noise
@@ -66,16 +66,16 @@ def measure(
         return []
     groups = groups_of(run, seed, role, points)
     graded = grade(groups, _on(run.device, run.decode), [j.without(images.digests()) for j in judges])
-    names = sorted(run.sensors, key=lambda name: (name not in methods.AGAINST_PRIOR, name))
+    names = sorted(run.sensors, key=lambda name: (not SENSORS[name].against_prior, name))
     return [
-        compare(name, _seen(run, name), graded, seed, undecided=name in methods.AGAINST_PRIOR)
+        compare(name, _seen(run, name), graded, seed, undecided=SENSORS[name].against_prior)
         for name in track(names, "asking sensors what is ideal")
     ]
 
 
 def verdict(found: Sequence[Misalignment]) -> list[str]:
     """A sentence for each sensor that was trained against the prior, of which 1/2 is said to be ideal."""
-    return [m.sentence for m in found if m.name in methods.AGAINST_PRIOR]
+    return [m.sentence for m in found if SENSORS[m.name].against_prior]
 
 
 def section(found: Sequence[Misalignment]) -> Section:
@@ -156,9 +156,7 @@ def _picture(m: Misalignment) -> Figure:
 def _seen(run: Run, name: str) -> Discriminator:
     """The sensor as one of latents, on the CPU."""
     sensor = run.sensors[name]
-    if name in methods.ON_IMAGES:
-        sensor = Discriminator(nn.Sequential(run.model.decoder, sensor.body), sensor.positive)
-    return frozen(sensor).cpu()
+    return frozen(sensor.behind(run.model.decoder) if SENSORS[name].on_images else sensor).cpu()
 
 
 def _on(device: torch.device, decode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

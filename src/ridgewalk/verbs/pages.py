@@ -13,12 +13,13 @@ from torch import Tensor
 import ridgewalk
 from ridgewalk.diagnosis.misalignment import Misalignment
 from ridgewalk.diagnosis.sensors import SensorDiagnosis
+from ridgewalk.finders.building import available_methods, default_energy
 from ridgewalk.judging.comparison import Summary
 from ridgewalk.judging.judges import Judge
 from ridgewalk.path import Path as Curve
+from ridgewalk.registry import METHODS
 from ridgewalk.reports import Block, Cell, Column, Figure, Page, Section, Table, TableBlock, Text, figures, write
 from ridgewalk.reports.columns import CLASSES, PATHS, REAL, SHAPE
-from ridgewalk.store import methods as build
 from ridgewalk.store.run import Run
 from ridgewalk.training.log import read_log
 from ridgewalk.verbs import misalignment
@@ -366,8 +367,8 @@ def _settings(run: Run) -> dict[str, dict[str, object]]:
         "device": str(run.device),
     }
     methods = {
-        m: f"{build.METHODS[m].about}; energy: {build.default_energy(m, run.sensors) or 'none'}"
-        for m in build.available(run.materials)
+        m: f"{METHODS[m].about}; energy: {default_energy(m, run.sensors) or 'none'}"
+        for m in available_methods(run.context)
     }
     return {
         "methods": dict(methods),

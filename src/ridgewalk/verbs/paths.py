@@ -19,7 +19,7 @@ from ridgewalk.data import digests_of, draw, read_image, role_of_test_index
 from ridgewalk.files import write_bytes
 from ridgewalk.path import Path
 from ridgewalk.protocols import PathFinder
-from ridgewalk.store import methods
+from ridgewalk.registry import METHODS
 from ridgewalk.store.run import Run
 
 BLOCK = 64
@@ -108,7 +108,7 @@ def search(
     frames = frames or run.recipe.walks.frames
     finder = finder or run.finder(method, energy)
     blocks = list(zip(z_a.split(BLOCK), z_b.split(BLOCK)))
-    if method in ("graph", "graph-string", "best-string"):
+    if (named := METHODS.get(method.partition("@")[0])) and "references" in named.needs:
         _ = run.references  # read once, outside the clock
     began, busy = time.perf_counter(), time.process_time()
     own = {
@@ -201,8 +201,3 @@ def write(
         record["metrics"] = {n: float(v.mean()) for n, v in columns.items()}
     write_bytes(folder / "stats.json", json.dumps(record, indent=1).encode())
     return frames
-
-
-def default_energy(run: Run, method: str) -> str | None:
-    """The energy that ``method`` takes by itself in this run."""
-    return methods.default_energy(method, run.sensors)

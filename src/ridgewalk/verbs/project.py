@@ -19,8 +19,8 @@ from ridgewalk.files import new_folder, write_arrays
 from ridgewalk.finders import Descent, Exchanged, Langevin, Moved, Tempered
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
+from ridgewalk.registry import ENERGIES
 from ridgewalk.reports import Cell, Column, Figure, Page, Section, Table, TableBlock, figures, write
-from ridgewalk.store import methods
 from ridgewalk.store.run import Run
 from ridgewalk.verbs.report import Result
 
@@ -90,7 +90,7 @@ def project(
     Args:
         run: the model and its sensors.
         latents: .npy file with an array (n, d), or .npz file that holds it as ``z``.
-        energy: one of ``runs.energies.ENERGIES``; ``soft-ratio`` by default.
+        energy: one of ``registry.ENERGIES``; ``soft-ratio`` by default.
         langevin: sample exp(-E / T) from each point on, in place of descending.
         tempered: the same by parallel tempering over a Gaussian fitted to the run's reference codes, so that points change mode.
         steps: of the descent at most, or of a sampler after as many of burn-in.
@@ -295,7 +295,7 @@ def _write_page(
         Figure(
             figures.png(figures.histograms(energies, f"energy {settings['energy']}")),
             "Histogram of the energy before and after",
-            f"{methods.ENERGIES[settings['energy']].formula}.",
+            f"{ENERGIES[settings['energy']].about}.",
             "The energy before and after",
             figures.READING["histograms"],
         ),

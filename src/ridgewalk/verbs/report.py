@@ -10,10 +10,9 @@ from typing import Any
 from ridgewalk import processes
 from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.files import free_file, free_folder, new_folder, refuse_existing
+from ridgewalk.finders.building import Force, default_energy, measure_forces, parse_method, split_energy
 from ridgewalk.judging import comparison
 from ridgewalk.judging.comparison import Summary
-from ridgewalk.store import methods as build
-from ridgewalk.store.methods import Force
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import keep as keeping
 from ridgewalk.verbs import misalignment, pages, paths, tables
@@ -27,9 +26,6 @@ from ridgewalk.verbs.measurement import (
     refuse_mixed,
     refuse_role,
 )
-
-_UNGUIDED = {"graph-string": "the graph's path, smoothed", "best-string": "the best of its starts, smoothed"}
-"""What a method does without a force; every other walks as LERP does."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +44,9 @@ def dead(run: Run, method: str, forces: Sequence[Force], seed: int = 0) -> list[
         if not force.alive:
             name = f"sensor {force.sensor}" if force.sensor else f"energy {force.name}"
             found.append(
-                f"the {name} is dead: the median force of {force.name} on {len(run.materials.lerp_points)} LERP points is "
+                f"the {name} is dead: the median force of {force.name} on {len(run.context.lerp_points)} LERP points is "
                 f"{force.size:.3g}{'' if math.isfinite(force.size) else ', and what is not finite counts as 0'}. "
-                f"The walk will equal {_UNGUIDED.get(method, 'LERP')}; {force.mending}."
+                f"The walk will equal {parse_method(method)[0].unguided}; {force.remedy}."
             )
         elif force.sensor in run.sensors:
             diagnosis = diagnose(run, seed, [str(force.sensor)])[0]
@@ -63,7 +59,7 @@ def weighed(run: Run, forces: Sequence[Force]) -> str:
     """The forces of a dual walk, and the weights that follow from them."""
     sizes = ", ".join(f"{f.name} {f.size:.3g}" for f in forces)
     weights = " and ".join(f"{f.weight:.3g}" for f in forces)
-    return f"forces on {len(run.materials.lerp_points)} LERP points: {sizes}; weights {weights}"
+    return f"forces on {len(run.context.lerp_points)} LERP points: {sizes}; weights {weights}"
 
 
 def _figures_of(forces: Sequence[Force]) -> dict[str, dict[str, float | None]]:
@@ -105,7 +101,7 @@ def report(
     shares: tuple[float, float] | None = None,
 ) -> Result:
     """Compares methods on one run and writes the page; never over another file. ``shares`` are the recipe's ``walks.dual_shares`` otherwise."""
-    named = [build.method_and_energy(m) for m in methods or ()]
+    named = [split_energy(m) for m in methods or ()]
     run = _shared(run, shares, [energy for _, energy in named])
     if out is not None:
         refuse_existing(out)
@@ -123,7 +119,7 @@ def report(
     figures["misalignment"] = {m.name: m.figures() for m in misaligned}
     for method, energy in named:
         if energy == "dual" and "forces" not in figures:  # the same for every method
-            forces = build.forces(method, run.materials, energy)
+            forces = measure_forces(method, run.context, energy)
             figures["forces"] = _figures_of(forces)
             verdict.append(f"dual: {weighed(run, forces)}")
     pages.write_report(target, run, measured, summary, diagnoses, misaligned, verdict, role, seed)
@@ -173,7 +169,7 @@ def walk(
         else paths.named(run, str(start), str(end), resize)
     )
     folder = processes.first(lambda: new_folder(out or free_folder(run.folder / "walks", method)))
-    forces = build.forces(method, run.materials, energy)
+    forces = measure_forces(method, run.context, energy)
     notes = processes.first(lambda: dead(run, method, forces, seed))
     for note in notes:
         warnings.warn(note, stacklevel=2)
@@ -196,7 +192,7 @@ def walk(
         for name, c in both.items()
     }
     settings = {
-        "run": str(run.folder), "method": method, "energy": energy or paths.default_energy(run, method), "seed": seed,
+        "run": str(run.folder), "method": method, "energy": energy or default_energy(method, run.sensors), "seed": seed,
         "model_seed": run.origin.seed, "recipe": run.origin.recipe, "budget": run.origin.budget, "from": start, "to": end,
         "keep": keep, "same_class": same_class,
     }  # fmt: skip

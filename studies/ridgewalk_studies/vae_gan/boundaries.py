@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ridgewalk.data import part
 from ridgewalk.diagnosis.misalignment import MEAN, POOLED, Misalignment, compare, grade
+from ridgewalk.finders.building import build_finder
 from ridgewalk.judging import comparison
 from ridgewalk.judging.comparison import Entry, Summary
 from ridgewalk.judging.judges import Judge
@@ -28,7 +29,6 @@ from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import chunked
 from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
-from ridgewalk.store import methods
 from ridgewalk.store.run import Run
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
@@ -90,8 +90,8 @@ def compared(
             else:
                 sensor = detector(run, name)
                 found[name].append((*_task(sensor, held_out, name), compare(name, sensor, graded, 0)))
-                materials = replace(run.materials, sensors={**run.sensors, "detector": sensor.to(run.device)})
-                path = methods.finder("string", materials)(z_a, z_b).resample(run.recipe.walks.frames, run.decode)
+                context = replace(run.context, sensors={**run.sensors, "detector": sensor.to(run.device)})
+                path = build_finder("string", context)(z_a, z_b).resample(run.recipe.walks.frames, run.decode)
             columns = comparison.measure(
                 path.map(run.decode).cpu(),
                 path.nodes,

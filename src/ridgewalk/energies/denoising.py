@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
+from ridgewalk.context import Context
 from ridgewalk.diffusion.denoiser import Denoiser
 from ridgewalk.diffusion.scaling import Standardiser
 from ridgewalk.diffusion.sde import along
+from ridgewalk.protocols import Energy
 
 
 class DenoisingBound:
@@ -55,3 +57,8 @@ class DenoisingBound:
                 error = eps + along(sigma, x) * self.denoiser.score(x_t, t)
                 total = total + error.flatten(1).square().sum(1)
         return self.length / (4 * len(self.times)) * total
+
+
+def build_denoising_bound(context: Context) -> Energy:
+    """The energy "diffusion"."""
+    return DenoisingBound(context.diffusion.denoiser, context.diffusion.standardiser)

@@ -1,0 +1,499 @@
+"""
+Everything that a user can name: methods, energies, sensors, samplers, objectives and adapters, one table of each.
+
+An entry says its name, what it is in one line, what it needs and how it is made: ``make`` is a "module:function" that is imported on first use, so that
+this file imports no torch. Help texts, refusals, colours of figures, the tables of README.md and the commands `ridgewalk methods`, `ridgewalk energies`
+and `ridgewalk samplers` all read these tables. A new method, energy or sampler is one function beside the class that it builds, and one entry here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, asdict, dataclass
+from importlib import import_module
+from typing import Any, Generic, TypeVar
+
+from ridgewalk import naming
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    One thing that can be named.
+
+    Attributes:
+        name: as a user types it.
+        about: what it is, in one line without a full stop.
+    """
+
+    name: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Buildable(Entry):
+    """
+    An entry that knows how its object is built.
+
+    Attributes:
+        make: the function that builds it, or its address "module:function".
+    """
+
+    make: str | Callable[..., Any]
+
+    def build(self, *arguments: Any) -> Any:
+        """The object, built by ``make`` from the arguments."""
+        if not isinstance(self.make, str):
+            return self.make(*arguments)
+        module, _, function = self.make.partition(":")
+        return getattr(import_module(module), function)(*arguments)
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class Table(Mapping[str, E], Generic[E]):
+    """Entries by name, in the order in which they are listed. ``kind`` is what one entry is called in messages."""
+
+    def __init__(self, kind: str, entries: Iterable[E] = ()) -> None:
+        self.kind = kind
+        self._entries: dict[str, E] = {}
+        for entry in entries:
+            self.add(entry)
+
+    def __getitem__(self, name: str) -> E:
+        """The entry called ``name``; KeyError where there is none."""
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Names, in the order of the table."""
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        """Number of entries."""
+        return len(self._entries)
+
+    def find(self, name: str) -> E:
+        """The entry called ``name``; where there is none, a ValueError names the nearest one and all that there are."""
+        if name not in self._entries:
+            raise ValueError(naming.unknown(self.kind, name, self))
+        return self._entries[name]
+
+    def add(self, entry: E) -> Callable[[], None]:
+        """Adds an entry under a name that is not taken, and returns a function that removes it again."""
+        if entry.name in self._entries:
+            raise ValueError(f"there is a {self.kind} '{entry.name}' already; give the new one another name")
+        self._entries[entry.name] = entry
+
+        def remove() -> None:
+            del self._entries[entry.name]
+
+        return remove
+
+    def choices(self, allowed: Callable[[E], bool] = lambda entry: True) -> str:
+        """The names of the entries that are allowed, as "a, b or c"."""
+        return naming.either(name for name, entry in self.items() if allowed(entry))
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """What each entry says of itself, as plain values by name; how it is built is left out."""
+        return {
+            name: {k: v for k, v in asdict(entry).items() if k not in ("name", "make")} for name, entry in self.items()
+        }
+
+
+@dataclass(frozen=True)
+class Method(Buildable):
+    """
+    A finder of paths. ``make`` takes the ``Context``, and after it the energy where the method follows one.
+
+    Attributes:
+        energy: the name of the energy that it follows by default; None where it follows no energy.
+        needs: what it is built from beside sensors: some of ``diffusion``, ``guide``, ``references`` and ``decoder``.
+        arrives: when its paths reach their second end.
+        keeps: whether it can move along one part of a code alone (`--keep`).
+        realism: whether it takes a realism, as in ``ridge@8``; its energy is then calibrated, 0 on data and 1 on straight lines.
+        equalised: whether an energy of the weak matcher is scaled to the density ratio's force, because the method has one step size for all energies.
+        unguided: what its paths are where the energy has no force.
+        colour: in figures, "#rrggbb"; methods without one take the next free colour.
+        marker: in figures, by matplotlib's name: one shape for a family of methods.
+    """
+
+    _: KW_ONLY
+    energy: str | None = None
+    needs: tuple[str, ...] = ()
+    arrives: str = "always"
+    keeps: bool = True
+    realism: bool = False
+    equalised: bool = True
+    unguided: str = "LERP"
+    colour: str = ""
+    marker: str = "o"
+
+
+@dataclass(frozen=True)
+class EnergyEntry(Buildable):
+    """
+    An energy. ``about`` is its formula in words, and ``make`` takes the ``Context``.
+
+    Attributes:
+        sensor: the sensor that it reads; None where it reads none.
+        scaled: whether it is scaled so that its median force on straight lines is that of the density ratio.
+    """
+
+    _: KW_ONLY
+    sensor: str | None = None
+    scaled: bool = False
+
+
+OTHER_SENSOR = "choose the energy of another sensor, such as soft-ratio"
+"""What to do about an energy without force, where its sensor cannot be trained again by itself."""
+
+
+@dataclass(frozen=True)
+class Sensor(Entry):
+    """
+    A trained network that energies read.
+
+    Attributes:
+        missing: what to do where a run has none.
+        dead: what to do where its energies have no force.
+        on_images: whether it sees decoded images, not codes.
+        against_prior: whether its own task is to tell encoded data from the prior.
+    """
+
+    _: KW_ONLY
+    missing: str
+    dead: str = OTHER_SENSOR
+    on_images: bool = False
+    against_prior: bool = False
+
+
+@dataclass(frozen=True)
+class SamplerEntry(Buildable):
+    """A sampler of diffusions. ``make`` takes its settings (``Sampling``), the SDE and the number of states to keep."""
+
+
+@dataclass(frozen=True)
+class Objective(Buildable):
+    """An objective that a model is trained for. ``make`` is the address of its family's definition."""
+
+
+@dataclass(frozen=True)
+class Adapter(Buildable):
+    """
+    A reader of another library's models.
+
+    Attributes:
+        extra: the optional dependency of ridgewalk that installs the library.
+    """
+
+    _: KW_ONLY
+    extra: str
+
+    @property
+    def install(self) -> str:
+        """How to install the library."""
+        return f"this needs the library {self.name}: pip install ridgewalk[{self.extra}]"
+
+
+_NOT_ALWAYS = "not always; the result says which did"
+
+METHODS: Table[Method] = Table(
+    "method",
+    [
+        Method("lerp", "straight line", "ridgewalk.finders.straight:build_lerp", colour="#E69F00"),
+        Method("slerp", "great circle", "ridgewalk.finders.straight:build_slerp", keeps=False, colour="#B35C00"),
+        Method(
+            "sgw",
+            "score-guided walk as first written: a drive of unit length and the clamped gradient of an energy",
+            "ridgewalk.finders.walk:build_score_guided_walk",
+            energy="logit-squared",
+            arrives=_NOT_ALWAYS,
+            equalised=False,
+            colour="#56B4E9",
+            marker="s",
+        ),
+        Method(
+            "sgw-arriving",
+            "score-guided walk whose correction is normal to the drive and capped below it",
+            "ridgewalk.finders.walk:build_arriving_walk",
+            energy="soft-ratio",
+            arrives="always, by proof",
+            colour="#0072B2",
+            marker="s",
+        ),
+        Method(
+            "guided",
+            "guided exploration along grad log D",
+            "ridgewalk.finders.walk:build_guided_exploration",
+            energy="neg-log-d",
+            arrives=_NOT_ALWAYS,
+            equalised=False,
+            colour="#2B3A8C",
+            marker="s",
+        ),
+        Method(
+            "graph",
+            "shortest path over a k-nearest-neighbour graph of codes",
+            "ridgewalk.finders.graph:build_graph",
+            needs=("references",),
+            keeps=False,
+            colour="#CC79A7",
+            marker="^",
+        ),
+        Method(
+            "string",
+            "string method: a whole curve relaxes on an energy, from a straight line",
+            "ridgewalk.finders.string:build_string",
+            energy="soft-ratio",
+            needs=("decoder",),
+            colour="#009E73",
+            marker="D",
+        ),
+        Method(
+            "graph-string",
+            "string method from the graph's path",
+            "ridgewalk.finders.string:build_graph_string",
+            energy="soft-ratio",
+            needs=("references", "decoder"),
+            keeps=False,
+            unguided="the graph's path, smoothed",
+            colour="#00543D",
+            marker="D",
+        ),
+        Method(
+            "best-string",
+            "strings from a line, a great circle and the graph's path; the best of each pair by energy and length",
+            "ridgewalk.finders.best:build_best_string",
+            energy="soft-ratio",
+            needs=("references", "decoder"),
+            keeps=False,
+            unguided="the best of its starts, smoothed",
+            colour="#A6D96A",
+            marker="D",
+        ),
+        Method(
+            "geodesic",
+            "shortest curve in decoded images (pull-back metric)",
+            "ridgewalk.finders.geodesic:build_geodesic",
+            needs=("decoder",),
+            colour="#5B4A00",
+            marker="v",
+        ),
+        Method(
+            "flow",
+            "through noise: both ends are carried to t = 1 by the probability flow of the diffusion of codes, joined on a great circle and carried back",
+            "ridgewalk.finders.flow:build_flow",
+            needs=("diffusion",),
+            arrives="where the flow returns; the result says where",
+            keeps=False,
+        ),
+        Method(
+            "flow-guided",
+            "flow, by the score that a discriminator corrects",
+            "ridgewalk.finders.flow:build_guided_flow",
+            needs=("diffusion", "guide"),
+            arrives="where the flow returns; the result says where",
+            keeps=False,
+        ),
+        Method(
+            "ridge",
+            "least sum of the curve energy of images and R times an energy (ridge@R): R = 0 is the geodesic, 4 the default; more is more real and longer",
+            "ridgewalk.finders.geodesic:build_ridge",
+            energy="soft-ratio",
+            needs=("decoder", "references"),
+            realism=True,
+            unguided="the geodesic",
+            colour="#8B2EFF",
+            marker="P",
+        ),
+        Method(
+            "ridge-quick",
+            "ridge with fewer nodes and iterations",
+            "ridgewalk.finders.geodesic:build_quick_ridge",
+            energy="soft-ratio",
+            needs=("decoder", "references"),
+            realism=True,
+            unguided="the geodesic",
+            colour="#C8A2FF",
+            marker="P",
+        ),
+    ],
+)
+
+_BY_LOGIT = "ridgewalk.energies.discriminator:"
+
+ENERGIES: Table[EnergyEntry] = Table(
+    "energy",
+    [
+        EnergyEntry("logit-squared", "l^2 of the AAE's D_z", f"{_BY_LOGIT}build_logit_squared", sensor="matcher"),
+        EnergyEntry(
+            "bce-to-0",
+            "softplus(l) of the AAE's D_z, which has no minimum",
+            f"{_BY_LOGIT}build_towards_encoded",
+            sensor="matcher",
+        ),
+        EnergyEntry(
+            "bce-to-half",
+            "softplus(l) - l/2 - ln 2 of the AAE's D_z, lowest at D = 1/2",
+            f"{_BY_LOGIT}build_ideal",
+            sensor="matcher",
+        ),
+        EnergyEntry("ratio", "-l of the density-ratio detector", f"{_BY_LOGIT}build_density_ratio", sensor="detector"),
+        EnergyEntry(
+            "soft-ratio",
+            "softplus(m - l) of the density-ratio detector",
+            f"{_BY_LOGIT}build_soft_ratio",
+            sensor="detector",
+        ),
+        EnergyEntry(
+            "neg-log-d",
+            "softplus(-l) of the density-ratio detector",
+            f"{_BY_LOGIT}build_negative_log_d",
+            sensor="detector",
+        ),
+        EnergyEntry(
+            "pixel",
+            "softplus(m - l(G(z))) of D_x, which tells decoded data from decoded holes",
+            f"{_BY_LOGIT}build_pixel",
+            sensor="pixel",
+            scaled=True,
+        ),
+        EnergyEntry(
+            "pixel-real",
+            "softplus(m - l(G(z))) of the naive D_x, which tells real images from decoded holes",
+            f"{_BY_LOGIT}build_pixel_real",
+            sensor="pixel-real",
+            scaled=True,
+        ),
+        EnergyEntry(
+            "critic",
+            "softplus(m - l(G(z))) of the VAE-GAN's own D_x, which tells real images from decoded ones",
+            f"{_BY_LOGIT}build_critic",
+            sensor="critic",
+            scaled=True,
+        ),
+        EnergyEntry(
+            "latent",
+            "softplus(m - l) of the VAE-GAN's own D_z, which tells draws of q(z|x) from the prior",
+            f"{_BY_LOGIT}build_latent",
+            sensor="latent",
+            scaled=True,
+        ),
+        EnergyEntry(
+            "posterior",
+            "-l(z) + |z|^2 / 2 of the VAE-GAN's own D_z: minus the log density of encoded data, up to a constant",
+            "ridgewalk.energies.posterior:build_posterior",
+            sensor="latent",
+            scaled=True,
+        ),
+        EnergyEntry(
+            "dual",
+            "soft-ratio of D_z and of D_x(G(z)), each at its share of the typical force",
+            "ridgewalk.energies.dual:build_dual",
+            sensor="pixel",
+        ),
+        EnergyEntry(
+            "reprojection",
+            "|z - E(G(z))|^2, scaled to the density ratio's force",
+            "ridgewalk.energies.cycle:build_reprojection",
+            scaled=True,
+        ),
+        EnergyEntry(
+            "neighbours",
+            "mean squared distance to the 10 nearest codes, scaled to the density ratio's force",
+            "ridgewalk.energies.neighbours:build_nearest_neighbours",
+            scaled=True,
+        ),
+        EnergyEntry(
+            "kernel",
+            "minus the log of a kernel density of codes, h = 0.5, scaled to the density ratio's force",
+            "ridgewalk.energies.neighbours:build_kernel_density",
+            scaled=True,
+        ),
+        EnergyEntry(
+            "diffusion",
+            "a bound on minus the log density of codes by their diffusion: its denoising error, scaled to the density ratio's force",
+            "ridgewalk.energies.denoising:build_denoising_bound",
+            sensor="denoiser",
+            scaled=True,
+        ),
+    ],
+)
+
+_SENSE = "`ridgewalk sense RUN`"
+
+SENSORS: Table[Sensor] = Table(
+    "sensor",
+    [
+        Sensor(
+            "matcher",
+            "the AAE's own D_z, which tells draws of the prior from codes",
+            missing="only an adversarial autoencoder has one",
+            against_prior=True,
+        ),
+        Sensor(
+            "detector",
+            "the density-ratio detector, which tells codes from points off the data",
+            missing="train the run again",
+            dead="train the run again",
+        ),
+        Sensor(
+            "pixel",
+            "D_x, which tells decoded data from decoded holes",
+            missing=f"train one with {_SENSE}",
+            dead=f"remove pixel.json and pixel.safetensors, and train it again with {_SENSE}",
+            on_images=True,
+        ),
+        Sensor(
+            "pixel-real",
+            "D_x, which tells real images from decoded holes",
+            missing="train one with `ridgewalk sense RUN --contrast real`",
+            dead="remove pixel-real.json and pixel-real.safetensors, and train it again with `ridgewalk sense RUN --contrast real`",
+            on_images=True,
+        ),
+        Sensor(
+            "critic",
+            "the VAE-GAN's own D_x, which tells real images from decoded ones",
+            missing="only a VAE-GAN has one",
+            on_images=True,
+        ),
+        Sensor(
+            "latent",
+            "the VAE-GAN's own D_z, which tells draws of q(z|x) from the prior",
+            missing="only a VAE-GAN with objective.latent has one",
+            against_prior=True,
+        ),
+        Sensor("denoiser", "the diffusion of codes", missing="train one with `ridgewalk diffuse RUN`"),
+    ],
+)
+
+_SAMPLERS = "ridgewalk.diffusion.building:"
+
+SAMPLERS: Table[SamplerEntry] = Table(
+    "sampler",
+    [
+        SamplerEntry("heun", "Heun's method on the probability flow; with churn, stochastic", f"{_SAMPLERS}build_heun"),
+        SamplerEntry("ddim", "Euler's method on the probability flow", f"{_SAMPLERS}build_ddim"),
+        SamplerEntry("euler-maruyama", "the reverse SDE in equal steps", f"{_SAMPLERS}build_predictor"),
+        SamplerEntry("reverse-diffusion", "each step of the forward process reversed", f"{_SAMPLERS}build_predictor"),
+        SamplerEntry("ancestral", "ancestral sampling, as in DDPM", f"{_SAMPLERS}build_predictor"),
+        SamplerEntry(
+            "pc", "predictor-corrector: reverse diffusion and Langevin", f"{_SAMPLERS}build_predictor_corrector"
+        ),
+        SamplerEntry("langevin", "annealed Langevin dynamics, without a predictor", f"{_SAMPLERS}build_langevin"),
+        SamplerEntry("ode", "the probability flow by an adaptive solver", f"{_SAMPLERS}build_ode"),
+    ],
+)
+
+OBJECTIVES: Table[Objective] = Table("objective")
+
+ADAPTERS: Table[Adapter] = Table(
+    "adapter",
+    [
+        Adapter(
+            "diffusers",
+            "a pretrained ScoreSdeVe or DDPM pipeline in a local folder, read as a score",
+            "ridgewalk.adapters.diffusers:load_score",
+            extra="diffusers",
+        ),
+    ],
+)
