@@ -8,7 +8,10 @@ Source: Netzer, Wang, Coates, Bissacco, Wu and Ng (2011), Reading digits in natu
 (2010), The Toronto Face Database.
 """
 
-from collections.abc import Sequence
+import io
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ridgewalk.data import mat_process
 from ridgewalk.data.images import Images
 from ridgewalk.data.items import Parts
-from ridgewalk.data.mat5 import NotMatlab, names_in, read_arrays
 
+Array = NDArray[Any]
+
+_SECONDS = 600.0  # of reading one file; SVHN's extra images, 1.3 GB, take about half a minute
 _END = "_32x32.mat"
 _UNLABELLED, _TRAIN, _VALIDATION, _TEST = range(4)  # TFD's folds
 FOLDS = 5
@@ -48,14 +54,78 @@ def read_svhn(folder: Path) -> Parts:
     for part in ("train", "test"):
         if not (folder / f"{part}{_END}").is_file():
             raise ValueError(f"'{folder}' lacks {part}{_END}, one of SVHN's two files; add it to the folder")
-    train, test = (read_svhn_file(folder / f"{part}{_END}") for part in ("train", "test"))
+    train, test = (_read_svhn_file(folder / f"{part}{_END}") for part in ("train", "test"))
     extra = folder / f"extra{_END}"
-    return (_by_sixths(train, read_svhn_file(extra)) if extra.is_file() else train), test
+    return (_by_sixths(train, _read_svhn_file(extra)) if extra.is_file() else train), test
 
 
-def read_svhn_file(file: Path) -> Images:
-    """The images of one of SVHN's files, in its order; ValueError where it is no such."""
-    held = _loaded(file, ("X", "y"), _SVHN)
+def read_mat(file: Path, fold: int | None = None) -> tuple[str, Parts]:
+    """
+    The data set of one .mat file, which is one of SVHN's files or the Toronto Face Database.
+
+    Faces have no classes. The test part holds the fold's test faces. The train part holds its unlabelled and training faces, shuffled, and its validation
+    faces, which open the last sixth, where the likelihood protocol looks for images that no model has seen.
+
+    Args:
+        file: such as train_32x32.mat or TFD_48x48.mat.
+        fold: of the Toronto Face Database, 1 to 5; the first where it is None.
+
+    Returns:
+        The name of the data set, and its parts: of SVHN's file in the file's order and without a test part, of faces in an order for ``splits``.
+
+    Raises:
+        ValueError: if the file cannot be read, is neither of the two, or has no such fold, or if a part of the fold is empty.
+    """
+    held = read_arrays(file, ("X", "y", "images", "folds"), _TFD)
+    if {"X", "y"} <= set(held):
+        if fold is not None:
+            raise ValueError(f"{file} holds house numbers, which have no folds; name the file alone")
+        return file.stem, (_house_numbers(file, held), None)
+    fold = 1 if fold is None else fold
+    return f"{file.stem}-{fold}", _faces(file, held, fold)
+
+
+def read_arrays(file: Path, names: Sequence[str], expected: str) -> dict[str, Array]:
+    """
+    The real numeric arrays of a MATLAB file that have these names; arrays that are absent or of another kind are left out.
+
+    SciPy reads the file in a process of its own (``mat_process``), since a damaged file may crash it.
+
+    Args:
+        file: a MATLAB file up to version 7.
+        names: of the arrays.
+        expected: what the file should hold, for the error message.
+
+    Raises:
+        ValueError: if the process refuses the file, crashes, or takes longer than ten minutes.
+    """
+    command = [sys.executable, "-P", mat_process.__file__, str(file.resolve()), *names]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        reason = f"reading it took more than {_SECONDS:g} seconds"
+    else:
+        if done.returncode == 0:
+            with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
+                return dict(archive)
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if done.returncode == 1 and lines else "it crashes SciPy's reader"
+    raise ValueError(f"'{file}' cannot be read as a MATLAB file ({reason}); download it again; {expected}")
+
+
+def _refuse_missing(file: Path, held: Mapping[str, Array], names: Sequence[str], expected: str) -> None:
+    missing = [name for name in names if name not in held]
+    if missing:
+        raise ValueError(f"'{file}' holds no array {' and none '.join(missing)}; {expected}")
+
+
+def _read_svhn_file(file: Path) -> Images:
+    return _house_numbers(file, read_arrays(file, ("X", "y"), _SVHN))
+
+
+def _house_numbers(file: Path, held: Mapping[str, Array]) -> Images:
+    """The images of one of SVHN's files, in its order."""
+    _refuse_missing(file, held, ("X", "y"), _SVHN)
     x, y = held["X"], held["y"].reshape(-1)
     if x.ndim == 3:
         x = x[..., None]  # MATLAB drops a last axis of one
@@ -72,23 +142,11 @@ def read_svhn_file(file: Path) -> Images:
     return Images(torch.from_numpy(pixels), labels, tuple("0123456789"))
 
 
-def read_faces(file: Path, fold: int = 1) -> Parts:
-    """
-    The Toronto Face Database by one of its folds: train and test images in an order for ``splits``, without classes.
-
-    The test part are the fold's test faces. The train part are its unlabelled, training and validation faces; the unlabelled and training ones are
-    shuffled, and the validation faces open the last sixth, where the likelihood protocol looks for images that no model has seen.
-
-    Args:
-        file: such as TFD_48x48.mat.
-        fold: 1 to 5.
-
-    Raises:
-        ValueError: if the file cannot be read or is no such, or a part of the fold is empty.
-    """
+def _faces(file: Path, held: Mapping[str, Array], fold: int) -> Parts:
+    """The train and test images of one fold of the Toronto Face Database."""
     if not 1 <= fold <= FOLDS:
         raise ValueError(f"the Toronto Face Database has folds 1 to {FOLDS}; got {fold}")
-    held = _loaded(file, ("images", "folds"), _TFD)
+    _refuse_missing(file, held, ("images", "folds"), _TFD)
     x, folds = held["images"], held["folds"]
     if x.dtype != np.uint8 or x.ndim != 3 or folds.shape != (len(x), FOLDS) or not np.isin(folds, range(4)).all():
         raise ValueError(
@@ -106,28 +164,6 @@ def read_faces(file: Path, fold: int = 1) -> Parts:
     before = min(len(train), (len(train) + len(validation)) * 5 // 6)
     faces = Images(torch.from_numpy(x[:, None].copy()), torch.zeros(len(x), dtype=torch.int64), ("face",))
     return faces.take(torch.cat([shuffled[:before], validation, shuffled[before:]])), faces.take(test)
-
-
-def holds(file: Path, names: Sequence[str]) -> bool:
-    """Whether a MATLAB file holds variables of all these names; False where it cannot be read."""
-    try:
-        return set(names) <= names_in(file)
-    except NotMatlab:
-        return False
-
-
-def _loaded(file: Path, names: Sequence[str], expected: str) -> dict[str, NDArray[Any]]:
-    """These variables of a file."""
-    try:
-        held = read_arrays(file, names)
-    except NotMatlab as error:
-        raise ValueError(
-            f"'{file}' cannot be read as a MATLAB file ({error}); download it again; {expected}"
-        ) from error
-    missing = [name for name in names if name not in held]
-    if missing:
-        raise ValueError(f"'{file}' holds no array {' and none '.join(missing)}; {expected}")
-    return held
 
 
 def _by_sixths(one: Images, two: Images) -> Images:

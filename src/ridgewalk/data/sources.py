@@ -12,7 +12,7 @@ from ridgewalk.data.hub import read_hub
 from ridgewalk.data.idx import holds_idx, read_idx
 from ridgewalk.data.images import ImageData, Images
 from ridgewalk.data.items import Reading, reshaped
-from ridgewalk.data.matlab import holds, holds_svhn, read_faces, read_svhn, read_svhn_file
+from ridgewalk.data.matlab import holds_svhn, read_mat, read_svhn
 from ridgewalk.data.parquet import read_parquet
 from ridgewalk.data.points import as_images, is_points, load_points
 from ridgewalk.data.shapes import SIDE, dataset
@@ -75,9 +75,13 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     if path.is_file() and path.suffix == ".parquet":
         return arrange(path.stem, *read_parquet(path, reading))
     if (fold := _FOLD.fullmatch(source)) is not None or (path.is_file() and path.suffix.lower() == ".mat"):
-        return _read_mat(
-            path if fold is None else Path(fold[1]).expanduser(), None if fold is None else int(fold[2]), reading
-        )
+        file = path if fold is None else Path(fold[1]).expanduser()
+        if not file.is_file():
+            raise ValueError(f"no such file or folder: '{file}'; {SOURCES}")
+        name, (train, held_out) = read_mat(file, None if fold is None else int(fold[2]))
+        if held_out is None:
+            return arrange(name, reshaped(train, reading))
+        return arrange(name, reshaped(train, reading), reshaped(held_out, reading), in_file_order=True)
     if path.is_file():
         raise ValueError(f"'{source}' is a file, but no Parquet file, .mat file or table; {SOURCES}")
     if _looks_like_a_path(source):
@@ -85,19 +89,6 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     if "/" not in source and get_close_matches(source.lower(), _NAMES, cutoff=0.75):
         raise ValueError(f"{unknown('source', source, _NAMES)}; {SOURCES}")
     return arrange(source, *read_hub(source, reading, SOURCES))
-
-
-def _read_mat(file: Path, asked: int | None, reading: Reading) -> ImageData:
-    if not file.is_file():
-        raise ValueError(f"no such file or folder: '{file}'; {SOURCES}")
-    if holds(file, ("X", "y")):
-        if asked is not None:
-            raise ValueError(f"{file} holds house numbers, which have no folds; name the file alone")
-        return arrange(file.stem, reshaped(read_svhn_file(file), reading))
-    fold = 1 if asked is None else asked
-    train, test = read_faces(file, fold)
-    assert test is not None, "a fold has a test part"
-    return arrange(f"{file.stem}-{fold}", reshaped(train, reading), reshaped(test, reading), in_file_order=True)
 
 
 def _looks_like_a_path(source: str) -> bool:

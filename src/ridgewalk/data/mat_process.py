@@ -1,0 +1,31 @@
+"""
+A program, run as ``python mat_process.py FILE NAME ...``: it writes the numeric arrays of a MATLAB file to its output, as an .npz archive.
+
+SciPy's reader trusts the lengths that a file states, so that a damaged file may crash the process. ``matlab`` therefore runs it in a process of its own.
+This program imports no PyTorch, to start quickly.
+"""
+
+import sys
+import warnings
+
+import numpy as np
+from numpy.exceptions import ComplexWarning
+from scipy.io.matlab import loadmat
+
+
+def main(file: str, names: list[str]) -> None:
+    """Writes the arrays called ``names``, in the types that MATLAB would show; arrays that are absent or not numeric are left out."""
+    warnings.simplefilter("error", ComplexWarning)  # SciPy casts complex numbers to real ones with this warning only
+    try:
+        held = loadmat(file, appendmat=False, mat_dtype=True, variable_names=names)
+    except NotImplementedError:
+        sys.exit("it is in format 7.3, which is not read here: save it with -v7")
+    except Exception as error:  # SciPy raises errors of many types over damaged files
+        sys.exit(f"{type(error).__name__}: {error}")
+    np.savez(
+        sys.stdout.buffer, **{name: held[name] for name in names if name in held and held[name].dtype.kind in "iuf"}
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
