@@ -471,7 +471,7 @@ def test_reference_images_do_not_judge_their_own_path(copied: Copy, monkeypatch:
     measure = comparison.measure
 
     def spy(*arguments: object) -> object:
-        seen.append([len(j.reference) for j in arguments[5]])  # type: ignore[attr-defined]
+        seen.append([len(j.reference) for j in arguments[1]])  # type: ignore[attr-defined]
         return measure(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(comparison, "measure", spy)

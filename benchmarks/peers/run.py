@@ -35,7 +35,7 @@ from ridgewalk.files import write_bytes
 from ridgewalk.finders import Amortised
 from ridgewalk.finders.building import split_energy
 from ridgewalk.judging import comparison
-from ridgewalk.judging.comparison import Columns, Entry
+from ridgewalk.judging.comparison import Columns, Entry, PairedPaths
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import paths
 from ridgewalk.metrics.samples import frechet
@@ -180,7 +180,7 @@ def measure(run: Run, field: Sequence[Contender], pairs: int, seed: int) -> Meas
     entries = []
     for name, curve in track(curves.items(), "judging", total=len(curves)):
         columns = comparison.measure(
-            frames[name], curve.nodes, z_a, z_b, curve.arrived, judges, ends.labels_a, ends.labels_b, frames["lerp"]
+            PairedPaths(curve, frames[name], frames["lerp"], z_a, z_b, ends.labels_a, ends.labels_b), judges
         )
         columns["curve_energy"] = paths.curve_energy(frames[name]).double()
         away = (curve.nodes - curves["lerp"].nodes).flatten(1).norm(dim=1)

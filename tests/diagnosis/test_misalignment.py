@@ -1,4 +1,4 @@
-"""Claims against grades, where the answer is known: the judge's balls and the sensor's logit are formulas of one number."""
+"""Sensors against grades where the answer is known: the judge's balls and the sensor's logit are formulas of one number."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.data import Images
-from ridgewalk.diagnosis.misalignment import Graded, Misalignment, compare, grade, misalignment
+from ridgewalk.diagnosis.misalignment import GradedPoints, Misalignment, compare, grade
 from ridgewalk.judging.judges import Judge
 from ridgewalk.models.classifiers import Classifier
 from ridgewalk.models.discriminators import Discriminator
@@ -64,9 +64,13 @@ def groups() -> dict[str, Tensor]:
     }
 
 
+def graded_by_darkness(points: dict[str, Tensor]) -> GradedPoints:
+    return grade(points, decode, [judge_of_darkness()])
+
+
 @pytest.fixture(scope="module")
-def graded() -> Graded:
-    return grade(groups(), decode, [judge_of_darkness()])
+def graded() -> GradedPoints:
+    return graded_by_darkness(groups())
 
 
 def sensor(formula: Callable[[Tensor], Tensor], positive: str = "encoded") -> Discriminator:
@@ -77,7 +81,7 @@ def value(found: Misalignment, quantity: str, group: str = "all", reading: int =
     return getattr(found.readings[reading], quantity)[group]["mean"].value
 
 
-def test_grades_are_the_balls(graded: Graded) -> None:
+def test_grades_are_the_balls(graded: GradedPoints) -> None:
     assert not graded.real["A"]["prior"].any()
     assert graded.real["A"]["encoded"].tolist() == [True] * (N // 2) + [False] * (N // 2)
     grey = graded.groups["prior"][:, 0]
@@ -88,7 +92,7 @@ def test_grades_are_the_balls(graded: Graded) -> None:
 
 @pytest.mark.parametrize(("sign", "positive"), [(-1.0, "encoded"), (1.0, "prior"), (-1.0, "real")])
 def test_a_sensor_that_orders_as_the_judge_does_has_rank_correlation_one(
-    sign: float, positive: str, graded: Graded
+    sign: float, positive: str, graded: GradedPoints
 ) -> None:
     found = compare("it", sensor(lambda z: sign * 5 * (z[:, 0] - 0.5), positive), graded, 0)
     for group in ("prior", "lerp"):
@@ -103,7 +107,7 @@ def test_a_sensor_that_orders_as_the_judge_does_has_rank_correlation_one(
 def test_a_sensor_of_something_else_has_rank_correlation_zero() -> None:
     """Every grey with every logit."""
     z = {"encoded": torch.cartesian_prod(torch.linspace(0.1, 0.9, 20), torch.linspace(-2, 2, 20))}
-    found = misalignment("it", sensor(lambda z: z[:, 1]), z, decode, [judge_of_darkness()], seed=0)
+    found = compare("it", sensor(lambda z: z[:, 1]), graded_by_darkness(z), seed=0)
     interval = found.readings[0].correlation["encoded"]["mean"]
     assert interval is not None
     assert interval.value == pytest.approx(0, abs=1e-12)
@@ -111,7 +115,9 @@ def test_a_sensor_of_something_else_has_rank_correlation_zero() -> None:
 
 
 @pytest.mark.parametrize(("centre", "rho"), [(0.1, 1.0), (0.55, 0.0), (1.0, -1.0)])
-def test_closeness_to_a_half_and_the_ratio_are_different_claims(centre: float, rho: float, graded: Graded) -> None:
+def test_closeness_to_a_half_and_the_ratio_are_different_claims(
+    centre: float, rho: float, graded: GradedPoints
+) -> None:
     """Realism falls with the grey x in [0.1, 1], l = x - centre: the ratio -l is right all the way, -|l| where it peaks at the real end."""
     found = compare("it", sensor(lambda z: z[:, 0] - centre, "prior"), graded, 0)
     assert [r.name for r in found.readings] == ["undecided", "ratio"]
@@ -121,7 +127,7 @@ def test_closeness_to_a_half_and_the_ratio_are_different_claims(centre: float, r
     assert value(found, "correlation", "prior", 1) == pytest.approx(1)
 
 
-def test_shares_are_counts_over_counts(graded: Graded) -> None:
+def test_shares_are_counts_over_counts(graded: GradedPoints) -> None:
     """A matcher whose logit is 0 for half of the encoded blacks and all prior points with x > 0.55, and 9 elsewhere."""
 
     def logit(z: Tensor) -> Tensor:
@@ -155,15 +161,15 @@ def test_the_band_parts_the_scores_in_three(positive: str, undecided: bool | Non
     """Of each 80 points 20 score 0.3, 20 score 0.55 and 40 score 0.7."""
     scores = torch.tensor([0.3, 0.55, 0.7, 0.7]).repeat(20)
     z = {"encoded": torch.stack([torch.linspace(0, 1, 80), scores.logit()], 1)}
-    found = misalignment("it", sensor(lambda z: z[:, 1], positive), z, decode, [judge_of_darkness()], 0, 0.1, undecided)
+    found = compare("it", sensor(lambda z: z[:, 1], positive), graded_by_darkness(z), 0, 0.1, undecided)
     assert [r.ideal["encoded"] for r in found.readings] == counts
 
 
-def test_the_mean_of_judges_is_that_of_their_ranks_and_of_their_shares(graded: Graded) -> None:
+def test_the_mean_of_judges_is_that_of_their_ranks_and_of_their_shares(graded: GradedPoints) -> None:
     """Two judges of opposite orders: each correlation is +-1, and the mean rank is tied throughout."""
     flipped = {g: -v for g, v in graded.realism["A"].items()}
     real = {g: torch.zeros(len(z), dtype=torch.bool) for g, z in graded.groups.items()}
-    two = Graded(graded.groups, {**graded.realism, "B": flipped}, {**graded.real, "B": real})
+    two = GradedPoints(graded.groups, {**graded.realism, "B": flipped}, {**graded.real, "B": real})
     found = compare("it", sensor(lambda z: -z[:, 0]), two, 0)
     by_judge = found.readings[0].correlation["prior"]
     assert by_judge["A"] is not None
@@ -181,11 +187,11 @@ def test_ties_share_their_rank() -> None:
     grey = torch.tensor([0.2] * 40 + [0.6] * 40)
     logit = torch.tensor([1.0] * 30 + [-1.0] * 10 + [1.0] * 10 + [-1.0] * 30)
     z = {"encoded": torch.stack([grey, logit], dim=1)}
-    found = misalignment("it", sensor(lambda z: z[:, 1]), z, decode, [judge_of_darkness()], seed=0)
+    found = compare("it", sensor(lambda z: z[:, 1]), graded_by_darkness(z), seed=0)
     assert value(found, "correlation") == pytest.approx(0.5)
 
 
-def test_a_constant_sensor_has_no_rank_correlation_and_says_so(graded: Graded) -> None:
+def test_a_constant_sensor_has_no_rank_correlation_and_says_so(graded: GradedPoints) -> None:
     found = compare("it", sensor(lambda z: 0 * z[:, 0], "prior"), graded, 0)
     assert "rank correlation with realism undefined for closeness to 1/2" in found.sentence
     assert "it calls 600 of 600 points ideal (score within 0.1 of 1/2); 83% [" in found.sentence
@@ -193,34 +199,41 @@ def test_a_constant_sensor_has_no_rank_correlation_and_says_so(graded: Graded) -
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
-def test_ideal_points_too_few_to_tell(graded: Graded) -> None:
+def test_ideal_points_too_few_to_tell(graded: GradedPoints) -> None:
     found = compare("it", sensor(lambda z: torch.where(z[:, 0] > 0.99, 9.0, -9.0) + z[:, 1]), graded, 0)
     assert 0 < found.readings[0].ideal["all"] < 10
     assert found.readings[0].unreal["all"]["mean"] is None
     assert "too few to say" in found.sentence
 
 
-def test_the_same_seed_gives_the_same_intervals(graded: Graded) -> None:
+def test_the_same_seed_gives_the_same_intervals(graded: GradedPoints) -> None:
     one, two, other = (compare("it", sensor(lambda z: z[:, 1]), graded, seed).figures() for seed in (0, 0, 1))
     assert one == two
     assert one != other
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("changes", "message"),
     [
         ({"groups": {"encoded": spread(9)}}, "at least 10 points .* encoded: 9"),
         ({"groups": {"encoded": spread(20), "lerp": spread(3)}}, "lerp: 3"),
         ({"groups": {"prior": spread(20)}}, "'encoded' as the baseline"),
         ({"groups": {"encoded": spread(20), "all": spread(20)}}, "'all'"),
         ({"judges": []}, "at least one"),
-        ({"band": 0.5}, r"0 < band < 0.5; got 0.5"),
-        ({"discriminator": sensor(lambda z: z[:, 0], "model")}, "positive for 'model'"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(change: dict[str, object], said: str) -> None:
-    given = {
-        "discriminator": sensor(lambda z: z[:, 0]), "groups": {"encoded": spread(20)}, "judges": [judge_of_darkness()]
-    } | change  # fmt: skip
-    with pytest.raises(ValueError, match=said):
-        misalignment("it", decode=decode, seed=0, **given)  # type: ignore[arg-type]
+def test_points_that_cannot_be_graded_are_refused(changes: dict[str, object], message: str) -> None:
+    arguments = {"groups": {"encoded": spread(20)}, "judges": [judge_of_darkness()]} | changes
+    with pytest.raises(ValueError, match=message):
+        grade(decode=decode, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("positive", "band", "message"),
+    [("encoded", 0.5, r"0 < band < 0.5; got 0.5"), ("model", 0.1, "positive for 'model'")],
+)
+def test_a_band_or_a_side_without_a_reading_is_refused(
+    positive: str, band: float, message: str, graded: GradedPoints
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        compare("it", sensor(lambda z: z[:, 0], positive), graded, 0, band)

@@ -8,6 +8,7 @@ import torch
 from ridgewalk.data import ImageData, Images, arrange, load, part
 from ridgewalk.judging import judges
 from ridgewalk.judging.judges import NAMES, Judge, judge
+from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.store.run import load as load_run
 from ridgewalk.verbs import measurement
 
@@ -25,7 +26,7 @@ def digits(names: bool = True) -> ImageData:
 
 @pytest.fixture(scope="module")
 def pair() -> list[Judge]:
-    return [judge(digits(), name, epochs=12, batch=32) for name in NAMES]
+    return [judge(digits(), name, Judges(epochs=12, batch=32)) for name in NAMES]
 
 
 def test_judges_know_their_digits(pair: list[Judge]) -> None:
@@ -60,26 +61,26 @@ def test_a_judge_is_read_from_the_cache_the_second_time(pair: list[Judge], monke
         raise AssertionError("trained again")
 
     monkeypatch.setattr(judges, "fit", never)
-    again = judge(digits(), "A", epochs=12, batch=32)
+    again = judge(digits(), "A", Judges(epochs=12, batch=32))
     frames = part(digits(), "test").floats()[:20]
     assert torch.equal(again.features(frames), pair[0].features(frames))
     with pytest.raises(AssertionError, match="trained again"):
-        judge(digits(), "A", epochs=13, batch=32)
+        judge(digits(), "A", Judges(epochs=13, batch=32))
 
 
 def test_a_damaged_cache_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIDGEWALK_CACHE", str(tmp_path))
-    first = judge(digits(), "B", epochs=1, batch=32)
+    first = judge(digits(), "B", Judges(epochs=1, batch=32))
     (file,) = (tmp_path / "judges").iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[:500])
-    again = judge(digits(), "B", epochs=1, batch=32)
+    again = judge(digits(), "B", Judges(epochs=1, batch=32))
     assert file.read_bytes() == whole
     assert again.accuracy == first.accuracy
 
 
 def test_images_without_classes_have_judges_of_mirrorings(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = judge(digits(names=False), "A", epochs=12, batch=64)
+    found = judge(digits(names=False), "A", Judges(epochs=12, batch=64))
     assert not found.labelled
     assert found.probabilities(torch.rand(3, 1, 8, 8)).shape == (3, 4)
     assert found.accuracy > 0.5  # chance is 0.25
@@ -101,7 +102,7 @@ def test_references_that_repeat_a_judges_image_are_left_out() -> None:
     pixels, half = data.test.pixels.clone(), len(data.test) // 2
     pixels[half] = part(data, "judge_a").pixels[0]
     twice = ImageData("twice", data.train, Images(pixels, data.test.labels, data.class_names))
-    found = judge(twice, "A", epochs=1, batch=32)
+    found = judge(twice, "A", Judges(epochs=1, batch=32))
     assert len(found.reference) == len(part(twice, "reference")) - 1
 
 
@@ -122,5 +123,5 @@ def test_few_images_still_make_judges() -> None:
     rows = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     data = arrange("few", Images(rows, torch.zeros(60, dtype=torch.int64), ("all",)))
     for name in NAMES:
-        found = judge(data, name, epochs=1)
+        found = judge(data, name, Judges(epochs=1))
         assert found.real(found.features(torch.rand(5, 1, 8, 8))).shape == (5,)

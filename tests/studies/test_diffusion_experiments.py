@@ -52,11 +52,11 @@ def test_an_exact_score_has_no_error_and_a_scaled_one_its_share() -> None:
 
 def test_points_of_the_density_itself_are_at_the_floor() -> None:
     ring = density("ring")
-    own = samples.known(samples.draws(ring, 4000, 3), ring, True)
+    own = samples.compare_with_density(samples.draws(ring, 4000, 3), ring, True)
     floor = samples.floor(ring, 4000, True)
     assert own["kl"] == pytest.approx(floor["kl"], abs=0.02)
     assert own["no_mode"] == pytest.approx(math.exp(-4.5), abs=0.007)  # three deviations in the plane; 4,000 draws
-    displaced = samples.known(samples.draws(ring, 4000, 3) * 1.2, ring, True)
+    displaced = samples.compare_with_density(samples.draws(ring, 4000, 3) * 1.2, ring, True)
     assert displaced["kl"] > floor["kl"] + 0.5
     assert displaced["sliced_wasserstein"] > own["sliced_wasserstein"] + 0.1
     plane = samples.plane(ring)
@@ -64,4 +64,4 @@ def test_points_of_the_density_itself_are_at_the_floor() -> None:
     x, y, log = plane
     assert float(torch.as_tensor(log).exp().sum()) * (x[1] - x[0]) * (y[1] - y[0]) == pytest.approx(1, abs=1e-3)
     assert samples.plane(density("mixture-16")) is None
-    assert math.isfinite(samples.against(torch.randn(50, 3), torch.randn(60, 3))["mmd"])
+    assert math.isfinite(samples.compare_with_data(torch.randn(50, 3), torch.randn(60, 3))["mmd"])

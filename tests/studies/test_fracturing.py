@@ -11,6 +11,7 @@ from problems import points
 from ridgewalk.data import load, part
 from ridgewalk.judging.judges import Judge, judge
 from ridgewalk.models.classifiers import Classifier
+from ridgewalk.settings.autoencoder import Judges
 from ridgewalk_studies.measures.attributes import neighbours_of
 from ridgewalk_studies.measures.fracturing import Fracturing, fracturing, pieces, shift
 from ridgewalk_studies.measures.holes import holes
@@ -153,7 +154,7 @@ class Flat(Classifier):
 @pytest.fixture(scope="module")
 def seeing() -> Judge:
     """A judge whose features are the pixels: noise is far from digits, digits are near."""
-    return replace(judge(load("digits"), "A", epochs=1), classifier=Flat().eval())
+    return replace(judge(load("digits"), "A", Judges(epochs=1)), classifier=Flat().eval())
 
 
 def test_holes_are_draws_that_decode_to_nothing_real(seeing: Judge) -> None:

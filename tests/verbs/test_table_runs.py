@@ -12,6 +12,7 @@ from conftest import SMOKE
 from ridgewalk.cli import app
 from ridgewalk.data import load, load_points, part
 from ridgewalk.judging.judges import judge
+from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.store.run import Run
 from ridgewalk.store.run import load as load_run
 from ridgewalk.verbs import train
@@ -43,7 +44,7 @@ def test_a_walk_over_a_table_is_judged(run: Run) -> None:
 
 
 def test_a_judge_of_rows_knows_their_classes() -> None:
-    found = judge(load("breast-cancer"), "A", epochs=40, batch=16)
+    found = judge(load("breast-cancer"), "A", Judges(epochs=40, batch=16))
     assert found.accuracy > 0.85  # two classes of which one has 63 %
     assert found.features(load("breast-cancer").test.floats()).shape == (82, 128)
 
@@ -60,7 +61,7 @@ def test_classes_of_a_table_by_a_recipes_own_settings_for_tables(recipe: str, er
 def test_rows_without_classes_have_no_judges(tmp_path: Path) -> None:
     np.save(tmp_path / "plain.npy", np.random.default_rng(0).normal(size=(200, 5)))
     with pytest.raises(ValueError, match=r"judges of rows of numbers need classes, .*'plain' has one class"):
-        judge(load(str(tmp_path / "plain.npy")), "A")
+        judge(load(str(tmp_path / "plain.npy")), "A", Judges())
 
 
 def test_what_is_decoded_goes_back_to_the_tables_units(run: Run) -> None:

@@ -1,27 +1,28 @@
 """
-Misalignment: how what a discriminator calls ideal relates to what decodes to something real.
+Misalignment: whether the points that a discriminator calls plausible decode to something real.
 
-A discriminator's logit l says how plausible a point is, the judges say how real its decoding. With the probability of the data's side
+A discriminator's logit l says how plausible a point is, and judges say how real its decoding is. With the probability of the data's side
 
     e = sigmoid(l) of a detector (positive: encoded, real, data),  sigmoid(-l) of a matcher (positive: prior),
 
-a reading of the discriminator is what it claims of a point: a quality q, the more the better, and which points it calls ideal.
+a *reading* of the logit gives each point a quality q, the higher the better, and says which points are ideal:
 
-                 who        q       ideal
-    undecided    matcher    -|l|    |e - 1/2| <= band    encoded data and prior are equally dense
-    ratio        matcher    -l      e > 1/2 + band       encoded data are denser
-    ratio        detector   l       e > 1/2 + band       data are denser than what it was trained against
+                 of           q       ideal
+    undecided    a matcher    -|l|    |e - 1/2| <= band    encoded data and prior are equally dense
+    ratio        a matcher    -l      e > 1/2 + band       encoded data are denser
+    ratio        a detector   l       e > 1/2 + band       data are denser than what it was trained against
 
-``undecided`` is what the authors of the walk read. The band parts the scores in three: undecided, the data's side, the other side; a
-matcher's two readings come from one logit and share no ideal point. For each reading and group of points:
+``undecided`` is the reading of the authors of the stochastic gradient walk. The band divides the scores in three: undecided, the data's
+side, the other side. The two readings of a matcher come from one logit and have no ideal point in common. For each reading and group of
+points these are measured, with intervals over points:
 
-    correlation      Spearman's of q with each judge's realism, and with the judges' mean rank
+    correlation      Spearman's correlation of q with each judge's realism, and with the judges' mean rank
     unreal if ideal  share of the ideal points whose decoding lies in no k-NN ball of real images, by each judge and their mean
-    unreal           the same of all points of the group
-    over encoded     unreal if ideal, less unreal among reconstructions of encodings: a judge calls some of those unreal too
+    unreal           the same share of all points of the group
+    over encoded     unreal if ideal, less unreal among reconstructions of encodings, of which a judge calls some unreal too
     over all         unreal if ideal, less unreal of the same group: 0 where being ideal says nothing
 
-``all`` pools the groups: its figures depend on how many points of each there are. Intervals are over points.
+The group ``all`` pools the other groups: its figures depend on how many points each of them has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,10 +39,10 @@ from ridgewalk.models.discriminators import ON_DATA, Discriminator
 from ridgewalk.path import chunked
 
 BAND = 0.1
-"""How far from 1/2 a score may be and still be undecided, where no band is given."""
+"""Largest distance from 1/2 of an undecided score, where no band is given."""
 
 LEAST = 10
-"""Points that a group must have, and ideal points that a share must have to be told."""
+"""Smallest number of points of a group, and of ideal points for which a share is measured."""
 
 BASELINE = "encoded"
 """The group whose decodings are reconstructions of real images."""
@@ -51,18 +52,18 @@ MEAN = "mean"
 
 
 Intervals = Mapping[str, Interval | None]
-"""By judge, and under ``mean``; None where there were too few points to tell."""
+"""Intervals by judge, and of the judges' mean under ``mean``; None where there are too few points."""
 
 
 @dataclass(frozen=True, eq=False)
-class Graded:
+class GradedPoints:
     """
-    Points and what the judges say of their decodings.
+    Points, and how real each judge finds their decodings.
 
     Attributes:
-        groups: latents (n, *) by name, ``encoded`` among them.
-        realism: (n,) by judge by group.
-        real: bool (n,) by judge by group.
+        groups: latents (n, *) by the group's name, ``encoded`` among them.
+        realism: (n,) by judge and group.
+        real: (n,) bool by judge and group.
     """
 
     groups: Mapping[str, Tensor]
@@ -71,18 +72,18 @@ class Graded:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class LogitReading:
     """
-    What a discriminator claims under one reading, against the judges; every mapping is by group, ``all`` included.
+    One reading of a discriminator's logit, measured against the judges. Every mapping is by group, ``all`` included.
 
     Attributes:
         name: ``undecided`` or ``ratio``.
-        span: least and greatest e that is ideal: the band round 1/2, or what lies above it.
-        ideal: number of points that are called ideal.
-        correlation: of the claimed quality with realism.
+        span: the smallest and the largest e that is ideal.
+        ideal: number of ideal points.
+        correlation: rank correlation of q with realism.
         unreal: share of the ideal points that are unreal.
-        over_encoded: that share less the one among all reconstructions of encodings.
-        over_all: that share less the one among all points of the group.
+        over_encoded: that share less the share among all reconstructions of encodings.
+        over_all: that share less the share among all points of the group.
     """
 
     name: str
@@ -97,18 +98,18 @@ class Reading:
 @dataclass(frozen=True, eq=False)
 class Misalignment:
     """
-    How one discriminator's claims relate to what the judges see.
+    One discriminator measured against the judges.
 
     Attributes:
         name: of the sensor.
         positive: the class whose logit it returns.
-        band: how far from 1/2 a score may be and still be undecided.
+        band: largest distance from 1/2 of an undecided score.
         points: number of points by group, ``all`` included.
         logits: (n,) by group.
-        graded: the points and their grades.
+        graded: the points with the judges' grades.
         unreal: share of unreal decodings among all points, by group and judge.
-        readings: of its logit; what was trained against the prior has two, ``undecided`` first.
-        sentence: the first reading's figures in plain words.
+        readings: of its logit; a discriminator that was trained against the prior has two, ``undecided`` first.
+        sentence: the figures of the first reading in words.
     """
 
     name: str
@@ -116,13 +117,13 @@ class Misalignment:
     band: float
     points: Mapping[str, int]
     logits: Mapping[str, Tensor]
-    graded: Graded
+    graded: GradedPoints
     unreal: Mapping[str, Intervals]
-    readings: Sequence[Reading]
+    readings: Sequence[LogitReading]
     sentence: str
 
     def figures(self) -> dict[str, object]:
-        """Everything measured, for JSON: [value, low, high] each, None where it was not measured."""
+        """All figures for JSON, each [value, low, high], or None where it was not measured."""
         return {
             "positive": self.positive,
             "band": self.band,
@@ -143,14 +144,14 @@ class Misalignment:
         }
 
 
-def grade(groups: Mapping[str, Tensor], decode: Callable[[Tensor], Tensor], judges: Sequence[Judge]) -> Graded:
+def grade(groups: Mapping[str, Tensor], decode: Callable[[Tensor], Tensor], judges: Sequence[Judge]) -> GradedPoints:
     """
-    Decodes points and has them judged, once for all discriminators that are asked of them.
+    Decodes points and lets the judges grade the decodings, once for all discriminators that are compared with the grades.
 
     Args:
         groups: latents (n, *) by name, ``encoded`` (codes of real held-out images) among them; at least ``LEAST`` each.
         decode: latents to images (n, c, h, w) in [0, 1].
-        judges: whose reference images are none of those that the latents were made from.
+        judges: their reference images must be none of those that the latents were encoded from.
     """
     if BASELINE not in groups or {POOLED, MEAN} & set(groups):
         raise ValueError(
@@ -169,79 +170,62 @@ def grade(groups: Mapping[str, Tensor], decode: Callable[[Tensor], Tensor], judg
         for j in judges:
             features = j.features(images)
             realism[j.name][group], real[j.name][group] = j.realism(features), j.real(features)
-    return Graded(groups, realism, real)
-
-
-def misalignment(
-    name: str,
-    discriminator: Discriminator,
-    groups: Mapping[str, Tensor],
-    decode: Callable[[Tensor], Tensor],
-    judges: Sequence[Judge],
-    seed: int,
-    band: float = BAND,
-    undecided: bool | None = None,
-) -> Misalignment:
-    """
-    Measures one discriminator on points of its latent space; for several on the same points see ``grade`` and ``compare``.
-
-    Args:
-        name: of the sensor.
-        discriminator: logits of latents, positive for ``prior`` (a matcher) or ``encoded``, ``real``, ``data`` (a detector).
-        groups: latents (n, *) by name, ``encoded`` among them.
-        decode: latents to images (n, c, h, w) in [0, 1].
-        judges: of the images.
-        seed: of the bootstrap.
-        band: how far from 1/2 a score may be and still be undecided, in (0, 1/2).
-        undecided: whether 1/2 is an ideal of it too; by default where it is positive for ``prior``.
-    """
-    _check(discriminator.positive, band)
-    return compare(name, discriminator, grade(groups, decode, judges), seed, band, undecided)
+    return GradedPoints(groups, realism, real)
 
 
 def compare(
     name: str,
     discriminator: Discriminator,
-    graded: Graded,
+    graded: GradedPoints,
     seed: int,
     band: float = BAND,
     undecided: bool | None = None,
 ) -> Misalignment:
-    """One discriminator against grades that are there already; for the arguments see ``misalignment``."""
+    """
+    Measures one discriminator against the judges' grades.
+
+    Args:
+        name: of the sensor.
+        discriminator: returns logits of latents, positive for ``prior`` (a matcher) or ``encoded``, ``real``, ``data`` (a detector).
+        graded: the points with the judges' grades, from ``grade``.
+        seed: of the bootstrap.
+        band: largest distance from 1/2 of an undecided score, in (0, 1/2).
+        undecided: whether the reading ``undecided`` is measured too; None means where the discriminator is positive for ``prior``.
+    """
     _check(discriminator.positive, band)
     logits = {g: chunked(discriminator, z).cpu().double() for g, z in graded.groups.items()}
-    every = _Pooled(graded, seed)
+    pooled = _Pooled(graded, seed)
     data_logit = discriminator.data_sign * torch.cat(list(logits.values()))
     e = data_logit.sigmoid()
-    readings = [every.reading("ratio", (0.5 + band, 1.0), data_logit, e > 0.5 + band)]
+    readings = [pooled.reading("ratio", (0.5 + band, 1.0), data_logit, e > 0.5 + band)]
     if discriminator.data_sign < 0 if undecided is None else undecided:
         span = (0.5 - band, 0.5 + band)
-        readings.insert(0, every.reading("undecided", span, -data_logit.abs(), (e - 0.5).abs() <= band))
+        readings.insert(0, pooled.reading("undecided", span, -data_logit.abs(), (e - 0.5).abs() <= band))
     unreal = {
-        g: {judge: bootstrap_mean(column[rows], seed) for judge, column in every.unreal.items()}
-        for g, rows in every.rows.items()
+        g: {judge: bootstrap_mean(column[rows], seed) for judge, column in pooled.unreal.items()}
+        for g, rows in pooled.rows.items()
     }
-    points = {g: int(rows.sum()) for g, rows in every.rows.items()}
+    points = {g: int(rows.sum()) for g, rows in pooled.rows.items()}
     sentence = _sentence(name, band, points, unreal, readings)
     return Misalignment(name, discriminator.positive, band, points, logits, graded, unreal, readings, sentence)
 
 
 class _Pooled:
-    """All groups' points in one row, with the judges' columns."""
+    """The points of all groups, one after another, with the judges' grades."""
 
-    def __init__(self, graded: Graded, seed: int) -> None:
+    def __init__(self, graded: GradedPoints, seed: int) -> None:
         sizes = {g: len(z) for g, z in graded.groups.items()}
-        of = torch.arange(len(sizes)).repeat_interleave(torch.tensor(list(sizes.values())))
+        group = torch.arange(len(sizes)).repeat_interleave(torch.tensor(list(sizes.values())))
         self.seed = seed
-        self.rows = {g: of == i for i, g in enumerate(sizes)} | {POOLED: torch.ones_like(of, dtype=torch.bool)}
+        self.rows = {g: group == i for i, g in enumerate(sizes)} | {POOLED: torch.ones_like(group, dtype=torch.bool)}
         self.realism = {j: torch.cat([v[g] for g in sizes]).double() for j, v in graded.realism.items()}
         self.unreal = {j: 1 - torch.cat([v[g] for g in sizes]).double() for j, v in graded.real.items()}
         self.unreal[MEAN] = torch.stack(list(self.unreal.values())).mean(dim=0)
 
-    def reading(self, name: str, span: tuple[float, float], quality: Tensor, ideal: Tensor) -> Reading:
-        """Figures of a reading; quality (n,) and ideal bool (n,) of all points."""
+    def reading(self, name: str, span: tuple[float, float], quality: Tensor, ideal: Tensor) -> LogitReading:
+        """Measures a reading, from the quality (n,) of all points and whether each is ideal (n,)."""
         groups, judges = self.rows, list(self.unreal)
-        return Reading(
+        return LogitReading(
             name,
             span,
             {g: int((ideal & rows).sum()) for g, rows in groups.items()},
@@ -252,17 +236,17 @@ class _Pooled:
         )
 
     def _correlations(self, quality: Tensor, rows: Tensor) -> Intervals:
-        """By judge; under ``mean``, with the judges' mean rank within the group."""
+        """Rank correlations with each judge's realism, and under ``mean`` with the judges' mean rank within the group."""
         by_judge = {j: realism[rows] for j, realism in self.realism.items()}
         by_judge[MEAN] = torch.stack([ranks(v) for v in by_judge.values()]).mean(dim=0)
         return {j: bootstrap_spearman(quality[rows], v, self.seed) for j, v in by_judge.items()}
 
     def _share(self, judge: str, ideal: Tensor) -> Interval | None:
-        """Mean of unreal over the ideal points, their number taken as it is."""
+        """The share of ideal points that are unreal; the bootstrap draws among the ideal points."""
         return bootstrap_mean(self.unreal[judge][ideal], self.seed) if ideal.sum() >= LEAST else None
 
     def _excess(self, judge: str, ideal: Tensor, others: Tensor) -> Interval | None:
-        """Unreal among the ideal less unreal among others, points of both drawn together, as they may be the same ones."""
+        """The unreal share of the ideal points less that of others; both are resampled together, as they may have points in common."""
         if ideal.sum() < LEAST:
             return None
         either = ideal | others
@@ -275,17 +259,17 @@ class _Pooled:
 
 
 def _check(positive: str, band: float) -> None:
-    """Refuses what has no reading."""
+    """Raises ValueError for a band or a positive class that has no reading."""
     if not 0 < band < 0.5:
-        raise ValueError(f"band is how far from 1/2 an undecided score may be, 0 < band < 0.5; got {band}")
+        raise ValueError(f"band is the largest distance from 1/2 of an undecided score, 0 < band < 0.5; got {band}")
     if positive != "prior" and positive not in ON_DATA:
         raise ValueError(
-            f"a discriminator is read as plausible towards 'prior', 'encoded', 'real' or 'data'; this one is positive for '{positive}'"
+            f"a discriminator must be positive for 'prior', 'encoded', 'real' or 'data' to be compared with judges; this one is positive for '{positive}'"
         )
 
 
 def _sentence(
-    name: str, band: float, points: Mapping[str, int], unreal: Mapping[str, Intervals], readings: Sequence[Reading]
+    name: str, band: float, points: Mapping[str, int], unreal: Mapping[str, Intervals], readings: Sequence[LogitReading]
 ) -> str:
     first, n = readings[0], points[POOLED]
     rule = (
@@ -295,15 +279,15 @@ def _sentence(
     )
     share = first.unreal[POOLED][MEAN]
     base = f"{_percent(unreal[POOLED][MEAN])} of all points and {_percent(unreal[BASELINE][MEAN])} of reconstructions"
-    said = (
+    text = (
         f"{name} calls {first.ideal[POOLED]} of {n} points ideal ({rule}), too few to say how many are unreal"
         if share is None
         else f"{name} calls {first.ideal[POOLED]} of {n} points ideal ({rule}); {_percent(share)} of these are unreal to the judges, "
         f"against {base}"
     )
-    words = {"undecided": "closeness to 1/2", "ratio": "its density ratio"}
-    rho = [f"{_number(r.correlation[POOLED][MEAN])} for {words[r.name]}" for r in readings]
-    return f"{said}; rank correlation with realism {', '.join(rho)}."
+    quality = {"undecided": "closeness to 1/2", "ratio": "its density ratio"}
+    rho = [f"{_number(r.correlation[POOLED][MEAN])} for {quality[r.name]}" for r in readings]
+    return f"{text}; rank correlation with realism {', '.join(rho)}."
 
 
 def _percent(interval: Interval | None) -> str:

@@ -1,1 +1,1 @@
-"""Judges, which take no part in guiding, and what they say of paths and samples."""
+"""Judges, which take no part in guiding, and their measurements of paths and samples."""

@@ -1,12 +1,12 @@
 """
-Finders compared: the same pairs, the same frames, two judges, and three lines to read them against.
+Comparison of finders on the same pairs of endpoints by two judges, with three lines of reference.
 
-    ceiling   reconstructions of test images: what the decoder can do at a code of real data
+    ceiling   reconstructions of test images: the decoder at codes of real data
     floor     decoded draws of the prior
-    LERP      the path that everybody has
+    LERP      the straight line in latent space, which every model has
 
-Every figure is a mean over pairs with a bootstrap interval over pairs; where several runs are pooled, a pair and all its runs are
-resampled together.
+Every figure is a mean over pairs with a bootstrap interval over pairs. Where several runs are pooled, a pair is resampled together with
+all its runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,26 +18,27 @@ from torch import Tensor
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import paths, statistics
 from ridgewalk.metrics.statistics import Interval
+from ridgewalk.path import Path
 
 Columns = Mapping[str, Tensor]
 """Per-pair values (b,) by metric."""
 
 JUDGED = ("precision", "wholly_real", "realism", "mean_confidence", "worst_confidence", "third_class", "monotonicity")
-"""Metrics that each judge gives; the plain name is the judges' mean, "name_A" one judge's."""
+"""Metrics that depend on the judge: the column NAME is the judges' mean, and NAME_A is that of judge A."""
 
 HIGHER = {"precision", "wholly_real", "realism", "mean_confidence", "worst_confidence", "monotonicity", "arrived"}
-"""Metrics of which more is better; of all others less is."""
+"""Metrics for which higher is better; for all others lower is better."""
 
 
 @dataclass(frozen=True)
 class Entry:
     """
-    One finder's paths, measured.
+    The measurements of one finder's paths.
 
     Attributes:
-        method: its name.
-        columns: per-pair values.
-        stats: the search's own: nfe, iterations, seconds, peak memory.
+        method: the finder's name.
+        columns: values (b,) by metric, one for each pair.
+        stats: figures of the search: nfe, iterations, seconds, peak memory.
     """
 
     method: str
@@ -45,31 +46,43 @@ class Entry:
     stats: Mapping[str, float] = field(default_factory=dict)
 
 
-def measure(
-    frames: Tensor,
-    nodes: Tensor,
-    z_a: Tensor,
-    z_b: Tensor,
-    arrived: Tensor,
-    judges: Sequence[Judge],
-    labels_a: Tensor,
-    labels_b: Tensor,
-    lerp_frames: Tensor,
-) -> dict[str, Tensor]:
+@dataclass(frozen=True, eq=False)
+class PairedPaths:
     """
-    Every metric of every pair.
+    Paths between pairs of endpoints, and what their metrics need.
+
+    Attributes:
+        path: nodes (b, k, *) and whether each path arrived.
+        frames: (b, k, c, h, w) decoded nodes in [0, 1].
+        lerp_frames: (b, k, c, h, w) decoded nodes of the straight lines between the same endpoints.
+        z_a: (b, *) first endpoints, at which the nodes should begin.
+        z_b: (b, *) second endpoints, at which the nodes should end.
+        labels_a: (b,) classes of the first endpoints; -1 where unknown, which leaves out the metrics of classes.
+        labels_b: (b,) classes of the second endpoints.
+    """
+
+    path: Path
+    frames: Tensor
+    lerp_frames: Tensor
+    z_a: Tensor
+    z_b: Tensor
+    labels_a: Tensor
+    labels_b: Tensor
+
+
+def measure(pairs: PairedPaths, judges: Sequence[Judge]) -> dict[str, Tensor]:
+    """
+    Measures every metric of every pair.
 
     Args:
-        frames: (b, k, c, h, w) in [0, 1].
-        nodes: (b, k, d).
-        z_a: (b, d), where the nodes should begin.
-        z_b: (b, d), where they should end.
-        arrived: (b,) bool.
-        judges: each with its own features; their reference images hold none of the pairs' ends.
-        labels_a: (b,) classes of the first ends; -1 where not known, which leaves class figures out.
-        labels_b: (b,) classes of the second ends.
-        lerp_frames: (b, k, c, h, w) of the same pairs.
+        pairs: b paths.
+        judges: their reference images must contain none of the pairs' endpoints.
+
+    Returns:
+        Values (b,) in float64 by metric.
     """
+    frames, labels = pairs.frames, (pairs.labels_a, pairs.labels_b)
+    has_labels = bool((labels[0] >= 0).all() & (labels[1] >= 0).all())
     b, k = frames.shape[:2]
     inner = frames[:, 1:-1].flatten(0, 1)
     columns: dict[str, Tensor] = {}
@@ -81,29 +94,26 @@ def measure(
             "wholly_real": paths.wholly_real(real),
             "realism": judge.realism(features).view(b, k - 2).mean(dim=1),
         }
-        if judge.labelled and bool((labels_a >= 0).all() & (labels_b >= 0).all()):
+        if judge.labelled and has_labels:
             p = judge.probabilities(frames.flatten(0, 1)).view(b, k, -1)
             found |= {
                 "mean_confidence": paths.mean_confidence(p),
                 "worst_confidence": paths.worst_confidence(p),
-                "third_class": paths.third_class_mass(p, labels_a, labels_b),
-                "monotonicity": paths.monotonicity(p, labels_a, labels_b),
+                "third_class": paths.third_class_mass(p, *labels),
+                "monotonicity": paths.monotonicity(p, *labels),
             }
         columns |= {f"{name}_{judge.name}": value.double() for name, value in found.items()}
-    for name in JUDGED:
-        each = [columns[f"{name}_{judge.name}"] for judge in judges if f"{name}_{judge.name}" in columns]
-        if each:
-            columns[name] = torch.stack(each).mean(dim=0)
-    columns["relative_length"] = paths.relative_length(frames, lerp_frames).double()
+    _add_means(columns, JUDGED, judges)
+    columns["relative_length"] = paths.relative_length(frames, pairs.lerp_frames).double()
     columns["largest_step"] = paths.largest_step(frames).double()
     columns["step_evenness"] = paths.step_evenness(frames).double()
-    columns["end_error"] = paths.end_error(nodes, z_a, z_b).double()
-    columns["arrived"] = arrived.double()
+    columns["end_error"] = paths.end_error(pairs.path.nodes, pairs.z_a, pairs.z_b).double()
+    columns["arrived"] = pairs.path.arrived.double()
     return columns
 
 
 def single_images(images: Tensor, judges: Sequence[Judge]) -> dict[str, Tensor]:
-    """Precision and realism of single images (n, c, h, w), one value an image: for the ceiling and the floor."""
+    """Measures precision, realism and confidence of single images (n, c, h, w), one value (n,) each: for the ceiling and the floor."""
     columns: dict[str, Tensor] = {}
     for judge in judges:
         features = judge.features(images)
@@ -111,26 +121,32 @@ def single_images(images: Tensor, judges: Sequence[Judge]) -> dict[str, Tensor]:
         columns[f"realism_{judge.name}"] = judge.realism(features).double()
         if judge.labelled:
             columns[f"mean_confidence_{judge.name}"] = judge.probabilities(images).amax(dim=1).double()
-    for name in ("precision", "realism", "mean_confidence"):
+    _add_means(columns, ("precision", "realism", "mean_confidence"), judges)
+    return columns
+
+
+def _add_means(columns: dict[str, Tensor], names: Sequence[str], judges: Sequence[Judge]) -> None:
+    """Adds to ``columns`` the judges' mean of each metric that any judge gives."""
+    for name in names:
         each = [columns[f"{name}_{judge.name}"] for judge in judges if f"{name}_{judge.name}" in columns]
         if each:
             columns[name] = torch.stack(each).mean(dim=0)
-    return columns
 
 
 @dataclass(frozen=True)
 class Summary:
     """
-    A table of intervals.
+    The comparison of several methods, with intervals.
 
     Attributes:
-        rows: by method, by metric.
-        differences: each method's paired difference to LERP, by metric.
-        gap_closed: share of the gap in precision between LERP and the reconstructions that each method closes.
-        whole_ratio: each method's share of wholly real paths over LERP's.
-        lines: ceiling, floor and real images: mean values by metric.
-        agreement: of the two judges on the methods' order by precision: Kendall's tau, and the pairs that they order differently.
-        best: the method with the highest mean precision among those whose walks all arrived.
+        rows: the mean by method and metric.
+        differences: the paired difference to LERP by method and metric.
+        gap_closed: by method, the share that it closes of the gap in precision between LERP and the reconstructions.
+        whole_ratio: by method, its share of wholly real paths divided by LERP's.
+        lines: mean values by metric of real images, the ceiling and the floor.
+        agreement: Kendall's tau between the two judges' orders of the methods by precision, and the pairs of methods that they order
+            differently.
+        best: the method with the highest mean precision among those whose paths all arrived.
     """
 
     rows: Mapping[str, Mapping[str, Interval]]
@@ -146,13 +162,13 @@ def summarise(
     entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int, groups: Tensor | None = None
 ) -> Summary:
     """
-    Means, intervals, differences to LERP and shares of the gap.
+    Computes means, intervals, differences to LERP and shares of the gap.
 
     Args:
-        entries: one of them ``lerp``; columns of all over the same pairs in the same order.
-        lines: ``real``, ``reconstructions`` and ``prior``: per-image columns of ``single_images``.
+        entries: the measurements of each method, ``lerp`` among them, all over the same pairs in the same order.
+        lines: the columns of ``single_images`` for ``real``, ``reconstructions`` and ``prior``.
         seed: of the bootstrap.
-        groups: (b,) ids of pairs that are resampled together, where several runs are pooled.
+        groups: (b,) numbers of the groups of pairs that are resampled together, where several runs are pooled.
     """
     by_name = {e.method: e for e in entries}
     if "lerp" not in by_name:

@@ -1,11 +1,11 @@
 """
-The front of two things that one cannot both have: which finders no other beats in both.
+The Pareto front of two metrics that conflict: the finders that no other finder beats in both.
 
 A finder is
 
-    on the front   if none has a better mean in one and as good a mean in the other,
-    near it        if some has, but by a difference whose interval holds zero in one of the two,
-    off it         if some finder is better in both, and both paired intervals lie on one side of zero.
+    on the front   if no other has a better mean in one metric and at least as good a mean in the other,
+    near it        if another has, but the interval of the difference contains zero in at least one metric,
+    off it         if another is better in both metrics, and both paired intervals exclude zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ from ridgewalk.metrics.samples import frechet
 Place = Literal["on", "near", "off"]
 
 MIDDLE = 4
-"""Frames in the middle of a path, of which the Fréchet distance is taken."""
+"""Number of frames in the middle of a path for which the Fréchet distance is measured."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a finder stands, and by whom it is beaten, if by anybody."""
+    """The place of a finder, and the name of a finder that beats it, if there is one."""
 
     place: Place
     beaten_by: str | None = None
@@ -38,14 +38,14 @@ def standings(
     entries: Sequence[Entry], quality: str, cost: str, seed: int, groups: Tensor | None = None
 ) -> dict[str, Standing]:
     """
-    Where each finder stands.
+    Places each finder relative to the front.
 
     Args:
-        entries: columns over the same pairs in the same order; finders that did not always arrive are left out.
-        quality: a metric, such as precision.
-        cost: another, such as relative_length.
+        entries: the measurements of each finder over the same pairs in the same order; finders that did not always arrive are left out.
+        quality: one metric, such as ``precision``.
+        cost: the other metric, such as ``relative_length``.
         seed: of the bootstrap.
-        groups: (b,) ids of pairs that are resampled together.
+        groups: (b,) numbers of the groups of pairs that are resampled together.
     """
     usable = [e for e in entries if bool((e.columns["arrived"] == 1).all())]
     signs = [1.0 if name in HIGHER else -1.0 for name in (quality, cost)]
@@ -61,6 +61,7 @@ def standings(
 
 
 def _surely(a: Entry, b: Entry, names: Sequence[str], signs: Sequence[float], seed: int, groups: Tensor | None) -> bool:
+    """Whether ``a`` beats ``b`` in both metrics by intervals that exclude zero."""
     gaps = (
         statistics.paired_difference(s * a.columns[n], s * b.columns[n], seed, groups=groups)
         for s, n in zip(signs, names)
@@ -70,16 +71,16 @@ def _surely(a: Entry, b: Entry, names: Sequence[str], signs: Sequence[float], se
 
 def middle_distance(frames: Tensor, real: Mapping[str, Tensor], judges: Sequence[Judge]) -> dict[str, float]:
     """
-    Fréchet distance of the middle frames of all paths to real images, by judge.
+    Measures the Fréchet distance between the middle frames of all paths and real images, by judge.
 
     Args:
-        frames: (b, k, c, h, w), k >= MIDDLE + 2.
-        real: features of real images (n, f) by judge.
-        judges: that give the frames theirs.
+        frames: (b, k, c, h, w) with k >= MIDDLE + 2.
+        real: features (n, f) of real images by judge.
+        judges: whose features of the frames are compared.
     """
     k = frames.shape[1]
     if k < MIDDLE + 2:
-        raise ValueError(f"middle frames are taken of paths of at least {MIDDLE + 2} frames; got {k}")
+        raise ValueError(f"the middle frames are defined for paths of at least {MIDDLE + 2} frames; got {k}")
     first = (k - MIDDLE) // 2
     middle = frames[:, first : first + MIDDLE].flatten(0, 1)
     with torch.no_grad():

@@ -1,14 +1,14 @@
 """
-The judges: two classifiers that took no part in guiding, each trained on images that no sensor and no other judge saw.
+Judges: two classifiers that take no part in guiding, each trained on images that no sensor and no other judge was trained on.
 
                  data      features                                        seed
     judge A      judge_a   3 x 3 convolutions, max pooling, hidden layer   its own
     judge B      judge_b   patches mixed by multilayer perceptrons         its own
 
-A frame is real to a judge when its features lie within a k-nearest-neighbour ball of a real held-out image (Kynkaanniemi et al.
-2019). Judges differ, so figures stand for each of them and for their mean.
+A judge calls a frame real if the frame's features lie within a k-nearest-neighbour ball of a real held-out image (Kynkaanniemi et al.
+2019). Judges differ, so figures are given for each of them and for their mean.
 
-Images without classes have judges as well: they learn to tell an image from its three mirrorings, a task that needs no labels.
+Images without classes have judges as well: these are trained to tell an image from its three mirrorings, which needs no labels.
 """
 
 import hashlib
@@ -27,6 +27,7 @@ from ridgewalk.metrics import neighbours
 from ridgewalk.models import classifiers
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.path import chunked
+from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.loop import fit
 from ridgewalk.training.objectives import Classification
@@ -37,7 +38,7 @@ _KINDS: dict[str, tuple[str, Callable[..., classifiers.Classifier], int, float]]
     "A": ("judge_a", classifiers.convolutional, 101, 0.0),
     "B": ("judge_b", classifiers.mixer, 202, 0.1),
 }
-"""Name: role of its data, architecture, seed, standard deviation of the pixel noise that it is trained with."""
+"""By name: the role of its training data, architecture, seed, and standard deviation of the pixel noise in its training."""
 
 NAMES: tuple[str, ...] = tuple(_KINDS)
 
@@ -45,16 +46,16 @@ NAMES: tuple[str, ...] = tuple(_KINDS)
 @dataclass(frozen=True, eq=False)
 class Judge:
     """
-    A trained classifier and the real images that it compares with.
+    A trained classifier, and the real images that it compares frames with.
 
     Attributes:
         name: ``A`` or ``B``.
-        classifier: its network, in eval mode.
-        seen: int64 digests of the images that it was trained on (``Images.digests``).
-        reference: real images, none of which it has seen.
-        labelled: whether it knows classes; otherwise it was trained on mirrorings, and has no confidence to report.
+        classifier: the network, in evaluation mode.
+        seen: (n,) int64 digests of the images that it was trained on (``Images.digests``).
+        reference: real images, none of which it was trained on.
+        labelled: whether it was trained on classes; otherwise it was trained on mirrorings, and its confidence means nothing.
         accuracy: on the reference images.
-        k: of the k-NN balls.
+        k: number of neighbours that sets the radius of a ball.
     """
 
     name: str
@@ -78,53 +79,48 @@ class Judge:
             )
 
     def without(self, digests: Tensor) -> "Judge":
-        """The same judge without the reference images of these digests: a path's end, in its own ball, would vouch for its neighbours."""
+        """The same judge without the reference images of these digests: an endpoint of a path would otherwise make the frames near it real."""
         ends = torch.isin(self.reference.digests(), digests)
         return replace(self, reference=self.reference.take((~ends).nonzero()[:, 0])) if ends.any() else self
 
     def features(self, frames: Tensor) -> Tensor:
-        """(n, c, h, w) in [0, 1] -> (n, f)."""
+        """Features of frames: (n, c, h, w) in [0, 1] -> (n, f)."""
         return chunked(self.classifier.features, frames, chunk=_BATCH)
 
     def probabilities(self, frames: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, classes)."""
+        """Probabilities of classes: (n, c, h, w) -> (n, classes)."""
         return chunked(self.classifier, frames, chunk=_BATCH).softmax(dim=1)
 
     @cached_property
     def balls(self) -> tuple[Tensor, Tensor]:
-        """Features of the reference images and their k-NN radii."""
+        """Features (m, f) of the reference images, and their k-NN radii (m,)."""
         features = self.features(self.reference.floats())
         return features, neighbours.radii(features, self.k)
 
     def real(self, features: Tensor) -> Tensor:
-        """Whether each feature row lies in a ball: bool (n,)."""
+        """Whether each row of features lies in a ball: (n, f) -> (n,) bool."""
         return neighbours.inside(features, *self.balls)
 
     def realism(self, features: Tensor) -> Tensor:
-        """max_r radius_r / |phi - phi_r| over the half of the references with the smaller balls: (n,); see ``metrics.neighbours``."""
+        """max_r radius_r / |phi - phi_r| over the half of the references with the smaller balls: (n, f) -> (n,); see ``metrics.neighbours``."""
         return neighbours.realism(features, *self.balls)
 
 
 def cache_folder() -> Path:
-    """Where trained judges are kept: $RIDGEWALK_CACHE, otherwise the user's cache folder."""
+    """The folder of trained judges: $RIDGEWALK_CACHE, otherwise the user's cache folder."""
     named = os.environ.get("RIDGEWALK_CACHE")
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ridgewalk"
 
 
-def judge(
-    data: ImageData, name: str, epochs: int = 8, batch: int = 128, rate: float = 1e-3, k: int = 3, device: str = "cpu"
-) -> Judge:
+def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> Judge:
     """
-    A judge of a data set, trained once and then read from the cache.
+    Trains a judge of a data set, or reads it from the cache where it was trained before.
 
     Args:
-        data: its images; the judge is trained on its own role's and compares with the role ``reference``.
+        data: the judge is trained on the images of its own role and compares with those of the role ``reference``.
         name: ``A`` or ``B``.
-        epochs: of its training.
-        batch: of its training.
-        rate: of its training.
-        k: of the k-NN balls.
-        device: that it is trained on.
+        settings: of its training and of its balls.
+        device: on which it is trained.
     """
     role, architecture, seed, noise = _KINDS[name]
     images = part(data, role)
@@ -132,20 +128,20 @@ def judge(
     labelled = len(images.class_names) > 1
     if not labelled and 1 in images.shape[1:]:
         raise ValueError(
-            f"judges of rows of numbers need classes, as mirrored rows teach nothing; '{data.name}' has one class: give it a column of labels"
+            f"judges of rows of numbers need classes, because nothing can be learned from mirrored rows; '{data.name}' has one class: add a column of labels"
         )
     x, labels = (images.pixels, images.labels) if labelled else _mirrored(images.pixels)
     classes = len(images.class_names) if labelled else 4
-    settings = {
+    training = {
         "version": _VERSION,
         "name": name,
-        "epochs": epochs,
-        "batch": batch,
-        "rate": rate,
+        "epochs": settings.epochs,
+        "batch": settings.batch,
+        "rate": settings.rate,
         "seed": seed,
         "noise": noise,
     }
-    key = hashlib.sha256(json.dumps([settings, images.fingerprint()]).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps([training, images.fingerprint()]).encode()).hexdigest()[:24]
     file = cache_folder() / "judges" / f"{key}.safetensors"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -153,7 +149,8 @@ def judge(
     try:
         load_networks(file, {"classifier": classifier})
     except ValueError:  # not trained yet, or the cached file is damaged: train, and replace it
-        schedule = Schedule(epochs=epochs, batch=min(batch, len(x)), rate=rate, decay="cosine", seed=seed)
+        batch = min(settings.batch, len(x))
+        schedule = Schedule(epochs=settings.epochs, batch=batch, rate=settings.rate, decay="cosine", seed=seed)
         fit(
             Classification(classifier, pixel_noise=noise),
             [x, labels],
@@ -167,22 +164,23 @@ def judge(
     classifier.eval().requires_grad_(False)
     held, truth = (reference.floats(), reference.labels) if labelled else _mirrored(reference.floats())
     guess = chunked(classifier, held, chunk=_BATCH).argmax(dim=1)
-    return Judge(name, classifier, images.digests(), reference, labelled, float((guess == truth).float().mean()), k)
+    accuracy = float((guess == truth).float().mean())
+    return Judge(name, classifier, images.digests(), reference, labelled, accuracy, settings.neighbours)
 
 
 def _unseen(reference: Images, images: Images, name: str) -> Images:
-    """The reference images without copies of the judge's own: data sets may hold an image twice."""
+    """The reference images without copies of the judge's training images: a data set may contain an image twice."""
     unseen = ~torch.isin(reference.digests(), images.digests())
     if unseen.all():
         return reference
     if not unseen.any():
         raise ValueError(
-            f"every reference image is also one that judge {name} is trained on; remove the copies from the data"
+            f"every reference image is also a training image of judge {name}; remove the copies from the data"
         )
     return reference.take(unseen.nonzero()[:, 0])
 
 
 def _mirrored(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """All images as they are and mirrored left-right, up-down and both ways, and which it is: (4 n, c, h, w), (4 n,)."""
+    """All images unchanged and mirrored left-right, up-down and both ways, with the number of the mirroring: (4 n, c, h, w), (4 n,)."""
     views = [pixels, pixels.flip(3), pixels.flip(2), pixels.flip(2, 3)]
     return torch.cat(views), torch.arange(4).repeat_interleave(len(pixels))

@@ -1,12 +1,12 @@
 """
-Samples against real data: what is measured of a generative model, whatever made its samples.
+Metrics of a generative model's samples against real data.
 
-Of images, in the features of each judge, which saw neither the model's images nor the real ones that it compares with:
+Of images, in the features of each judge, which was trained neither on the model's images nor on the real ones that it compares with:
 
-    Frechet distance, kernel distance, precision, recall, density, coverage, and the judge's own score of classes
+    Frechet distance, kernel distance, precision, recall, density, coverage, and the inception score of the judge's classes
 
-Of points whose density p is known: KL(model || p) from samples alone, the share of each mode and of none, sliced Wasserstein distance and MMD
-to as many draws of p, each beside what fresh draws of p would give (the floor).
+Of points whose density p is known: KL(model || p) estimated from the samples, the share of each mode and of no mode, sliced Wasserstein
+distance and MMD to as many draws of p. The floor is the same of fresh draws of p.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,39 +23,39 @@ from ridgewalk.metrics.samples import frechet
 from ridgewalk.metrics.statistics import Interval
 
 MODES = ("ring", "grid", "two-modes", "mixture-16", "mixture-64")
-"""Densities whose components are modes."""
+"""Names of the densities whose components are modes."""
 
 SPLITS = 10
-"""Of the samples, for the score of classes: its error is that of the mean over them."""
+"""Number of parts of the samples for the inception score: its standard error is that of the mean over the parts."""
 
 CELL = 0.75
-"""Side of a cell, in the plane, in units of the density's least deviation."""
+"""Side of a cell of the plane, in units of the smallest standard deviation of the density's components."""
 
 BALL = 3
 """k of the k-NN balls of precision and recall (Kynkaanniemi et al. 2019); density and coverage take 5 (Naeem et al. 2020)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Graded:
+class GradedImages:
     """
-    Images as one judge sees them against real ones.
+    One judge's grades of a model's images.
 
     Attributes:
-        judge: its name.
-        values: by metric; precision and recall with intervals over samples and real images.
+        judge: the judge's name.
+        values: intervals by metric; those of precision and recall are over samples and over real images.
     """
 
     judge: str
     values: Mapping[str, Interval]
 
 
-def grade(samples: Tensor, judges: Sequence[Judge], seed: int = 0) -> list[Graded]:
+def grade(samples: Tensor, judges: Sequence[Judge], seed: int = 0) -> list[GradedImages]:
     """
-    Images (n, c, h, w) in [0, 1] against each judge's reference images, as many of each as there are of the fewer.
+    Compares images (n, c, h, w) in [0, 1] with each judge's reference images, using as many of each as there are of the fewer.
 
-    Frechet distances compare only where the numbers of samples are the same.
+    Frechet distances can be compared only between equal numbers of samples.
     """
-    found = []
+    grades = []
     for judge in judges:
         real = judge.balls[0]
         features = judge.features(samples)
@@ -75,25 +75,25 @@ def grade(samples: Tensor, judges: Sequence[Judge], seed: int = 0) -> list[Grade
         if judge.labelled:
             score = inception.inception_score(judge.probabilities(samples[:n]), SPLITS)
             values["classes_score"] = _normal(score.mean, score.std / SPLITS**0.5, n)
-        found.append(Graded(judge.name, values))
-    return found
+        grades.append(GradedImages(judge.name, values))
+    return grades
 
 
-def pooled(grades: Sequence[Graded]) -> dict[str, float]:
-    """The mean over judges of each metric."""
+def pooled(grades: Sequence[GradedImages]) -> dict[str, float]:
+    """Mean over judges of each metric that all judges give."""
     names = [n for n in grades[0].values if all(n in g.values for g in grades)]
     return {n: sum(g.values[n].value for g in grades) / len(grades) for n in names}
 
 
-def known(samples: Tensor, density: GaussianMixture, modes: bool, seed: int = 0) -> dict[str, float]:
+def compare_with_density(samples: Tensor, density: GaussianMixture, modes: bool, seed: int = 0) -> dict[str, float]:
     """
-    Points (n, d) against the density that they should have.
+    Compares points with the density that they should have.
 
     Args:
-        samples: of the model.
-        density: p, exact.
-        modes: whether the density's components are modes whose shares mean something.
-        seed: of the draws of p that distances are taken to.
+        samples: (n, d) of the model.
+        density: p.
+        modes: whether the density's components are modes, whose shares are measured.
+        seed: of the draws of p to which distances are measured.
     """
     x = samples.double()
     drawn = draws(density, len(x), seed + 1)
@@ -110,18 +110,18 @@ def known(samples: Tensor, density: GaussianMixture, modes: bool, seed: int = 0)
 
 
 def floor(density: GaussianMixture, rows: int, modes: bool, seed: int = 0) -> dict[str, float]:
-    """What fresh draws of the density itself give: no model's figures can be better but by chance."""
-    return known(draws(density, rows, seed + 101), density, modes, seed)
+    """The metrics of fresh draws of the density itself, which a model's can only beat by chance."""
+    return compare_with_density(draws(density, rows, seed + 101), density, modes, seed)
 
 
 def draws(density: GaussianMixture, rows: int, seed: int) -> Tensor:
-    """Exact draws, in float64: (rows, d)."""
+    """Draws of the density in float64: (rows, d)."""
     generator = torch.Generator().manual_seed(seed)
     return density.to(torch.float64).sample(rows, generator)[0]
 
 
-def against(samples: Tensor, real: Tensor, seed: int = 0) -> dict[str, float]:
-    """Points (n, d) against as many held-out ones, where no density is known: sliced Wasserstein distance and MMD."""
+def compare_with_data(samples: Tensor, real: Tensor, seed: int = 0) -> dict[str, float]:
+    """Compares points (n, d) with as many held-out points (m, d), where no density is known: sliced Wasserstein distance and MMD."""
     n = min(len(samples), len(real))
     x, y = samples[:n].double(), real[:n].double()
     return {
@@ -131,7 +131,7 @@ def against(samples: Tensor, real: Tensor, seed: int = 0) -> dict[str, float]:
 
 
 def plane(density: GaussianMixture) -> tuple[Any, Any, Any] | None:
-    """X, y and the log density over the plane, for a picture's ground; None in other dimensions."""
+    """Grid x (160,), y (160,) and log density (160, 160) over the plane, for the background of a picture; None in other dimensions."""
     if density.dims != 2:
         return None
     half = float(draws(density, 4000, 1).abs().amax()) * 1.4

@@ -92,7 +92,7 @@ POINTS: Mapping[str, Column] = {
     "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a draw of the density"),
     "recall": Column("recall", ".3f", "higher", "share of draws of the density in a 3-NN ball of a sample"),
 }
-"""Of sampled points, as ``judging.samples.known`` and ``judging.samples.against`` measure them."""
+"""Of sampled points, as ``judging.samples.compare_with_density`` and ``judging.samples.compare_with_data`` measure them."""
 
 SAMPLING: Mapping[str, Column] = {
     "nfe": Column("NFE", ".0f", None, "evaluations of the score for each sample"),

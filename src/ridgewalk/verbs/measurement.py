@@ -16,7 +16,7 @@ from ridgewalk.finders.building import available_methods, split_energy
 from ridgewalk.finders.building import refuse_energy as refuse_energy_of
 from ridgewalk.geometry import lerp
 from ridgewalk.judging import comparison
-from ridgewalk.judging.comparison import Entry, Summary
+from ridgewalk.judging.comparison import Entry, PairedPaths, Summary
 from ridgewalk.judging.judges import NAMES, Judge, judge
 from ridgewalk.path import Path as Curve
 from ridgewalk.progress import track
@@ -35,8 +35,7 @@ CEILING_IMAGES = 1000
 
 def judges_of(run: Run) -> list[Judge]:
     """Both judges of the run's data, trained now or read from the cache."""
-    j = run.recipe.judges
-    return [judge(run.data, name, j.epochs, j.batch, j.rate, j.neighbours) for name in NAMES]
+    return [judge(run.data, name, run.recipe.judges) for name in NAMES]
 
 
 def lines_of(run: Run, judges: Sequence[Judge], role: str, seed: int) -> dict[str, dict[str, Tensor]]:
@@ -122,7 +121,7 @@ def measure(
     entries = []
     for name, curve in track(curves.items(), "judging", total=len(curves)):
         columns = comparison.measure(
-            frames[name], curve.nodes, z_a, z_b, curve.arrived, judges, ends.labels_a, ends.labels_b, frames["lerp"]
+            PairedPaths(curve, frames[name], frames["lerp"], z_a, z_b, ends.labels_a, ends.labels_b), judges
         )
         entries.append(Entry(name, {n: v.cpu() for n, v in columns.items()}, curve.stats))
     return Measured(ends, curves, frames, entries, lines, judges)

@@ -12,7 +12,7 @@ from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.files import free_file, free_folder, new_folder, refuse_existing
 from ridgewalk.finders.building import Force, default_energy, measure_forces, parse_method, split_energy
 from ridgewalk.judging import comparison
-from ridgewalk.judging.comparison import Summary
+from ridgewalk.judging.comparison import PairedPaths, Summary
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import keep as keeping
 from ridgewalk.verbs import misalignment, pages, paths, tables
@@ -187,7 +187,7 @@ def walk(
     decoded = {name: c.map(run.decode).cpu() for name, c in both.items()}
     columns = {
         name: comparison.measure(
-            decoded[name], c.nodes, z_a, z_b, c.arrived, judges, ends.labels_a, labels_b, decoded["lerp"]
+            PairedPaths(c, decoded[name], decoded["lerp"], z_a, z_b, ends.labels_a, labels_b), judges
         )
         for name, c in both.items()
     }

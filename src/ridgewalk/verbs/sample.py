@@ -230,7 +230,7 @@ def _images(
     run: AnyRun, data: ImageData, rows: int | None, seed: int, how: Sampling, gamma: float | None
 ) -> tuple[list[str], list[Block], dict[str, Any]]:
     j = run.recipe.judges
-    judges = [judge(data, name, j.epochs, j.batch, j.rate, j.neighbours) for name in NAMES]
+    judges = [judge(data, name, j) for name in NAMES]
     n = min(rows or 5000, len(judges[0].reference))
     held = torch.cat([part(data, role).floats() for role in ("validation", "test")])[:n]
     groups = {"real, held out": held}
@@ -304,11 +304,11 @@ def _points(
     found: dict[str, Any] = {"samples": rows, "nfe": drawn.nfe, "seconds": drawn.seconds}
     if data.density is not None:
         modes = run.origin.source in samples.MODES
-        values = samples.known(drawn.values, data.density, modes, seed)
+        values = samples.compare_with_density(drawn.values, data.density, modes, seed)
         base = samples.floor(data.density, rows, modes, seed)
         cells = {"samples": values, "draws of the density": base}
         if gamma is not None:
-            plain = samples.known(draw(run, rows, seed, how).values, data.density, modes, seed)
+            plain = samples.compare_with_density(draw(run, rows, seed, how).values, data.density, modes, seed)
             cells = {"guided": values, "unguided": plain, "draws of the density": base}
             found["unguided"] = plain
         columns = {
@@ -326,7 +326,7 @@ def _points(
         ]
         found |= {"values": values, "floor": base}
     else:
-        values = samples.against(drawn.values, run.rows("test"), seed)
+        values = samples.compare_with_data(drawn.values, run.rows("test"), seed)
         row = {"samples": {k: Cell(v) for k, v in values.items()}}
         blocks.append(
             TableBlock(

@@ -107,7 +107,7 @@ def prove(
     rows, cells = {}, {}
     for how in plans:
         made = d.sample(n, 3, how, score=score)
-        values = samples.known(made.x, density, True)
+        values = samples.compare_with_density(made.x, density, True)
         rows[how.sampler] = {**values, "nfe": made.nfe}
         cells[f"{how.sampler}"] = {"nfe": Cell(made.nfe), **{k: Cell(v) for k, v in values.items()}}
     cells["draws of the density"] = {k: Cell(v) for k, v in floor.items()}

@@ -124,7 +124,7 @@ def measure(e: Experiment) -> Findings:
 def _judge(e: Experiment, run: DiffusionRun, name: str) -> Judge:
     j = e.settings.judges
     assert isinstance(run.data, ImageData)
-    return judge(run.data, name, j.epochs, j.batch, j.rate, j.neighbours)
+    return judge(run.data, name, j)
 
 
 def _samples(
@@ -159,7 +159,7 @@ def _also(own: Sampling) -> list[Sampling]:
     return [replace(own, sampler="ddim", steps=nfe), replace(own, sampler="pc", steps=max(1, nfe // 2))]
 
 
-def _claims(graded: Mapping[str, list[samples.Graded]]) -> list[Claim]:
+def _claims(graded: Mapping[str, list[samples.GradedImages]]) -> list[Claim]:
     own, base = graded["codes"], graded["prior of the VAE"]
     frechet = [a.values["frechet"].value < b.values["frechet"].value for a, b in zip(own, base)]
     better = [a.values["precision"].low > b.values["precision"].high for a, b in zip(own, base)]
@@ -180,7 +180,7 @@ def _claims(graded: Mapping[str, list[samples.Graded]]) -> list[Claim]:
     ]
 
 
-def _with(graded: samples.Graded) -> str:
+def _with(graded: samples.GradedImages) -> str:
     p = graded.values["precision"]
     return f"{p.value:.3f} [{p.low:.3f}, {p.high:.3f}]"
 
@@ -337,7 +337,7 @@ def _overhead(run: DiffusionRun, rows: int = 64, repeats: int = 5) -> dict[str, 
 
 
 def _table_section(
-    graded: Mapping[str, list[samples.Graded]], seconds: Mapping[str, float], shown: Mapping[str, Tensor], n: int
+    graded: Mapping[str, list[samples.GradedImages]], seconds: Mapping[str, float], shown: Mapping[str, Tensor], n: int
 ) -> Section:
     columns = {
         "frechet": Column(

@@ -100,7 +100,7 @@ def _learned(
         every = []
         for run in runs:
             made = run.diffused.sample(n, 3, how)
-            every.append({**samples.known(made.x, density, True), "nfe": made.nfe})
+            every.append({**samples.compare_with_density(made.x, density, True), "nfe": made.nfe})
         mean = {k: sum(v[k] for v in every) / len(every) for k in every[0]}
         rows[how.sampler] = {**mean, "each_kl": [v["kl"] for v in every]}
         cells[how.sampler] = {k: Cell(v) for k, v in mean.items()}
@@ -228,7 +228,7 @@ def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Claim]) -> 
     names = list(e.settings.reproduce.variants)[: 2 if e.budget == "smoke" else None]
     for name in ("", *names):
         run = e.diffusion(seed, name)
-        values = samples.known(run.diffused.sample(n, 3).x, density, True)
+        values = samples.compare_with_density(run.diffused.sample(n, 3).x, density, True)
         forward = _forward_kl(run, density)
         label = name or "unit (the recipe)"
         seconds = float(run.diffused.record["seconds"])
@@ -242,7 +242,7 @@ def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Claim]) -> 
         for source in OTHERS:
             run = e.diffusion(seed, "", source)
             own = _density(run)
-            values = samples.known(run.diffused.sample(n, 3).x, own, source in samples.MODES)
+            values = samples.compare_with_density(run.diffused.sample(n, 3).x, own, source in samples.MODES)
             floor = samples.floor(own, n, source in samples.MODES)
             seconds = float(run.diffused.record["seconds"])
             forward = _forward_kl(run, own)

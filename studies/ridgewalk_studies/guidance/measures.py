@@ -70,7 +70,7 @@ class Way:
 
 def quality(x: Tensor, density: GaussianMixture, modes: bool = True, seed: int = 0) -> dict[str, float]:
     """Every figure of samples (n, d) against their density."""
-    found = samples.known(x, density, modes, seed)
+    found = samples.compare_with_density(x, density, modes, seed)
     n = min(BALLS, len(x))
     balls = coverage.precision_recall(samples.draws(density, n, seed + 7), x[:n].double(), samples.BALL)
     return {**found, "precision": balls.precision, "recall": balls.recall}

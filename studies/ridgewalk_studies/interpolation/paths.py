@@ -1,14 +1,14 @@
 """The paths of interpolation networks on held-out pairs, judged beside straight lines, and what their points say of the model that they live in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ridgewalk.finders import Lerp
 from ridgewalk.judging import comparison
-from ridgewalk.judging.comparison import Entry, Summary
+from ridgewalk.judging.comparison import Entry, PairedPaths, Summary
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.paths import curve_energy
@@ -72,16 +72,9 @@ def judged(run: Run, judges: Sequence[Judge], found: Mapping[str, Trained], teac
     others = [j.without(ends.digests()) for j in judges]
     entries = {}
     for n, p in paths.items():
+        whole = replace(p, arrived=torch.ones_like(p.arrived))
         columns = comparison.measure(
-            shown[n],
-            p.nodes,
-            z_a,
-            z_b,
-            torch.ones_like(p.arrived),
-            others,
-            ends.labels_a,
-            ends.labels_b,
-            shown["lerp"],
+            PairedPaths(whole, shown[n], shown["lerp"], z_a, z_b, ends.labels_a, ends.labels_b), others
         )
         inner = p.nodes[:, 1:-1].flatten(0, 1)
         again = (inner - chunked(projection(run), inner)).square().sum(dim=1).view(len(ends), -1).mean(dim=1)

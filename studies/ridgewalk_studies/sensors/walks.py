@@ -21,6 +21,7 @@ from torch import Tensor
 from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.fields import normal_part, row_norm
 from ridgewalk.judging import comparison
+from ridgewalk.judging.comparison import PairedPaths
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
@@ -103,7 +104,7 @@ def _one(run: Run, judges: Sequence[Judge], kind: str, count: int, seed: int) ->
     columns = {}
     for w, curve in curves.items():
         found = comparison.measure(
-            frames[w], curve.nodes, z_a, z_b, curve.arrived, judges, ends.labels_a, ends.labels_b, frames["lerp"]
+            PairedPaths(curve, frames[w], frames["lerp"], z_a, z_b, ends.labels_a, ends.labels_b), judges
         )
         inner = scores[w][:, 1:-1].double()
         found["from_half"] = (inner - 0.5).abs().mean(dim=1)

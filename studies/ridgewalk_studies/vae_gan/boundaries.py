@@ -21,7 +21,7 @@ from ridgewalk.data import part
 from ridgewalk.diagnosis.misalignment import MEAN, POOLED, Misalignment, compare, grade
 from ridgewalk.finders.building import build_finder
 from ridgewalk.judging import comparison
-from ridgewalk.judging.comparison import Entry, Summary
+from ridgewalk.judging.comparison import Entry, PairedPaths, Summary
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import calibration, statistics
 from ridgewalk.metrics.statistics import Interval
@@ -93,15 +93,8 @@ def compared(
                 context = replace(run.context, sensors={**run.sensors, "detector": sensor.to(run.device)})
                 path = build_finder("string", context)(z_a, z_b).resample(run.recipe.walks.frames, run.decode)
             columns = comparison.measure(
-                path.map(run.decode).cpu(),
-                path.nodes,
-                z_a,
-                z_b,
-                path.arrived,
+                PairedPaths(path, path.map(run.decode).cpu(), base_frames, z_a, z_b, ends.labels_a, ends.labels_b),
                 others,
-                ends.labels_a,
-                ends.labels_b,
-                base_frames,
             )
             entries[name].append(Entry(name, {n: v.cpu() for n, v in columns.items()}))
     pooled = [Entry(n, {c: torch.cat([e.columns[c] for e in es]) for c in es[0].columns}) for n, es in entries.items()]
