@@ -1,6 +1,7 @@
 """The package from outside: imports run one way, names resolve, and nothing heavy is imported before it is needed."""
 
 import importlib
+import json
 import os
 import pkgutil
 import subprocess
@@ -14,17 +15,42 @@ import ridgewalk
 ROOT = Path(__file__).parents[1]
 
 
-def imported_by(code: str, *modules: str) -> list[str]:
-    """Those of ``modules`` that are imported in a fresh interpreter once ``code`` has run there."""
-    ask = f"import sys\n{code}\nprint(*(m for m in {modules!r} if m in sys.modules))"
+_HELP = "from typer.testing import CliRunner; from ridgewalk.cli import app; assert not CliRunner().invoke(app, {}).exit_code"
+_DRAW = "from ridgewalk.reports import figures; figures.png(figures.tradeoff({'a': (1, 2, 1, 1, 2, 2)}, 'x', 'y'))"
+
+STEPS = {
+    "the package": (
+        "import ridgewalk; ridgewalk.__version__; ridgewalk.__all__",
+        "torch numpy matplotlib pydantic typer",
+    ),
+    "the help": (_HELP.format(["--help"]), "torch numpy scipy sklearn pydantic matplotlib jinja2 PIL"),
+    "the help of a verb": (_HELP.format(["walk", "--help"]), "torch numpy scipy sklearn matplotlib jinja2 PIL"),
+    "reports": ("import ridgewalk.reports", "torch matplotlib jinja2 PIL"),
+    "finders and energies": (
+        "import ridgewalk.finders, ridgewalk.energies",
+        "sklearn scipy matplotlib torchmetrics PIL",
+    ),
+    "metrics": ("import ridgewalk.metrics", "torchmetrics torchvision matplotlib"),
+    "adapters": ("import ridgewalk.adapters", "diffusers"),
+    "a figure": (_DRAW, "matplotlib.pyplot"),
+}
+"""Step: what one interpreter does, in this order, and the modules that must not have been imported once it has done so."""
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, list[str]]:
+    """Of each step, the modules that should be absent after it and are not."""
+    lines = ["import json, sys", "found = {}"]
+    for name, (code, absent) in STEPS.items():
+        lines += [code, f"found[{name!r}] = [m for m in {absent.split()!r} if m in sys.modules]"]
     run = subprocess.run(
-        [sys.executable, "-c", ask],
+        [sys.executable, "-c", "\n".join([*lines, "print(json.dumps(found))"])],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    return run.stdout.split()
+    return json.loads(run.stdout)
 
 
 def test_imports_run_one_way() -> None:
@@ -33,31 +59,10 @@ def test_imports_run_one_way() -> None:
     assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == EXIT_STATUS_SUCCESS
 
 
-def test_importing_the_package_does_not_import_torch() -> None:
-    assert (
-        imported_by("import ridgewalk; ridgewalk.__version__; ridgewalk.__all__", "torch", "numpy", "matplotlib") == []
-    )
-
-
-def test_the_command_line_answers_before_anything_heavy_is_imported() -> None:
-    """``ridgewalk --help`` takes less than half a second, of which the import of torch alone would take several times as much."""
-    heavy = ("torch", "numpy", "scipy", "sklearn", "matplotlib", "jinja2", "PIL")
-    asked = "from typer.testing import CliRunner; from ridgewalk.cli import app; assert not CliRunner().invoke(app, {}).exit_code"
-    assert imported_by(asked.format(["--help"]), "pydantic", *heavy) == []
-    assert (
-        imported_by(asked.format(["walk", "--help"]), *heavy) == []
-    )  # typer itself imports pydantic for a verb's words
-
-
-def test_finders_import_neither_scikit_learn_nor_scipy_nor_matplotlib() -> None:
-    heavy = ("torch", "sklearn", "scipy", "matplotlib", "torchmetrics", "PIL")
-    assert imported_by("import ridgewalk.finders, ridgewalk.energies", *heavy) == ["torch"]
-
-
-def test_reports_draw_without_pyplot() -> None:
-    code = "from ridgewalk.reports import figures; figures.png(figures.tradeoff({'a': (1, 2, 1, 1, 2, 2)}, 'x', 'y'))"
-    assert imported_by("import ridgewalk.reports", "matplotlib") == []
-    assert imported_by(code, "matplotlib", "matplotlib.pyplot") == ["matplotlib"]
+@pytest.mark.parametrize("step", STEPS)
+def test_nothing_heavy_is_imported_before_it_is_needed(imported: dict[str, list[str]], step: str) -> None:
+    """``ridgewalk --help`` takes less than half a second; the import of torch alone takes several times as much."""
+    assert imported[step] == []
 
 
 @pytest.mark.parametrize("name", ridgewalk.__all__)

@@ -1,8 +1,6 @@
 """Every figure is a sound PNG of a sane size, shows what it was given, and leaves matplotlib as it was."""
 
 import io
-import subprocess
-import sys
 from typing import Any
 
 import matplotlib
@@ -90,14 +88,6 @@ def test_every_figure_is_a_png_of_sane_size_and_no_setting_of_matplotlib_changes
 
 def test_every_figure_says_how_to_read_it() -> None:
     assert set(figures.READING) == set(examples())
-
-
-def test_reports_import_neither_matplotlib_nor_torch_and_figures_no_pyplot() -> None:
-    code = (
-        "import sys, ridgewalk.reports as r; assert not {'matplotlib', 'torch', 'jinja2', 'PIL'} & set(sys.modules);"
-        "import numpy as np; r.figures.png(r.figures.traces({'lerp': np.arange(3)}, 'y')); assert 'matplotlib.pyplot' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_same_figure_gives_the_same_bytes() -> None:
