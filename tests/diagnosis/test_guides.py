@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.diagnosis.guides import MOST, GuideDiagnosis, diagnose, held_times
+from ridgewalk.diagnosis.guides import MOST, GuideDiagnosis, HeldOut, diagnose, held_times
 from ridgewalk.diffusion import SDE, VE, VP
 from ridgewalk.diffusion.guidance import TimeRatio
 from ridgewalk.thresholds import CHANCE
@@ -41,7 +41,7 @@ def held(sde: SDE, factor: float, t: float, n: int = 20_000) -> GuideDiagnosis:
         return field
 
     ratio = TimeRatio(Exact(sde, t, factor), sde)
-    return diagnose(ratio, score(-1), x, y, torch.tensor([t]), truth=score(1))
+    return diagnose(ratio, score(-1), HeldOut(x, y), torch.tensor([t]), truth=score(1))
 
 
 @pytest.mark.parametrize("sde", [VP(), VE()], ids=lambda s: type(s).__name__)
@@ -97,7 +97,7 @@ def test_rows_may_be_taken_in_parts() -> None:
     ratio = TimeRatio(Exact(sde, 0.2, 1.0), sde)
 
     def found(chunk: int) -> GuideDiagnosis:
-        return diagnose(ratio, lambda x, t, labels: -x, x, y, held_times(sde, 3), chunk=chunk)
+        return diagnose(ratio, lambda x, t, labels: -x, HeldOut(x, y), held_times(sde, 3), chunk=chunk)
 
     whole, parts = found(300), found(77)
     for a, b in zip(whole.levels, parts.levels):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from problems import curvature, points
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.embeddings import ClassEmbedding, Conditioning, FourierFeatures, Sinusoids, TimeEmbedding
-from ridgewalk.models.unet import Attention, ResidualBlock, UNet, UNetEncoder
+from ridgewalk.models.unet import Attention, ResidualBlock, UNet, UNetEncoder, UNetLayers
 from ridgewalk.models.weights import load_networks, save_networks
 
 SMALL = {"channels": 4, "classes": 3}
@@ -19,11 +19,11 @@ BACKBONES = {  # name -> (shape of a row, shape of what comes back, how it is ma
     "mlp": ((2,), (2,), lambda: TimeMLP(2, (12, 12, 8), classes=3)),
     "mlp of spatial latents": ((2, 3, 3), (2, 3, 3), lambda: TimeMLP(18, (8, 8), classes=3)),
     "mlp of one output": ((5,), (1,), lambda: TimeMLP(5, (8, 8), outputs=1, fourier=6, classes=3, embedding="sinusoidal")),
-    "unet": ((1, 8, 8), (1, 8, 8), lambda: UNet((1, 8, 8), multipliers=(1, 2), **SMALL)),
-    "unet of two blocks": ((2, 4, 6), (2, 4, 6), lambda: UNet((2, 4, 6), blocks=2, attention=(3, 6), multipliers=(1, 3), **SMALL)),
-    "unet of patches": ((1, 8, 8), (1, 8, 8), lambda: UNet((1, 8, 8), patch=2, attention=(2,), embedding="sinusoidal", **SMALL)),
-    "encoder": ((1, 8, 8), (1,), lambda: UNetEncoder((1, 8, 8), multipliers=(1, 2), **SMALL)),
-    "encoder of two outputs": ((3, 4, 8), (2,), lambda: UNetEncoder((3, 4, 8), multipliers=(2, 1), outputs=2, patch=2, **SMALL)),
+    "unet": ((1, 8, 8), (1, 8, 8), lambda: UNet((1, 8, 8), UNetLayers(multipliers=(1, 2), **SMALL))),
+    "unet of two blocks": ((2, 4, 6), (2, 4, 6), lambda: UNet((2, 4, 6), UNetLayers(blocks=2, attention=(3, 6), multipliers=(1, 3), **SMALL))),
+    "unet of patches": ((1, 8, 8), (1, 8, 8), lambda: UNet((1, 8, 8), UNetLayers(patch=2, attention=(2,), embedding="sinusoidal", **SMALL))),
+    "encoder": ((1, 8, 8), (1,), lambda: UNetEncoder((1, 8, 8), UNetLayers(multipliers=(1, 2), **SMALL))),
+    "encoder of two outputs": ((3, 4, 8), (2,), lambda: UNetEncoder((3, 4, 8), UNetLayers(multipliers=(2, 1), patch=2, **SMALL), outputs=2)),
 }  # fmt: skip
 every_backbone = pytest.mark.parametrize("name", BACKBONES)
 
@@ -102,10 +102,10 @@ def test_frequencies_have_their_scale() -> None:
         assert float(FourierFeatures(2, 20_000, scale).frequencies.std()) == pytest.approx(
             scale, rel=0.02
         )  # 20,000 draws
-    latents = TimeMLP(16, (4,), fourier=2000, scale=2.0).features
+    latents = TimeMLP(16, (4,), fourier=2000).features
     assert float(latents.frequencies.norm(dim=1).square().mean()) == pytest.approx(
-        4, rel=0.05
-    )  # whatever the dimensions
+        0.25, rel=0.05
+    )  # in any number of dimensions
 
 
 def test_high_dimensional_rows_have_no_fourier_features_unless_asked() -> None:
@@ -262,11 +262,12 @@ def test_rows_of_another_shape_are_refused(name: str) -> None:
 )  # fmt: skip
 def test_sides_that_can_be_halved(side: int, multipliers: tuple[int, ...], patch: int) -> None:
     x, c = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0)), torch.zeros(2)
-    network = UNet((3, side, side), channels=2, multipliers=multipliers, patch=patch)
+    layers = UNetLayers(channels=2, multipliers=multipliers, patch=patch)
+    network = UNet((3, side, side), layers)
     nn.init.normal_(network.last.weight)
     assert network(x, c).shape == x.shape
     assert network(x, c).any()
-    assert UNetEncoder((3, side, side), channels=2, multipliers=multipliers, patch=patch)(x, c).shape == (2, 1)
+    assert UNetEncoder((3, side, side), layers)(x, c).shape == (2, 1)
     bottom = network.descent(x, c, None)[0][-1]
     assert bottom.shape[2] == side // patch // 2 ** (len(multipliers) - 1)
 
@@ -293,12 +294,12 @@ def test_sides_that_can_be_halved(side: int, multipliers: tuple[int, ...], patch
 )  # fmt: skip
 def test_images_and_settings_that_make_no_unet_are_refused(network, shape, settings, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
-        network(shape, **settings)
+        network(shape, UNetLayers(**settings))
 
 
 def test_attention_is_at_the_sides_asked_for_alone() -> None:
     def count(**settings: object) -> int:
-        network = UNet((1, 28, 28), channels=2, **settings)  # type: ignore[arg-type]
+        network = UNet((1, 28, 28), UNetLayers(channels=2, **settings))  # type: ignore[arg-type]
         return sum(isinstance(module, Attention) for module in network.modules())
 
     assert count(attention=()) == 0
@@ -339,7 +340,7 @@ def test_attention_is_a_softmax_mean_of_values() -> None:
 
 def test_dropout_is_off_in_evaluation() -> None:
     torch.manual_seed(0)
-    network = UNet((1, 4, 4), channels=4, multipliers=(1,), dropout=0.5)
+    network = UNet((1, 4, 4), UNetLayers(channels=4, multipliers=(1,), dropout=0.5))
     for parameter in network.parameters():
         nn.init.normal_(parameter)
     x, c = torch.randn(3, 1, 4, 4), torch.zeros(3)

@@ -6,13 +6,16 @@ from torch import nn
 
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.heads import OnBackbone, spectrally_normalised
-from ridgewalk.models.unet import UNet, UNetEncoder
+from ridgewalk.models.unet import UNet, UNetEncoder, UNetLayers
 from ridgewalk.models.weights import load_networks, save_networks
 
 
 def backbones() -> list[tuple[nn.Module, tuple[int, ...]]]:
     torch.manual_seed(0)
-    mlp, unet = TimeMLP(3, (16, 16), fourier=8, classes=2), UNet((1, 8, 8), 8, (1, 2), attention=(), classes=2)
+    mlp, unet = (
+        TimeMLP(3, (16, 16), fourier=8, classes=2),
+        UNet((1, 8, 8), UNetLayers(8, (1, 2), attention=(), classes=2)),
+    )
     for network in (mlp, unet):
         network.requires_grad_(False)
     return [(mlp, (3,)), (unet, (1, 8, 8))]
@@ -56,7 +59,7 @@ def test_spectral_norm_bounds_every_layer_that_x_goes_through(which: int) -> Non
     torch.manual_seed(0)
     network = [
         TimeMLP(3, (16, 16), outputs=1, fourier=0),
-        UNetEncoder((1, 8, 8), 8, (1, 2), attention=()),
+        UNetEncoder((1, 8, 8), UNetLayers(8, (1, 2), attention=())),
     ][which]
     with torch.no_grad():
         for p in network.parameters():

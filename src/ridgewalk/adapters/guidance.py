@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.adapters.diffusers import ScoreModel
-from ridgewalk.diagnosis.guides import GuideDiagnosis, diagnose, held_times
+from ridgewalk.diagnosis.guides import GuideDiagnosis, HeldOut, diagnose, held_times
 from ridgewalk.diffusion import Sampled, Standardiser, sample
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio, Window
 from ridgewalk.files import write_bytes
-from ridgewalk.models.unet import UNetEncoder
+from ridgewalk.models.unet import UNetEncoder, UNetLayers
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
@@ -142,8 +142,8 @@ def train_guide(
     history = fit(objective, [x[:kept], samples[:kept]], schedule, folder=folder, device=str(device), label="guide")
     body = history.averages.get("discriminator", body).eval().requires_grad_(False)
     ratio = TimeRatio(body, model.sde, model.deviation)
-    held = [standardiser.to_model(v[kept:].float().to(device)) for v in (x, samples)]
-    found = diagnose(ratio, score, held[0], held[1], held_times(model.sde), chunk=100)
+    held_out = HeldOut(*(standardiser.to_model(v[kept:].float().to(device)) for v in (x, samples)))
+    found = diagnose(ratio, score, held_out, held_times(model.sde), chunk=100)
     if found.verdict == "at chance":
         warnings.warn(found.sentence, stacklevel=2)
     return ImageGuide(ratio, found)
@@ -154,7 +154,7 @@ def encoder(shape: tuple[int, int, int], seed: int = 0, channels: int = 32) -> n
     levels = next(k for k in (3, 2, 1) if all(side % 2 ** (k - 1) == 0 for side in shape[1:]))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(seed, Stream.GUIDE))
-        return UNetEncoder(shape, channels, (1, 2, 2)[:levels], attention=())
+        return UNetEncoder(shape, UNetLayers(channels, (1, 2, 2)[:levels], attention=()))
 
 
 def load_guide(model: ScoreModel, folder: str | Path, network: nn.Module | None = None) -> ImageGuide:

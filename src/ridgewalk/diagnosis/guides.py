@@ -137,14 +137,28 @@ def held_times(sde: SDE, count: int = LEVELS, first: float = 1e-2, last: float =
     return sde.time_of(torch.linspace(float(ends[0]), float(ends[1]), count, dtype=torch.float64).exp())
 
 
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """
+    Points that a guide's discriminator was not trained on, standardised.
+
+    Attributes:
+        data: (n, *) data. If the score was trained on them it looks better than it is, and the gain is measured too small.
+        samples: (n, *) samples of the diffusion.
+        labels: (n,) classes of both data and samples, or None.
+    """
+
+    data: Tensor
+    samples: Tensor
+    labels: Tensor | None = None
+
+
 def diagnose(
     ratio: TimeRatio,
     score: Callable[[Tensor, Tensor, Tensor | None], Tensor],
-    x: Tensor,
-    y: Tensor,
+    held_out: HeldOut,
     times: Tensor,
     seed: int = 0,
-    labels: Tensor | None = None,
     truth: VectorField | None = None,
     chunk: int = 1000,
 ) -> GuideDiagnosis:
@@ -154,15 +168,13 @@ def diagnose(
     Args:
         ratio: the discriminator.
         score: the score (x_t, t, labels or None) -> (n, *) that the discriminator will guide.
-        x: (n, *) standardised data that the discriminator was not trained on. If the score was trained on them it looks better than it
-            is, and the gain is measured too small.
-        y: (n, *) standardised samples that the discriminator was not trained on.
+        held_out: data and samples that the discriminator was not trained on.
         times: (k,) times of the levels.
         seed: of the noise, which is the same at every level.
-        labels: (n,) classes of both data and samples.
         truth: grad log p_t, where it is known.
         chunk: number of rows that are computed at once.
     """
+    x, y, labels = held_out.data, held_out.samples, held_out.labels
     rows = []
     for t in times.to(x):
         noise = Noise(seed, 0, device=x.device)

@@ -9,7 +9,7 @@ from ridgewalk.diffusion.sde import SDE, VE, VP, SubVP, Tabulated
 from ridgewalk.diffusion.stochastic import PREDICTORS, AnnealedLangevin, Langevin, PredictorCorrector
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.diffusers_unet import unet_2d
-from ridgewalk.models.unet import UNet
+from ridgewalk.models.unet import UNet, UNetLayers
 from ridgewalk.registry import SAMPLERS
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Diffusion, Sampling
@@ -52,16 +52,8 @@ def _network(s: Diffusion, shape: tuple[int, ...], classes: int) -> nn.Module:
     size = (shape[0], shape[1], shape[2])
     if s.network == "diffusers":
         return unet_2d(size, s.channels, s.multipliers, s.blocks, s.attention, s.dropout, classes)
-    return UNet(
-        size,
-        s.channels,
-        s.multipliers,
-        s.blocks,
-        attention=s.attention,
-        dropout=s.dropout,
-        classes=classes,
-        patch=s.patch,
-    )
+    layers = UNetLayers(s.channels, s.multipliers, s.blocks, s.attention, s.dropout, classes, patch=s.patch)
+    return UNet(size, layers)
 
 
 def build_sampler(settings: Sampling, sde: SDE, keep: int = 0) -> Sampler | ProbabilityFlow:

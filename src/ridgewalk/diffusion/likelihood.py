@@ -249,38 +249,34 @@ def image_bits_per_dim(
     standardiser: Standardiser,
     *,
     draws: int = 1,
-    levels: int = 256,
     seed: int = 0,
     chunk: int = CHUNK,
     dtype: torch.dtype = torch.float32,
-    label: str = "bits per dimension",
 ) -> ImageBits:
     """
     Bits per dimension of images, each dequantised ``draws`` times with probes of its own.
 
     Args:
-        likelihood: how; its t_min is that of the dequantised images.
-        score: of standardised images: of all rows, or a ``PerRows``.
-        pixels: u (n, *), integers from 0 to levels - 1.
-        standardiser: from [0, 1] to what the score was trained on.
-        draws: of dequantisation and probes.
-        levels: of a pixel.
-        seed: of both; image i's are those of (seed, i).
-        chunk: images at once.
+        likelihood: the integrator; its t_min is that of the dequantised images.
+        score: the score of standardised images, of all rows or a ``PerRows``.
+        pixels: u (n, *), integers from 0 to 255.
+        standardiser: from [0, 1] to the values that the score was trained on.
+        draws: number of draws of dequantisation and probes.
+        seed: of the draws; those of image i are a function of (seed, i).
+        chunk: number of images that are computed at once.
         dtype: of the flow.
-        label: of the progress bar.
     """
     if draws < 1:
         raise ValueError(f"bits per dimension need at least one draw; got {draws}")
     n, shape = len(pixels), tuple(pixels.shape[1:])
     columns, nfe = [], 0
-    for rows in track(_slices(n, chunk), label):
+    for rows in track(_slices(n, chunk), "bits per dimension"):
         part, made, own = pixels[rows], 0, []
         noise = RowNoise(seed, len(part), shape, rows.start, dtype, pixels.device)
         for _ in range(draws):
-            x = standardiser.to_model(dequantised(part, noise, levels))
+            x = standardiser.to_model(dequantised(part, noise))
             found = likelihood(_of(score, rows), x, noise)
-            own.append(bits_per_dim(found.values, standardiser, shape, levels))
+            own.append(bits_per_dim(found.values, standardiser, shape))
             made += found.nfe
         columns.append(torch.stack(own))
         nfe = max(nfe, made)

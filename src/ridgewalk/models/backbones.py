@@ -16,6 +16,13 @@ from torch import Tensor, nn
 from ridgewalk.models.blocks import activation
 from ridgewalk.models.embeddings import Conditioning, FourierFeatures
 
+FREQUENCY = 0.5
+"""Standard deviation of the frequencies of Fourier features, times sqrt(d), in waves per unit of x. A row whose coordinates have unit variance is
+thus seen alike in any number of dimensions d."""
+
+EMBEDDED = 64
+"""Width of the embedding of noise level and class."""
+
 
 class TimeMLP(nn.Module):
     """
@@ -32,11 +39,8 @@ class TimeMLP(nn.Module):
         fourier: Fourier features of x, an even number or 0; None is 128 up to 4 dimensions and 0 above. Denoising Gaussian mixtures
             (2,500 steps, one seed), the error left beside the exact posterior mean was, without and with them, 3.6 and 1.0 per cent
             in 2 dimensions, 4.8 and 3.1 in 3, 4.8 and 4.1 in 4, but 4.7 and 7.9 in 8, 4.1 and 5.1 in 16.
-        scale: deviation of their frequencies times sqrt(d), in waves a unit of x: what a row of unit variance a coordinate sees
-            does not depend on d.
         act: name of the activation; a smooth one where F or its gradient enters an ODE.
         embedding: of the noise level, ``fourier`` or ``sinusoidal``.
-        width: of the embedding of noise level and class.
     """
 
     def __init__(
@@ -46,10 +50,8 @@ class TimeMLP(nn.Module):
         outputs: int | None = None,
         classes: int = 0,
         fourier: int | None = None,
-        scale: float = 0.5,
         act: str = "silu",
         embedding: str = "fourier",
-        width: int = 64,
     ) -> None:
         super().__init__()
         if dims < 1 or not hidden or min(hidden) < 1 or (outputs is not None and outputs < 1):
@@ -60,11 +62,11 @@ class TimeMLP(nn.Module):
         if fourier is None:
             fourier = 128 if dims <= 4 else 0
         self.dims, self.outputs = dims, outputs
-        self.conditioning = Conditioning(width, classes, embedding)
-        self.features = FourierFeatures(dims, fourier, scale / sqrt(dims)) if fourier else None
+        self.conditioning = Conditioning(EMBEDDED, classes, embedding)
+        self.features = FourierFeatures(dims, fourier, FREQUENCY / sqrt(dims)) if fourier else None
         widths = [dims + fourier, *hidden]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, hidden))
-        self.films = nn.ModuleList(nn.Linear(width, 2 * b) for b in hidden)
+        self.films = nn.ModuleList(nn.Linear(EMBEDDED, 2 * b) for b in hidden)
         self.act = activation(act)
         self.last = nn.Linear(hidden[-1], dims if outputs is None else outputs)
         nn.init.zeros_(self.last.weight)
@@ -77,7 +79,7 @@ class TimeMLP(nn.Module):
 
     @property
     def width(self) -> int:
-        """Of ``features_of``."""
+        """Number of features that ``features_of`` returns."""
         return self.last.in_features
 
     def features_of(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -1,5 +1,5 @@
 """
-The U-Net of diffusion models on images, and its first half, which reads an image down to a few numbers.
+The U-Net of diffusion models on images, and its first half, which maps an image to a few numbers.
 
 One residual block, with e the embedding of noise level and class:
 
@@ -12,8 +12,9 @@ of the ascent, and a level of the ascent ends with the channels of the next fine
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import gcd, sqrt
-from typing import TypedDict, TypeVar, Unpack
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +72,7 @@ class Attention(nn.Module):
 
 
 class Stage(nn.Module):
-    """A residual block, and attention after it where its side asks for that."""
+    """A residual block, followed by attention if ``attends``."""
 
     def __init__(self, before: int, after: int, width: int, dropout: float, attends: bool) -> None:
         super().__init__()
@@ -83,49 +84,48 @@ class Stage(nn.Module):
         return self.attention(self.block(x, e))
 
 
-class Options(TypedDict, total=False):
-    """What a U-Net may be told by name beside its sizes; see ``Descent``."""
+@dataclass(frozen=True)
+class UNetLayers:
+    """
+    The sizes of a U-Net.
 
-    attention: Sequence[int]
-    dropout: float
-    classes: int
-    embedding: str
-    patch: int
+    Attributes:
+        channels: of the finest level, an even number.
+        multipliers: of the channels, one for each level, finest first.
+        blocks: number of residual blocks of a level, in the descent and in the ascent each.
+        attention: sides at which every block is followed by self-attention (the longer side, of images that are not square).
+        dropout: probability of dropout within the blocks.
+        classes: number of classes that the network is conditioned on; 0 for none.
+        embedding: of the noise level, ``fourier`` (NCSN++) or ``sinusoidal`` (DDPM++).
+        patch: side of the blocks of pixels that become channels before the first convolution; 2 makes the network about four times
+            cheaper with as many channels, but without the finest level.
+    """
+
+    channels: int = 32
+    multipliers: Sequence[int] = (1, 2, 2)
+    blocks: int = 1
+    attention: Sequence[int] = (7, 8)
+    dropout: float = 0.0
+    classes: int = 0
+    embedding: str = "fourier"
+    patch: int = 1
 
 
 class Descent(nn.Module):
     """
-    Images and noise levels -> what every block returned, finest first, and the embedding that all blocks are told.
+    The first half of a U-Net: images and noise levels -> the outputs of all blocks, finest first, and the embedding that conditions them.
 
     Args:
         shape: (c, h, w); h and w must be multiples of patch 2^(levels - 1).
-        channels: of the finest level, an even number.
-        multipliers: of the channels, one a level, finest first.
-        blocks: residual blocks a level, in the descent and in the ascent each.
-        attention: sides at which every block is followed by self-attention (the longer side, of images that are not square).
-        dropout: probability, within the blocks.
-        classes: number of classes; 0 for none.
-        embedding: of the noise level, ``fourier`` (NCSN++) or ``sinusoidal`` (DDPM++).
-        patch: side of the pixel blocks that become channels before the first convolution; 2 makes the network about four times
-            cheaper with as many channels, at the price of the finest level.
+        layers: the sizes.
 
     Raises:
         ValueError: if the sides cannot be halved as often as the multipliers ask.
     """
 
-    def __init__(
-        self,
-        shape: Shape,
-        channels: int,
-        multipliers: Sequence[int],
-        blocks: int,
-        attention: Sequence[int] = (7, 8),
-        dropout: float = 0.0,
-        classes: int = 0,
-        embedding: str = "fourier",
-        patch: int = 1,
-    ) -> None:
+    def __init__(self, shape: Shape, layers: UNetLayers) -> None:
         super().__init__()
+        channels, multipliers, blocks, patch = layers.channels, layers.multipliers, layers.blocks, layers.patch
         sizes = [channels, blocks, patch, *multipliers, *shape]
         if len(shape) != 3 or not multipliers or min(sizes) < 1 or channels % 2:
             raise ValueError(
@@ -133,17 +133,17 @@ class Descent(nn.Module):
                 f"got shape {tuple(shape)}, channels {channels}, multipliers {tuple(multipliers)}, blocks {blocks}, patch {patch}"
             )
         _halves(shape, len(multipliers), patch)
-        self.shape, self.patch, self.blocks, self.dropout = tuple(shape), patch, blocks, dropout
+        self.shape, self.patch, self.blocks = tuple(shape), patch, blocks
         self.width = 4 * channels
         self.widths = [channels * m for m in multipliers]
-        self.attends = [max(shape[1:]) // (patch * 2**level) in attention for level in range(len(multipliers))]
-        self.conditioning = Conditioning(self.width, classes, embedding)
+        self.attends = [max(shape[1:]) // (patch * 2**level) in layers.attention for level in range(len(multipliers))]
+        self.conditioning = Conditioning(self.width, layers.classes, layers.embedding)
         self.stem = nn.Conv2d(shape[0] * patch**2, channels, 3, padding=1)
         self.stages = nn.ModuleList()
         before = channels
         for after, attends in zip(self.widths, self.attends):
             for inputs in [before] + [after] * (blocks - 1):
-                self.stages.append(Stage(inputs, after, self.width, dropout, attends))
+                self.stages.append(Stage(inputs, after, self.width, layers.dropout, attends))
             before = after
 
     def forward(self, x: Tensor, c: Tensor, labels: Tensor | None) -> tuple[list[Tensor], Tensor]:
@@ -168,36 +168,31 @@ class UNet(nn.Module):
     """
     F(x, c, y), an image for an image: (n, c, h, w), (n,), (n,) or None -> (n, c, h, w).
 
-    Args: as ``Descent``'s.
+    Args:
+        shape: (c, h, w); h and w must be multiples of patch 2^(levels - 1).
+        layers: the sizes.
     """
 
-    def __init__(
-        self,
-        shape: Shape,
-        channels: int = 32,
-        multipliers: Sequence[int] = (1, 2, 2),
-        blocks: int = 1,
-        **options: Unpack[Options],
-    ) -> None:
+    def __init__(self, shape: Shape, layers: UNetLayers = UNetLayers()) -> None:
         super().__init__()
-        self.descent = Descent(shape, channels, multipliers, blocks, **options)
-        widths, attends, told = self.descent.widths, self.descent.attends, self.descent.width
-        dropout, patch = self.descent.dropout, self.descent.patch
-        self.middle = nn.ModuleList(Stage(widths[-1], widths[-1], told, dropout, a) for a in (attends[-1], False))
+        self.descent = Descent(shape, layers)
+        widths, attends, width = self.descent.widths, self.descent.attends, self.descent.width
+        dropout, blocks, patch = layers.dropout, layers.blocks, layers.patch
+        self.middle = nn.ModuleList(Stage(widths[-1], widths[-1], width, dropout, a) for a in (attends[-1], False))
         self.stages = nn.ModuleList()
         for i in reversed(range(len(widths))):
             for after in [widths[i]] * (blocks - 1) + [widths[max(i - 1, 0)]]:
-                self.stages.append(Stage(2 * widths[i], after, told, dropout, attends[i]))
+                self.stages.append(Stage(2 * widths[i], after, width, dropout, attends[i]))
         self.norm = _norm(widths[0])
         self.last = _zero(nn.Conv2d(widths[0], shape[0] * patch**2, 3, padding=1))
 
     @property
     def width(self) -> int:
-        """Of ``features_of``."""
+        """Number of features that ``features_of`` returns."""
         return 2 * self.descent.widths[-1]
 
     def features_of(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
-        """What the end of the descent and the bottom say, means over pixels: (n, width)."""
+        """Means over pixels of the last block of the descent and of the bottom: (n, width)."""
         features, e = self.descent(x, c, labels)
         bottom = self._bottom(features[-1], e)
         return torch.cat([features[-1].mean(dim=(2, 3)), bottom.mean(dim=(2, 3))], dim=1)
@@ -225,23 +220,16 @@ class UNetEncoder(nn.Module):
     Smooth throughout, as a discriminator must be whose gradient guides an ODE with a likelihood.
 
     Args:
-        outputs: numbers that an image is read down to.
-        others: as ``Descent``'s.
+        shape: (c, h, w); h and w must be multiples of patch 2^(levels - 1).
+        layers: the sizes.
+        outputs: number of values that an image is mapped to.
     """
 
-    def __init__(
-        self,
-        shape: Shape,
-        channels: int = 32,
-        multipliers: Sequence[int] = (1, 2, 2),
-        blocks: int = 1,
-        outputs: int = 1,
-        **options: Unpack[Options],
-    ) -> None:
+    def __init__(self, shape: Shape, layers: UNetLayers = UNetLayers(), outputs: int = 1) -> None:
         super().__init__()
         if outputs < 1:
             raise ValueError(f"an encoder needs at least 1 output; got {outputs}")
-        self.descent = Descent(shape, channels, multipliers, blocks, **options)
+        self.descent = Descent(shape, layers)
         self.norm = _norm(self.descent.widths[-1])
         self.last = _zero(nn.Linear(self.descent.widths[-1], outputs))
 

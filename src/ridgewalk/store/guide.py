@@ -24,7 +24,7 @@ from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeR
 from ridgewalk.files import write_bytes
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.heads import OnBackbone, spectrally_normalised
-from ridgewalk.models.unet import UNetEncoder
+from ridgewalk.models.unet import UNetEncoder, UNetLayers
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
@@ -145,9 +145,8 @@ def network(settings: Guidance, model: Diffused, seed: int) -> nn.Module:
         else:
             c, h, w = model.shape
             d = model.settings
-            body = UNetEncoder(
-                (c, h, w), settings.channels, d.multipliers, 1, attention=d.attention, classes=classes, patch=d.patch
-            )
+            layers = UNetLayers(settings.channels, d.multipliers, attention=d.attention, classes=classes, patch=d.patch)
+            body = UNetEncoder((c, h, w), layers)
         return spectrally_normalised(body) if settings.spectral else body
 
 

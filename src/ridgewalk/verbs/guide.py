@@ -13,7 +13,7 @@ from torch import Tensor
 from ridgewalk.data import part
 from ridgewalk.data.mixtures import exact_score
 from ridgewalk.data.points import PointData, points_part
-from ridgewalk.diagnosis.guides import diagnose, held_times
+from ridgewalk.diagnosis.guides import HeldOut, diagnose, held_times
 from ridgewalk.diffusion import Denoiser
 from ridgewalk.diffusion.building import build_network, build_process, build_sampler
 from ridgewalk.diffusion.guidance import TimeRatio
@@ -261,10 +261,12 @@ def _accounted(
     found = diagnose(
         ratio,
         _asked(model, how),
-        to_model(x.float().to(device)),
-        to_model(y.float().to(device)),
+        HeldOut(
+            to_model(x.float().to(device)),
+            to_model(y.float().to(device)),
+            None if labels is None else labels.to(device),
+        ),
         held_times(model.denoiser.sde),
-        labels=None if labels is None else labels.to(device),
         truth=_truth(run, model) if labels is None else None,
     )
     return found.to_json()
