@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ridgewalk.data import Images
 from ridgewalk.settings import recipes
-from ridgewalk.store import labelling, players
+from ridgewalk.training.families.base import Networks, family_of
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Objective
@@ -94,7 +94,7 @@ def watched(objective: Objective, batch: tuple[Tensor, ...]) -> dict[str, list[C
 def measure(name: str) -> dict[str, float]:
     """Milliseconds a step of both sides, and their ratio."""
     recipe = recipes.read(name.split(",")[0], "cpu", RECIPES[name], "mnist")
-    recipe = labelling.settled(recipe, [str(i) for i in range(10)])
+    recipe = family_of(recipe).complete(recipe, [str(i) for i in range(10)])
     schedule = replace(recipe.training, epochs=1)
     generator = torch.Generator().manual_seed(0)
     n = schedule.batch * STEPS
@@ -102,9 +102,10 @@ def measure(name: str) -> dict[str, float]:
         recipe = replace(recipe, labels=replace(recipe.labels, count=n // 4))
     pixels = torch.randint(0, 256, (n, *SHAPE), dtype=torch.uint8, generator=generator)
     images = Images(pixels, torch.arange(n) % 10, tuple(str(i) for i in range(10)))
-    model, others = players.model(recipe, SHAPE, 0), players.adversaries(recipe, SHAPE, 0)
-    tensors, labelled = labelling.tensors(recipe, images, 0)
-    objective = players.stages(recipe, model, others, 0, labelled)[0].objective
+    family = family_of(recipe)
+    model, others = family.autoencoder(recipe, SHAPE, 0), family.adversaries(recipe, SHAPE, 0)
+    tensors, labelled = family.tensors(recipe, images, 0)
+    objective = family.stages(recipe, Networks(model, others, labelled), 0)[0].objective
     batch = tuple(t[: schedule.batch].float() / 255 if t.dtype == torch.uint8 else t[: schedule.batch] for t in tensors)
     passes = watched(objective, batch)
     weights = {

@@ -33,8 +33,8 @@ from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, image_discriminator, latent_discriminator
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.settings.training import Schedule
+from ridgewalk.training.families.adversarial import AAE
 from ridgewalk.training.loop import fit
-from ridgewalk.training.matching import AAE
 
 ROUNDS = 5
 

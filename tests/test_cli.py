@@ -135,7 +135,7 @@ def test_a_device_that_this_machine_has_not(here: Path) -> None:
         ("training.epochs=1.5", "training.epochs"),
         ("training.epochs=true", "training.epochs"),
         ("training.epochs=2020-01-01", "training.epochs"),
-        ("training.epochs=0", "training.epochs = 0 does not fit: input should be greater than or equal to 1"),
+        ("training.epochs=0", "training.epochs = 0 does not fit: must be greater than or equal to 1"),
         ("training.rate=nan", "rate"),
         ("training.rate=-1.0", "rate"),
         ("training.batch=100000", "batch of 100000"),

@@ -4,7 +4,7 @@ Adversarial autoencoders with scikit-learn's habits: ``fit``, ``predict``, ``tra
     AAEClassifier   learns from few labels: y = -1 (of words, "-1") where a row's class is not known
     AAEClusterer    finds K clusters by itself
 
-Each is ``training.categories.Categorical`` over multilayer perceptrons: style s in R^m and class y of a row by two heads on one trunk, matched to N(0, I)
+Each is ``families.categorical.Categorical`` over multilayer perceptrons: style s in R^m and class y of a row by two heads on one trunk, matched to N(0, I)
 and to the corners of the simplex, and a decoder of both. Columns are brought to [0, 1] by the range of what was fitted on, and held there afterwards.
 Training is in float32, on ``device``; what is fitted answers in float64 on the CPU, where a row's answer does not depend on its batch (to rounding).
 
@@ -36,8 +36,9 @@ from ridgewalk.path import chunked
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.batch_norm import settle
-from ridgewalk.training.categories import Categorical, Labelled
 from ridgewalk.training.duels import Corruption
+from ridgewalk.training.families.categorical import Categorical
+from ridgewalk.training.labelled import Labelled
 from ridgewalk.training.loop import fit
 from ridgewalk.training.priors import Gaussian
 

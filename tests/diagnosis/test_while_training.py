@@ -12,9 +12,9 @@ from ridgewalk.diagnosis.while_training import Inspector, diagnose
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.settings.training import Schedule
+from ridgewalk.training.families.adversarial import AAE
 from ridgewalk.training.log import read_log, read_readings
 from ridgewalk.training.loop import fit
-from ridgewalk.training.matching import AAE
 
 
 class Scores(nn.Module):

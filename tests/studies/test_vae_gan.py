@@ -91,7 +91,7 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_weights(
     whole = train.start(
         "vae-gan", train.Reading("digits"), tmp_path / "a", budget="smoke", changes=changes, device="cpu"
     )
-    from ridgewalk.training.adversarial import VAEGAN
+    from ridgewalk.training.families.vae_gan import VAEGAN
 
     loss, calls = VAEGAN.loss, iter(range(1000))
 

@@ -12,7 +12,7 @@ from ridgewalk.models.autoencoders import GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training import losses
-from ridgewalk.training.adversarial import VAEGAN
+from ridgewalk.training.families.vae_gan import VAEGAN
 from ridgewalk.training.health import WINDOW, Health
 from ridgewalk.training.log import read_log
 from ridgewalk.training.loop import fit

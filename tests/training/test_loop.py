@@ -13,10 +13,12 @@ from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training import checkpoint
 from ridgewalk.training.devices import resolve_device
+from ridgewalk.training.families.adversarial import AAE
+from ridgewalk.training.families.autoencoder import AE
+from ridgewalk.training.families.vae import VAE
 from ridgewalk.training.loop import History, fit
-from ridgewalk.training.matching import AAE
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import AE, VAE, Batch, Loss, Objective
+from ridgewalk.training.objectives import Batch, Loss, Objective
 
 SHAPE = (1, 4, 4)
 X = torch.randint(0, 256, (40, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))

@@ -11,9 +11,11 @@ from torch.nn import functional as F
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.training import losses
-from ridgewalk.training.matching import AAE
+from ridgewalk.training.families.adversarial import AAE
+from ridgewalk.training.families.autoencoder import AE
+from ridgewalk.training.families.vae import VAE
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import AE, VAE, Classification, Detector
+from ridgewalk.training.objectives import Classification, Detector
 
 G = torch.Generator
 

@@ -10,10 +10,14 @@ from torch.nn import functional as F
 from ridgewalk.models import autoencoders, categories
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.settings.training import Schedule
-from ridgewalk.training.categories import Categorical, Labelled, apart
 from ridgewalk.training.duels import Augmentation, Corruption, Duel
+from ridgewalk.training.families.adversarial import AAE
+from ridgewalk.training.families.categorical import Categorical, apart
+from ridgewalk.training.families.conditioned import LabelConditioned
+from ridgewalk.training.families.matching import Matching
+from ridgewalk.training.families.style import StyleContent
+from ridgewalk.training.labelled import Labelled
 from ridgewalk.training.loop import fit
-from ridgewalk.training.matching import AAE, LabelConditioned, Matching, StyleContent
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.priors import Gaussian, Mixture
 

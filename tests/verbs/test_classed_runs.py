@@ -13,9 +13,9 @@ from ridgewalk.cli import app
 from ridgewalk.data import part
 from ridgewalk.models.categories import CategoricalAutoencoder
 from ridgewalk.models.weights import read_tensors
-from ridgewalk.store import labelling
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
+from ridgewalk.training.families.base import family_of
 from ridgewalk.training.log import read_log, read_readings
 from ridgewalk.verbs import keep as keeping
 from ridgewalk.verbs import paths, train
@@ -172,7 +172,7 @@ STILL = ["labels.shift=0.0", "labels.rotation=0.0", "labels.scale=0.0", "labels.
         ("aae-semisupervised", ["labels.classes=7"], "these images have 10 classes, and labels.classes = 7"),
         ("aae-clustering", ["labels.classes=1"], "at least 2 classes or clusters; got classes = 1"),
         ("aae-clustering", ["labels.count=10"], "uses no labels"),
-        ("aae-style", ["labels.count=50"], "tells its decoder the class of every image"),
+        ("aae-style", ["labels.count=50"], "reads the class of every image"),
         ("aae-priors", ["prior.name=gaussian"], "needs a prior with a part for each of the 10 classes"),
         ("aae-priors", ["prior.components=4"], "has 4"),
         ("aae-priors", ["model.latent=3"], "needs model.latent = 2; got 3"),
@@ -294,7 +294,7 @@ def test_a_killed_semi_supervised_run_ends_as_one_that_never_was(
 def test_another_split_of_labels_is_another_seed(runs: dict[str, Path]) -> None:
     run = ridgewalk.load(runs["aae-semisupervised"])
     images = run.data.train
-    first, again, other = (labelling.tensors(run.recipe, images, s)[0][1] for s in (0, 0, 1))
+    first, again, other = (family_of(run.recipe).tensors(run.recipe, images, s)[0][1] for s in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert int((first >= 0).sum()) == run.recipe.labels.count

@@ -12,8 +12,9 @@ from ridgewalk.diffusion.building import build_network, build_process, build_sam
 from ridgewalk.settings import recipes
 from ridgewalk.settings.recipes import BUDGETS, Recipe
 from ridgewalk.settings.training import Schedule
-from ridgewalk.store import labelling, players
-from ridgewalk.training.categories import Labelled
+from ridgewalk.training.families.base import Networks, family_of
+from ridgewalk.training.labelled import Labelled
+from ridgewalk.training.negatives import BOUNDARIES
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -31,15 +32,15 @@ def test_every_shipped_recipe_parses_and_builds_at_every_budget(name: str, budge
             assert sum(w.numel() for w in build_network(recipe.diffusion, of, 10, 0).parameters()) > 1000
         assert build_sampler(recipe.sampling, build_process(recipe.diffusion)) is not None
         return
-    recipe = labelling.settled(recipe, [str(c) for c in range(10)])
+    family = family_of(recipe)
+    recipe = family.complete(recipe, [str(c) for c in range(10)])
     few = Labelled(torch.zeros(10, *shape), torch.arange(10)) if recipe.labels.count else None
-    stages = players.stages(
-        recipe, players.model(recipe, shape, 0), players.adversaries(recipe, shape, 0), seed=0, labelled=few
-    )
+    networks = Networks(family.autoencoder(recipe, shape, 0), family.adversaries(recipe, shape, 0), few)
+    stages = family.stages(recipe, networks, seed=0)
     there = {p for s in stages for p in s.objective.players}
     assert set(recipe.training.rates) | set(recipe.training.momenta) <= there
     assert sum(s.schedule.epochs for s in stages) == recipe.training.epochs
-    players.negatives(recipe)
+    assert recipe.detector.negatives in BOUNDARIES
 
 
 @pytest.mark.parametrize("budget", BUDGETS)

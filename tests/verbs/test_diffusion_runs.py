@@ -182,7 +182,7 @@ def test_what_is_bad_gets_one_sentence(ring: Path, digits: Path, copied: Copy, t
             "halve",
         ),
         (["train", "diffusion-mnist", "--data", "ringg", "--out", tmp_path / "no"], "did you mean 'ring'"),
-        (["sample", ring, "--steps", 0], "at least 1"),
+        (["sample", ring, "--steps", 0], "steps = 0 does not fit: must be greater than or equal to 1"),
         (["sample", ring, "--set", "sampling.t_min=1.5"], "t_min"),
         (["sample", ring, "--sampler", "hein"], "did you mean 'heun'"),
         (["sample", ring, "--n", 0], "at least one sample"),

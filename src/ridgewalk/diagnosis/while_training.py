@@ -8,7 +8,7 @@ them the same, but one that is alive still scores far points differently.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ PROBED = 500
 """Largest number of points of each side that the probe uses: it is trained ten times in a training."""
 
 
+@runtime_checkable
 class TwoSided(Protocol):
     """An objective that gives the two sides of its discriminators."""
 

@@ -265,22 +265,3 @@ class Interpolation:
     """Pairs of a step."""
     rate: Positive = 5e-4
     """Learning rate of Adam."""
-
-
-@dataclass(frozen=True, config=TABLE)
-class Objective:
-    """What a model is trained for."""
-
-    name: str = "aae"
-    reconstruction: Literal["half_squared", "bernoulli", "absolute"] = "half_squared"
-    beta: NotNegative = 1.0
-    sigma: Positive = 1.0
-    adversarial: NotNegative = 1.0
-    pixel_weight: NotNegative = 1.0
-    feature_weight: NotNegative = 0.0
-    order: Literal["joint", "separate"] = "joint"
-    latent: bool = True
-    input_noise: NotNegative = 0.0
-    input_dropout: Share = 0.0
-    code_noise: NotNegative = 0.0
-    together: bool = False

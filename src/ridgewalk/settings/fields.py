@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from re import findall
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
@@ -44,8 +45,9 @@ def sentence(error: ValidationError, kind: type | None = None, place: tuple[str,
         if isinstance(inner, Misfit):
             return sentence(inner.error, inner.kind, (*place, *keys))
         return f"{at}: {inner}" if keys or place else str(inner)
-    expected = str(first["msg"])
-    return f"{at} = {value!r} does not fit: {expected[:1].lower()}{expected[1:]}"
+    if first["type"] == "literal_error" and isinstance(value, str):
+        return naming.unknown(at, value, findall("'([^']*)'", first["ctx"]["expected"]))
+    return f"{at} = {value!r} does not fit: {str(first['msg']).replace('Input should', 'must')}"
 
 
 class Misfit(ValueError):

@@ -25,13 +25,13 @@ from ridgewalk.settings.autoencoder import (
     Labels,
     Matcher,
     Model,
-    Objective,
     Pixel,
     Prior,
     Walks,
 )
 from ridgewalk.settings.diffusion import Diffusion, Guidance, Sampling
 from ridgewalk.settings.fields import TABLE, Count, sentence
+from ridgewalk.settings.objective import AnyObjective, read_objective
 from ridgewalk.settings.training import Schedule
 
 YOURS = "yours"
@@ -87,7 +87,7 @@ class Recipe:
     question: str = ""
     reproduce: Reproduce = field(default_factory=Reproduce)
     model: Model = field(default_factory=Model)
-    objective: Objective = field(default_factory=Objective)
+    objective: AnyObjective = field(default_factory=read_objective)
     prior: Prior = field(default_factory=Prior)
     labels: Labels = field(default_factory=Labels)
     matcher: Matcher = field(default_factory=Matcher)

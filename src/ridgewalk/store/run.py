@@ -42,9 +42,10 @@ from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.recipes import Recipe, parse, to_table
-from ridgewalk.store import diffusion, players
+from ridgewalk.store import diffusion
 from ridgewalk.store import guide as guides
 from ridgewalk.store.diffusion import Diffused
+from ridgewalk.training.families.base import family_of
 from ridgewalk.training.negatives import lerp_points
 
 
@@ -162,7 +163,8 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
         wanted = {name: str(sums[name]) for name in ("model.safetensors", "detector.safetensors")}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
-    model, adversaries = players.model(recipe, origin.image, 0), players.adversaries(recipe, origin.image, 0)
+    family = family_of(recipe)
+    model, adversaries = family.autoencoder(recipe, origin.image, 0), family.adversaries(recipe, origin.image, 0)
     networks: dict[str, torch.nn.Module] = {**model.networks, **adversaries}
     images, codes = _read_by(recipe, origin.image)
     reads = {n: images if n in ("encoder", "critic") else codes for n in networks}
@@ -173,7 +175,7 @@ def load(folder: str | Path, device: str = "cpu") -> "Run":
     )
     where = resolve_device(device)
     sensors = {"detector": frozen(detector).to(where)}
-    sensors |= {name: frozen(network).to(where) for name, network in players.sensors(recipe, adversaries).items()}
+    sensors |= {name: frozen(network).to(where) for name, network in family.sensors(recipe, adversaries).items()}
     for name in PIXEL_SENSORS.values():
         if (folder / f"{name}.json").is_file():
             sensors[name] = _read_pixel(folder, name, recipe, origin.image).to(where)
@@ -208,13 +210,13 @@ def _read_pixel(folder: Path, name: str, recipe: Recipe, shape: tuple[int, int, 
 
 def _read_by(recipe: Recipe, shape: tuple[int, int, int]) -> tuple[str, str]:
     """The run's images and codes in words, for what is said of files that do not fit."""
-    return f"images of {' x '.join(map(str, shape))}", f"latent codes of {players.code_size(recipe)} values"
+    return f"images of {' x '.join(map(str, shape))}", f"latent codes of {family_of(recipe).code_size(recipe)} values"
 
 
 def new_detector(recipe: Recipe) -> Discriminator:
     """The recipe's detector, untrained: what ``evaluation.sensors.train_detector`` returns, by its architecture."""
     d = recipe.detector
-    size = players.code_size(recipe)
+    size = family_of(recipe).code_size(recipe)
     members = [latent_discriminator(size, "encoded", d.hidden, d.activation) for _ in range(d.members)]
     return members[0] if d.members == 1 else Discriminator(MeanLogit(members), "encoded")
 
@@ -229,7 +231,7 @@ class Run:
         origin: source, seed, budget.
         recipe: every setting.
         model: the autoencoder, frozen.
-        sensors: discriminators by name: ``detector``, and what else took part in its training (``players.sensors``) or came after it.
+        sensors: discriminators by name: ``detector``, and what else took part in its training (the family's ``sensors``) or came after it.
         manifest: what ``manifest.json`` holds.
         diffused: the diffusion of its codes, where one was trained (`ridgewalk diffuse`).
         moving: (d,) bool, which values of a code paths may change; None for all (``keeping``).
@@ -247,7 +249,7 @@ class Run:
     @property
     def size(self) -> int:
         """Dimensions of its codes."""
-        return players.code_size(self.recipe)
+        return family_of(self.recipe).code_size(self.recipe)
 
     @property
     def device(self) -> torch.device:

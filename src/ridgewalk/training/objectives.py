@@ -4,13 +4,11 @@ Objectives: which networks play, which parameters each player moves, and what it
 A training step lets the players move in order. Player p's loss is differentiated with respect to p's own parameters only,
 so that no gradient leaks from one player's loss into another's network.
 
-    AE    one player:     rec(G(E(x)), x)
-    VAE   one player:     rec(G(mu + sigma eps), x) + beta KL(q(z|x) || p(z))
     Detector              1/2 [softplus(-D(z)) + softplus(D(r))]       moves D, z encoded data, r ~ negatives
     PixelDetector         the same on images G(z) and G(r)             moves D
     Classification        cross-entropy                                moves the classifier
 
-Games of several players: the adversarial autoencoders are in ``training.matching`` and ``training.categories``, the VAE-GAN in ``training.adversarial``.
+Objectives of autoencoders are in ``training.families``.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ridgewalk import naming
-from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, reparameterise
+from ridgewalk.models.autoencoders import reparameterise
 from ridgewalk.training import losses
 from ridgewalk.training.noise import Noise
 
@@ -48,58 +46,6 @@ class Objective(Protocol):
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """The scalar that ``player`` minimises on this batch, and named terms for the log."""
         ...
-
-
-@dataclass(eq=False)
-class AE:
-    """Deterministic autoencoder: the mean over images of the reconstruction loss."""
-
-    model: Autoencoder
-    reconstruction: str = "half_squared"
-
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """The encoder and the decoder."""
-        return {"encoder": self.model.encoder, "decoder": self.model.decoder}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"autoencoder": ("encoder", "decoder")}
-
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """Reconstruction of the batch's images."""
-        x = batch[0]
-        rec = losses.reconstruction(self.reconstruction, self.model(x), x)
-        return rec, {"reconstruction": rec}
-
-
-@dataclass(eq=False)
-class VAE:
-    """Variational autoencoder (Kingma and Welling 2014): the negative evidence bound, its KL term weighted by ``beta``."""
-
-    model: GaussianAutoencoder
-    reconstruction: str = "half_squared"
-    beta: float = 1.0
-
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """The encoder and the decoder."""
-        return {"encoder": self.model.encoder, "decoder": self.model.decoder}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"autoencoder": ("encoder", "decoder")}
-
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """Reconstruction from a reparameterised draw, plus beta KL."""
-        x = batch[0]
-        mean, log_variance = self.model.posterior(x)
-        z = reparameterise(mean, log_variance, noise.normal(*mean.shape))
-        rec = losses.reconstruction(self.reconstruction, self.model.decode(z), x)
-        kl = losses.gaussian_kl(mean, log_variance)
-        return rec + self.beta * kl, {"reconstruction": rec, "kl": kl}
 
 
 @dataclass(eq=False)

@@ -22,9 +22,9 @@ from ridgewalk.path import Path as Curve
 from ridgewalk.progress import track
 from ridgewalk.protocols import PathFinder
 from ridgewalk.registry import SENSORS
-from ridgewalk.store import players
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
+from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
 from ridgewalk.verbs import paths
 from ridgewalk.verbs.paths import Ends
@@ -69,7 +69,7 @@ def diagnose(run: Run, seed: int = 0, names: Sequence[str] | None = None) -> lis
     half = min(len(codes) // 2, 200)
     ends_a, ends_b = codes[:half], codes[half : 2 * half]
     nodes = lerp(ends_a, ends_b, torch.linspace(0, 1, 17))
-    off_data = players.negatives(run.recipe)(codes, noise)
+    off_data = BOUNDARIES[run.recipe.detector.negatives]()(codes, noise)
     found = []
     wanted = {n: s for n, s in run.sensors.items() if names is None or n in names}
     for name, sensor in track(sorted(wanted.items()), "diagnosing sensors"):

@@ -14,7 +14,7 @@ import ridgewalk
 from ridgewalk import naming, processes
 from ridgewalk.data import ImageData, Images, part
 from ridgewalk.data import load as load_data
-from ridgewalk.diagnosis.while_training import Inspector
+from ridgewalk.diagnosis.while_training import Inspector, TwoSided
 from ridgewalk.energies import frozen
 from ridgewalk.files import refuse_used, write_bytes
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
@@ -23,7 +23,6 @@ from ridgewalk.models.weights import save_networks
 from ridgewalk.path import chunked
 from ridgewalk.settings import recipes
 from ridgewalk.settings.recipes import Recipe
-from ridgewalk.store import labelling, players
 from ridgewalk.store.run import (
     PIXEL_SENSORS,
     Origin,
@@ -36,13 +35,12 @@ from ridgewalk.store.run import (
     read_settings,
     write_settings,
 )
-from ridgewalk.training.adversarial import VAEGAN
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.detectors import train_detector, train_pixel_detector
 from ridgewalk.training.devices import resolve_device
+from ridgewalk.training.families.base import Networks, family_of
 from ridgewalk.training.loop import check, fit
-from ridgewalk.training.matching import Matching
-from ridgewalk.training.negatives import Negatives
+from ridgewalk.training.negatives import BOUNDARIES, Negatives
 from ridgewalk.training.objectives import Objective
 
 
@@ -136,14 +134,14 @@ def start(
     data = reading.load()
     images = part(data, "model")
     shape = images.shape
-    settings = labelling.settled(settings, data.class_names)
-    tensors, labelled = labelling.tensors(settings, images, seed)
-    model, adversaries = players.model(settings, shape, seed), players.adversaries(settings, shape, seed)
-    if settings.detector.samples and not isinstance(model, GaussianAutoencoder):
+    family = family_of(settings)
+    settings = family.complete(settings, data.class_names)
+    tensors, labelled = family.tensors(settings, images, seed)
+    networks = Networks(family.autoencoder(settings, shape, seed), family.adversaries(settings, shape, seed), labelled)
+    if settings.detector.samples and not isinstance(networks.model, GaussianAutoencoder):
         raise ValueError("detector.samples needs model.posterior = \"gaussian\"; got 'deterministic'")
     new_detector(settings)
-    players.negatives(settings)
-    for stage in players.stages(settings, model, adversaries, seed, labelled):  # refused before anything is written
+    for stage in family.stages(settings, networks, seed):  # refused before anything is written
         check(stage.objective, [len(t) for t in tensors], stage.schedule, device, precision, processes.world())
     origin = reading.origin(recipe, budget, seed, shape, fingerprint(data), precision)
     accepted()
@@ -168,14 +166,15 @@ def _train(
     folder: Path, origin: Origin, recipe: Recipe, data: ImageData, *, resume: bool, device: str, tensorboard: bool
 ) -> Run:
     images = part(data, "model")
-    model = players.model(recipe, origin.image, origin.seed)
-    adversaries = players.adversaries(recipe, origin.image, origin.seed)
+    family = family_of(recipe)
+    model = family.autoencoder(recipe, origin.image, origin.seed)
+    adversaries = family.adversaries(recipe, origin.image, origin.seed)
     networks: dict[str, nn.Module] = {}
     seconds, taken, steps = 0.0, 0, 0
     readings: dict[str, Mapping[str, Any]] = {}
     diagnostics = 0.0
-    tensors, labelled = labelling.tensors(recipe, images, origin.seed)
-    for stage in players.stages(recipe, model, adversaries, origin.seed, labelled):
+    tensors, labelled = family.tensors(recipe, images, origin.seed)
+    for stage in family.stages(recipe, Networks(model, adversaries, labelled), origin.seed):
         inspector = inspector_of(stage.objective, data, origin.seed)
         history = fit(
             stage.objective,
@@ -199,7 +198,7 @@ def _train(
     def write() -> None:
         model.cpu().eval()
         settle(model, images.pixels)
-        detector = fitted_detector(recipe, model, images, players.negatives(recipe), origin.seed, device)
+        detector = fitted_detector(recipe, model, images, BOUNDARIES[recipe.detector.negatives](), origin.seed, device)
         sums = {
             "model.safetensors": save_networks(
                 folder / "model.safetensors", {n: net.cpu() for n, net in networks.items()}
@@ -232,7 +231,7 @@ HELD_OUT = 1000
 
 def inspector_of(objective: Objective, data: ImageData, seed: int) -> Inspector | None:
     """Reads the discriminators of an adversarial objective on validation images, whose labels it is not told; None for others."""
-    if not isinstance(objective, Matching | VAEGAN):
+    if not isinstance(objective, TwoSided):
         return None
     if len(data.test) // 10 < FEWEST:  # the role's share; no probe can be trained on fewer
         return None
@@ -297,7 +296,7 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
         images.pixels,
         frozen(run.model).to(where).decode,
         new_pixel_detector(run.recipe, run.origin.image, contrast, seed),
-        players.negatives(run.recipe),
+        BOUNDARIES[run.recipe.detector.negatives](),
         contrast=contrast,
         epochs=p.epochs,
         batch=p.batch,

@@ -23,9 +23,9 @@ from ridgewalk.path import chunked
 from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
 from ridgewalk.reports.findings import Findings
 from ridgewalk.seeds import Stream
-from ridgewalk.store import players
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
+from ridgewalk.training.families.matching import MatchingFamily
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.priors import Classed
 from ridgewalk_studies.adversarial_autoencoders import shared
@@ -53,7 +53,9 @@ def drawn_codes(run: Run, x: Tensor, seed: int = 0) -> Tensor:
 
 def placed(run: Run, z: Tensor, labels: Tensor, draws: int = 300) -> Tensor:
     """Of each code, whether most of the nearest draws of the prior are of its own class's part: bool (n,)."""
-    law = players.prior(run.recipe)
+    family = run.recipe.objective
+    assert isinstance(family, MatchingFamily)
+    law = family.prior(run.recipe)
     if not isinstance(law, Classed):
         raise ValueError(f"the prior '{run.recipe.prior.name}' has no parts for classes")
     parts = torch.arange(law.classes).repeat_interleave(draws)
@@ -77,7 +79,7 @@ def measure(e: Experiment) -> Findings:
     empty: dict[str, list[Holes]] = {}
     judges = e.judges(first)
     for name, own in runs.items():
-        adversarial = own[0].recipe.objective.name not in ("ae", "vae")
+        adversarial = isinstance(own[0].recipe.objective, MatchingFamily)
         for run in own:
             if adversarial:
                 z = drawn_codes(run, x)

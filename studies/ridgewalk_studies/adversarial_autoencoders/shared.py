@@ -21,10 +21,11 @@ from ridgewalk.reports.style import png
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings import recipes
 from ridgewalk.settings.training import Schedule
-from ridgewalk.store import labelling, players
 from ridgewalk.store.run import Run
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.duels import Corruption
+from ridgewalk.training.families.base import family_of
+from ridgewalk.training.families.matching import MatchingFamily
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Classification
@@ -109,9 +110,11 @@ def settings_of(e: Experiment, *prefixes: str) -> list[str]:
     for v in ["", *own]:
         changes = [*e.changes, *e.settings.reproduce.variants.get(v, ())]
         try:
-            recipe = labelling.settled(recipes.read(e.recipe, e.budget, changes, e.source), data.class_names)
-            players.refuse_unread(recipe)
-            labelling.tensors(recipe, part(data, "model"), 0)
+            recipe = recipes.read(e.recipe, e.budget, changes, e.source)
+            family = family_of(recipe)
+            recipe = family.complete(recipe, data.class_names)
+            family.refuse_unread(recipe)
+            family.tensors(recipe, part(data, "model"), 0)
         except ValueError as error:
             raise ValueError(f"variant '{v}': {error}" if v else str(error)) from error
     return ["", *own]
@@ -166,9 +169,9 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
     if record.is_file():
         return torch.tensor(json.loads(record.read_text())["mistakes"], dtype=torch.bool)
     images, recipe, seed = part(run.data, "model"), run.recipe, run.origin.seed
-    labelled = labelling.tensors(recipe, images, seed)[1]
+    labelled = family_of(recipe).tensors(recipe, images, seed)[1]
     assert labelled is not None
-    own = players.model(recipe, images.shape, mixed_seed(seed, Stream.CLASSIFIER))
+    own = family_of(recipe).autoencoder(recipe, images.shape, mixed_seed(seed, Stream.CLASSIFIER))
     assert isinstance(own, CategoricalAutoencoder)
     network = dropped(nn.Sequential(own.encoder, own.label), first=recipe.model.network == "mlp")
     batch = min(labelled.batch, len(labelled.labels))
@@ -181,6 +184,7 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
         ema=recipe.training.ema,
         seed=mixed_seed(seed, Stream.CLASSIFIER_STEPS),
     )
+    assert isinstance(recipe.objective, MatchingFamily)
     corrupt = Corruption(recipe.objective.input_noise, recipe.objective.input_dropout)
 
     def seen(x: Tensor, noise: Noise) -> Tensor:

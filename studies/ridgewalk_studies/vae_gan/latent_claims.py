@@ -16,6 +16,7 @@ from ridgewalk.metrics.statistics import bootstrap_mean, bootstrap_ratio
 from ridgewalk.path import chunked
 from ridgewalk.reports.claims import Claim
 from ridgewalk.store.run import Run
+from ridgewalk.training.families.base import family_of
 from ridgewalk_studies.measures import attributes
 from ridgewalk_studies.vae_gan.latent_paths import carried, distances
 from ridgewalk_studies.vae_gan.latent_sensor import drives, energy_based, half_on_data, overfits
@@ -65,9 +66,9 @@ def reconstruction_figures(
 ) -> tuple[Claim, dict[str, Any]]:
     """The claim of ``reconstructions``, and its figures for JSON."""
     for run, wanted in ((run_l2, "half_squared"), (run_l1, "absolute")):
-        if run.recipe.objective.reconstruction != wanted:
+        if family_of(run.recipe).reconstruction != wanted:
             raise ValueError(
-                f"L2 is compared with L1: a run with objective.reconstruction = '{wanted}' was expected; got '{run.recipe.objective.reconstruction}'"
+                f"L2 is compared with L1: a run with objective.reconstruction = '{wanted}' was expected; got '{family_of(run.recipe).reconstruction}'"
             )
     if run_l2.origin.data != run_l1.origin.data:
         raise ValueError(f"both runs must be of the same images; got {run_l2.origin.source} and {run_l1.origin.source}")

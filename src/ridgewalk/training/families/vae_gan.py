@@ -1,5 +1,5 @@
 """
-The VAE-GAN. As everywhere, each player's loss is differentiated for its own networks only.
+The VAE-GAN: a VAE whose decoder is sharpened by a discriminator of images. The loss of each optimiser is differentiated for its own networks only.
 
     VAE-GAN  critic         1/2 softplus(-D(x)) + 1/4 [softplus(D(G(z))) + softplus(D(G(z_p)))]
                             + gamma/2 |grad D(x)|^2                                              moves D
@@ -12,20 +12,28 @@ critic's last layer reads. A VAE-GAN's terms of G(z) and of G(z_p) are each take
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from ridgewalk.models.autoencoders import GaussianAutoencoder, reparameterise
-from ridgewalk.models.discriminators import Discriminator
+from ridgewalk.models.discriminators import Discriminator, image_discriminator
+from ridgewalk.settings.fields import TABLE, NotNegative
+from ridgewalk.settings.recipes import Recipe
+from ridgewalk.settings.training import Schedule
 from ridgewalk.training import losses
 from ridgewalk.training.duels import state
+from ridgewalk.training.families.base import AutoencoderFamily, Networks, Shape, Stage, build_code_discriminator, seeded
+from ridgewalk.training.families.vae import VAE
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss
+from ridgewalk.training.objectives import Batch, Loss, Objective
 
 
-@dataclass(eq=False)
+@plain_dataclass(eq=False)
 class VAEGAN:
     """
     Variational autoencoder whose reconstruction is judged by a discriminator of images, with a discriminator of codes beside it.
@@ -82,7 +90,7 @@ class VAEGAN:
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
-        """The critic first, so that the others hear of what it has just learned."""
+        """The critic first, so that the other losses are computed with its updated weights."""
         own = ("encoder", "decoder") if self.encoder_moves else ("decoder",)
         moves: dict[str, tuple[str, ...]] = {"critic": ("critic",), "autoencoder": own}
         return moves if self.latent is None else {**moves, "latent": ("latent",)}
@@ -150,3 +158,79 @@ class VAEGAN:
 
     def _noisy(self, x: Tensor, noise: Noise) -> Tensor:
         return x + self.instance_noise * noise.normal(*x.shape) if self.instance_noise else x
+
+
+@dataclass(frozen=True, config=TABLE)
+class VAEGANObjective(AutoencoderFamily):
+    """A variational autoencoder with a discriminator of images, and one of codes beside it."""
+
+    name: Literal["vae-gan"] = "vae-gan"
+    beta: NotNegative = 1.0
+    """Weight of the KL term."""
+    adversarial: NotNegative = 1.0
+    """Weight of the decoder's adversarial loss."""
+    pixel_weight: NotNegative = 1.0
+    """Weight of the reconstruction loss of pixels."""
+    feature_weight: NotNegative = 0.0
+    """Weight of the reconstruction loss of the critic's features (Larsen et al. 2016)."""
+    order: Literal["joint", "separate"] = "joint"
+    """Whether all networks are trained at once, or first the VAE and then decoder and critic over its encoder, half the epochs each."""
+    latent: bool = True
+    """Whether a discriminator of codes is trained as well."""
+
+    ignored: ClassVar = frozenset({"sigma"})
+    posteriors: ClassVar = ("gaussian",)
+
+    def discriminators(self, recipe: Recipe, shape: Shape) -> dict[str, Discriminator]:
+        """The critic of images, and where asked for the discriminator of codes."""
+        c = recipe.critic
+        found = {"critic": image_discriminator(shape, "real", c.hidden, "leaky_relu", c.network, c.spectral)}
+        return (
+            {**found, "latent": build_code_discriminator(recipe, recipe.model.latent, "encoded")}
+            if self.latent
+            else found
+        )
+
+    def sensors(self, recipe: Recipe, adversaries: Mapping[str, Discriminator]) -> dict[str, Discriminator]:
+        """The critic and the discriminator of codes, each by its own name."""
+        return dict(adversaries)
+
+    def objective(self, recipe: Recipe, networks: Networks) -> VAEGAN:
+        """The reconstruction losses, the KL term and the games."""
+        assert isinstance(networks.model, GaussianAutoencoder)
+        return VAEGAN(
+            networks.model,
+            networks.adversaries["critic"],
+            networks.adversaries.get("latent"),
+            self.reconstruction,
+            self.beta,
+            self.pixel_weight,
+            self.feature_weight,
+            self.adversarial,
+            recipe.critic.r1,
+            recipe.critic.instance_noise,
+            encoder_moves=self.order == "joint",
+        )
+
+    def stages(self, recipe: Recipe, networks: Networks, seed: int) -> list[Stage]:
+        """One stage, or for the order "separate" the VAE and then decoder and critic over its fixed encoder, half the epochs each."""
+        if self.order == "joint":
+            return super().stages(recipe, networks, seed)
+        self.refuse_unread(recipe)
+        schedule, second = seeded(recipe.training, seed), self.objective(recipe, networks)
+        if schedule.epochs < 2:
+            raise ValueError(f"separate training needs training.epochs >= 2, one for each stage; got {schedule.epochs}")
+        first, half = VAE(second.model, self.reconstruction, self.beta), schedule.epochs // 2
+
+        def part(objective: Objective, epochs: int) -> Schedule:
+            rates = {p: r for p, r in schedule.rates.items() if p in objective.players or p not in OPTIMISERS}
+            return replace(schedule, epochs=epochs, rates=rates)
+
+        return [
+            Stage(first, part(first, half), "stage-1", "training, stage 1 of 2"),
+            Stage(second, part(second, schedule.epochs - half), "", "training, stage 2 of 2"),
+        ]
+
+
+OPTIMISERS = ("autoencoder", "critic", "latent")
+"""Names of all the optimisers, of which a stage uses some; the learning rates of the others are the other stage's."""

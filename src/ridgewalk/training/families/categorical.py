@@ -19,16 +19,28 @@ With labelled images it is the semi-supervised autoencoder; without any, and so 
 the sum W y + s in place of the pair it reduces dimensions, and the hinge holds the columns w_i of W, the heads of clusters, m apart.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ridgewalk.data import Images
+from ridgewalk.models.autoencoders import Autoencoder
 from ridgewalk.models.categories import CategoricalAutoencoder, ReducedAutoencoder
-from ridgewalk.training.duels import Augmentation, Corruption, Duel
-from ridgewalk.training.matching import Codes, Matching, refuse_positive
+from ridgewalk.models.categories import categorical as build_categorical
+from ridgewalk.models.discriminators import Discriminator, Summed
+from ridgewalk.settings.fields import TABLE
+from ridgewalk.settings.recipes import Recipe
+from ridgewalk.training.duels import Augmentation
+from ridgewalk.training.families.base import Networks, Shape, build_code_discriminator, changed, layers
+from ridgewalk.training.families.classes import MOVES, ClassFamily, augmentation, join_with_classes
+from ridgewalk.training.families.matching import Codes, Matching, refuse_positive
+from ridgewalk.training.labelled import Labelled
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Batch, Loss
 from ridgewalk.training.priors import Prior, categories
@@ -41,33 +53,7 @@ def apart(heads: Tensor, margin: float) -> Tensor:
     return F.relu(margin - distance).sum()
 
 
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """
-    The labelled images, of which each step draws a batch of its own, with replacement.
-
-    Args:
-        images: uint8 or float (m, c, h, w).
-        labels: int64 (m,), each in 0 .. K - 1.
-        batch: rows drawn in a step, of the global batch.
-        augmentation: of what is drawn.
-    """
-
-    images: Tensor
-    labels: Tensor
-    batch: int = 100
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    def draw(self, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Images as floats, and their labels, on the noise's device."""
-        rows = noise.integers(len(self.images), max(1, self.batch // noise.world)).to(self.images.device)
-        images = self.images[rows].to(noise.device)
-        if images.dtype == torch.uint8:
-            images = images.float().div_(255)
-        return self.augmentation(images, noise), self.labels[rows].to(noise.device)
-
-
-@dataclass(eq=False)
+@plain_dataclass(eq=False)
 class Categorical(Matching):
     """
     Style and class of an image, each matched to its prior.
@@ -78,16 +64,10 @@ class Categorical(Matching):
         label_discriminator: logits of points of the simplex (n, K), positive for ``prior``.
         prior: of styles.
         labelled: images with their classes; None finds clusters.
-        reconstruction: name of the reconstruction loss.
-        adversarial: weight w of the matcher's loss on styles.
         label_weight: weight w_y of its loss on classes.
         supervision: weight c of the cross-entropy.
         margin: m of the hinge on the heads of clusters, of a reduced model.
         hinge: its weight h.
-        duel: the games, and what steadies them.
-        corruption: of what the encoder reads, labelled images as well.
-        together: whether all that moves the encoder is paid along with the reconstruction.
-        code_noise: deviation of noise on styles.
         label_noise: deviation of noise on the logits of classes.
         invariance: augmentation of what classes are read from, styles being read from the image as it is; None reads both from one pass.
     """
@@ -97,16 +77,10 @@ class Categorical(Matching):
     label_discriminator: nn.Module
     prior: Prior
     labelled: Labelled | None = None
-    reconstruction: str = "half_squared"
-    adversarial: float = 1.0
     label_weight: float = 1.0
     supervision: float = 1.0
     margin: float = 0.0
     hinge: float = 1.0
-    duel: Duel = field(default_factory=Duel)
-    corruption: Corruption = field(default_factory=Corruption)
-    together: bool = False
-    code_noise: float = 0.0
     label_noise: float = 0.0
     invariance: Augmentation | None = None
 
@@ -192,3 +166,96 @@ class Categorical(Matching):
         entropy = F.cross_entropy(logits, labels)
         error = (logits.detach().argmax(dim=1) != labels).float().mean()
         return self.supervision * entropy, {"cross_entropy": entropy, "labelled_error": error}
+
+
+@dataclass(frozen=True, config=TABLE)
+class CategoricalFamily(ClassFamily):
+    """An adversarial autoencoder whose code has a style and a class, each matched to its prior."""
+
+    posteriors: ClassVar = ("deterministic",)
+
+    kind: ClassVar[str] = "categorical"
+
+    def unread_labels(self, recipe: Recipe) -> list[str]:
+        """The settings of a reduction."""
+        return changed(recipe, "labels", ("margin", "hinge"))
+
+    def code_size(self, recipe: Recipe) -> int:
+        """Values of the style and of the class."""
+        return recipe.model.latent + recipe.labels.classes
+
+    def network(self, recipe: Recipe, shape: Shape) -> Autoencoder:
+        """An autoencoder whose encoder has a head of styles and one of classes."""
+        return build_categorical(shape, recipe.model.latent, recipe.labels.classes, self.kind, **layers(recipe))
+
+    def discriminators(self, recipe: Recipe, shape: Shape) -> dict[str, Discriminator]:
+        """A discriminator of styles and one of classes."""
+        return {
+            "style_discriminator": build_code_discriminator(recipe, recipe.model.latent, "prior"),
+            "label_discriminator": build_code_discriminator(recipe, recipe.labels.classes, "prior"),
+        }
+
+    def sensors(self, recipe: Recipe, adversaries: Mapping[str, Discriminator]) -> dict[str, Discriminator]:
+        """The sum of both discriminators' logits, as the sensor "matcher"."""
+        both = Summed(adversaries["style_discriminator"], adversaries["label_discriminator"], recipe.model.latent)
+        return {"matcher": Discriminator(both, "prior")}
+
+    def labelled(self, recipe: Recipe, images: Images, rows: Tensor) -> Labelled | None:
+        """The labelled images, of which each step draws an augmented batch."""
+        own = recipe.labels
+        return Labelled(images.pixels[rows], images.labels[rows], own.batch, augmentation(own))
+
+    def objective(self, recipe: Recipe, networks: Networks) -> Categorical:
+        """Reconstruction, the two games, and the cross-entropy of labelled images."""
+        law, labels, model = self.checked_prior(recipe), recipe.labels, networks.model
+        assert isinstance(model, CategoricalAutoencoder)
+        return Categorical(
+            model,
+            networks.adversaries["style_discriminator"],
+            networks.adversaries["label_discriminator"],
+            law,
+            networks.labelled,
+            label_weight=labels.adversarial,
+            label_noise=labels.noise,
+            invariance=augmentation(labels) if labels.invariant else None,
+            supervision=labels.weight,
+            margin=labels.margin,
+            hinge=labels.hinge,
+            **self.shared(recipe),
+        )
+
+    def draw_prior(
+        self, recipe: Recipe, model: Autoencoder, codes: Callable[[], Tensor], rows: int, noise: Noise
+    ) -> Tensor:
+        """Draws of the prior of styles, each joined with a class that is drawn uniformly."""
+        return join_with_classes(model, super().draw_prior(recipe, model, codes, rows, noise), noise)
+
+
+@dataclass(frozen=True, config=TABLE)
+class SemiSupervisedObjective(CategoricalFamily):
+    """A classifier from few labels: labelled images train the head of classes as well."""
+
+    name: Literal["aae-semisupervised"] = "aae-semisupervised"
+
+
+@dataclass(frozen=True, config=TABLE)
+class ClusteringObjective(CategoricalFamily):
+    """Clusters without labels: the head of classes finds them by itself."""
+
+    name: Literal["aae-clustering"] = "aae-clustering"
+
+    def unread_labels(self, recipe: Recipe) -> list[str]:
+        """The settings of a reduction and of labelled images."""
+        keys = ("weight", "batch", "margin", "hinge", *(() if recipe.labels.invariant else MOVES))
+        return changed(recipe, "labels", keys)
+
+    def check_labels(self, recipe: Recipe) -> None:
+        """Any number of labels will do, as ``complete`` sets it to 0."""
+
+    def complete(self, recipe: Recipe, class_names: Sequence[str]) -> Recipe:
+        """The recipe without labels, and with the number of its clusters."""
+        if recipe.labels.count > 0:
+            raise ValueError(
+                f"'{self.name}' uses no labels; got labels.count = {recipe.labels.count}: leave it out, or train aae-semisupervised"
+            )
+        return super().complete(replace(recipe, labels=replace(recipe.labels, count=0)), class_names)

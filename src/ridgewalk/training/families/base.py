@@ -1,0 +1,235 @@
+"""
+What a family of objectives is: its settings are the fields of a dataclass, and its methods make from a recipe what a training needs.
+
+A new objective is a subclass of ``AutoencoderFamily`` in a file of its own, an entry in ``registry.OBJECTIVES``, and a recipe that names it. At the
+least it says which ``objective`` is minimised; the network, the adversaries, the sensors, the tensors, the stages and the prior have defaults.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import fields, replace
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from ridgewalk.data import Images
+from ridgewalk.models import autoencoders
+from ridgewalk.models.autoencoders import Autoencoder, Layers
+from ridgewalk.models.blocks import restart
+from ridgewalk.models.discriminators import Discriminator, latent_discriminator
+from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk.settings import objective as settings
+from ridgewalk.settings.fields import TABLE
+from ridgewalk.settings.recipes import Recipe
+from ridgewalk.settings.training import Schedule
+from ridgewalk.training.labelled import Labelled
+from ridgewalk.training.noise import Noise
+from ridgewalk.training.objectives import Objective
+
+Shape = tuple[int, int, int]
+"""(c, h, w) of images."""
+
+
+@plain_dataclass(frozen=True, eq=False)
+class Stage:
+    """
+    One training of one objective.
+
+    Attributes:
+        objective: over the networks that all stages share.
+        schedule: its own.
+        folder: below the run's folder, for its log and checkpoints; empty for the run's own, which the last stage has.
+        label: of its progress bar.
+    """
+
+    objective: Objective
+    schedule: Schedule
+    folder: str = ""
+    label: str = "training"
+
+
+@plain_dataclass(frozen=True, eq=False)
+class Networks:
+    """
+    What a stage trains.
+
+    Attributes:
+        model: the autoencoder.
+        adversaries: discriminators by the names of their networks.
+        labelled: images with their classes, where the objective learns from such.
+    """
+
+    model: Autoencoder
+    adversaries: Mapping[str, Discriminator]
+    labelled: Labelled | None = None
+
+
+@dataclass(frozen=True, config=TABLE)
+class Family(settings.Objective):
+    """
+    An objective: its settings, and what it asks of a recipe.
+
+    Attributes:
+        ignored: keys of other objectives that may stay in its table, whatever their value.
+    """
+
+    ignored: ClassVar[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, config=TABLE)
+class AutoencoderFamily(Family, ABC):
+    """An objective of an autoencoder of images."""
+
+    reconstruction: Literal["half_squared", "bernoulli", "absolute"] = "half_squared"
+    """Reconstruction loss of an image, summed over its values: half the squared error, cross-entropy, or the absolute error."""
+
+    posteriors: ClassVar[tuple[str, ...]] = ("deterministic", "gaussian", "universal")
+    """Values of ``model.posterior`` that the objective can be trained with."""
+
+    @abstractmethod
+    def objective(self, recipe: Recipe, networks: Networks) -> Objective:
+        """What the training loop minimises."""
+
+    def unread(self, recipe: Recipe) -> list[str]:
+        """Settings outside ``objective`` that are not at their default, and that the objective does not read."""
+        keys = changed(recipe, "matcher", ("loss", "r1", "noise"))
+        return keys + [table for table in ("prior", "labels") if changed(recipe, table)]
+
+    def complete(self, recipe: Recipe, class_names: Sequence[str]) -> Recipe:
+        """
+        The recipe with what follows from the data filled in.
+
+        Raises:
+            ValueError: where the data's classes do not suit the objective.
+        """
+        return recipe
+
+    def code_size(self, recipe: Recipe) -> int:
+        """Number of values of a code."""
+        return recipe.model.latent
+
+    def autoencoder(self, recipe: Recipe, shape: Shape, seed: int) -> Autoencoder:
+        """The autoencoder for images of ``shape``, its weights drawn from ``seed``."""
+        if recipe.model.posterior not in self.posteriors:
+            raise ValueError(
+                f"the objective '{self.name}' needs model.posterior = \"{self.posteriors[0]}\"; got '{recipe.model.posterior}'"
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mixed_seed(seed, Stream.AUTOENCODER))
+            found = self.network(recipe, shape)
+            if recipe.model.init:
+                restart(found, recipe.model.init)
+        return found
+
+    def network(self, recipe: Recipe, shape: Shape) -> Autoencoder:
+        """The autoencoder, its weights drawn from PyTorch's own generator."""
+        m = recipe.model
+        return autoencoders.build(shape, m.latent, m.posterior, noise=m.noise, **layers(recipe))
+
+    def adversaries(self, recipe: Recipe, shape: Shape, seed: int) -> dict[str, Discriminator]:
+        """The discriminators that are trained with the autoencoder, by the names of their networks, their weights drawn from ``seed``."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mixed_seed(seed, Stream.ADVERSARIES))
+            return self.discriminators(recipe, shape)
+
+    def discriminators(self, recipe: Recipe, shape: Shape) -> dict[str, Discriminator]:
+        """The discriminators of ``adversaries``, their weights drawn from PyTorch's own generator: none."""
+        return {}
+
+    def sensors(self, recipe: Recipe, adversaries: Mapping[str, Discriminator]) -> dict[str, Discriminator]:
+        """The adversaries as sensors of a run's codes or images, by the names of the sensors: none."""
+        return {}
+
+    def tensors(self, recipe: Recipe, images: Images, seed: int) -> tuple[list[Tensor], Labelled | None]:
+        """
+        What the training loop reads: the pixels, and where the objective reads them the labels; and the labelled images to learn classes from.
+
+        Args:
+            recipe: completed.
+            images: that train the model.
+            seed: of the split into labelled and unlabelled images.
+        """
+        return [images.pixels], None
+
+    def stages(self, recipe: Recipe, networks: Networks, seed: int) -> list[Stage]:
+        """
+        What is trained, in order.
+
+        Raises:
+            ValueError: for settings that the objective does not read, or that do not suit it.
+        """
+        self.refuse_unread(recipe)
+        return [Stage(self.objective(recipe, networks), seeded(recipe.training, seed))]
+
+    def refuse_unread(self, recipe: Recipe) -> None:
+        """Refuses settings that the objective does not read."""
+        keys = self.unread(recipe) + (
+            changed(recipe, "model", ("noise",)) if recipe.model.posterior != "universal" else []
+        )
+        if keys:
+            raise ValueError(
+                f"the objective '{self.name}' has no use for {', '.join(keys)}; leave out what it does not read"
+            )
+
+    def draw_prior(
+        self, recipe: Recipe, model: Autoencoder, codes: Callable[[], Tensor], rows: int, noise: Noise
+    ) -> Tensor:
+        """
+        Codes (rows, d) drawn from the prior of the objective, N(0, I) unless it has another.
+
+        Args:
+            recipe: completed.
+            model: the trained autoencoder.
+            codes: gives codes of data (n, d).
+            rows: number of draws.
+            noise: that they are made of.
+        """
+        return noise.normal(rows, self.code_size(recipe)).to(next(model.parameters()).device)
+
+
+def family_of(recipe: Recipe) -> AutoencoderFamily:
+    """The recipe's objective, which must be one of an autoencoder."""
+    found = recipe.objective
+    if not isinstance(found, AutoencoderFamily):
+        raise ValueError(f"the objective '{found.name}' has no autoencoder; choose one that has")
+    return found
+
+
+def layers(recipe: Recipe) -> dict[str, Any]:
+    """The arguments that all builders of autoencoders share."""
+    m = recipe.model
+    return {
+        "network": m.network,
+        "hidden": m.hidden,
+        "act": m.activation,
+        "batch_norm": m.batch_norm,
+        "output": m.output,
+        "decoder": Layers(m.decoder or m.network, m.decoder_hidden) if m.decoder_hidden else None,
+    }
+
+
+def build_code_discriminator(recipe: Recipe, size: int, positive: str) -> Discriminator:
+    """A discriminator of codes of ``size`` values by the table ``matcher``."""
+    m = recipe.matcher
+    network = latent_discriminator(size, positive, m.hidden, m.activation, m.spectral)
+    if m.init:
+        restart(network, m.init)
+    return network
+
+
+def seeded(schedule: Schedule, seed: int) -> Schedule:
+    """The schedule with its seed mixed with the run's."""
+    return replace(schedule, seed=mixed_seed(seed, schedule.seed))
+
+
+def changed(recipe: Recipe, table: str, keys: Iterable[str] | None = None) -> list[str]:
+    """The settings of a table, of ``keys`` or of all, that are not at their default, as "table.key"."""
+    own, plain = getattr(recipe, table), type(getattr(recipe, table))()
+    return [
+        f"{table}.{f.name}"
+        for f in fields(own)
+        if (keys is None or f.name in keys) and getattr(own, f.name) != getattr(plain, f.name)
+    ]
