@@ -1,1 +1,1 @@
-"""The experiments of the source documents: each trains what a recipe says, measures, and judges claims."""
+"""Experiments that test what papers and design notes claim: each trains what a recipe says, measures, and judges claims."""

@@ -5,7 +5,7 @@ from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import load
 from ridgewalk.verbs import train
 from ridgewalk.verbs.compare import compare
-from ridgewalk_studies.running import Experiment
+from ridgewalk_studies.experiment import Experiment
 
 
 def measure(e: Experiment) -> Findings:

@@ -19,11 +19,11 @@ from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.verbs import train
-from ridgewalk_studies import running
 from ridgewalk_studies.adversarial_autoencoders import priors, shared
 from ridgewalk_studies.measures.fracturing import Fracturing
 from ridgewalk_studies.measures.holes import Holes
 from ridgewalk_studies.measures.posterior import Match
+from ridgewalk_studies.reproduce import reproduce
 
 SMALL = ["model.hidden=[24, 16]", "matcher.hidden=[16]", "detector.epochs=1", "detector.members=1", "judges.epochs=1"]
 FEW = "reproduce.variants={%s}"
@@ -52,9 +52,7 @@ WANTED = {
 def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path) -> None:
     variants, figure, heading = WANTED[recipe]
     changes = [*SMALL, variants, *(["reproduce.points=60"] if recipe == "aae-likelihood" else [])]
-    result = running.reproduce(
-        recipe, source="digits", budget="smoke", changes=changes, out=tmp_path / "out", device="cpu"
-    )
+    result = reproduce(recipe, source="digits", budget="smoke", changes=changes, out=tmp_path / "out", device="cpu")
     found = json.loads((tmp_path / "out" / "result.json").read_text())
     assert figure in found
     assert bool(found["claims"]) == (recipe not in ("aae-clustering", "aae-reduction"))  # whose claims are MNIST's
@@ -99,7 +97,7 @@ def test_house_numbers_and_faces_from_a_users_own_files(tmp_path: Path, monkeypa
         ("aae-svhn", tmp_path, ["labels.count=20"], "SVHN"),
         ("aae-tfd", tmp_path / "TFD_48x48.mat", [], "the Toronto Face Database"),
     ):
-        result = running.reproduce(
+        result = reproduce(
             recipe, source=str(source), budget="smoke", changes=[*SMALL, *changes], out=tmp_path / recipe, device="cpu"
         )
         assert f"Published figures are of {images}, not of these images" in result.page.read_text()
@@ -127,7 +125,7 @@ def test_published_figures_stand_beside_ours_where_the_images_are_theirs(
         ("aae-clustering", "", "30 clusters, published"),
         ("aae-reduction", 'labels-100=["labels.count=100"]', "published, with 100 labels, 2-d"),
     ):
-        result = running.reproduce(
+        result = reproduce(
             recipe,
             source="digits",
             budget="smoke",
@@ -154,9 +152,7 @@ def test_a_variant_that_cannot_be_trained_is_refused_before_the_first_training(
     variant: str, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        running.reproduce(
-            "aae-semisupervised", source="digits", budget="smoke", changes=[FEW % variant], out=tmp_path / "out"
-        )
+        reproduce("aae-semisupervised", source="digits", budget="smoke", changes=[FEW % variant], out=tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["experiment.json"]
 
 

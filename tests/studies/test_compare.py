@@ -15,7 +15,7 @@ from ridgewalk.finders import Geodesic, RidgePath
 from ridgewalk.finders.building import measure_forces, split_energy
 from ridgewalk.store.run import load
 from ridgewalk.verbs import compare as front
-from ridgewalk_studies import running
+from ridgewalk_studies.reproduce import STUDIES, names
 
 Copy = Callable[[], Path]
 METHODS = ["lerp", "graph", "geodesic", "ridge@1", "ridge-quick@8", "string"]
@@ -110,5 +110,5 @@ def test_what_it_refuses(smoke: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_run_it_trains_the_recipe_front() -> None:
-    assert "front" in running.names()
-    assert "front" in running.drivers()
+    assert "front" in names()
+    assert "front" in STUDIES

@@ -11,8 +11,8 @@ import torch
 from ridgewalk.data import density, exact_score
 from ridgewalk.diffusion import VP
 from ridgewalk.judging import samples
-from ridgewalk_studies import running
 from ridgewalk_studies.measures import scores
+from ridgewalk_studies.reproduce import reproduce
 
 BOTH = {
     "diffusion-2d": ("ring", ("Trajectories", "Where the score is wrong", "Other choices")),
@@ -25,7 +25,7 @@ BOTH = {
 @pytest.mark.parametrize("name", BOTH)
 def test_it_runs_from_training_to_report(name: str, tmp_path: Path) -> None:
     source, words = BOTH[name]
-    result = running.reproduce(name, source=source, budget="smoke", out=tmp_path / "r", device="cpu")
+    result = reproduce(name, source=source, budget="smoke", out=tmp_path / "r", device="cpu")
     found = json.loads((tmp_path / "r" / "result.json").read_text())
     assert found["claims"]
     page = result.page.read_text()
@@ -33,7 +33,7 @@ def test_it_runs_from_training_to_report(name: str, tmp_path: Path) -> None:
         assert word in page
     assert not re.findall(r'(?:src|href)="https?://', page)
     with pytest.raises(ValueError, match="finished"):
-        running.reproduce(name, source=source, budget="smoke", out=tmp_path / "r", device="cpu")
+        reproduce(name, source=source, budget="smoke", out=tmp_path / "r", device="cpu")
 
 
 def test_an_exact_score_has_no_error_and_a_scaled_one_its_share() -> None:

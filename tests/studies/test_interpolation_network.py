@@ -15,7 +15,6 @@ from ridgewalk.models.interpolator import interpolator
 from ridgewalk.settings import recipes
 from ridgewalk.training.health import Event
 from ridgewalk.training.loop import History
-from ridgewalk_studies import running
 from ridgewalk_studies.interpolation.claims import gradient_left, sufficient
 from ridgewalk_studies.interpolation.variants import (
     DISTILLED,
@@ -29,6 +28,7 @@ from ridgewalk_studies.interpolation.variants import (
     swept,
     variants,
 )
+from ridgewalk_studies.reproduce import reproduce
 
 QUICK = ("training.epochs=1", "detector.epochs=1", "walks.pairs=6")
 
@@ -36,7 +36,7 @@ QUICK = ("training.epochs=1", "detector.epochs=1", "walks.pairs=6")
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reproduced") / "interpolation"
-    running.reproduce("interpolation-network", source="digits", budget="smoke", changes=QUICK, out=folder, device="cpu")
+    reproduce("interpolation-network", source="digits", budget="smoke", changes=QUICK, out=folder, device="cpu")
     return folder
 
 
@@ -108,9 +108,7 @@ def test_shapes_are_measured_in_factors_without_a_change_of_the_command(
     monkeypatch.setattr("ridgewalk.data.sources.dataset", lambda size: shapes.dataset(2400, 400, size=size))
     changes = (*QUICK, "judges.epochs=1", "reproduce.points=40")
     folder = tmp_path / "shapes"
-    running.reproduce(
-        "interpolation-network", source="shapes", budget="smoke", changes=changes, out=folder, device="cpu"
-    )
+    reproduce("interpolation-network", source="shapes", budget="smoke", changes=changes, out=folder, device="cpu")
     found = json.loads((folder / "result.json").read_text())
     assert {p.name for p in folder.iterdir() if p.is_dir()} == {"shapes-0", "shapes-badly-trained-0"}
     factors = found["factors"]

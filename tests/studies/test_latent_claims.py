@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from ridgewalk.data import part
+from ridgewalk.judging.claims import FATES, Verdict
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics.statistics import Interval
-from ridgewalk.reports.claims import VERDICTS, Claim
 from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import measurement, train
-from ridgewalk_studies import verdicts
+from ridgewalk_studies import claims
 from ridgewalk_studies.vae_gan import latent_claims, latent_space
 
 TINY = ("model.hidden=[64]", "training.epochs=15", "detector.epochs=1", "judges.epochs=2", "walks.frames=7")
@@ -35,34 +35,34 @@ def judges(runs: tuple[Run, Run]) -> list[Judge]:
 
 
 @pytest.fixture(scope="module")
-def measured(runs: tuple[Run, Run], judges: list[Judge]) -> tuple[list[Claim], dict[str, object]]:
+def measured(runs: tuple[Run, Run], judges: list[Judge]) -> tuple[list[Verdict], dict[str, object]]:
     return latent_claims.measure(runs[0], judges, seed=0, size=40)
 
 
-def test_every_claim_has_a_verdict_and_a_figure(measured: tuple[list[Claim], dict[str, object]]) -> None:
-    claims, _ = measured
-    assert len({c.says for c in claims}) == len(claims) == 14
-    assert all(c.verdict in VERDICTS and c.figure and c.how for c in claims)
-    assert not any("nan" in c.figure for c in claims)
+def test_every_claim_has_a_verdict_and_a_figure(measured: tuple[list[Verdict], dict[str, object]]) -> None:
+    verdicts, _ = measured
+    assert len({v.claim.statement for v in verdicts}) == len(verdicts) == 14
+    assert all(v.fate in FATES and v.figure and v.how and v.claim.source for v in verdicts)
+    assert not any("nan" in v.figure for v in verdicts)
 
 
-def test_eight_pairs_settle_nothing(measured: tuple[list[Claim], dict[str, object]]) -> None:
-    claims, figures = measured
+def test_eight_pairs_settle_nothing(measured: tuple[list[Verdict], dict[str, object]]) -> None:
+    verdicts, figures = measured
     assert figures["pairs"] == 8
     of_pairs = ("guides better", "better drive", "guided exploration keeps", "style", "class", "nearest real")
-    told = [c for c in claims if any(words in c.says for words in of_pairs)]
+    told = [v for v in verdicts if any(words in v.claim.statement for words in of_pairs)]
     assert len(told) == 6
-    assert {c.verdict for c in told} == {"undecided"}
+    assert {v.fate for v in told} == {"undecided"}
 
 
-def test_the_figures_are_plain_and_hold_what_the_claims_say(measured: tuple[list[Claim], dict[str, object]]) -> None:
-    claims, figures = measured
+def test_the_figures_are_plain_and_hold_what_the_claims_say(measured: tuple[list[Verdict], dict[str, object]]) -> None:
+    verdicts, figures = measured
     again = json.loads(json.dumps(figures))
     assert set(again) == {"size", "seed", "pairs", "overfitting", "drives", "levels", "distances", "carried", "energy_based"}  # fmt: skip
     norms = again["drives"]["median_norm"]
     for place in norms.values():
         assert place["D"][0] <= place["log D"][0] * (1 + 1e-5) <= place["logit"][0] * (1 + 1e-4)
-    half = next(c for c in claims if "0.5" in c.says)
+    half = next(v for v in verdicts if "0.5" in v.claim.statement)
     value, low, high, n = again["levels"]["mean"]["draws of q(z|x)"]
     assert f"{value:.2f} [{low:.2f}, {high:.2f}]" in half.figure
     assert n == 40
@@ -89,9 +89,9 @@ def test_pairs_join_what_they_say_and_no_judge_judges_by_an_end(runs: tuple[Run,
 
 
 def test_l1_against_l2(runs: tuple[Run, Run], judges: list[Judge]) -> None:
-    claim, figures = latent_claims.reconstruction_figures(*runs, judges, seed=0)
-    assert claim == latent_claims.reconstructions(*runs, judges, seed=0)
-    assert claim.verdict in VERDICTS
+    verdict, figures = latent_claims.reconstruction_figures(*runs, judges, seed=0)
+    assert verdict == latent_claims.reconstructions(*runs, judges, seed=0)
+    assert verdict.fate in FATES
     # L2 is the better one by its own measure, and both are blurred after so short a training
     assert figures["squared"]["l1 / l2"][1] > 1
     assert figures["sharpness"]["l1"][2] < 1
@@ -110,55 +110,9 @@ def test_too_small_a_size_is_refused(runs: tuple[Run, Run], judges: list[Judge])
         latent_claims.measure(runs[0], judges, seed=0, size=3)
 
 
-def interval(value: float, low: float, high: float, n: int = 200) -> Interval:
-    return Interval(value, low, high, 0.95, n)
-
-
-@pytest.mark.parametrize(
-    ("found", "fate"),
-    [
-        (interval(0.6, 0.55, 0.65), "held"),
-        (interval(0.3, 0.2, 0.4), "held in part"),
-        (interval(0.45, 0.4, 0.55), "held in part"),
-        (interval(0.1, -0.1, 0.3), "undecided"),
-        (interval(-0.2, -0.3, -0.1), "did not hold"),
-        (interval(0.6, 0.55, 0.65, n=3), "undecided"),
-    ],
-)
-def test_grades(found: Interval, fate: str) -> None:
-    assert verdicts.grade(found, 0.5) == fate
-
-
-@pytest.mark.parametrize(
-    ("found", "fate"),
-    [
-        (interval(0.51, 0.48, 0.54), "held"),
-        (interval(0.66, 0.63, 0.69), "did not hold"),
-        (interval(0.4, 0.38, 0.42), "did not hold"),
-        (interval(0.54, 0.5, 0.58), "undecided"),
-        (interval(0.51, 0.48, 0.54, n=49), "undecided"),
-    ],
-)
-def test_near_a_target(found: Interval, fate: str) -> None:
-    assert verdicts.near(found, 0.5, 0.05) == fate
-
-
-def test_fates_of_several_parts() -> None:
-    assert verdicts.together(["held", "held"]) == "held"
-    assert verdicts.together(["held", "did not hold"]) == "held in part"
-    assert verdicts.together(["held in part", "undecided"]) == "held in part"
-    assert verdicts.together(["did not hold", "undecided"]) == "undecided"
-    assert verdicts.in_part("held", "undecided") == "held in part"
-    assert verdicts.in_part("did not hold", "held") == "did not hold"
-
-
-def test_an_interval_that_misses_its_value_still_settles() -> None:
-    assert verdicts.settled(interval(0.99, 0.9, 0.98)) == "held"
-
-
 def test_intervals_become_plain_anywhere() -> None:
-    i = interval(1.0, 0.5, 1.5)
-    assert verdicts.plain({"a": [i, {"b": i}], "c": (1, "x")}) == {
+    i = Interval(1.0, 0.5, 1.5, 0.95, 200)
+    assert claims.plain({"a": [i, {"b": i}], "c": (1, "x")}) == {
         "a": [[1.0, 0.5, 1.5, 200], {"b": [1.0, 0.5, 1.5, 200]}],
         "c": [1, "x"],
     }

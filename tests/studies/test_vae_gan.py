@@ -10,8 +10,8 @@ import ridgewalk
 from ridgewalk.training.log import read_log
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.verbs import measurement, train
-from ridgewalk_studies import running
 from ridgewalk_studies.generative import generative
+from ridgewalk_studies.reproduce import reproduce
 from ridgewalk_studies.vae_gan import boundaries
 
 QUICK = (
@@ -31,7 +31,7 @@ QUICK = (
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A smoke reproduction on digits."""
     folder = tmp_path_factory.mktemp("reproduced") / "vae-gan"
-    running.reproduce("vae-gan", source="digits", budget="smoke", changes=QUICK, out=folder, device="cpu")
+    reproduce("vae-gan", source="digits", budget="smoke", changes=QUICK, out=folder, device="cpu")
     return folder
 
 

@@ -2,14 +2,13 @@
 
 from ridgewalk.reports import figures
 from ridgewalk.reports.animation import write_gif
-from ridgewalk.reports.claims import Claim, Claims
+from ridgewalk.reports.claims import Claims
 from ridgewalk.reports.page import Block, Figure, KeyValues, Page, Section, TableBlock, Text, render, write
 from ridgewalk.reports.tables import Cell, Column, Table
 
 __all__ = [
     "Block",
     "Cell",
-    "Claim",
     "Claims",
     "Column",
     "Figure",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ridgewalk.reports.claims import Claim
+from ridgewalk.judging.claims import Verdict
 from ridgewalk.reports.page import Section
 
 
@@ -15,12 +15,12 @@ class Findings:
 
     Attributes:
         answer: to the recipe's question, in a sentence or a few.
-        claims: of the source, each with its verdict and figure.
+        claims: the claims of the source, judged by the figures.
         sections: of the report, after the claims.
         figures: everything measured, for JSON.
     """
 
     answer: Sequence[str]
-    claims: Sequence[Claim]
+    claims: Sequence[Verdict]
     sections: Sequence[Section]
     figures: Mapping[str, Any] = field(default_factory=dict)

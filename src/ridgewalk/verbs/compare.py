@@ -20,6 +20,7 @@ import ridgewalk
 from ridgewalk.data import part
 from ridgewalk.files import free_folder, refuse_used, write_bytes
 from ridgewalk.finders import Amortised
+from ridgewalk.judging.claims import Claim, Criterion, Verdict, judge
 from ridgewalk.judging.comparison import Entry
 from ridgewalk.judging.front import Standing, middle_distance, standings
 from ridgewalk.judging.judges import Judge
@@ -29,7 +30,6 @@ from ridgewalk.path import chunked
 from ridgewalk.progress import track
 from ridgewalk.reports import (
     Cell,
-    Claim,
     Claims,
     Column,
     Figure,
@@ -41,7 +41,7 @@ from ridgewalk.reports import (
     figures,
     write,
 )
-from ridgewalk.reports.claims import summary, verdict
+from ridgewalk.reports.claims import summary
 from ridgewalk.reports.columns import CLASSES, SHAPE
 from ridgewalk.reports.findings import Findings
 from ridgewalk.seeds import Stream, mixed_seed
@@ -65,8 +65,22 @@ TEACHER = "ridge-quick@16"
 ONE_IN = 6
 """One pair in so many codes of the pool is searched for it."""
 
+MATTERS = 0.05
+"""A gain in precision below this is none that matters."""
+
 LONG = 1.3
 """Length over LERP's up to which a path counts as smooth."""
+
+JUMPY = Claim(
+    "A path over a graph of codes is real and jumpy",
+    "",
+    (Criterion("precision less LERP's", "above", 0), Criterion("length over LERP's", "above", LONG)),
+)
+SMOOTH = Claim(
+    "A geodesic of the pull-back metric is smooth and no more real than a straight line",
+    "",
+    (Criterion("precision less LERP's", "at most", MATTERS, refuted=0), Criterion("length over LERP's", "below", 1)),
+)
 
 STRIPS = ("lerp", "geodesic", "graph", "string", "ridge@4", "ridge@16", AMORTISED)
 SHOWN = 3
@@ -118,7 +132,7 @@ def compare(runs: Sequence[Run], pairs: int, role: str, methods: Sequence[str] |
         pages.realism_section(s),
         _costs(pooled),
     ]
-    return Findings(_answer(pooled, smooth, quick), _claims(pooled), sections, figures_found)
+    return Findings(_answer(pooled, smooth, quick), _judged(pooled), sections, figures_found)
 
 
 # ------------------------------------------------------------------------------------------------- the network
@@ -284,44 +298,22 @@ def _costs(pooled: Pooled) -> Section:
 # ------------------------------------------------------------------------------------------------------ claims
 
 
-def _claims(pooled: Pooled) -> list[Claim]:
-    s = pooled.summary
-    claims = []
-    if "graph" in s.rows:
-        gain, length = s.differences["graph"]["precision"], s.rows["graph"]["relative_length"]
-        claims.append(
-            Claim(
-                "A path over a graph of codes is real and jumpy",
-                "held" if gain.low > 0 and length.low > LONG else "did not hold",
-                f"precision less LERP's {gain:+.3f}, length {length:.2f} of LERP's",
-                f"held where the first lies above 0 and the second above {LONG}",
-            )
-        )
-    if "geodesic" in s.rows:
-        gain, length = s.differences["geodesic"]["precision"], s.rows["geodesic"]["relative_length"]
-        claims.append(
-            Claim(
-                "A geodesic of the pull-back metric is smooth and no more real than a straight line",
-                "held" if length.high < 1 and gain.low <= 0 else "did not hold",
-                f"length {length:.2f} of LERP's, precision less LERP's {gain:+.3f}",
-                "held where the first lies below 1 and the second does not lie above 0",
-            )
-        )
+def _judged(pooled: Pooled) -> list[Verdict]:
+    s, verdicts = pooled.summary, []
+    for method, claim in (("graph", JUMPY), ("geodesic", SMOOTH)):
+        if method in s.rows:
+            gain, length = s.differences[method]["precision"], s.rows[method]["relative_length"]
+            figure = f"precision less LERP's {gain:+.3f}, length {length:.2f} of LERP's"
+            verdicts.append(judge(claim, gain, length, figure=figure))
     ceiling = s.lines["reconstructions"]["precision"]
     short = {
         m: r["precision"] for m, r in s.rows.items() if r["relative_length"].value <= LONG and r["arrived"].value == 1
     }
     best = max(short, key=lambda m: short[m].value)
-    fate = verdict(short[best].value, short[best].low, short[best].high, ceiling)
-    claims.append(
-        Claim(
-            "No finder is both as real as reconstructions and smooth",
-            {"held": "did not hold", "did not hold": "held"}.get(fate, fate),
-            f"most real at a length of at most {LONG}: {best}, precision {short[best]:.3f} against the reconstructions' {ceiling:.3f}",
-            "the mean of two judges; held where the interval lies below the reconstructions'",
-        )
-    )
-    return claims
+    figure = f"most real at a length of at most {LONG}: {best}, precision {short[best]:.3f} against the reconstructions' {ceiling:.3f}"
+    below = Criterion("precision of the most real smooth finder", "below", ceiling)
+    neither = Claim("No finder is both as real as reconstructions and smooth", "", (below,))
+    return [*verdicts, judge(neither, short[best], figure=figure, how="the mean of two judges")]
 
 
 def _answer(pooled: Pooled, smooth: Mapping[str, Standing], quick: Mapping[str, Standing]) -> list[str]:

@@ -13,12 +13,13 @@ from typing import Any
 
 from torch import Tensor
 
-from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import Run
 from ridgewalk_studies.adversarial_autoencoders import shared
+from ridgewalk_studies.claims import Verdict
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.measures.clustering import measure_clusters
-from ridgewalk_studies.running import Experiment
 
 OWN, EARLIER = "adversarial autoencoder, published", "M1+M2 (Kingma et al. 2014), published"
 
@@ -34,7 +35,7 @@ PUBLISHED: Mapping[str, Mapping[str, Mapping[str, float]]] = {
         "ADGM (Maaloe et al. 2016), published": {"1000": 16.61},
     },
 }
-"""Errors on MNIST and SVHN in per cent, by recipe, by method and by number of labels, as document 004 and its paper state them."""
+"""Errors on MNIST and SVHN in per cent, by recipe, by method and by number of labels, as the papers state them."""
 
 REDUCED: Mapping[str, float] = {"1000": 4.20, "100": 6.08, "none": 13.53}
 """Errors in two dimensions on MNIST, published; without labels, with ``CLUSTERS`` clusters."""
@@ -87,7 +88,7 @@ def measure_semisupervised(e: Experiment) -> Findings:
                 f"With {count} labels it makes fewer mistakes than the same network with dropout, taught by the labels alone",
                 wrong[v],
                 control[v],
-                "paired over test images, mean over seeds; held where the interval lies below 0",
+                "paired over test images, mean over seeds",
             )
         )
     first = runs[""][0]
@@ -141,7 +142,7 @@ def measure_reduction(e: Experiment) -> Findings:
     runs: dict[str, list[Run]] = {v: e.runs(v) for v in shared.settings_of(e)}
     published = shared.published_of(e, runs[""][0], REDUCED)
     rows: dict[str, dict[str, Cell]] = {}
-    claims: list[Claim] = []
+    claims: list[Verdict] = []
     figures: dict[str, Any] = {}
     for v, own in runs.items():
         count, name, k = labels_of(own[0]), v or "run", own[0].recipe.labels.classes

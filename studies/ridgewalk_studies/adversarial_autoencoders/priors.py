@@ -20,7 +20,7 @@ from ridgewalk.data import part
 from ridgewalk.diagnosis.misalignment import MEAN
 from ridgewalk.metrics.statistics import Interval, paired_difference
 from ridgewalk.path import chunked
-from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.reports.findings import Findings
 from ridgewalk.seeds import Stream
 from ridgewalk.store.priors import prior_draws
@@ -29,14 +29,30 @@ from ridgewalk.training.families.matching import MatchingFamily
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.priors import Classed
 from ridgewalk_studies.adversarial_autoencoders import shared
+from ridgewalk_studies.claims import AAE, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.measures.fracturing import Fracturing, fracturing
 from ridgewalk_studies.measures.holes import Holes, holes
 from ridgewalk_studies.measures.posterior import Match, match
-from ridgewalk_studies.running import Experiment
-from ridgewalk_studies.verdicts import in_part, near, settled, together
 
-MARGIN = 0.05
-"""How far from 1/2 a probe's AUC may lie where the aggregated posterior counts as the prior."""
+MATCHED = Criterion("AUC of a fresh probe, of every seed,", "within", 0.05, target=0.5)
+PLACED = Criterion(
+    "per cent of codes in their own class's part, of every seed,", "above", 90, part=50, settled_by="value"
+)
+FRACTURED = Claim(
+    "Without a prior an autoencoder fractures the manifold, and matching one mends it: like images get more alike codes",
+    AAE,
+    (Criterion("mean rank of like images, adversarial autoencoder less autoencoder,", "below", 0),),
+)
+HOLES = Claim(
+    "An adversarial autoencoder leaves fewer holes in its prior than a VAE",
+    AAE,
+    (
+        Criterion("share of draws that decode to nothing real, less the VAE's,", "below", 0),
+        Criterion("the same beyond that of reconstructions", "below", 0),
+    ),
+    "first",
+)
 
 UNSEEN = "judge_b"
 """Role of images of the population that models are trained on, which none of them saw; its judge looks at decodings alone."""
@@ -142,32 +158,30 @@ def _table(
     )
 
 
-def _matched(matches: Mapping[str, Sequence[Match]], unseen: Mapping[str, Sequence[Match]]) -> list[Claim]:
+def _matched(matches: Mapping[str, Sequence[Match]], unseen: Mapping[str, Sequence[Match]]) -> list[Verdict]:
     found = []
     for name, own in matches.items():
-        fate = together([near(m.probe, 0.5, MARGIN) for m in own])
         figure = "; ".join(
             f"AUC {m.probe:.2f}, of training images that no model saw {u.probe:.2f}; sliced W {m.sliced_wasserstein:.3f} (floor {m.sliced_floor:.3f})"
             for m, u in zip(own, unseen[name], strict=True)
         )
-        how = f"held where the interval of a fresh probe's AUC lies within {MARGIN} of 1/2, did not hold where it lies beyond; the distances stand beside it"
-        found.append(Claim(f"[{name}] the aggregated posterior becomes the prior", fate, figure, how))
+        claim = Claim(f"[{name}] the aggregated posterior becomes the prior", AAE, (MATCHED,))
+        found.append(judge(claim, [m.probe for m in own], figure=figure, how="the distances stand beside it"))
     return found
 
 
-def _placed(places: Mapping[str, Sequence[Tensor]]) -> list[Claim]:
+def _placed(places: Mapping[str, Sequence[Tensor]]) -> list[Verdict]:
     found = []
     for name, own in places.items():
         shares = [100 * float(p.double().mean()) for p in own]
-        fate = "held" if min(shares) > 90 else "held in part" if min(shares) > 50 else "did not hold"
-        how = "held-out images, whose labels were never shown; held above 90 % on every seed, in part above 50 %"
-        found.append(
-            Claim(f"[{name}] each class takes its own part of the prior", fate, f"in place {shared.said(shares)}", how)
-        )
+        claim = Claim(f"[{name}] each class takes its own part of the prior", AAE, (PLACED,))
+        figure = f"in place {shared.said(shares)}"
+        how = "held-out images, whose labels were never shown"
+        found.append(judge(claim, counted(min(shares), len(own[0])), figure=figure, how=how))
     return found
 
 
-def _fractured(torn: Mapping[str, Sequence[Fracturing]]) -> list[Claim]:
+def _fractured(torn: Mapping[str, Sequence[Fracturing]]) -> list[Verdict]:
     if not {"ae", "gaussian"} <= set(torn):
         return []
     own, other = (torch.stack([f.columns["rank"] for f in torn[n]]).mean(0) for n in ("gaussian", "ae"))
@@ -177,26 +191,27 @@ def _fractured(torn: Mapping[str, Sequence[Fracturing]]) -> list[Claim]:
         for n in ("gaussian", "ae")
     ]
     return [
-        Claim(
-            "Without a prior an autoencoder fractures the manifold, and matching one mends it: like images get more alike codes",
-            settled(difference, 0.0, above=False),
-            f"mean rank of like images, AAE less AE {difference:+.4f}; pieces of a class {float(pieces[0]):.2f} against {float(pieces[1]):.2f}",
-            "paired over held-out images, mean over seeds; held where the interval lies below 0",
+        judge(
+            FRACTURED,
+            difference,
+            figure=f"mean rank of like images, AAE less AE {difference:+.4f}; pieces of a class {float(pieces[0]):.2f} against {float(pieces[1]):.2f}",
+            how="paired over held-out images, mean over seeds",
         )
     ]
 
 
-def _hollow(empty: Mapping[str, Sequence[Holes]]) -> list[Claim]:
+def _hollow(empty: Mapping[str, Sequence[Holes]]) -> list[Verdict]:
     if not {"vae", "gaussian"} <= set(empty):
         return []
     draws, beyond = (_less(empty, rows) for rows in (lambda h: h.unreal[MEAN], Holes.excesses))
     return [
-        Claim(
-            "An adversarial autoencoder leaves fewer holes in its prior than a VAE",
-            in_part(*(settled(d, 0.0, above=False) for d in (draws, beyond))),
-            f"share of draws that decode to nothing real: AAE less VAE {draws:+.3f}; beyond that of reconstructions {beyond:+.3f}",
-            "mean of two judges, as many draws and held-out images of each; held where both intervals lie below 0, in part where the first alone does:"
-            " it blames a prior for its decoder's blur, and the second excuses holes where reconstructions are no better",
+        judge(
+            HOLES,
+            draws,
+            beyond,
+            figure=f"share of draws that decode to nothing real: AAE less VAE {draws:+.3f}; beyond that of reconstructions {beyond:+.3f}",
+            how="mean of two judges, as many draws and held-out images of each; the first figure blames a prior for its decoder's blur, and the second "
+            "excuses holes where reconstructions are no better",
         )
     ]
 

@@ -1,4 +1,4 @@
-"""What the experiments on document 004 share: errors on the test part, the control network, figures over seeds, and pictures of codes."""
+"""What the experiments on adversarial autoencoders share: errors on the test part, the control network, figures over seeds, and pictures of codes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from ridgewalk.files import write_bytes
 from ridgewalk.metrics.statistics import Interval, paired_difference
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
 from ridgewalk.path import chunked
-from ridgewalk.reports import Cell, Claim, Figure, Section, Text, figures
+from ridgewalk.reports import Cell, Figure, Section, Text, figures
 from ridgewalk.reports.samples import sheet
 from ridgewalk.reports.style import png
 from ridgewalk.seeds import Stream, mixed_seed
@@ -29,9 +29,10 @@ from ridgewalk.training.families.matching import MatchingFamily
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Classification
+from ridgewalk_studies.claims import AAE, Claim, Criterion, Verdict, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.measures.posterior import STEPS
-from ridgewalk_studies.running import Experiment
 
 T = TypeVar("T")
 
@@ -147,11 +148,26 @@ def said(values: Sequence[float], unit: str = " %") -> str:
     return f"{mean:.2f}{unit} (by seed: {', '.join(f'{v:.2f}' for v in values)})"
 
 
-def reached(says: str, values: Sequence[float], target: float, how: str, lower: bool = True, unit: str = " %") -> Claim:
-    """A claim that a figure reaches a target: held where every seed does, in part where the mean or some seed does."""
-    good = [v <= target if lower else v >= target for v in values]
-    fate = "held" if all(good) else "held in part" if any(good) else "did not hold"
-    return Claim(says, fate, f"{said(values, unit)}; published {target:g}{unit}", how)
+def reached(
+    statement: str, values: Sequence[float], target: float, how: str, lower: bool = True, unit: str = " %"
+) -> Verdict:
+    """
+    Judges a claim that a figure reaches a published one: it holds where every seed does, in part where some seed does.
+
+    Args:
+        statement: the claim.
+        values: the figure, a value a seed.
+        target: the published figure.
+        how: how it was measured.
+        lower: whether less is better.
+        unit: of the figure, in words.
+    """
+    criterion = Criterion(
+        f"figure of every seed,{unit},", "at most" if lower else "at least", target, settled_by="value"
+    )
+    figure = f"{said(values, unit)}; published {target:g}{unit}"
+    claim = Claim(statement, AAE, (criterion,))
+    return judge(claim, list(values), figure=figure, how=how)
 
 
 def control_mistakes(run: Run, folder: Path) -> Tensor:
@@ -220,13 +236,13 @@ def dropped(network: nn.Module, hidden: float = 0.5, images: float = 0.2, first:
     return nn.Sequential(*layers)
 
 
-def fewer(says: str, own: Sequence[Tensor], other: Sequence[Tensor], how: str) -> Claim:
-    """A claim that one makes fewer mistakes than another on the same images: by the paired difference, images resampled with all their seeds."""
+def fewer(statement: str, own: Sequence[Tensor], other: Sequence[Tensor], how: str) -> Verdict:
+    """Judges a claim that one makes fewer mistakes than another on the same images, which are resampled with all their seeds."""
     difference: Interval = paired_difference(
         torch.stack([w.double() for w in own]).mean(0), torch.stack([w.double() for w in other]).mean(0), 0
     )
-    fate = "held" if difference.high < 0 else "did not hold" if difference.low > 0 else "undecided"
-    return Claim(says, fate, f"difference of errors {difference:+.2%}", how)
+    claim = Claim(statement, "", (Criterion("difference of the errors", "below", 0),))
+    return judge(claim, difference, figure=f"difference of errors {difference:+.2%}", how=how)
 
 
 def probe_steps(e: Experiment) -> int:

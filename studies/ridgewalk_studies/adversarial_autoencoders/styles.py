@@ -10,12 +10,28 @@ import torch
 
 from ridgewalk.data import part
 from ridgewalk.models.categories import ConditionalAutoencoder
-from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import Run
 from ridgewalk_studies.adversarial_autoencoders import shared
+from ridgewalk_studies.claims import AAE, Claim, Criterion, counted, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decoded
-from ridgewalk_studies.running import Experiment
+
+OBEYED = Criterion(
+    "per cent of decodings in which judges see the class that was told, of every seed",
+    "above",
+    95,
+    part=75,
+    settled_by="value",
+)
+LEAKED = Criterion(
+    "points by which a classifier of styles exceeds the most frequent class's share, of every seed",
+    "below",
+    10,
+    part=40,
+    settled_by="value",
+)
 
 PROBED = 2000
 """Largest number of styles that the class is read from."""
@@ -67,24 +83,20 @@ def measure(e: Experiment) -> Findings:
             "leaked": shared.over_seeds(leaks, f"chance {max(chances):.1f}"),
             "inferred": shared.over_seeds(errors),
         }
-        how = "mean of two judges' classifiers, which saw none of the images; held above 95 % on every seed, in part above 75 %"
-        fate = "held" if min(obeyed) > 95 else "held in part" if min(obeyed) > 75 else "did not hold"
-        claims.append(
-            Claim(
-                f"[{name}] any style can be written in any class", fate, f"told class seen {shared.said(obeyed)}", how
-            )
-        )
-        excess = [a - b for a, b in zip(leaks, chances)]
-        fate = "held" if max(excess) < 10 else "held in part" if max(excess) < 40 else "did not hold"
-        how = "a support vector machine on held-out styles; held within 10 points of the most frequent class's share, in part within 40"
-        claims.append(
-            Claim(
-                f"[{name}] the style tells nothing of the class",
-                fate,
-                f"class read from styles {shared.said(leaks)}, chance {max(chances):.1f} %",
-                how,
-            )
-        )
+        claims += [
+            judge(
+                Claim(f"[{name}] any style can be written in any class", AAE, (OBEYED,)),
+                counted(min(obeyed), e.points),
+                figure=f"told class seen {shared.said(obeyed)}",
+                how="mean of two judges' classifiers, which saw none of the images",
+            ),
+            judge(
+                Claim(f"[{name}] the style tells nothing of the class", AAE, (LEAKED,)),
+                counted(max(a - b for a, b in zip(leaks, chances)), e.points),
+                figure=f"class read from styles {shared.said(leaks)}, chance {max(chances):.1f} %",
+                how="a support vector machine on held-out styles",
+            ),
+        ]
     columns = {
         "obeyed": Column(
             "told class seen", ".1f", "higher", "per cent of decodings that judges give the class that was told"

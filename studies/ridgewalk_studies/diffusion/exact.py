@@ -18,9 +18,10 @@ from ridgewalk.diffusion import SDE, Flow, Heun, RowNoise
 from ridgewalk.diffusion.likelihood import Likelihood, log_likelihood
 from ridgewalk.judging import samples
 from ridgewalk.protocols import VectorField
-from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk_studies.claims import SDES, Claim, Criterion, Verdict, counted, judge
 
 COMPARED = (
     Sampling("heun", 40),
@@ -39,6 +40,23 @@ FINEST = 256
 
 FLOOR = 1.2
 """What share of the floor's KL an exact score's samples may have."""
+
+ORDER = Claim(
+    "Every solver of the probability flow converges at its order.",
+    SDES,
+    (Criterion("largest difference of a slope from the order", "at most", 0.25, settled_by="value"),),
+)
+LIKELIHOOD = Claim(
+    "The likelihood by the probability flow is the density's own, within 0.01 nat.",
+    SDES,
+    (Criterion("mean difference in nats", "at most", 0.01, settled_by="value"),),
+)
+SAMPLES = Claim(
+    f"With an exact score every sampler's KL is within {FLOOR} of the floor's.",
+    SDES,
+    (Criterion("KL of each sampler over that of as many draws", "at most", FLOOR, settled_by="value"),),
+    "some",
+)
 
 COLUMNS = {
     "nfe": Column("NFE", ".0f", None, "evaluations of the score for each sample"),
@@ -62,7 +80,7 @@ def prove(
     density: GaussianMixture,
     n: int,
     floor: Mapping[str, float],
-    claims: list[Claim],
+    claims: list[Verdict],
     plans: Sequence[Sampling],
     sdes: Sequence[SDE],
     finest: int = FINEST,
@@ -78,11 +96,11 @@ def prove(
     off = {k: abs(v - _SOLVERS[k.split(" ", 1)[1]][0]) for k, v in orders.items()}
     worst = max(off, key=lambda k: off[k])
     claims.append(
-        Claim(
-            "Every solver of the probability flow converges at its order.",
-            "held" if off[worst] <= 0.25 else "did not hold",
-            f"furthest off: {worst}, slope {orders[worst]:.2f}",
-            "slope of the log error over the log number of steps, exact score, float64; at most 0.25 from the order",
+        judge(
+            ORDER,
+            off[worst],
+            figure=f"furthest off: {worst}, slope {orders[worst]:.2f}",
+            how="slope of the log error over the log number of steps, exact score, float64",
         )
     )
     errors = {}
@@ -96,11 +114,11 @@ def prove(
         got = log_likelihood(like, score, x, seed=0).values
         errors[type(sde).__name__] = float((got - noised.log_prob(x)).mean().abs())
     claims.append(
-        Claim(
-            "The likelihood by the probability flow is the density's own, within 0.01 nat.",
-            "held" if max(errors.values()) <= 0.01 else "did not hold",
-            ", ".join(f"{k} {v:.4f}" for k, v in errors.items()),
-            "mean difference over 500 points, exact trace, prior of the data's own variance at t = 1",
+        judge(
+            LIKELIHOOD,
+            max(errors.values()),
+            figure=", ".join(f"{k} {v:.4f}" for k, v in errors.items()),
+            how="500 points, exact trace, prior of the data's own variance at t = 1",
         )
     )
     score = exact_score(own, d.denoiser.sde)
@@ -114,11 +132,11 @@ def prove(
     ratios = {k: v["kl"] / floor["kl"] for k, v in rows.items()}
     far = max(ratios, key=lambda k: ratios[k])
     claims.append(
-        Claim(
-            f"With an exact score every sampler's KL is within {FLOOR} of the floor's.",
-            "held" if ratios[far] <= FLOOR else "held in part" if min(ratios.values()) <= FLOOR else "did not hold",
-            "; ".join(f"{k} {v:.2f}" for k, v in ratios.items()),
-            f"KL(samples || density) by a histogram, {n} samples, over that of as many draws",
+        judge(
+            SAMPLES,
+            [counted(r, n) for r in ratios.values()],
+            figure="; ".join(f"{k} {v:.2f}" for k, v in ratios.items()),
+            how=f"KL(samples || density) by a histogram, {n} samples of each",
         )
     )
     table = Table(COLUMNS, cells, ("draws of the density",))

@@ -25,9 +25,10 @@ from ridgewalk.diffusion.conditioning import PosteriorScore, Replacement
 from ridgewalk.diffusion.likelihood import Likelihood, image_bits_per_dim
 from ridgewalk.diffusion.operators import Downsample, LinearOperator, Mask
 from ridgewalk.judging import samples
-from ridgewalk.judging.judges import NAMES, Judge, judge
+from ridgewalk.judging.judges import NAMES, Judge
+from ridgewalk.judging.judges import judge as trained_judge
 from ridgewalk.metrics import statistics
-from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.findings import Findings
 from ridgewalk.reports.strips import strips
@@ -38,8 +39,9 @@ from ridgewalk.store.run import Run
 from ridgewalk.verbs import diffuse, measurement
 from ridgewalk.verbs.diffuse import DiffusionRun
 from ridgewalk_studies import timing
+from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decoded
-from ridgewalk_studies.running import Experiment
 
 LIKELIHOODS = 256
 """Test images whose bits per dimension are measured."""
@@ -49,6 +51,21 @@ SHOWN = 48
 NO_FLOOR = (
     "A Frechet distance below that of real held-out images is no merit: those are another part of the data than the images that it is measured to, "
     "and samples may lie nearer to the latter than real ones do; precision and recall say what the samples are like."
+)
+
+CHEAP = Claim(
+    "The sampler's own overhead over the bare passes of its network is at most 1.10.",
+    "",
+    (Criterion("seconds of the sampler over those of bare passes", "at most", 1.1, settled_by="value"),),
+)
+CODES = Claim(
+    "A diffusion of codes beats the same autoencoder's prior samples on precision and on Frechet distance.",
+    GUIDANCE,
+    (
+        Criterion("Frechet distance less that of the prior's samples, by each judge", "below", 0, settled_by="value"),
+        Criterion("gap between the intervals of precision, by each judge", "above", 0, settled_by="value"),
+    ),
+    "some",
 )
 
 STEPS = 100
@@ -75,11 +92,11 @@ def measure(e: Experiment) -> Findings:
     inverse, inverse_section = _inverse(pixels, vae, min(64, e.points))
     overhead = _overhead(pixels)
     claims.append(
-        Claim(
-            "The sampler's own overhead over the bare passes of its network is at most 1.10.",
-            "held" if overhead["ratio"] <= 1.1 else "did not hold",
-            f"{overhead['ratio']:.3f}",
-            f"Heun's sampler on {overhead['rows']} images, {overhead['nfe']} evaluations, against as many bare passes, in turns, medians of 5",
+        judge(
+            CHEAP,
+            overhead["ratio"],
+            figure=f"{overhead['ratio']:.3f}",
+            how=f"Heun's sampler on {overhead['rows']} images, {overhead['nfe']} evaluations, against as many bare passes, in turns, medians of 5",
         )
     )
     trained = {
@@ -124,7 +141,7 @@ def measure(e: Experiment) -> Findings:
 def _judge(e: Experiment, run: DiffusionRun, name: str) -> Judge:
     j = e.settings.judges
     assert isinstance(run.data, ImageData)
-    return judge(run.data, name, j)
+    return trained_judge(run.data, name, j)
 
 
 def _samples(
@@ -159,25 +176,15 @@ def _also(own: Sampling) -> list[Sampling]:
     return [replace(own, sampler="ddim", steps=nfe), replace(own, sampler="pc", steps=max(1, nfe // 2))]
 
 
-def _claims(graded: Mapping[str, list[samples.GradedImages]]) -> list[Claim]:
-    own, base = graded["codes"], graded["prior of the VAE"]
-    frechet = [a.values["frechet"].value < b.values["frechet"].value for a, b in zip(own, base)]
-    better = [a.values["precision"].low > b.values["precision"].high for a, b in zip(own, base)]
-    told = "; ".join(
-        f"judge {a.judge}: {a.values['frechet'].value:.2f} against {b.values['frechet'].value:.2f}, precision {_with(a)} against {_with(b)}"
-        for a, b in zip(own, base)
+def _claims(graded: Mapping[str, list[samples.GradedImages]]) -> list[Verdict]:
+    pairs = [(a, a.values, b, b.values) for a, b in zip(graded["codes"], graded["prior of the VAE"])]
+    figure = "; ".join(
+        f"judge {a.judge}: {own['frechet'].value:.2f} against {base['frechet'].value:.2f}, precision {_with(a)} against {_with(b)}"
+        for a, own, b, base in pairs
     )
-    verdict = (
-        "held" if all(frechet) and all(better) else "held in part" if any(frechet) or any(better) else "did not hold"
-    )
-    return [
-        Claim(
-            "A diffusion of codes beats the same autoencoder's prior samples on precision and on Frechet distance.",
-            verdict,
-            told,
-            "held where both judges see a smaller distance, and precisions whose intervals do not touch",
-        )
-    ]
+    nearer = [counted(own["frechet"].value - base["frechet"].value, own["frechet"].n) for _, own, _, base in pairs]
+    apart = [counted(own["precision"].low - base["precision"].high, own["precision"].n) for _, own, _, base in pairs]
+    return [judge(CODES, nearer, apart, figure=figure)]
 
 
 def _with(graded: samples.GradedImages) -> str:

@@ -2,7 +2,7 @@
 Diffusions of points whose density is known: samplers and likelihoods proven with the exact score (``diffusion_exact``), then the score learned.
 
     learned score        the same samplers; KL both ways, modes, distances; training time
-    where it is wrong    error of the score by density (document 002, section 2.4)
+    where it is wrong    error of the score by density
     other choices        weightings, implicit and sliced matching, VE and sub-VP; other densities up to 64 dimensions
 """
 
@@ -19,19 +19,50 @@ from ridgewalk.diffusion import VE, VP, Flow, SubVP
 from ridgewalk.diffusion.likelihood import Likelihood
 from ridgewalk.judging import samples
 from ridgewalk.metrics import statistics
-from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
-from ridgewalk.reports.claims import verdict
 from ridgewalk.reports.findings import Findings
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import Diffused
 from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk_studies.claims import GUIDANCE, WEIGHTING, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, FINEST, prove
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.measures import scores
-from ridgewalk_studies.running import Experiment
 
 LEARNED = 0.15
 """KL(model || data) asked of a learned score."""
+
+LEARNS = Claim(
+    f"KL(model || data) of a learned score is at most {LEARNED} after at most two minutes of training.",
+    "",
+    (
+        Criterion("KL(model || data) of the worst seed", "at most", LEARNED, settled_by="value"),
+        Criterion("longest training in seconds", "at most", 120, settled_by="value"),
+    ),
+)
+RARE = Claim(
+    "The score is wrong above all where data are rare.",
+    GUIDANCE,
+    (
+        Criterion("error in the thinnest tenth over the densest, at each level", "above", 1, settled_by="value"),
+        Criterion("error outside of the data over the middle, at each level", "above", 1, settled_by="value"),
+    ),
+    "first",
+)
+BEST_WEIGHTING = Claim(
+    "Likelihood weighting gives the best likelihood.",
+    WEIGHTING,
+    (
+        Criterion(
+            "KL(data || model) less the usual weighting's, of one seed",
+            "below",
+            -0.005,
+            refuted=0.005,
+            settled_by="value",
+        ),
+    ),
+)
 
 EXACT = 16
 """Dimensions up to which the divergence is taken exactly."""
@@ -47,10 +78,10 @@ def measure(e: Experiment) -> Findings:
     density = _density(first)
     n = e.points
     floor = samples.floor(density, n, True)
-    claims: list[Claim] = []
+    claims: list[Verdict] = []
     sections: list[Section] = []
     found: dict[str, Any] = {"floor": floor}
-    quick = e.budget == "smoke"
+    quick = e.quick
     plans = [replace(how, steps=min(how.steps, 12)) for how in COMPARED] if quick else list(COMPARED)
     sdes = (VP(),) if quick else (VP(), SubVP(), VE())
     proven, section = prove(first, density, n, floor, claims, plans, sdes, FINEST // 2 if quick else FINEST)
@@ -88,7 +119,7 @@ def _learned(
     density: GaussianMixture,
     n: int,
     floor: Mapping[str, float],
-    claims: list[Claim],
+    claims: list[Verdict],
     plans: Sequence[Sampling],
 ) -> tuple[dict[str, Any], Section]:
     rows: dict[str, Any] = {}
@@ -118,11 +149,12 @@ def _learned(
     cells["draws of the density"] = {k: Cell(v) for k, v in floor.items()}
     kls = rows[own.sampler]["each_kl"]
     claims.append(
-        Claim(
-            f"KL(model || data) of a learned score is at most {LEARNED} after at most two minutes of training.",
-            "held" if max(kls) <= LEARNED and max(seconds) <= 120 else "did not hold",
-            f"{', '.join(f'{k:.3f}' for k in kls)} (floor {floor['kl']:.3f}) after {', '.join(f'{s:.0f}' for s in seconds)} s, a value a seed",
-            f"{own.sampler}, {n} samples, KL by a histogram",
+        judge(
+            LEARNS,
+            counted(max(kls), n),
+            max(seconds),
+            figure=f"{', '.join(f'{k:.3f}' for k in kls)} (floor {floor['kl']:.3f}) after {', '.join(f'{s:.0f}' for s in seconds)} s, a value a seed",
+            how=f"{own.sampler}, {n} samples, KL by a histogram",
         )
     )
     ground = samples.plane(density)
@@ -170,7 +202,7 @@ def _prior(d: Diffused) -> float:
     return math.sqrt(float((d.denoiser.sde.alpha(one) * d.denoiser.deviation) ** 2 + d.denoiser.sde.sigma(one) ** 2))
 
 
-def _where(run: DiffusionRun, density: GaussianMixture, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
+def _where(run: DiffusionRun, density: GaussianMixture, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
     d = run.diffused
     own = d.density(density)
     found = scores.score_error(d.denoiser.score, own, d.denoiser.sde, TIMES)
@@ -187,16 +219,13 @@ def _where(run: DiffusionRun, density: GaussianMixture, claims: list[Claim]) -> 
     ratios = [float(f.tenths[0] / f.tenths[-1]) for f in found]
     away = [f.outside / float(f.tenths[4:6].mean()) for f in found if f.outside == f.outside]
     claims.append(
-        Claim(
-            "The score is wrong above all where data are rare (document 002's premise).",
-            "held"
-            if min(ratios) > 1 and min(away, default=0) > 1
-            else "held in part"
-            if max(ratios) > 1
-            else "did not hold",
-            f"error in the thinnest tenth of p_t over that in the densest: {', '.join(f'{r:.1f}' for r in ratios)} "
+        judge(
+            RARE,
+            ratios,
+            away,
+            figure=f"error in the thinnest tenth of p_t over that in the densest: {', '.join(f'{r:.1f}' for r in ratios)} "
             f"(t = {', '.join(f'{t:g}' for t in TIMES)}); outside of what p_t reaches, over the middle: {', '.join(f'{a:.1f}' for a in away)}",
-            "median relative error of the learned score against the exact one, 20,000 points a level",
+            how="median relative error of the learned score against the exact one, 20,000 points a level",
         )
     )
     columns = {
@@ -221,11 +250,11 @@ def _where(run: DiffusionRun, density: GaussianMixture, claims: list[Claim]) -> 
     return {"levels": values}, section
 
 
-def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
+def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
     seed = e.settings.reproduce.seeds[0]
     variants, rows = {}, {}
     density = _density(first)
-    names = list(e.settings.reproduce.variants)[: 2 if e.budget == "smoke" else None]
+    names = list(e.settings.reproduce.variants)[: 2 if e.quick else None]
     for name in ("", *names):
         run = e.diffusion(seed, name)
         values = samples.compare_with_density(run.diffused.sample(n, 3).x, density, True)
@@ -238,7 +267,7 @@ def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Claim]) -> 
             "seconds": Cell(seconds),
         }
     densities, more = {}, {}
-    if e.budget != "smoke":
+    if not e.quick:
         for source in OTHERS:
             run = e.diffusion(seed, "", source)
             own = _density(run)
@@ -252,12 +281,13 @@ def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Claim]) -> 
                 "seconds": Cell(seconds),
             }
     reverse = {k: v["kl"] for k, v in variants.items()}
+    both = [variants[k]["forward_kl"] for k in ("likelihood", "usual")] if "likelihood" in variants else [math.nan] * 2
     claims.append(
-        Claim(
-            "Likelihood weighting gives the best likelihood (Song, Durkan, Murray and Ermon 2021).",
-            verdict(*_pair(variants, "forward_kl"), above=False) if "likelihood" in variants else "undecided",
-            ", ".join(f"{k} {v['forward_kl']:.3f}" for k, v in variants.items()),
-            "KL(data || model) by the flow, one seed: likelihood weighting against the usual one",
+        judge(
+            BEST_WEIGHTING,
+            both[0] - both[1],
+            figure=", ".join(f"{k} {v['forward_kl']:.3f}" for k, v in variants.items()),
+            how="KL(data || model) by the flow; 0.005 is what one seed cannot tell from nothing",
         )
     )
     blocks = [TableBlock(Table({**COLUMNS, **_MORE}, rows), "Weightings, matchings and SDEs")]
@@ -269,12 +299,6 @@ def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Claim]) -> 
         blocks,
     )
     return {"variants": variants, "densities": densities, "reverse": reverse}, section
-
-
-def _pair(variants: Mapping[str, Mapping[str, float]], key: str) -> tuple[float, float, float]:
-    """The difference of "likelihood" and "usual", with the spread that one seed cannot tell: a band of 0.005."""
-    value = variants["likelihood"][key] - variants["usual"][key]
-    return value, value - 0.005, value + 0.005
 
 
 _MORE = {

@@ -10,15 +10,16 @@ from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Window, guided
 from ridgewalk.judging import samples
 from ridgewalk.metrics import statistics, transport
-from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.store import guide as guides
 from ridgewalk.store.guide import Guide
 from ridgewalk.verbs import diffuse
 from ridgewalk.verbs import guide as guiding
 from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.guidance.measures import GAMMAS, SAMPLES, VALIDATION, Ledger, Way, measured, nll
 from ridgewalk_studies.guidance.measures import guided as by_guide
-from ridgewalk_studies.running import Experiment
 
 PILOT = 6
 """Epochs by which the time that joint training takes is told beforehand."""
@@ -42,14 +43,51 @@ BUILT: Mapping[str, tuple[str, Sequence[str]]] = {
 SPARED = ("r1", "uniform", "gradients", "plain")
 """Folders of the discriminators that a smoke run does without: they differ from the others by a number alone."""
 
+VARIETY = Claim(
+    "Too much guidance costs variety, and quality alone does not show it.",
+    GUIDANCE,
+    (
+        Criterion("precision at strength 2 less that at 1", "above", 0, settled_by="value"),
+        Criterion("recall at strength 2 less that at 1", "below", 0, settled_by="value"),
+        Criterion("KL(model || data) at strength 2 less that at 1", "above", 0, settled_by="value"),
+    ),
+    "some",
+)
+NOISY_LEVELS = Claim(
+    "The strength should be small where there is much noise.",
+    GUIDANCE,
+    (
+        Criterion(
+            "levels above sigma / alpha = 2 at which guidance raises the held-out denoising error",
+            "above",
+            0,
+            settled_by="value",
+        ),
+        Criterion(
+            "sliced Wasserstein distance without guidance there, less that with it", "below", 0, settled_by="value"
+        ),
+    ),
+    "some",
+)
+ROLLOUT = Claim(
+    "Negatives from the sampler's own way are as good as its samples noised again.",
+    "",
+    (Criterion("KL over that with noised samples", "at most", 1.1, settled_by="value"),),
+)
+AFTERWARDS = Claim(
+    "A discriminator trained after the score is the efficient choice.",
+    GUIDANCE,
+    (Criterion("KL less that of training together, over seeds", "below", 0, least=SEEDS),),
+)
+
 
 def strengths(
-    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim]
+    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Verdict]
 ) -> tuple[dict[str, Any], list[Section]]:
     """gamma, and schedules of it over levels."""
     model = run.diffused
     ledger, forward = Ledger(), {}
-    data = samples.draws(density, 20 if e.budget == "smoke" else FORWARD, 21)
+    data = samples.draws(density, 20 if e.quick else FORWARD, 21)
     log_p = density.to(torch.float64).log_prob(data)
     held = run.rows("validation")[:5000].double()
     chosen: dict[float, float] = {}
@@ -63,19 +101,16 @@ def strengths(
         chosen[gamma] = transport.sliced_wasserstein(x, held, seed=5)
     best = min(chosen, key=lambda g: chosen[g])
     rows = {g: ledger.mean(f"gamma {g:g}") for g in GAMMAS}
+    change = {k: counted(rows[2.0][k] - rows[1.0][k], e.points) for k in ("precision", "recall", "kl")}
     claims.append(
-        Claim(
-            "Too much guidance costs variety, and quality alone does not show it (section 5.2).",
-            "held"
-            if rows[2.0]["precision"] > rows[1.0]["precision"] and rows[2.0]["recall"] < rows[1.0]["recall"]
-            else "held in part"
-            if rows[2.0]["kl"] > rows[1.0]["kl"]
-            else "did not hold",
-            "; ".join(
+        judge(
+            VARIETY,
+            *change.values(),
+            figure="; ".join(
                 f"gamma {g:g}: precision {v['precision']:.3f}, recall {v['recall']:.3f}, KL {v['kl']:.3f}, KL(data || model) {v['forward']:.3f}"
                 for g, v in rows.items()
             ),
-            f"one seed; by sliced Wasserstein distance to held-out validation points gamma {best:g} would be chosen",
+            how=f"one seed; by sliced Wasserstein distance to held-out validation points gamma {best:g} would be chosen",
         )
     )
     columns = {
@@ -107,7 +142,7 @@ def strengths(
 
 
 def _schedules(
-    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim]
+    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Verdict]
 ) -> tuple[dict[str, Any], Section]:
     """W over levels, of a discriminator trained by cross-entropy alone, whose gradients are wrong where there is much noise."""
     model, sde = run.diffused, run.diffused.denoiser.sde
@@ -131,17 +166,14 @@ def _schedules(
     harm = sum(v.gain < -3 * v.gain_error for v in noisy)
     all_of_it, little = ledger.mean("1 everywhere"), ledger.mean("1 below sigma / alpha = 2")
     claims.append(
-        Claim(
-            "The strength should be small where there is much noise (section 3.4).",
-            "held"
-            if harm and little["sliced_wasserstein"] < all_of_it["sliced_wasserstein"]
-            else "held in part"
-            if harm or little["sliced_wasserstein"] < all_of_it["sliced_wasserstein"]
-            else "did not hold",
-            f"guidance raises the held-out denoising error at {harm} of {len(noisy)} levels above sigma / alpha = 2 and at "
+        judge(
+            NOISY_LEVELS,
+            harm,
+            counted(little["sliced_wasserstein"] - all_of_it["sliced_wasserstein"], e.points),
+            figure=f"guidance raises the held-out denoising error at {harm} of {len(noisy)} levels above sigma / alpha = 2 and at "
             f"{sum(v.gain < -3 * v.gain_error for v in quiet)} of {len(quiet)} below; sliced Wasserstein {all_of_it['sliced_wasserstein']:.3f} with it, "
             f"{little['sliced_wasserstein']:.3f} without it there",
-            "a discriminator trained by cross-entropy alone; not for the document's reason: scores are right there, and a gradient learned from a "
+            how="a discriminator trained by cross-entropy alone; not for the document's reason: scores are right there, and a gradient learned from a "
             "cross-entropy at chance is noise. An exact discriminator needs 1 everywhere",
         )
     )
@@ -176,7 +208,7 @@ def _schedules(
 
 
 def discriminators(
-    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim]
+    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Verdict]
 ) -> tuple[dict[str, Any], list[Section]]:
     """Objectives, negatives and networks, each calibrated on held-out data."""
     model, ledger = run.diffused, Ledger()
@@ -189,11 +221,11 @@ def discriminators(
         ledger.mean(f"cross-entropy{k}")["kl"] for k in (" alone", ", states of the rollout", ", samples and states")
     )
     claims.append(
-        Claim(
-            "Negatives from the sampler's own way are as good as its samples noised again.",
-            "held" if own <= 1.1 * same else "did not hold",
-            f"KL {own:.3f} against {same:.3f}, of both together {both:.3f}",
-            "one seed, cross-entropy alone; held within a tenth",
+        judge(
+            ROLLOUT,
+            counted(own / same, e.points),
+            figure=f"KL {own:.3f} against {same:.3f}, of both together {both:.3f}",
+            how="one seed, cross-entropy alone",
         )
     )
     columns = {
@@ -224,7 +256,7 @@ def joint(
     runs: Sequence[DiffusionRun],
     guide: Mapping[int, Guide],
     density: GaussianMixture,
-    claims: list[Claim],
+    claims: list[Verdict],
 ) -> tuple[dict[str, Any], Section]:
     """Score and discriminator trained together, for as long as one after the other took."""
     ledger = Ledger()
@@ -242,11 +274,11 @@ def joint(
     better = ledger.difference("one after the other", "together", "kl")
     after, during = ledger.mean("one after the other")["kl"], ledger.mean("together")["kl"]
     claims.append(
-        Claim(
-            "A discriminator trained after the score is the efficient choice (section 5.2).",
-            "held" if better.high < 0 else "did not hold" if better.low > 0 else "undecided",
-            f"KL {after:.3f} one after the other, {during:.3f} together, difference {better:+.3f}",
-            f"{len(runs)} seeds, equal time; together, negatives are drawn anew as the score learns",
+        judge(
+            AFTERWARDS,
+            better,
+            figure=f"KL {after:.3f} one after the other, {during:.3f} together, difference {better:+.3f}",
+            how=f"{len(runs)} seeds, equal time, Student's interval; together, negatives are drawn anew as the score learns",
         )
     )
     columns = {

@@ -1,5 +1,5 @@
 """
-Discriminator guidance of images (document 002): on the codes of a VAE, with every control, and beside it on pixels.
+Discriminator guidance of images: on the codes of a VAE, with every control, and beside it on pixels.
 
     controls      seeds of everything: VAE, base, negatives, discriminator, samples; against twice the evaluations and more training for the same time
     strength      gamma chosen on validation images, reported on others; likelihood of codes
@@ -14,27 +14,47 @@ from typing import Any
 
 from ridgewalk.data import part
 from ridgewalk.metrics.samples import frechet
-from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
-from ridgewalk.reports.claims import verdict
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.diffusion import Diffused
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import measurement
+from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.guidance import pixels, uses
 from ridgewalk_studies.guidance.judged import COLUMNS, Bench, Row, frechet_change, judged, mean, recall_change, row
 from ridgewalk_studies.guidance.measures import GAMMAS, VALIDATION
-from ridgewalk_studies.running import Experiment
 
-ASKED = 0.10
-"""Share of the Frechet distance that guidance is asked to take off, at equal evaluations."""
+_CHANGE = Criterion("relative change of the Frechet distance, over seeds and judges", "below", 0, least=SEEDS)
+
+TAKEN_OFF = Claim(
+    "Guidance takes at least 10% off the Frechet distance at equal evaluations.",
+    "",
+    (replace(_CHANGE, threshold=-0.1),),
+)
+RECALL = Claim(
+    "Recall is no worse.",
+    GUIDANCE,
+    (Criterion("change of recall, paired over real images", "above", -0.01, refuted=0),),
+)
+LONGER = Claim("Guidance beats more training of the same network for the same time.", GUIDANCE, (_CHANGE,))
+TWICE = Claim("Guidance beats twice the evaluations.", GUIDANCE, (_CHANGE,))
+WELL_TRAINED = Claim(
+    "Guidance of a well-trained base is no worse.", GUIDANCE, (replace(_CHANGE, threshold=0.05, refuted=0),)
+)
+VARIETY = Claim(
+    "Too much guidance costs variety.",
+    GUIDANCE,
+    (Criterion("recall at strength 2 less that at 1", "below", -0.01, settled_by="value"),),
+)
 
 
 def measure(e: Experiment) -> Findings:
     """Trains, guides, samples, judges."""
-    claims: list[Claim] = []
+    claims: list[Verdict] = []
     seeds = e.settings.reproduce.seeds
     vaes = [e.run(seed, "vae") for seed in seeds]
     judges = measurement.judges_of(vaes[0])
@@ -74,7 +94,7 @@ def measure(e: Experiment) -> Findings:
 
 
 def _controls(
-    e: Experiment, vaes: Sequence[Run], bench: Bench, claims: list[Claim]
+    e: Experiment, vaes: Sequence[Run], bench: Bench, claims: list[Verdict]
 ) -> tuple[dict[str, Any], list[dict[str, float]], list[Section], dict[str, list[float]]]:
     held: dict[str, list[Row]] = {}
     seconds = []
@@ -122,38 +142,23 @@ def _controls(
         "Student's interval over seeds"
     )
     claims += [
-        Claim(
-            f"Guidance takes at least {ASKED:.0%} off the Frechet distance at equal evaluations.",
-            verdict(-small.value, -small.high, -small.low, ASKED),
-            f"{small:+.0%}",
-            how_told,
-        ),
-        Claim(
-            "Recall is no worse.",
-            "did not hold" if recall.high < 0 else "held" if recall.low > -0.01 else "undecided",
-            f"{recall:+.3f}; of reconstructions of training images it is {mean(held['reconstructions of training images'], 'recall'):.3f}",
-            "paired over real images, both judges and seeds; samples that lie off the data have wide balls, so that a poor base has more recall than real "
+        judge(TAKEN_OFF, small, figure=f"{small:+.0%}", how=how_told),
+        judge(
+            RECALL,
+            recall,
+            figure=f"{recall:+.3f}; of reconstructions of training images it is {mean(held['reconstructions of training images'], 'recall'):.3f}",
+            how="both judges and seeds; samples that lie off the data have wide balls, so that a poor base has more recall than real "
             "images have: read it beside coverage",
         ),
-        Claim(
-            "Guidance beats more training of the same network for the same time.",
-            verdict(-longer_change.value, -longer_change.high, -longer_change.low),
-            f"{longer_change:+.0%}",
-            how_told,
-        ),
-        Claim(
-            "Guidance beats twice the evaluations.",
-            verdict(-twice.value, -twice.high, -twice.low),
-            f"{twice:+.0%}",
-            how_told,
-        ),
-        Claim(
-            "Guidance of a well-trained base is no worse.",
-            "held" if well_change.high < 0.05 else "did not hold" if well_change.low > 0 else "undecided",
-            f"Frechet distance {well_change:+.0%}; precision {mean(held['well trained'], 'precision'):.3f} becomes "
+        judge(LONGER, longer_change, figure=f"{longer_change:+.0%}", how=how_told),
+        judge(TWICE, twice, figure=f"{twice:+.0%}", how=how_told),
+        judge(
+            WELL_TRAINED,
+            well_change,
+            figure=f"Frechet distance {well_change:+.0%}; precision {mean(held['well trained'], 'precision'):.3f} becomes "
             f"{mean(held['well trained, guided'], 'precision'):.3f}, recall {mean(held['well trained'], 'recall'):.3f} becomes "
             f"{mean(held['well trained, guided'], 'recall'):.3f}",
-            how_told,
+            how=how_told,
         ),
     ]
     cells = {
@@ -201,7 +206,7 @@ def _controls(
 
 
 def _strength(
-    vae: Run, base: Diffused, guide: Guide, bench: Bench, claims: list[Claim]
+    vae: Run, base: Diffused, guide: Guide, bench: Bench, claims: list[Verdict]
 ) -> tuple[dict[str, Any], Section]:
     """gamma: chosen by the Frechet distance to validation images, reported against the reference images."""
     held = bench.features(part(vae.data, "validation").floats())
@@ -214,15 +219,15 @@ def _strength(
         chosen[gamma] = sum(frechet(a, b) for a, b in zip(held, other)) / len(held)
     best = min(chosen, key=lambda g: chosen[g])
     claims.append(
-        Claim(
-            "Too much guidance costs variety (section 5.2).",
-            "held" if rows[2.0].values["recall"] < rows[1.0].values["recall"] - 0.01 else "did not hold",
-            "; ".join(
+        judge(
+            VARIETY,
+            counted(rows[2.0].values["recall"] - rows[1.0].values["recall"], bench.rows),
+            figure="; ".join(
                 f"gamma {g:g}: Frechet {r.values['frechet']:.2f}, precision {r.values['precision']:.3f}, recall {r.values['recall']:.3f}"
                 for g, r in rows.items()
             ),
-            f"one seed; validation images would choose gamma {best:g}. What theory asks for is 1: a better figure at another strength is the metric's wish, "
-            "or a learned gradient that is too small",
+            how=f"one seed; validation images would choose gamma {best:g}. What theory asks for is 1: a better figure at another strength is the metric's "
+            "wish, or a learned gradient that is too small",
         )
     )
     cells = {f"gamma {g:g}": {k: Cell(r.values[k]) for k in COLUMNS} for g, r in rows.items()}

@@ -1,6 +1,7 @@
 """Guidance with exact ratios: a mixture with wrong weights, means and widths as the model, the data's own density over it as the discriminator."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -13,11 +14,46 @@ from ridgewalk.diffusion.likelihood import Likelihood, log_likelihood
 from ridgewalk.diffusion.sde import SDE
 from ridgewalk.judging import samples
 from ridgewalk.metrics import densities
-from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
+from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.guidance.measures import GAMMAS
 
 FLOOR = 1.2
 """What share of the floor's KL both-guided samples may have."""
+
+
+SCORE = Claim(
+    "With the exact ratio the guided score is the data's.",
+    GUIDANCE,
+    (Criterion("relative error of the score", "at most", 1e-5, settled_by="value"),),
+)
+LIKELIHOOD = Claim(
+    "The guided flow's likelihood, with the divergence of the whole drift, is the data's; at any other strength it is worse.",
+    GUIDANCE,
+    (
+        Criterion("difference from the truth in nats", "at most", 0.01, settled_by="value"),
+        Criterion("least increase at another strength in nats", "above", 0, settled_by="value"),
+    ),
+)
+CORRECTOR = Claim(
+    "Guiding the corrector suffices.",
+    GUIDANCE,
+    (Criterion("KL with the corrector alone over KL with both parts guided", "at most", 2, settled_by="value"),),
+)
+BOTH_PARTS = Claim(
+    f"Guided in both parts, the samples' KL is within {FLOOR} of the floor's; in one part alone it is worse.",
+    GUIDANCE,
+    (
+        Criterion("KL with 300 levels over the floor's", "at most", FLOOR, settled_by="value"),
+        Criterion(
+            "least increase of KL from both to predictor alone, to corrector alone, to neither",
+            "above",
+            0,
+            settled_by="value",
+        ),
+    ),
+    "some",
+)
 
 
 def exact_ratio(p: GaussianMixture, q: GaussianMixture, sde: SDE) -> Logit:
@@ -37,7 +73,9 @@ def wrong(density: GaussianMixture) -> GaussianMixture:
     return GaussianMixture.from_deviations(1.1 * density.means + 0.05, 1.5 * density.variances.sqrt(), weights)
 
 
-def prove(density: GaussianMixture, n: int, claims: list[Claim], quick: bool = False) -> tuple[dict[str, Any], Section]:
+def prove(
+    density: GaussianMixture, n: int, claims: list[Verdict], quick: bool = False
+) -> tuple[dict[str, Any], Section]:
     """The guided score, its likelihood over strengths, and which part of a predictor-corrector must be guided."""
     p, sde = density.to(torch.float64), VP()
     q = wrong(p)
@@ -50,11 +88,11 @@ def prove(density: GaussianMixture, n: int, claims: list[Claim], quick: bool = F
         x = noised.sample(500, torch.Generator().manual_seed(0))[0]
         apart.append(float((full(x, time) - noised.score(x)).abs().max() / noised.score(x).abs().max()))
     claims.append(
-        Claim(
-            "With the exact ratio the guided score is the data's (section 3.2).",
-            "held" if max(apart) <= 1e-5 else "did not hold",
-            f"relative error {max(apart):.1e}",
-            "four levels, 500 draws at each, float64; held below 1e-5",
+        judge(
+            SCORE,
+            max(apart),
+            figure=f"relative error {max(apart):.1e}",
+            how="four levels, 500 draws at each, float64",
         )
     )
     x = samples.draws(p, 50 if quick else 300, 1)
@@ -68,12 +106,14 @@ def prove(density: GaussianMixture, n: int, claims: list[Claim], quick: bool = F
         for g in GAMMAS
     }
     error = abs(gammas[1.0] - truth)
+    rises = [v - gammas[1.0] for g, v in gammas.items() if g != 1.0]
     claims.append(
-        Claim(
-            "The guided flow's likelihood, with the divergence of the whole drift, is the data's; at any other strength it is worse.",
-            "held" if error <= 0.01 and min(gammas, key=lambda g: gammas[g]) == 1.0 else "did not hold",
-            f"truth {truth:.3f} nat; " + ", ".join(f"gamma {g:g}: {v:.3f}" for g, v in gammas.items()),
-            f"{len(x)} draws, exact divergence through second derivatives of the discriminator; held within 0.01 nat",
+        judge(
+            LIKELIHOOD,
+            error,
+            min(rises),
+            figure=f"truth {truth:.3f} nat; " + ", ".join(f"gamma {g:g}: {v:.3f}" for g, v in gammas.items()),
+            how=f"{len(x)} draws, exact divergence through second derivatives of the discriminator",
         )
     )
     cell = samples.CELL * float(p.variances.min().sqrt())
@@ -91,23 +131,24 @@ def prove(density: GaussianMixture, n: int, claims: list[Claim], quick: bool = F
         "corrector alone": kl(base, full),
         "neither": kl(base),
     }
-    order = parts["both"] < parts["predictor alone"] < parts["corrector alone"] < parts["neither"]
-    reached = parts["both, 300 levels"] <= FLOOR * floor
+    both, alone = parts["both"], parts["corrector alone"]
+    ordered = [both, parts["predictor alone"], alone, parts["neither"]]
     claims.append(
-        Claim(
-            "Guiding the corrector suffices (section 4.2).",
-            "did not hold" if parts["corrector alone"] > 2 * parts["both"] else "held",
-            f"KL: both {parts['both']:.3f}, predictor alone {parts['predictor alone']:.3f}, corrector alone {parts['corrector alone']:.3f}, "
+        judge(
+            CORRECTOR,
+            counted(alone / both, n),
+            figure=f"KL: both {both:.3f}, predictor alone {parts['predictor alone']:.3f}, corrector alone {alone:.3f}, "
             f"neither {parts['neither']:.3f} (floor {floor:.3f})",
-            f"{steps} levels, one correction at each, {n} samples",
+            how=f"{steps} levels, one correction at each, {n} samples",
         )
     )
     claims.append(
-        Claim(
-            f"Guided in both parts, the samples' KL is within {FLOOR} of the floor; in one part alone it is worse.",
-            "held" if order and reached else "held in part" if order or reached else "did not hold",
-            f"{parts['both, 300 levels'] / floor:.2f} of the floor with 300 levels, {parts['both'] / floor:.2f} with {steps}",
-            "the floor is the mean KL of three sets of as many draws of the density",
+        judge(
+            BOTH_PARTS,
+            counted(parts["both, 300 levels"] / floor, n),
+            counted(min(b - a for a, b in pairwise(ordered)), n),
+            figure=f"{parts['both, 300 levels'] / floor:.2f} of the floor with 300 levels, {both / floor:.2f} with {steps}",
+            how="the floor is the mean KL of three sets of as many draws of the density",
         )
     )
     column = {"kl": Column("KL(model || data)", ".3f", "lower", "by cells, of samples")}

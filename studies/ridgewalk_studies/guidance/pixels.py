@@ -17,12 +17,13 @@ from ridgewalk.judging import samples
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.protocols import VectorField
-from ridgewalk.reports import Block, Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports import Block, Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.verbs.diffuse import DiffusionRun
-from ridgewalk_studies.running import Experiment
+from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.experiment import Experiment
 
 MOST = 2000
 """Samples of pixels that are judged: each takes a hundred times what one of codes does."""
@@ -33,12 +34,23 @@ PIXEL_GUIDE = ("guidance.negatives=8000", "guidance.epochs=12", "guidance.batch=
 PAINTED = 200
 """Images that are in-painted."""
 
+PIXELS = Claim(
+    "Guidance works in pixels too, by a U-Net's encoder.",
+    GUIDANCE,
+    (Criterion("Frechet distance over the unguided", "below", 0.95, settled_by="value"),),
+)
+PAINTING = Claim(
+    "In-painting under guidance gives more real images.",
+    GUIDANCE,
+    (Criterion("change of the share that both judges take for real", "above", 0),),
+)
+
 STEPS = 50
 """Of the ancestral sampler of in-painting."""
 
 
 def measure(
-    e: Experiment, judges: Sequence[Judge], rows: int, claims: list[Claim]
+    e: Experiment, judges: Sequence[Judge], rows: int, claims: list[Verdict]
 ) -> tuple[dict[str, Any], list[Section]]:
     """Trains, guides, samples, judges, in-paints."""
     run = e.diffusion(e.settings.reproduce.seeds[0])
@@ -75,12 +87,12 @@ def measure(
     spent = {"base": float(run.diffused.record["seconds"]), "guide": float(sum(guide.record["seconds"].values()))}
     before, after = found["pixels"]["frechet"], found["pixels, guided"]["frechet"]
     claims.append(
-        Claim(
-            "Guidance works in pixels too, by a U-Net's encoder.",
-            "held" if after < 0.95 * before else "did not hold",
-            f"Frechet {before:.1f} becomes {after:.1f} ({after / before - 1:+.0%}), precision {found['pixels']['precision']:.3f} becomes "
+        judge(
+            PIXELS,
+            counted(after / before, n),
+            figure=f"Frechet {before:.1f} becomes {after:.1f} ({after / before - 1:+.0%}), precision {found['pixels']['precision']:.3f} becomes "
             f"{found['pixels, guided']['precision']:.3f}, recall {found['pixels']['recall']:.3f} becomes {found['pixels, guided']['recall']:.3f}",
-            f"one seed, {n} samples; a small U-Net after {spent['base'] / 60:.0f} minutes, its guide {spent['guide'] / 60:.0f} more",
+            how=f"one seed, {n} samples; a small U-Net after {spent['base'] / 60:.0f} minutes, its guide {spent['guide'] / 60:.0f} more",
         )
     )
     section = Section(
@@ -96,7 +108,7 @@ def measure(
 
 
 def _painted(
-    run: DiffusionRun, field: VectorField, judges: Sequence[Judge], count: int, claims: list[Claim]
+    run: DiffusionRun, field: VectorField, judges: Sequence[Judge], count: int, claims: list[Verdict]
 ) -> tuple[dict[str, Any], Section]:
     """The middle of images filled in, by the score and by the guided score; what is seen is put in after each step."""
     assert isinstance(run.data, ImageData)
@@ -127,12 +139,12 @@ def _painted(
         rows[name] = out[:12].numpy()
     change = statistics.paired_difference(real["guided"], real["score"], 0)
     claims.append(
-        Claim(
-            "In-painting under guidance gives more real images (section 6).",
-            "held" if change.low > 0 else "did not hold" if change.high < 0 else "undecided",
-            f"share of filled-in images that both judges take for real, change {change:+.3f}; root mean square error {found['score']['error']:.3f} becomes "
-            f"{found['guided']['error']:.3f}",
-            "the discriminator knows all images, not those that fit what is seen: it improves the prior alone, and is added before what is seen is put in",
+        judge(
+            PAINTING,
+            change,
+            figure=f"share of filled-in images that both judges take for real, change {change:+.3f}; "
+            f"root mean square error {found['score']['error']:.3f} becomes {found['guided']['error']:.3f}",
+            how="the discriminator knows all images, not those that fit what is seen: it improves the prior alone, and is added before what is seen is put in",
         )
     )
     columns = {

@@ -1,5 +1,5 @@
 """
-Discriminator guidance where everything is known (document 002): proofs by exact ratios, then what a learned discriminator does to a learned score.
+Discriminator guidance where everything is known: proofs by exact ratios, then what a learned discriminator does to a learned score.
 
     exact        the guided score, its likelihood, and which part of a predictor-corrector must be guided
     controls     five seeds of a base that is too small, against twice the evaluations, more training for the same time, and a larger network
@@ -14,26 +14,61 @@ from typing import Any
 from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.data.points import PointData
 from ridgewalk.judging import samples
-from ridgewalk.reports import Claim, Figure, Section, TableBlock, figures
+from ridgewalk.reports import Figure, Section, TableBlock, figures
 from ridgewalk.reports import samples as pictures
-from ridgewalk.reports.claims import verdict
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.guide import Guide
 from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.guidance import ablations, oracle, ways
 from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, guided, measured, quality, told
-from ridgewalk_studies.running import Experiment
 
-KL, DISTANCE = 0.70, 0.25
-"""Shares of KL(model || data) and of the sliced Wasserstein distance that guidance of the small base is asked to take off."""
+TAKEN_OFF = {
+    key: Claim(
+        f"Guidance of a score network of 2 x 16 takes at least {share:.0%} off its {what}, at equal evaluations.",
+        "",
+        (Criterion(f"relative change of the {what}, over seeds", "below", -share, least=SEEDS),),
+    )
+    for key, share, what in (
+        ("kl", 0.70, "KL(model || data)"),
+        ("sliced_wasserstein", 0.25, "sliced Wasserstein distance"),
+    )
+}
+RECALL = Claim(
+    "Recall is no worse.",
+    GUIDANCE,
+    (Criterion("change of recall, over seeds", "above", -0.01, refuted=0, least=SEEDS),),
+)
+CONTROLS = {
+    control: Claim(
+        f"Guidance beats this control: {control}.",
+        GUIDANCE,
+        (Criterion("KL less the control's, over seeds", "below", 0, least=SEEDS),),
+    )
+    for control in ("trained longer", "base, twice the evaluations", "larger network")
+}
+CONVERGED = Claim(
+    "Where the small network has learned what it can, guidance beats more training for the same time.",
+    GUIDANCE,
+    (Criterion("KL less that of more training, over seeds", "below", 0, least=SEEDS),),
+)
+WELL_TRAINED = Claim(
+    "Guidance of a well-trained base is no worse.",
+    GUIDANCE,
+    (
+        Criterion("mean rise of KL", "at most", 0.01, settled_by="value"),
+        Criterion("mean rise of the sliced Wasserstein distance", "at most", 0.005, settled_by="value"),
+    ),
+)
 
 
 def measure(e: Experiment) -> Findings:
     """Proves, trains, measures."""
-    claims: list[Claim] = []
+    claims: list[Verdict] = []
     first = e.diffusion(e.settings.reproduce.seeds[0])
     density = known_density(first)
-    exact, exact_section = oracle.prove(density, e.points, claims, quick=e.budget == "smoke")
+    exact, exact_section = oracle.prove(density, e.points, claims, quick=e.quick)
     runs = [first, *(e.diffusion(seed) for seed in e.settings.reproduce.seeds[1:])]
     guide = {run.origin.seed: e.guide(run, "guide", run.origin.seed, beside=True) for run in runs}
     ledger, seconds, controls = _controls(e, runs, guide, density, claims)
@@ -42,7 +77,7 @@ def measure(e: Experiment) -> Findings:
     built, built_sections = ablations.discriminators(e, first, own, density, claims)
     joined, joint_section = ablations.joint(e, runs[:2], guide, density, claims)
     sampled, sampler_sections = ways.samplers(e, first, own, density, claims)
-    acted, where_sections = ways.where(first, own, density, claims, quick=e.budget == "smoke")
+    acted, where_sections = ways.where(first, own, density, claims, quick=e.quick)
     bases, bases_section = _bases(e, density, claims)
     others, others_section = _others(e)
     change = ledger.change("guided", "base", "kl")
@@ -112,7 +147,7 @@ def _controls(
     runs: Sequence[DiffusionRun],
     guide: dict[int, Guide],
     density: GaussianMixture,
-    claims: list[Claim],
+    claims: list[Verdict],
 ) -> tuple[Ledger, list[dict[str, float]], Section]:
     ledger, seconds = Ledger(), []
     for run in runs:
@@ -139,37 +174,27 @@ def _controls(
                 "larger network": float(other.diffused.record["seconds"]),
             }
         )
-    for key, share, what in (
-        ("kl", KL, "KL(model || data)"),
-        ("sliced_wasserstein", DISTANCE, "sliced Wasserstein distance"),
-    ):
+    for key, claim in TAKEN_OFF.items():
         change = ledger.change("guided", "base", key)
         claims.append(
-            Claim(
-                f"Guidance of a score network of 2 x 16 takes at least {share:.0%} off its {what}, at equal evaluations.",
-                verdict(-change.value, -change.high, -change.low, share),
-                f"{change:.0%}",
-                f"{len(runs)} seeds, each a base, negatives, a discriminator and samples of its own; mean change and Student's interval over seeds; "
+            judge(
+                claim,
+                change,
+                figure=f"{change:.0%}",
+                how=f"{len(runs)} seeds, each a base, negatives, a discriminator and samples of its own; mean change and Student's interval over seeds; "
                 f"{e.points} samples, common noise",
             )
         )
     recall = ledger.difference("guided", "base", "recall")
-    claims.append(
-        Claim(
-            "Recall is no worse.",
-            "did not hold" if recall.high < 0 else "held" if recall.low > -0.01 else "undecided",
-            f"{recall:+.3f}",
-            "mean difference over seeds; held where the interval lies above -0.01",
-        )
-    )
-    for control in ("trained longer", "base, twice the evaluations", "larger network"):
+    claims.append(judge(RECALL, recall, figure=f"{recall:+.3f}", how="mean difference over seeds"))
+    for control, claim in CONTROLS.items():
         better = ledger.difference("guided", control, "kl")
         claims.append(
-            Claim(
-                f"Guidance beats this control: {control}.",
-                verdict(-better.value, -better.high, -better.low),
-                f"KL {ledger.mean('guided')['kl']:.3f} against {ledger.mean(control)['kl']:.3f}, difference {better:+.3f}",
-                "equal time counts negatives, the discriminator's training and its account; the larger network is 3 x 128 with Fourier features",
+            judge(
+                claim,
+                better,
+                figure=f"KL {ledger.mean('guided')['kl']:.3f} against {ledger.mean(control)['kl']:.3f}, difference {better:+.3f}",
+                how="equal time counts negatives, the discriminator's training and its account; the larger network is 3 x 128 with Fourier features",
             )
         )
     ground = samples.plane(density)
@@ -207,7 +232,7 @@ def _controls(
     return ledger, seconds, section
 
 
-def _bases(e: Experiment, density: GaussianMixture, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
+def _bases(e: Experiment, density: GaussianMixture, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
     """Bases that lack training, and one that lacks nothing."""
     ledger, seconds = Ledger(), {}
     for variant, name, seeds in (
@@ -227,24 +252,25 @@ def _bases(e: Experiment, density: GaussianMixture, claims: list[Claim]) -> tupl
     small = "converged (2 x 16)"
     better = ledger.difference(f"{small}, guided", f"{small}, trained longer", "kl")
     claims.append(
-        Claim(
-            "Where the small network has learned what it can, guidance beats more training for the same time.",
-            verdict(-better.value, -better.high, -better.low),
-            f"KL {ledger.mean(small)['kl']:.3f}; trained longer {ledger.mean(f'{small}, trained longer')['kl']:.3f}, guided "
+        judge(
+            CONVERGED,
+            better,
+            figure=f"KL {ledger.mean(small)['kl']:.3f}; trained longer {ledger.mean(f'{small}, trained longer')['kl']:.3f}, guided "
             f"{ledger.mean(f'{small}, guided')['kl']:.3f}, difference {better:+.3f}; change by guidance {ledger.change(f'{small}, guided', small, 'kl'):.0%}",
-            f"{len(e.settings.reproduce.seeds)} seeds of everything, Student's interval",
+            how=f"{len(e.settings.reproduce.seeds)} seeds of everything, Student's interval",
         )
     )
     well = "well trained (3 x 128)"
     worse = ledger.difference(f"{well}, guided", well, "kl")
     distance = ledger.difference(f"{well}, guided", well, "sliced_wasserstein")
     claims.append(
-        Claim(
-            "Guidance of a well-trained base is no worse.",
-            "held" if worse.value <= 0.01 and distance.value <= 0.005 else "did not hold",
-            f"KL {told(ledger.values(well, 'kl'))} becomes {told(ledger.values(f'{well}, guided', 'kl'))}; sliced Wasserstein "
+        judge(
+            WELL_TRAINED,
+            counted(worse.value, e.points),
+            counted(distance.value, e.points),
+            figure=f"KL {told(ledger.values(well, 'kl'))} becomes {told(ledger.values(f'{well}, guided', 'kl'))}; sliced Wasserstein "
             f"{told(ledger.values(well, 'sliced_wasserstein'))} becomes {told(ledger.values(f'{well}, guided', 'sliced_wasserstein'))}",
-            "two seeds; held where the means rise by at most 0.01 and 0.005",
+            how="two seeds",
         )
     )
     section = Section(

@@ -8,7 +8,7 @@ import torch
 
 from ridgewalk.diffusion import PerRows, RowNoise
 from ridgewalk.diffusion.building import build_sampler
-from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import Diffused
@@ -16,19 +16,44 @@ from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import measurement
 from ridgewalk_studies import timing
+from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.diffusion.images import PATH_COLUMNS
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.guidance.judged import COLUMNS, Bench, row
 from ridgewalk_studies.guidance.measures import SAMPLES
-from ridgewalk_studies.running import Experiment
 
 OVERHEAD = 1.10
 """What a guided step may take, over the bare passes of score and discriminator."""
 
+CLASSES = Claim(
+    "A class-conditional discriminator guides conditional samples.",
+    GUIDANCE,
+    (
+        Criterion("Frechet distance less the unguided", "below", 0, settled_by="value"),
+        Criterion("share of the class asked for less the unguided", "above", -0.01, settled_by="value"),
+    ),
+)
+PATHS = Claim(
+    "Guided, paths through noise are smoother and more real.",
+    GUIDANCE,
+    (
+        Criterion("gap between the intervals of precision", "above", 0, settled_by="value"),
+        Criterion("precision less the unguided", "above", 0, settled_by="value"),
+        Criterion("largest over mean step less the unguided", "at most", 0, settled_by="value"),
+    ),
+    "some",
+)
+STEP = Claim(
+    f"A guided step takes at most {OVERHEAD:.2f} of the bare passes of score and discriminator.",
+    "",
+    (Criterion("seconds of the guided sampler over those of bare passes", "at most", OVERHEAD, settled_by="value"),),
+)
+
 METHODS = ("lerp", "flow", "flow-guided")
 
 
-def conditional(e: Experiment, vae: Run, bench: Bench, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
+def conditional(e: Experiment, vae: Run, bench: Bench, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
     """Class by class: a conditional score, classifier-free guidance, a class-conditional discriminator, and both."""
     model = e.codes(vae, "labels", e.settings.reproduce.variants["labels"])
     guide = e.guide(e.with_codes(vae, model, "labels"), "guide", vae.origin.seed, ["guidance.labels=true"])
@@ -53,14 +78,14 @@ def conditional(e: Experiment, vae: Run, bench: Bench, claims: list[Claim]) -> t
         shown[name] = x[:20].numpy()
     plain, better = found["conditional"], found["guided"]
     claims.append(
-        Claim(
-            "A class-conditional discriminator guides conditional samples.",
-            "held"
-            if better["frechet"] < plain["frechet"] and better["class"] > plain["class"] - 0.01
-            else "did not hold",
-            f"Frechet {plain['frechet']:.2f} becomes {better['frechet']:.2f}, share of the class asked for {plain['class']:.3f} becomes {better['class']:.3f}; "
+        judge(
+            CLASSES,
+            counted(better["frechet"] - plain["frechet"], bench.rows),
+            counted(better["class"] - plain["class"], bench.rows),
+            figure=f"Frechet {plain['frechet']:.2f} becomes {better['frechet']:.2f}, "
+            f"share of the class asked for {plain['class']:.3f} becomes {better['class']:.3f}; "
             f"classifier-free guidance of weight 2: {found['classifier-free, weight 2']['frechet']:.2f} and {found['classifier-free, weight 2']['class']:.3f}",
-            "one seed; negatives are samples of each class at weight 1, so that the guide beside weight 2 corrects another sampler than its own",
+            how="one seed; negatives are samples of each class at weight 1, so that the guide beside weight 2 corrects another sampler than its own",
         )
     )
     columns = {
@@ -89,7 +114,7 @@ def conditional(e: Experiment, vae: Run, bench: Bench, claims: list[Claim]) -> t
     return found, section
 
 
-def paths(e: Experiment, vae: Run, claims: list[Claim]) -> tuple[dict[str, Any], Section]:
+def paths(e: Experiment, vae: Run, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
     pairs = min(e.settings.walks.pairs, 100)
     pooled = measurement.pool([vae], pairs, "test", METHODS, 0)
     assert pooled is not None
@@ -97,16 +122,14 @@ def paths(e: Experiment, vae: Run, claims: list[Claim]) -> tuple[dict[str, Any],
     plain, better = pooled.summary.rows["flow"]["precision"], pooled.summary.rows["flow-guided"]["precision"]
     smooth, smoother = pooled.summary.rows["flow"]["step_evenness"], pooled.summary.rows["flow-guided"]["step_evenness"]
     claims.append(
-        Claim(
-            "Guided, paths through noise are smoother and more real (section 5.3).",
-            "held"
-            if better.low > plain.high and smoother.value <= smooth.value
-            else "held in part"
-            if better.value > plain.value or smoother.value < smooth.value
-            else "did not hold",
-            f"precision {plain:.3f} becomes {better:.3f}, largest over mean step {smooth.value:.2f} becomes {smoother.value:.2f}; LERP "
+        judge(
+            PATHS,
+            counted(better.low - plain.high, plain.n),
+            counted(better.value - plain.value, plain.n),
+            counted(smoother.value - smooth.value, plain.n),
+            figure=f"precision {plain:.3f} becomes {better:.3f}, largest over mean step {smooth.value:.2f} becomes {smoother.value:.2f}; LERP "
             f"{pooled.summary.rows['lerp']['precision']:.3f}",
-            f"{pairs} pairs of test images of two classes; held where the intervals of precision do not touch and steps are no less even",
+            how=f"{pairs} pairs of test images of two classes",
         )
     )
     frames = {m: pooled.measured[0].frames[m][0].numpy() for m in METHODS}
@@ -132,7 +155,7 @@ def paths(e: Experiment, vae: Run, claims: list[Claim]) -> tuple[dict[str, Any],
 
 
 def overhead(
-    model: Diffused, guide: Guide, claims: list[Claim], rows: int = 5000, repeats: int = 5
+    model: Diffused, guide: Guide, claims: list[Verdict], rows: int = 5000, repeats: int = 5
 ) -> tuple[dict[str, float], Section]:
     """A guided step over an unguided one, and over the bare passes of both networks, in turns."""
     sampler = build_sampler(Sampling("heun", 10), model.denoiser.sde)
@@ -157,11 +180,11 @@ def overhead(
     took = timing.medians(ways, repeats)
     found = {**took, "ratio": took["guided"] / took["bare"], "step": took["guided"] / took["unguided"]}
     claims.append(
-        Claim(
-            f"A guided step takes at most {OVERHEAD:.2f} of the bare passes of score and discriminator.",
-            "held" if found["ratio"] <= OVERHEAD else "did not hold",
-            f"{found['ratio']:.3f}; {found['step']:.2f} of an unguided step",
-            f"Heun's sampler on {rows} codes, {nfe} evaluations, in turns, medians of {repeats}; a discriminator's pass is forward and backward",
+        judge(
+            STEP,
+            found["ratio"],
+            figure=f"{found['ratio']:.3f}; {found['step']:.2f} of an unguided step",
+            how=f"Heun's sampler on {rows} codes, {nfe} evaluations, in turns, medians of {repeats}; a discriminator's pass is forward and backward",
         )
     )
     columns = {"seconds": Column("s", ".3f", "lower", f"for {nfe} evaluations of {rows} rows")}

@@ -1,5 +1,6 @@
 """Guidance in the plane: under each sampler, in which of its parts, after how many evaluations; and where in the plane it acts."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,22 +12,80 @@ from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.judging import samples
 from ridgewalk.metrics import statistics
 from ridgewalk.protocols import VectorField
-from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.guide import Guide
 from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, arrivals, guided, measured, nll
 from ridgewalk_studies.measures import scores
-from ridgewalk_studies.running import Experiment
 
 WAY = "steps of the sampler, from noise (0) to data (1)"
 TIMES = (0.05, 0.1, 0.2, 0.4)
 STEPS = (5, 10, 20, 40, 80)
 CORRECTIONS = (0, 1, 2, 4)
 
+BOTH_PARTS = Claim(
+    "A learned guide belongs in predictor and corrector both.",
+    "",
+    (Criterion("KL with both parts guided over the least with one alone", "below", 1, settled_by="value"),),
+)
+FEWER_CORRECTIONS = Claim(
+    "Guided, fewer corrector steps are needed.",
+    GUIDANCE,
+    (
+        Criterion(
+            "KL with one guided correction over the least with any number of unguided ones",
+            "at most",
+            1,
+            settled_by="value",
+        ),
+    ),
+)
+FEWER_STEPS = Claim(
+    "Guided, fewer evaluations give the same quality.",
+    GUIDANCE,
+    (
+        Criterion(
+            "steps whose guided KL is that of the most unguided steps, over the most", "below", 1, settled_by="value"
+        ),
+    ),
+)
+MENDED = Claim(
+    "Guidance acts most where data are rare, and mends the score there.",
+    GUIDANCE,
+    (
+        Criterion(
+            "strength in the thinnest tenth over that in the densest, at each level", "above", 1, settled_by="value"
+        ),
+        Criterion("error in the thinnest tenth, guided over unguided, at each level", "below", 1, settled_by="value"),
+        Criterion("error outside of the data, guided over unguided, at each level", "below", 1, settled_by="value"),
+    ),
+    "some",
+)
+SOONER = Claim(
+    "Guided trajectories reach the data sooner.",
+    GUIDANCE,
+    (
+        Criterion("largest lead in the share that arrived", "above", 0.05, settled_by="value"),
+        Criterion("least lead", "above", -0.02, settled_by="value"),
+    ),
+    "first",
+)
+TAILS = Claim(
+    "Guidance improves the likelihood, above all of the tails.",
+    GUIDANCE,
+    (
+        Criterion("change of the NLL in nats", "below", 0),
+        Criterion("change of the NLL in the thinnest tenth", "below", 0, least=20),
+    ),
+    "first",
+)
+
 
 def samplers(
-    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim]
+    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Verdict]
 ) -> tuple[dict[str, Any], list[Section]]:
     """Steps, corrections, and the parts of a predictor-corrector."""
     model = run.diffused
@@ -45,11 +104,11 @@ def samplers(
         parts.add(name, measured(Way(model, score, pc, corrector), density, e.points, SAMPLES))
     kls = {k: parts.mean(k)["kl"] for k in parts.rows}
     claims.append(
-        Claim(
-            "A learned guide belongs in predictor and corrector both.",
-            "held" if kls["both"] < min(kls["predictor alone"], kls["corrector alone"]) else "did not hold",
-            ", ".join(f"{k} {v:.3f}" for k, v in kls.items()),
-            f"KL, {few} levels of one correction each, negatives of that sampler, one seed",
+        judge(
+            BOTH_PARTS,
+            counted(kls["both"] / min(kls["predictor alone"], kls["corrector alone"]), e.points),
+            figure=", ".join(f"{k} {v:.3f}" for k, v in kls.items()),
+            how=f"KL, {few} levels of one correction each, negatives of that sampler, one seed",
         )
     )
     corrected = Ledger()
@@ -57,16 +116,15 @@ def samplers(
         how = replace(pc, corrections=m) if m else Sampling("reverse-diffusion", few)
         corrected.add(f"M = {m}", measured(Way(model, how=how), density, e.points, SAMPLES))
         corrected.add(f"M = {m}, guided", measured(Way(model, field, how), density, e.points, SAMPLES))
-    fewer = corrected.mean("M = 1, guided")["kl"] <= min(corrected.mean(f"M = {m}")["kl"] for m in corrections)
+    least = min(corrected.mean(f"M = {m}")["kl"] for m in corrections)
     claims.append(
-        Claim(
-            "Guided, fewer corrector steps are needed (section 5.4).",
-            "held" if fewer else "did not hold",
-            "; ".join(
+        judge(
+            FEWER_CORRECTIONS,
+            counted(corrected.mean("M = 1, guided")["kl"] / least, e.points),
+            figure="; ".join(
                 f"M = {m}: {corrected.mean(f'M = {m}')['kl']:.3f} unguided, {corrected.mean(f'M = {m}, guided')['kl']:.3f} guided"
                 for m in corrections
             ),
-            "KL; held where one guided correction is better than any number of unguided ones",
         )
     )
     evaluated = Ledger()
@@ -85,12 +143,12 @@ def samplers(
     most = evaluated.mean(f"{tried[-1]} steps")["kl"]
     enough = [s for s in tried if evaluated.mean(f"{s} steps, guided")["kl"] <= most]
     claims.append(
-        Claim(
-            "Guided, fewer evaluations give the same quality (sections 5.1 and 5.4).",
-            "held" if enough and enough[0] < tried[-1] else "did not hold",
-            f"unguided {most:.3f} with {tried[-1]} steps; guided "
+        judge(
+            FEWER_STEPS,
+            counted(min(enough, default=math.inf) / tried[-1], e.points),
+            figure=f"unguided {most:.3f} with {tried[-1]} steps; guided "
             + ", ".join(f"{evaluated.mean(f'{s} steps, guided')['kl']:.3f} with {s}" for s in tried),
-            "KL; evaluations of the score: a guided one has the discriminator's gradient too, see the seconds",
+            how="evaluations of the score: a guided one has the discriminator's gradient too, see the seconds",
         )
     )
     sections = [
@@ -112,7 +170,7 @@ def samplers(
 
 
 def where(
-    run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Claim], quick: bool = False
+    run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Verdict], quick: bool = False
 ) -> tuple[dict[str, Any], list[Section]]:
     """Where guidance is strong, whether it mends the score there, how soon states arrive, and the likelihood of the tails."""
     model, field = run.diffused, guided(run.diffused, guide)
@@ -162,16 +220,14 @@ def where(
         v["outside_after"] / v["outside_before"] for v in found.values() if v["outside_before"] == v["outside_before"]
     ]
     claims.append(
-        Claim(
-            "Guidance acts most where data are rare, and mends the score there (sections 2.4 and 4.2).",
-            "held"
-            if min(stronger) > 1 and max(mended) < 1 and max(outside, default=0) < 1
-            else "held in part"
-            if max(stronger) > 1 or min(mended) < 1
-            else "did not hold",
-            f"strength in the thinnest tenth over the densest {_told(stronger)}; error there after over before {_told(mended)}; "
+        judge(
+            MENDED,
+            stronger,
+            mended,
+            outside,
+            figure=f"strength in the thinnest tenth over the densest {_told(stronger)}; error there after over before {_told(mended)}; "
             f"outside the data {_told(outside)}",
-            "at t = " + ", ".join(f"{t:g}" for t in TIMES),
+            how="at t = " + ", ".join(f"{t:g}" for t in TIMES),
         )
     )
     few = 200 if quick else 5000
@@ -181,19 +237,16 @@ def where(
     }
     ahead = [g - b for g, b in zip(ways["guided"]["arrived"], ways["base"]["arrived"])]
     claims.append(
-        Claim(
-            "Guided trajectories reach the data sooner (section 5.2).",
-            "held"
-            if min(ahead) > -0.02 and max(ahead) > 0.05
-            else "did not hold"
-            if max(ahead) <= 0.05
-            else "held in part",
-            "; ".join(
+        judge(
+            SOONER,
+            max(ahead),
+            min(ahead),
+            figure="; ".join(
                 f"{lv:.2g}: {b:.2f} and {g:.2f}"
                 for lv, b, g in zip(ways["base"]["level"], ways["base"]["arrived"], ways["guided"]["arrived"])
                 if lv < 3
             ),
-            "share of states whose expected data lie where data are, by sigma / alpha, without and with guidance; the noise is the same",
+            how="share of states whose expected data lie where data are, by sigma / alpha, without and with guidance; the noise is the same",
         )
     )
     tails, told = _tails(run, field, density, 20 if quick else 400)
@@ -234,7 +287,9 @@ def _from_truth(added: VectorField, density: GaussianMixture, sde: Any) -> Vecto
     return field
 
 
-def _tails(run: DiffusionRun, field: VectorField, density: GaussianMixture, count: int) -> tuple[dict[str, Any], Claim]:
+def _tails(
+    run: DiffusionRun, field: VectorField, density: GaussianMixture, count: int
+) -> tuple[dict[str, Any], Verdict]:
     """NLL of all data and of their thinnest tenth, unguided and guided."""
     x = samples.draws(density, count, 31)
     log_p = density.to(torch.float64).log_prob(x)
@@ -250,14 +305,15 @@ def _tails(run: DiffusionRun, field: VectorField, density: GaussianMixture, coun
         "before_tail": float(before[thin].mean()),
         "after_tail": float(after[thin].mean()),
     }
-    claim = Claim(
-        "Guidance improves the likelihood, above all of the tails (sections 5.1 and 5.4).",
-        "held" if tail.high < 0 and whole.high < 0 else "held in part" if whole.high < 0 else "did not hold",
-        f"NLL {found['before']:.3f} becomes {found['after']:.3f} (truth {found['truth']:.3f}), change {whole:+.3f}; in the thinnest tenth "
+    verdict = judge(
+        TAILS,
+        whole,
+        tail,
+        figure=f"NLL {found['before']:.3f} becomes {found['after']:.3f} (truth {found['truth']:.3f}), change {whole:+.3f}; in the thinnest tenth "
         f"{found['before_tail']:.3f} becomes {found['after_tail']:.3f} (truth {found['truth_tail']:.3f}), change {tail:+.3f}",
-        f"{count} draws, the flow's likelihood with the divergence of the whole guided drift",
+        how=f"{count} draws, the flow's likelihood with the divergence of the whole guided drift",
     )
-    return found, claim
+    return found, verdict
 
 
 def _told(values: Sequence[float]) -> str:

@@ -1,10 +1,12 @@
-"""What document 001 says of interpolation networks, each claim with its verdict, and the answer to its question."""
+"""What the design of a non-linear interpolation network claims, judged, and the answer to its question."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from math import inf
 
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
-from ridgewalk.reports import Claim
+from ridgewalk_studies.claims import NETWORK, Claim, Criterion, Verdict, counted, judge, of, signed
 from ridgewalk_studies.interpolation.paths import GEODESIC, Judged
 from ridgewalk_studies.interpolation.variants import (
     ALIVE,
@@ -18,13 +20,76 @@ from ridgewalk_studies.interpolation.variants import (
     RATIO,
     Trained,
 )
-from ridgewalk_studies.verdicts import LEAST, of, settled, signed
 
 NEAR = 1.1
 """Curve energy over the geodesic's, below which a path is one, nearly."""
 
 CHEAPER = 10
 """Times that one pass must be cheaper than a search, to replace it."""
+
+
+_VARIETY = Criterion("variety without attraction", "below", COLLAPSED, settled_by="value")
+
+COLLAPSES = Claim("Without attraction every pair collapses to one image", NETWORK, (_VARIETY,))
+VANISHING = Claim(
+    "The collapse is one of vanishing gradients",
+    NETWORK,
+    (Criterion("gradient norm there over its first steps'", "below", 0.01, settled_by="value"),),
+)
+ATTRACTION = Claim(
+    "Attraction prevents it",
+    NETWORK,
+    (
+        Criterion(
+            f"least attraction from which on variety is above {ALIVE} (0 where none is)", "above", 0, settled_by="value"
+        ),
+        _VARIETY,
+    ),
+)
+CURRICULUM = Claim(
+    "An attraction that falls with the steps prevents it too",
+    NETWORK,
+    (Criterion("variety with a falling attraction", "above", ALIVE, settled_by="value"),),
+)
+PROJECTION = Claim(
+    "E(G(.)) is a projection on to the learned manifold",
+    NETWORK,
+    (Criterion("motion by the second application over the first's", "below", 0.1),),
+)
+MEANS_REAL = Claim(
+    "A small re-projection error means a real image",
+    NETWORK,
+    (Criterion("rank correlation of a small error with realism", "above", 0.5),),
+)
+MORE_REAL = Claim(
+    "The learned paths are more real than straight lines",
+    NETWORK,
+    (Criterion("precision less that of straight lines", "above", 0),),
+)
+PAIRING = Claim(
+    "Many times for each pair, and pairs from the whole pool, are needed to learn the path",
+    NETWORK,
+    (
+        Criterion(
+            "precision less that with one time and fixed pairs, of one seed,", "above", inf, part=0, settled_by="value"
+        ),
+    ),
+)
+IS_GEODESIC = Claim(
+    "A path learned from re-projection approximates the geodesic",
+    NETWORK,
+    (Criterion("curve energy over the geodesic's", "below", NEAR),),
+)
+TEACHING = Claim(
+    "Searched paths are a better teacher than the energy itself",
+    "",
+    (Criterion("precision of the distilled network less the other's", "above", 0),),
+)
+ONE_PASS = Claim(
+    f"One pass replaces a search: at least {CHEAPER} times cheaper",
+    NETWORK,
+    (Criterion("time of the search over that of one pass", "at least", CHEAPER, settled_by="value"),),
+)
 
 
 def sufficient(found: Mapping[str, Trained], names: Mapping[float, str]) -> float | None:
@@ -59,89 +124,82 @@ def gradient_left(free: Trained) -> tuple[float, str]:
     return float(gradient[max(0, when - 20) : when + 1].mean() / gradient[:20].mean()), where
 
 
-def of_training(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -> list[Claim]:
+def of_training(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -> list[Verdict]:
     """Collapse, its gradients, and what prevents it."""
     free, falling = found[FREE], found[FALLING]
     alive, when = gradient_left(free)
     enough = sufficient(found, names)
     return [
-        Claim(
-            "Without attraction every pair collapses to one image",
-            "held" if free.end("variety") < COLLAPSED else "did not hold",
-            f"variety between pairs {free.end('variety'):.3f} of straight lines', re-projection error {free.end('reprojection'):.4f}"
+        judge(
+            COLLAPSES,
+            free.end("variety"),
+            figure=f"variety between pairs {free.end('variety'):.3f} of straight lines', re-projection error {free.end('reprojection'):.4f}"
             + (f"; named while it trained, at step {free.collapsed_at}" if free.collapsed_at else ""),
-            f"held below {COLLAPSED}",
         ),
-        Claim(
-            "The collapse is one of vanishing gradients",
-            "held" if alive < 0.01 else "did not hold",
-            f"gradient norm {when}: {alive:.2f} of its first steps'",
-            "a collapsed network is a global minimum of the loss, reached by its gradient; held below 0.01",
+        judge(
+            VANISHING,
+            alive,
+            figure=f"gradient norm {when}: {alive:.2f} of its first steps'",
+            how="a collapsed network is a global minimum of the loss, reached by its gradient",
         ),
-        Claim(
-            "Attraction prevents it",
-            "held" if enough is not None and enough > 0 and free.end("variety") < COLLAPSED else "did not hold",
-            (f"from lambda {enough:g} up; " if enough is not None else "at no lambda; ")
+        judge(
+            ATTRACTION,
+            enough or 0.0,
+            free.end("variety"),
+            figure=(f"from lambda {enough:g} up; " if enough is not None else "at no lambda; ")
             + ", ".join(f"{w:g}: {found[n].end('variety'):.2f}" for w, n in names.items()),
-            f"variety between pairs, at equal cost; held where it is above {ALIVE} from some lambda > 0 up and below {COLLAPSED} at 0",
+            how="variety between pairs, at equal cost",
         ),
-        Claim(
-            "An attraction that falls with the steps prevents it too",
-            "held" if falling.end("variety") > ALIVE else "did not hold",
-            f"variety {falling.end('variety'):.2f}; re-projection error over LERP's {of(j.reprojection(FALLING))} against {of(j.reprojection(ONE))} "
+        judge(
+            CURRICULUM,
+            falling.end("variety"),
+            figure=f"variety {falling.end('variety'):.2f}; re-projection error over LERP's {of(j.reprojection(FALLING))} against {of(j.reprojection(ONE))} "
             f"at the constant one; precision {j.summary.rows[FALLING]['precision'].value:.3f} against {j.summary.rows[ONE]['precision'].value:.3f}",
-            f"from 10 times the kept one to a hundredth of it; held above {ALIVE}",
+            how="from 10 times the kept one to a hundredth of it",
         ),
     ]
 
 
-def of_paths(found: Mapping[str, Trained], j: Judged, points: Mapping[str, Interval]) -> list[Claim]:
+def of_paths(found: Mapping[str, Trained], j: Judged, points: Mapping[str, Interval]) -> list[Verdict]:
     """Projection, realism and pairing."""
     s = j.summary
     best = s.differences[MANY]["precision"]
     more = s.rows[MANY]["precision"].value - s.rows[ONE]["precision"].value
-    few = s.rows["lerp"]["precision"].n < LEAST
     return [
-        Claim(
-            "E(G(.)) is a projection on to the learned manifold",
-            _if_enough(few, settled(points["second over first"], 0.1, above=False)),
-            f"the second application moves a point {points['second over first'].value:.2f} as far as the first",
-            "0 for a projection; held below 0.1",
+        judge(
+            PROJECTION,
+            points["second over first"],
+            figure=f"the second application moves a point {points['second over first'].value:.2f} as far as the first",
+            how="0 for a projection",
         ),
-        Claim(
-            "A small re-projection error means a real image",
-            _if_enough(few, settled(points["rank"], 0.5)),
-            f"rank correlation with the judges' realism on straight lines {of(points['rank'])}",
-            "held above 0.5",
+        judge(
+            MEANS_REAL,
+            points["rank"],
+            figure=f"rank correlation with the judges' realism on straight lines {of(points['rank'])}",
         ),
-        Claim(
-            "The learned paths are more real than straight lines",
-            settled(best),
-            f"precision less LERP's {signed(best)} (many times, fresh pairs)",
-            "held where the interval lies above 0",
-        ),
-        Claim(
-            "Many times for each pair, and pairs from the whole pool, are needed to learn the path",
-            _if_enough(few, "held in part" if more > 0 else "did not hold"),
-            "precision " + ", ".join(f"{n}: {s.rows[n]['precision'].value:.3f}" for n in found if "pairs" in n),
-            "four trainings at equal cost, one seed",
+        judge(MORE_REAL, best, figure=f"precision less LERP's {signed(best)} (many times, fresh pairs)"),
+        judge(
+            PAIRING,
+            counted(more, best.n),
+            figure="precision " + ", ".join(f"{n}: {s.rows[n]['precision'].value:.3f}" for n in found if "pairs" in n),
+            how="four trainings at equal cost, one seed",
         ),
     ]
 
 
-def of_geodesics(j: Judged) -> Claim:
+def of_geodesics(j: Judged) -> Verdict:
     """Whether re-projection leads to the curves of least energy."""
     line, plain, exact = (j.over(n, GEODESIC, "curve_energy") for n in ("lerp", MANY, EXACT))
-    fate = "held" if exact.high < min(NEAR, line.low) else "did not hold" if exact.low > NEAR else "undecided"
-    return Claim(
-        "A path learned from re-projection approximates the geodesic",
-        _if_enough(line.n < LEAST, fate),
-        f"curve energy over the geodesic's: {of(exact)} (exact), {of(plain)} (many times, fresh pairs); straight lines' {of(line)}",
-        f"the pull-back metric of the decoder; held where the exact network's interval lies below {NEAR} and below the straight lines'",
+    nearer = replace(IS_GEODESIC.criteria[0], threshold=min(NEAR, line.low), refuted=NEAR)
+    return judge(
+        replace(IS_GEODESIC, criteria=(nearer,)),
+        exact,
+        figure=f"curve energy over the geodesic's: {of(exact)} (exact), {of(plain)} (many times, fresh pairs); straight lines' {of(line)}",
+        how=f"the pull-back metric of the decoder; the threshold is {NEAR}, or the straight lines' where that is less",
     )
 
 
-def of_search(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, float]) -> list[Claim]:
+def of_search(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, float]) -> list[Verdict]:
     """The exact network on one energy: from the energy, from its paths, and instead of its search."""
     learned, taught = found[RATIO], found[DISTILLED]
     columns = {n: j.entries[n].columns["precision"] for n in (RATIO, DISTILLED, "string")}
@@ -149,25 +207,21 @@ def of_search(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str
     short = statistics.paired_difference(columns[DISTILLED], columns["string"], 0)
     one, search = milliseconds[DISTILLED], milliseconds["string"]
     return [
-        Claim(
-            "Searched paths are a better teacher than the energy itself",
-            settled(gain),
-            f"precision of the distilled less the other's {signed(gain)}; {taught.seconds:.0f} s ({taught.before:.0f} s of search) against "
+        judge(
+            TEACHING,
+            gain,
+            figure=f"precision of the distilled less the other's {signed(gain)}; {taught.seconds:.0f} s ({taught.before:.0f} s of search) against "
             f"{learned.seconds:.0f} s; less the string method's own {signed(short)}",
-            "the exact network and one energy, equally many steps; held where the interval lies above 0",
+            how="the exact network and one energy, equally many steps",
         ),
-        Claim(
-            f"One pass replaces a search: at least {CHEAPER} times cheaper",
-            "held" if search >= CHEAPER * one else "did not hold",
-            f"{one:.3g} ms a path of 16 frames in a batch of 128, on one thread; the string method {search:.3g} ms a path of "
+        judge(
+            ONE_PASS,
+            search / one,
+            figure=f"{one:.3g} ms a path of 16 frames in a batch of 128, on one thread; the string method {search:.3g} ms a path of "
             f"{j.run.recipe.walks.nodes} nodes, on all threads",
-            f"the exact network; held at {CHEAPER} times",
+            how="the exact network",
         ),
     ]
-
-
-def _if_enough(few: bool, fate: str) -> str:
-    return "undecided" if few else fate
 
 
 def answer(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -> list[str]:

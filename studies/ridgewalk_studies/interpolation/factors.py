@@ -1,4 +1,4 @@
-"""Shapes only: what the factors that a formula reads from every frame say of the paths, beside the judges; ``evaluation.factors``."""
+"""Shapes only: what the factors that a formula reads from every frame say of the paths, beside the judges; ``measures.factors``."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,23 @@ from ridgewalk.metrics import statistics
 from ridgewalk.metrics.ranks import bootstrap_spearman
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import chunked
-from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
+from ridgewalk_studies.claims import NETWORK, Claim, Criterion, Verdict, judge, of, plain, signed
 from ridgewalk_studies.interpolation.paths import Judged, on_the_line
 from ridgewalk_studies.interpolation.variants import MANY, projection
 from ridgewalk_studies.measures import factors
 from ridgewalk_studies.measures.shapes import measure
-from ridgewalk_studies.verdicts import of, plain, settled, signed
+
+ONE_SHAPE = Claim(
+    "A small re-projection error means a picture of one shape",
+    NETWORK,
+    (Criterion("rank correlation of a small error with a small residual", "above", 0.5),),
+)
+MORE_SHAPES = Claim(
+    "The learned paths show more shapes than straight lines",
+    NETWORK,
+    (Criterion("share of frames that are shapes, less that of straight lines,", "above", 0),),
+)
 
 COLUMNS = {
     "residual": Column("residual", ".3f", "lower", "of the interior frames, mean: 0 for a picture of one shape"),
@@ -36,7 +47,7 @@ COLUMNS = {
 }
 
 
-def compared(j: Judged, judges: Sequence[Judge], points: int) -> tuple[list[Claim], Section, dict[str, Any]]:
+def compared(j: Judged, judges: Sequence[Judge], points: int) -> tuple[list[Verdict], Section, dict[str, Any]]:
     """The factors of every method's paths, and what the re-projection error and the judges know of the residual."""
     held_out = part(j.run.data, "validation").floats()
     below = factors.limit(chunked(j.run.decode, j.run.encode(held_out)).cpu())
@@ -47,17 +58,17 @@ def compared(j: Judged, judges: Sequence[Judge], points: int) -> tuple[list[Clai
     gain = statistics.paired_difference(found[MANY]["real"], found["lerp"]["real"], 0)
     base = found["lerp"]
     claims = [
-        Claim(
-            "A small re-projection error means a picture of one shape",
-            settled(ranks["reprojection"], 0.5),
-            f"rank correlation with small residuals on straight lines {of(ranks['reprojection'])}; the judges' realism {of(ranks['judges'])}",
-            "the residual is exact: it needs no judge; held above 0.5",
+        judge(
+            ONE_SHAPE,
+            ranks["reprojection"],
+            figure=f"rank correlation with small residuals on straight lines {of(ranks['reprojection'])}; the judges' realism {of(ranks['judges'])}",
+            how="the residual is exact: it needs no judge",
         ),
-        Claim(
-            "The learned paths show more shapes than straight lines",
-            settled(gain),
-            f"share of frames that are shapes less LERP's {signed(gain)} (many times, fresh pairs); LERP {float(base['real'].mean()):.3f}",
-            f"a shape where the residual is below {below:.3f}, as 95 % of the reconstructions are; held where the interval lies above 0",
+        judge(
+            MORE_SHAPES,
+            gain,
+            figure=f"share of frames that are shapes less LERP's {signed(gain)} (many times, fresh pairs); LERP {float(base['real'].mean()):.3f}",
+            how=f"a shape where the residual is below {below:.3f}, as 95 % of the reconstructions are",
         ),
     ]
     table = Table(

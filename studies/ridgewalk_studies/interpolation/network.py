@@ -1,13 +1,13 @@
 """
 An interpolation network over a frozen VAE: what it learns, when it collapses, and what keeps it from it.
 
-The networks are those of ``interpolation_variants``, and are judged on held-out pairs (``interpolation_paths``): precision and wholly real paths,
+The networks are those of ``variants``, and are judged on held-out pairs (``paths``): precision and wholly real paths,
 step sizes, whether the ends meet, their re-projection error, and whether that error says how real a point is. Beside them
 
     the sweep     of the attraction: the smallest that prevents the collapse
-    the model     the same network over a VAE that was hardly trained (``interpolation_quality``)
+    the model     the same network over a VAE that was hardly trained (``quality``)
     the teacher   the string method under the same energy, searched anew for every pair
-    the factors   of coloured shapes, where a formula reads them from every frame (``interpolation_factors``)
+    the factors   of coloured shapes, where a formula reads them from every frame (``factors``)
 
 The recipe's variants are models: ``badly-trained``, and on shapes ``shapes`` and ``shapes-badly-trained`` in the place of the recipe's own.
 """
@@ -18,6 +18,8 @@ from ridgewalk.progress import track
 from ridgewalk.reports import Section
 from ridgewalk.reports.findings import Findings
 from ridgewalk.verbs import pages
+from ridgewalk_studies.claims import plain
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.interpolation import claims as claimed
 from ridgewalk_studies.interpolation import factors, paths, quality
 from ridgewalk_studies.interpolation import sections as sections_of
@@ -34,8 +36,6 @@ from ridgewalk_studies.interpolation.variants import (
     trained,
     variants,
 )
-from ridgewalk_studies.running import Experiment
-from ridgewalk_studies.verdicts import plain
 
 SHAPES, BAD = "shapes", "badly-trained"
 

@@ -12,13 +12,24 @@ from typing import Any
 
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
-from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
+from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.settings.autoencoder import Interpolation
 from ridgewalk.store.run import Run
 from ridgewalk.verbs.pages import ends_name, strip_figure
+from ridgewalk_studies.claims import NETWORK, Claim, Criterion, Verdict, judge, of, plain, signed
 from ridgewalk_studies.interpolation.paths import Judged, judged, slope
 from ridgewalk_studies.interpolation.variants import MANY, Trained, trained, variants
-from ridgewalk_studies.verdicts import of, plain, settled, signed
+
+GARBAGE = Claim(
+    "Garbage in, garbage out: over a badly trained VAE the learned paths are less real",
+    NETWORK,
+    (Criterion("precision lost on the same pairs", "above", 0),),
+)
+FLATTER = Claim(
+    "The better the VAE, the flatter the re-projection loss",
+    NETWORK,
+    (Criterion("slope of the loss over the badly trained VAE's", "below", 1),),
+)
 
 STEPS = 20
 """First steps of a training, over which its gradient norm is averaged: both networks begin with the same weights."""
@@ -26,7 +37,7 @@ STEPS = 20
 
 def compared(
     good: Judged, bad_run: Run, i: Interpolation, known: Trained, judges: Sequence[Judge]
-) -> tuple[list[Claim], Section, dict[str, Any]]:
+) -> tuple[list[Verdict], Section, dict[str, Any]]:
     """
     Trains the network over the badly trained VAE, and compares.
 
@@ -78,27 +89,22 @@ def first_gradient(t: Trained) -> float:
     return float(t.history.terms["interpolation_gradient"][:STEPS].mean())
 
 
-def _garbage(good: Judged, bad: Judged, lost: statistics.Interval) -> Claim:
+def _garbage(good: Judged, bad: Judged, lost: statistics.Interval) -> Verdict:
     told = "; ".join(
         f"{m}: {j.summary.rows[MANY]['precision'].value:.3f} between its LERP's {j.summary.rows['lerp']['precision'].value:.3f} and its "
         f"reconstructions' {j.summary.lines['reconstructions']['precision']:.3f}"
         for m, j in (("well trained", good), ("badly trained", bad))
     )
-    return Claim(
-        "Garbage in, garbage out: over a badly trained VAE the learned paths are less real",
-        settled(lost),
-        f"precision lost {signed(lost)} ({told})",
-        "the same pairs of images; held where the interval lies above 0",
-    )
+    return judge(GARBAGE, lost, figure=f"precision lost {signed(lost)} ({told})", how="the same pairs of images")
 
 
-def _flatness(flatter: statistics.Interval, known: Trained, own: Trained) -> Claim:
-    return Claim(
-        "The better the VAE, the flatter the re-projection loss",
-        settled(flatter, 1.0, above=False),
-        f"its slope on straight lines is {of(flatter)} of the badly trained VAE's; the network's gradient in its first {STEPS} steps "
+def _flatness(flatter: statistics.Interval, known: Trained, own: Trained) -> Verdict:
+    return judge(
+        FLATTER,
+        flatter,
+        figure=f"its slope on straight lines is {of(flatter)} of the badly trained VAE's; the network's gradient in its first {STEPS} steps "
         f"{first_gradient(known):.3g} against {first_gradient(own):.3g}",
-        "slope of |z - E(G(z))|^2 over the codes' mean norm; held where the ratio lies below 1",
+        how="slope of |z - E(G(z))|^2 over the codes' mean norm",
     )
 
 

@@ -1,5 +1,5 @@
 """
-The likelihood protocol of document 004: which images choose sigma, which are measured, and what real images score.
+The likelihood protocol of Goodfellow et al. (2014) and Makhzani et al. (2015): which images choose sigma, which are measured, and what real images score.
 
     sigma    chosen on the first 1,000 images of the train part's last sixth (of MNIST: 50,000 .. 51,000), which no model is trained on
     test     every image of the test part

@@ -15,13 +15,13 @@ from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.ranks import bootstrap_spearman
 from ridgewalk.progress import track
-from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock, Text
-from ridgewalk.reports.claims import verdict
+from ridgewalk.reports import Cell, Column, Section, Table, TableBlock, Text
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import misalignment
 from ridgewalk_studies import endpoints as choosing
-from ridgewalk_studies.running import Experiment
+from ridgewalk_studies.claims import WALKS, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.sensors.walks import (
     ENERGIES,
     Walked,
@@ -35,6 +35,56 @@ from ridgewalk_studies.sensors.walks import (
 
 MARGIN = 0.05
 """A difference in precision within this is none that matters."""
+
+BELL = Claim(
+    "The scores have the shape of a bell round 0.5: a live sensor",
+    WALKS,
+    (
+        Criterion("peaks of the smoothed histogram", "at most", 1, settled_by="value"),
+        Criterion("5 % quantile", "below", 0.5, settled_by="value"),
+        Criterion("95 % quantile", "above", 0.5, settled_by="value"),
+        Criterion("spread of the logits", "above", 0.1, settled_by="value"),
+        Criterion("spread of the logits", "below", 2, settled_by="value"),
+    ),
+)
+DENSE = Claim(
+    "Dense regions score 0.5, and outliers away from it",
+    WALKS,
+    (Criterion("rank correlation of |score - 1/2| with the distance to the 10 nearest codes", "above", 0.1),),
+)
+ENDS = Claim(
+    "There are ends with scores near 0.85",
+    WALKS,
+    (Criterion("highest score of a test image", "at least", 0.8, settled_by="value"),),
+)
+STAYS_OUT = Claim(
+    "LERP between high scores stays out of D = 1/2",
+    WALKS,
+    (Criterion("|score - 1/2| of its interior frames", "above", 0.1),),
+)
+PULLED = Criterion("change of |score - 1/2| against LERP", "below", 0)
+DIFFERS = Claim(
+    "The correction is not 0: SGW differs from LERP",
+    WALKS,
+    (Criterion("distance from the straight line over that of the ends", "above", 0.05),),
+)
+ARRIVES = Claim(
+    "The walk reaches B",
+    WALKS,
+    (Criterion("share of walks between outliers that arrived", "at least", 1, part=0.5, settled_by="value"),),
+)
+SAME_ARTEFACTS = Criterion("change of precision against LERP", "within", MARGIN, refuted=0)
+REAL_ENDS = Criterion("precision of the ends' reconstructions less that of typical ends'", "above", -MARGIN)
+MISALIGNED = Claim(
+    "What D_z calls ideal is not what decodes to something real",
+    WALKS,
+    (Criterion("share of ideal points that is unreal less that of reconstructions, in every run", "above", 0),),
+)
+AFFINE = Claim(
+    "With a discriminator of a single affine layer the sensor works as well",
+    "",
+    (Criterion("share of the sensors that are alive", "at least", 1, settled_by="value"), PULLED),
+)
 
 
 def measure(e: Experiment) -> Findings:
@@ -96,8 +146,7 @@ def _told(found: Mapping[str, Walked], kind: str) -> str:
     )
 
 
-def _sensor_claims(runs: Sequence[Run], shape: Mapping[str, float], spread: float) -> list[Claim]:
-    bell = shape["peaks"] == 1 and shape["low"] < 0.5 < shape["high"] and 0.1 < spread < 2
+def _sensor_claims(runs: Sequence[Run], shape: Mapping[str, float], spread: float) -> list[Verdict]:
     away, far = [], []
     for run in runs:
         codes = run.encode(run.data.test.take(torch.arange(min(2000, len(run.data.test)))).floats())
@@ -107,108 +156,92 @@ def _sensor_claims(runs: Sequence[Run], shape: Mapping[str, float], spread: floa
     rho = bootstrap_spearman(torch.cat(away), torch.cat(far), 0)
     top = max(float(choosing.scores(run).max()) for run in runs)
     return [
-        Claim(
-            "The scores have the shape of a bell round 0.5: a live sensor",
-            "held" if bell else "did not hold",
-            f"{shape['peaks']:.0f} peak(s), median {shape['median']:.2f}, 90 % in [{shape['low']:.2f}, {shape['high']:.2f}]; logits spread by {spread:.2f}",
-            "one peak of a smoothed histogram of held-out encodings, 1/2 inside the middle 90 %, spread between 0.1 and 2",
+        judge(
+            BELL,
+            shape["peaks"],
+            shape["low"],
+            shape["high"],
+            spread,
+            spread,
+            figure=f"{shape['peaks']:.0f} peak(s), median {shape['median']:.2f}, 90 % in [{shape['low']:.2f}, {shape['high']:.2f}]; "
+            f"logits spread by {spread:.2f}",
+            how="a smoothed histogram of held-out encodings",
         ),
-        Claim(
-            "Dense regions score 0.5, and outliers away from it",
-            verdict(rho.value, rho.low, rho.high, 0.1),
-            f"rank correlation of |score - 1/2| with the distance to the 10 nearest codes {rho:.2f}",
-            "held where it is above 0.1",
+        judge(
+            DENSE,
+            rho,
+            figure=f"rank correlation of |score - 1/2| with the distance to the 10 nearest codes {rho:.2f}",
         ),
-        Claim(
-            "There are ends with scores near 0.85",
-            "held" if top >= 0.8 else "did not hold",
-            f"the highest score of a test image is {top:.2f}",
-        ),
+        judge(ENDS, top, figure=f"the highest score of a test image is {top:.2f}"),
     ]
 
 
-def _walk_claims(found: Mapping[str, Walked]) -> list[Claim]:
+def _walk_claims(found: Mapping[str, Walked]) -> list[Verdict]:
     w = found["high"]
     out = statistics.bootstrap_mean(w.columns["lerp"]["from_half"], 0)
-    claims = [
-        Claim(
-            "LERP between high scores stays out of D = 1/2",
-            verdict(out.value, out.low, out.high, 0.1),
-            f"|score - 1/2| of its interior frames {out:.3f}",
-            "held where it is above 0.1",
-        )
-    ]
+    verdicts = [judge(STAYS_OUT, out, figure=f"|score - 1/2| of its interior frames {out:.3f}")]
     for kind in ("outlier", "high", "low"):
         for walk, energy in ENERGIES.items():
             d = found[kind].over_lerp(walk, "from_half")
-            claims.append(
-                Claim(
-                    f"From {kind} to {kind}, SGW under {energy} is pulled towards D = 1/2",
-                    verdict(d.value, d.low, d.high, above=False),
-                    f"|score - 1/2| changes by {d:+.3f} against LERP",
-                    "on the same pairs, mean over interior frames",
+            verdicts.append(
+                judge(
+                    Claim(f"From {kind} to {kind}, SGW under {energy} is pulled towards D = 1/2", WALKS, (PULLED,)),
+                    d,
+                    figure=f"|score - 1/2| changes by {d:+.3f} against LERP",
+                    how="on the same pairs, mean over interior frames",
                 )
             )
     moved = found["outlier"].mean("sgw", "deviation")
-    claims.append(
-        Claim(
-            "The correction is not 0: SGW differs from LERP",
-            verdict(moved.value, moved.low, moved.high, 0.05),
-            f"leaves the straight line by {moved:.3f} of the ends' distance",
-            "held where it is above 0.05",
-        )
-    )
-    lost = 1 - float(found["outlier"].columns["sgw"]["arrived"].mean())
-    claims.append(
-        Claim(
-            "The walk reaches B",
-            "held" if lost == 0 else "did not hold" if lost > 0.5 else "held in part",
-            f"{1 - lost:.0%} of the walks between outliers arrived",
-            "as written, the walk has no guarantee of it",
-        )
-    )
-    return claims
+    arrived = found["outlier"].columns["sgw"]["arrived"].double()
+    share = float(arrived.mean())
+    return [
+        *verdicts,
+        judge(DIFFERS, moved, figure=f"leaves the straight line by {moved:.3f} of the ends' distance"),
+        judge(
+            ARRIVES,
+            counted(share, len(arrived)),
+            figure=f"{share:.0%} of the walks between outliers arrived",
+            how="as written, the walk has no guarantee of it",
+        ),
+    ]
 
 
-def _fidelity_claims(found: Mapping[str, Walked], misaligned: Sequence[Misalignment]) -> list[Claim]:
+def _fidelity_claims(found: Mapping[str, Walked], misaligned: Sequence[Misalignment]) -> list[Verdict]:
     claims = []
     for kind in ("high", "outlier"):
         for walk, energy in ENERGIES.items():
             w = found[kind]
             d = w.over_lerp(walk, "precision")
-            inside = d.low > -MARGIN and d.high < MARGIN
+            statement = (
+                f"From {kind} to {kind}, pulled back under {energy}, the walk decodes to the same artefacts as LERP"
+            )
             claims.append(
-                Claim(
-                    f"From {kind} to {kind}, pulled back under {energy}, the walk decodes to the same artefacts as LERP",
-                    "held" if inside else "did not hold" if d.low > 0 or d.high < 0 else "undecided",
-                    f"precision {w.mean(walk, 'precision'):.3f} against LERP's {w.mean('lerp', 'precision'):.3f}: {d:+.3f}",
-                    f"mean of two judges; held where the interval lies within {MARGIN} of 0",
+                judge(
+                    Claim(statement, WALKS, (SAME_ARTEFACTS,)),
+                    d,
+                    figure=f"precision {w.mean(walk, 'precision'):.3f} against LERP's {w.mean('lerp', 'precision'):.3f}: {d:+.3f}",
+                    how="mean of two judges",
                 )
             )
     for kind in ("outlier", "high"):
         own, typical = found[kind].own, found["typical"].own
         n = min(len(own), len(typical))
         gap = statistics.bootstrap(lambda m: m["own"] - m["typical"], {"own": own[:n], "typical": typical[:n]}, 0)
+        statement = (
+            f"The ends of kind '{kind}' decode to something real by themselves, so that artefacts are the walk's"
+        )
         claims.append(
-            Claim(
-                f"The ends of kind '{kind}' decode to something real by themselves, so that artefacts are the walk's",
-                "held" if gap.low > -MARGIN else "did not hold" if gap.high < -MARGIN else "undecided",
-                f"precision of the ends' reconstructions {float(own.mean()):.3f} against {float(typical.mean()):.3f} of typical ends: {gap:+.3f}",
-                f"a confound that the source leaves open; held where the interval lies above -{MARGIN}",
+            judge(
+                Claim(statement, "", (REAL_ENDS,)),
+                gap,
+                figure=f"precision of the ends' reconstructions {float(own.mean()):.3f} against {float(typical.mean()):.3f} of typical ends: {gap:+.3f}",
+                how="a confound that the source leaves open",
             )
         )
     if misaligned:
         excess = [m.readings[0].over_encoded[POOLED][MEAN] for m in misaligned]
         known = [x for x in excess if x is not None]
-        held = [x.low > 0 for x in known]
-        claims.append(
-            Claim(
-                "What D_z calls ideal is not what decodes to something real",
-                "undecided" if not known else "held" if all(held) else "held in part" if any(held) else "did not hold",
-                " ".join(m.sentence for m in misaligned),
-                "held where ideal points are unreal more often than reconstructions are, in every run",
-            )
-        )
+        claims.append(judge(MISALIGNED, known, figure=" ".join(m.sentence for m in misaligned)))
     return claims
 
 
@@ -233,7 +266,7 @@ def _directions(found: Mapping[str, Walked]) -> Section:
     )
 
 
-def _affine(e: Experiment, judges: Sequence[Judge]) -> tuple[list[Claim], Section, dict[str, object]]:
+def _affine(e: Experiment, judges: Sequence[Judge]) -> tuple[list[Verdict], Section, dict[str, object]]:
     """The same with a discriminator of one affine layer, if the recipe has that variant."""
     if "affine" not in e.settings.reproduce.variants:
         return [], Section("A discriminator of one affine layer", "The recipe has no such variant."), {}
@@ -241,13 +274,13 @@ def _affine(e: Experiment, judges: Sequence[Judge]) -> tuple[list[Claim], Sectio
     diagnoses = [matcher_of(run) for run in runs]
     w = walked(runs, judges, "outlier", e.points, 0)
     d, pull, moved = w.over_lerp("sgw", "precision"), w.over_lerp("sgw", "from_half"), w.mean("sgw", "deviation")
-    claim = Claim(
-        "With a discriminator of a single affine layer the sensor works as well",
-        verdict(pull.value, pull.low, pull.high, above=False)
-        if all(x.verdict == "alive" for x in diagnoses)
-        else "did not hold",
-        f"{', '.join(x.verdict for x in diagnoses)}; pull {pull:+.3f}, deviation {moved:.3f}, precision {d:+.3f} against LERP",
-        "a weaker experiment than multilayer perceptrons: its level sets are parallel planes",
+    alive = sum(x.verdict == "alive" for x in diagnoses) / len(diagnoses)
+    claim = judge(
+        AFFINE,
+        alive,
+        pull,
+        figure=f"{', '.join(x.verdict for x in diagnoses)}; pull {pull:+.3f}, deviation {moved:.3f}, precision {d:+.3f} against LERP",
+        how="a weaker experiment than multilayer perceptrons: its level sets are parallel planes",
     )
     section = kind_section(runs[0], judges, "outlier", w)
     text = Text(

@@ -6,14 +6,14 @@ whether a walk that listens to the latent *and* to the picture is a reliable one
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.progress import track
-from ridgewalk.reports import Claim, Section, TableBlock
-from ridgewalk.reports.claims import verdict
+from ridgewalk.reports import Section, TableBlock
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import measurement, pages, train
 from ridgewalk.verbs.measurement import Pooled
 from ridgewalk.verbs.tables import cost_table
-from ridgewalk_studies.running import Experiment
+from ridgewalk_studies.claims import WALKS, Claim, Criterion, Verdict, judge
+from ridgewalk_studies.experiment import Experiment
 
 SENSORS = (
     "logit-squared",
@@ -35,6 +35,33 @@ AS_WRITTEN = ("sgw", "sgw:bce-to-half", "sgw:bce-to-0")
 MATTERS = 0.05
 """A gain in precision below this is none that matters."""
 
+DUAL = Claim(
+    "The dual sensor answers the open question: listening to both makes a path reliable where the latent alone does not",
+    WALKS,
+    (Criterion("precision of strings, dual less the latent alone,", "above", 0, refuted=MATTERS),),
+)
+DUAL_WALK = Claim(
+    "A dual walk, all arriving, closes at least 0.6 of the gap", "", (Criterion("share of the gap", "above", 0.6),)
+)
+DUAL_STRING = Claim(
+    "A dual string closes at least 0.95 of the gap", "", (Criterion("share of the gap", "above", 0.95),)
+)
+WHOLE = Claim(
+    "with at least 1.8 times LERP's share of wholly real paths", "", (Criterion("ratio of shares", "above", 1.8),)
+)
+STEP = Claim("at a largest step of at most 0.16", "", (Criterion("largest step", "below", 0.16),))
+NO_GAIN = {
+    method: Claim(statement, "", (Criterion("precision of strings less LERP's", "below", MATTERS, refuted=0),))
+    for method, statement in (
+        (
+            "string:logit-squared",
+            "Pulled to D = 1/2 of the autoencoder's own discriminator, a path is no more real than LERP",
+        ),
+        ("string:bce-to-0", "nor is it under the same discriminator read as a density ratio"),
+        ("string:reprojection", "nor under re-projection"),
+    )
+}
+
 METHODS = (*AS_WRITTEN, *(f"sgw-arriving:{s}" for s in SENSORS), *(f"string:{s}" for s in SENSORS))
 
 
@@ -48,17 +75,21 @@ def measure(e: Experiment) -> Findings:
     dual, latent, pixel = (s.gap_closed[f"string:{n}"] for n in ("dual", "soft-ratio", "pixel"))
     gain = _difference(pooled, "string:dual", "string:soft-ratio")
     walk_gain = _difference(pooled, "sgw-arriving:dual", "sgw-arriving:soft-ratio")
-    helps = verdict(gain.value, gain.low, gain.high)
+    adds = judge(
+        DUAL, gain, figure=f"precision of strings, dual minus latent alone: {gain:+.3f}", how="two judges, all seeds"
+    )
     answer = [
         f"Does the dual sensor make walks reliable? A string under it closes {dual:.2f} of LERP's gap to the reconstructions, under the latent "
         f"sensor alone {latent:.2f}, under the pixel sensor alone {pixel:.2f}.",
         f"Against the latent sensor alone the dual one changes precision by {gain:+.3f} in strings and by "
         f"{walk_gain:+.3f} in arriving walks: "
-        + {
-            "held": "it adds to it.",
-            "did not hold": "it takes from it.",
-            "undecided": "it does not add to it that these judges could see.",
-        }[helps],
+        + (
+            "it adds to it."
+            if gain.low > 0
+            else "it takes from it."
+            if gain.high < 0
+            else "it does not add to it that these judges could see."
+        ),
     ]
     figures = measurement.figures_of(runs, s, pooled.entries, pooled.measured[0].judges, count, "test", 0)
     sections = [
@@ -75,60 +106,24 @@ def measure(e: Experiment) -> Findings:
             for run in runs
         ),
     ]
-    return Findings(answer, _claims(pooled, gain), sections, figures)
+    return Findings(answer, [adds, *_claims(pooled)], sections, figures)
 
 
-def _claims(pooled: Pooled, gain: Interval) -> list[Claim]:
+def _claims(pooled: Pooled) -> list[Verdict]:
     s = pooled.summary
     walk, string = s.gap_closed["sgw-arriving:dual"], s.gap_closed["string:dual"]
-    step = s.rows["string:dual"]["largest_step"]
-    claims = [
-        Claim(
-            "The dual sensor answers the open question: listening to both makes a path reliable where the latent alone does not",
-            "held" if gain.low > 0 else "did not hold" if gain.high < MATTERS else "undecided",
-            f"precision of strings, dual minus latent alone: {gain:+.3f}",
-            f"the same pairs, two judges, all seeds; held where the interval lies above 0, not held where it lies below {MATTERS}",
-        ),
-        _reached("A dual walk, all arriving, closes at least 0.6 of the gap", walk, 0.6),
-        _reached("A dual string closes at least 0.95 of the gap", string, 0.95),
-        Claim(
-            "at a largest step of at most 0.16",
-            verdict(step.value, step.low, step.high, 0.16, above=False),
-            f"{step:.3f}",
+    step, whole = s.rows["string:dual"]["largest_step"], s.whole_ratio.get("string:dual")
+    gains = {method: s.differences[method]["precision"] for method in NO_GAIN}
+    return [
+        judge(DUAL_WALK, walk, figure=f"{walk:.2f}"),
+        judge(DUAL_STRING, string, figure=f"{string:.2f}"),
+        *([judge(WHOLE, whole, figure=f"{whole:.2f}")] if whole is not None else []),
+        judge(STEP, step, figure=f"{step:.3f}"),
+        *(
+            judge(claim, gains[method], figure=f"precision of strings minus LERP's {gains[method]:+.3f}")
+            for method, claim in NO_GAIN.items()
         ),
     ]
-    if "string:dual" in s.whole_ratio:
-        claims.insert(
-            3, _reached("with at least 1.8 times LERP's share of wholly real paths", s.whole_ratio["string:dual"], 1.8)
-        )
-    for name, claim in (
-        (
-            "string:logit-squared",
-            "Pulled to D = 1/2 of the autoencoder's own discriminator, a path is no more real than LERP",
-        ),
-        ("string:bce-to-0", "nor is it under the same discriminator read as a density ratio"),
-        ("string:reprojection", "nor under re-projection"),
-    ):
-        d = s.differences[name]["precision"]
-        claims.append(
-            Claim(
-                claim,
-                "held" if d.high < 0.05 else "did not hold" if d.low > 0 else "undecided",
-                f"precision of strings minus LERP's {d:+.3f}",
-                "held where the interval lies below 0.05",
-            )
-        )
-    return claims
-
-
-def _reached(says: str, found: Interval, asked: float) -> Claim:
-    fate = verdict(found.value, found.low, found.high, asked)
-    return Claim(
-        says,
-        fate,
-        f"{found:.2f}",
-        f"held where the whole interval lies above {asked}; the value is {'above' if found.value >= asked else 'below'}",
-    )
 
 
 def _difference(pooled: Pooled, a: str, b: str) -> Interval:

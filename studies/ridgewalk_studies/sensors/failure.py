@@ -10,21 +10,27 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ridgewalk.reports import Cell, Claim, Column, Section, Table, TableBlock
-from ridgewalk.reports.claims import verdict
+from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.reports.findings import Findings
-from ridgewalk_studies.running import Experiment
+from ridgewalk_studies.claims import WALKS, Claim, Criterion, Verdict, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.sensors.walks import figures_of, histogram, kind_section, matcher_of, shape_of, walked
 
 DESCRIBED = "as described"
 NEGLIGIBLE = 0.01
 """Of the drive, or of the ends' distance: below it a walk is LERP."""
 
+PILED = Criterion("share of encodings within 0.05 of 1/2", "at least", 0.9, part=0.5, settled_by="value")
+DEAD = Criterion("share of the sensors that are dead by a fresh probe", "at least", 1, settled_by="value")
+VANISHES = Criterion("size of the correction over the drive's", "below", NEGLIGIBLE)
+STRAIGHT = Criterion("distance from the straight line over that of the ends", "below", NEGLIGIBLE)
+FLAT = Criterion("range of LERP's score, median of walks,", "below", 0.02, settled_by="value")
+
 
 def measure(e: Experiment) -> Findings:
     """Strong networks against a weak discriminator: is it dead, and is the walk LERP then?"""
     variants = list(e.settings.reproduce.variants) or [""]
-    claims: list[Claim] = []
+    claims: list[Verdict] = []
     sections: list[Section] = []
     measured: dict[str, object] = {}
     rows, dead, straight = {}, list[str](), list[str]()
@@ -43,35 +49,35 @@ def measure(e: Experiment) -> Findings:
         flat = float((w.scores["lerp"].amax(1) - w.scores["lerp"].amin(1)).median())
         name = variant or DESCRIBED
         claims += [
-            Claim(
-                f"[{name}] scores of the weak discriminator pile up at 0.5",
-                "held" if shape["near_half"] > 0.9 else "did not hold" if shape["near_half"] < 0.5 else "held in part",
-                f"{shape['near_half']:.0%} of encodings within 0.05 of 1/2; logits spread by {spread:.2f}",
-                "held where over 90 % do",
+            judge(
+                Claim(f"[{name}] scores of the weak discriminator pile up at 0.5", WALKS, (PILED,)),
+                shape["near_half"],
+                figure=f"{shape['near_half']:.0%} of encodings within 0.05 of 1/2; logits spread by {spread:.2f}",
             ),
-            Claim(
-                f"[{name}] it gave up although encodings and prior differ: a dead sensor, not an equilibrium",
-                "held" if is_dead else "did not hold",
-                f"verdicts {', '.join(d.verdict for d in diagnoses)}; a fresh probe's AUC {probe:.2f}",
-                "a probe trained afresh on held-out codes tells the two apart where it exceeds 0.6",
+            judge(
+                Claim(
+                    f"[{name}] it gave up although encodings and prior differ: a dead sensor, not an equilibrium",
+                    WALKS,
+                    (DEAD,),
+                ),
+                sum(d.verdict == "dead" for d in diagnoses) / len(diagnoses),
+                figure=f"verdicts {', '.join(d.verdict for d in diagnoses)}; a fresh probe's AUC {probe:.2f}",
+                how="a probe trained afresh on held-out codes tells the two apart where it exceeds 0.6",
             ),
-            Claim(
-                f"[{name}] the correction vanishes",
-                verdict(correction.value, correction.low, correction.high, NEGLIGIBLE, above=False),
-                f"{correction:.3f} of the drive's size, on walks between outliers",
-                "held where it is below 0.01",
+            judge(
+                Claim(f"[{name}] the correction vanishes", WALKS, (VANISHES,)),
+                correction,
+                figure=f"{correction:.3f} of the drive's size, on walks between outliers",
             ),
-            Claim(
-                f"[{name}] the walk equals LERP",
-                verdict(deviation.value, deviation.low, deviation.high, NEGLIGIBLE, above=False),
-                f"leaves the straight line by {deviation:.3f} of the ends' distance",
-                "held where it is below 0.01",
+            judge(
+                Claim(f"[{name}] the walk equals LERP", WALKS, (STRAIGHT,)),
+                deviation,
+                figure=f"leaves the straight line by {deviation:.3f} of the ends' distance",
             ),
-            Claim(
-                f"[{name}] the score along the path is a flat line",
-                "held" if flat < 0.02 else "did not hold",
-                f"LERP's score ranges over {flat:.3f} (median of walks)",
-                "held where it ranges over less than 0.02",
+            judge(
+                Claim(f"[{name}] the score along the path is a flat line", WALKS, (FLAT,)),
+                flat,
+                figure=f"LERP's score ranges over {flat:.3f} (median of walks)",
             ),
         ]
         rows[name] = {

@@ -28,12 +28,13 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import chunked
 from ridgewalk.progress import track
-from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.store.run import Run
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
 from ridgewalk.verbs import measurement, misalignment, paths
 from ridgewalk.verbs.train import fitted_detector
+from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, Verdict, judge
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,40 +211,38 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
     )
 
 
-def claims(found: Mapping[str, Boundary]) -> list[Claim]:
-    """What the source says of the boundaries."""
+TOO_WIDE = Claim(
+    "Taking the whole space for fake is too wide: the discriminator cannot learn",
+    CONFUSION,
+    (Criterion("rank correlation with realism of the best other boundary less its own", "above", 0),),
+)
+REASONABLE = Claim(
+    "A density-based boundary is the reasonable one of the three round the codes",
+    CONFUSION,
+    (Criterion("rank correlation with realism less that of each of the two others", "above", 0),),
+)
+
+
+def verdicts(found: Mapping[str, Boundary]) -> list[Verdict]:
+    """What the source says of the boundaries, judged."""
     ranks = {n: i for n, b in found.items() if (i := aligned(b)) is not None}
-    if len(ranks) < 2:
-        return []
     order = sorted(ranks, key=lambda n: -ranks[n].value)
-    told = ", ".join(f"{n} {ranks[n]:.2f}" for n in order)
-    told_claims = []
-    for name, says in (
-        ("whole", "Taking the whole space for fake is too wide: the discriminator cannot learn"),
-        ("density", "A density-based boundary is the reasonable one of the three round the codes"),
-    ):
-        if name not in ranks:
-            continue
-        if name == "whole":
-            learned = sum(found["whole"].bce) / len(found["whole"].bce)
-            fate = (
-                "held"
-                if ranks["whole"].high < ranks[order[0]].low
-                else "did not hold"
-                if order[0] == "whole"
-                else "held in part"
-            )
-            figure = f"its own task is the easiest (held-out BCE {learned:.3f}); rank correlation with realism: {told}"
-        else:
-            rivals = [n for n in ("whole", "ball") if n in ranks]
-            best = all(ranks["density"].low > ranks[n].high for n in rivals)
-            worst = all(ranks["density"].high < ranks[n].low for n in rivals)
-            fate = "held" if best else "did not hold" if worst else "held in part"
-            figure = f"rank correlation with realism: {told}"
-        told_claims.append(
-            Claim(says, fate, figure, "over prior draws, LERP points and encodings, mean of two judges and all seeds")
-        )
-    return told_claims
+    figure = f"rank correlation with realism: {', '.join(f'{n} {ranks[n]:.2f}' for n in order)}"
+    how = "over prior draws, LERP points and encodings, mean of two judges and all seeds"
+    given = []
+    if "whole" in ranks and len(ranks) > 1:
+        learned = sum(found["whole"].bce) / len(found["whole"].bce)
+        easiest = f"its own task is the easiest (held-out BCE {learned:.3f}); {figure}"
+        best = next(n for n in order if n != "whole")
+        given.append(judge(TOO_WIDE, _apart(ranks[best], ranks["whole"]), figure=easiest, how=how))
+    if rivals := [ranks[n] for n in ("whole", "ball") if n in ranks and "density" in ranks]:
+        given.append(judge(REASONABLE, [_apart(ranks["density"], r) for r in rivals], figure=figure, how=how))
+    return given
+
+
+def _apart(a: Interval, b: Interval) -> Interval:
+    """The difference of two figures, from the nearest to the furthest ends of their intervals."""
+    return Interval(a.value - b.value, a.low - b.high, a.high - b.low, a.level, min(a.n, b.n))
 
 
 def figures_of(found: Mapping[str, Boundary], s: Summary) -> dict[str, object]:

@@ -4,7 +4,7 @@ The smaller claims made of a latent discriminator and its space, each measured o
 D_z is trained after the model: draws of q(z|x), fresh in every step, against draws of the prior. All figures are of images of the role
 ``test``, which neither model nor D_z saw; realism is the share of interior frames that lie in a judge's k-NN balls, mean of the judges.
 Each file measures what its name says: ``latent_space`` holds what is measured on, ``latent_sensor`` the claims on D_z, ``latent_paths`` those
-on distances and paths, ``verdicts`` what settles a claim.
+on distances and paths.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,22 @@ from ridgewalk.data import part
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics.statistics import bootstrap_mean, bootstrap_ratio
 from ridgewalk.path import chunked
-from ridgewalk.reports.claims import Claim
 from ridgewalk.store.run import Run
 from ridgewalk.training.families.base import family_of
+from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, Verdict, judge, of, plain
 from ridgewalk_studies.measures import attributes
 from ridgewalk_studies.vae_gan.latent_paths import carried, distances
 from ridgewalk_studies.vae_gan.latent_sensor import drives, energy_based, half_on_data, overfits
 from ridgewalk_studies.vae_gan.latent_space import space_of
-from ridgewalk_studies.verdicts import near, of, plain, together
+
+EITHER_LOSS = Claim(
+    "The criterion of reconstruction can be L1 or L2: either keeps what there is to see",
+    CONFUSION,
+    (Criterion("L1 over L2 in the feature distance of each judge", "within", 0.1, target=1),),
+)
 
 
-def measure(run: Run, judges: Sequence[Judge], seed: int, size: int) -> tuple[list[Claim], dict[str, Any]]:
+def measure(run: Run, judges: Sequence[Judge], seed: int, size: int) -> tuple[list[Verdict], dict[str, Any]]:
     """
     Every claim but that on reconstruction losses (``reconstructions``), with all figures for JSON: [value, low, high, n] each.
 
@@ -38,7 +43,7 @@ def measure(run: Run, judges: Sequence[Judge], seed: int, size: int) -> tuple[li
         ValueError: if the run's codes are not Gaussian, or ``size`` is below 20.
     """
     space = space_of(run, judges, seed, size)
-    claims: list[Claim] = []
+    claims: list[Verdict] = []
     figures: dict[str, Any] = {"size": size, "seed": seed, "pairs": len(space.pairs)}
     for part_of in (overfits, drives, half_on_data, distances, carried, energy_based):
         told, found = part_of(space)
@@ -47,7 +52,7 @@ def measure(run: Run, judges: Sequence[Judge], seed: int, size: int) -> tuple[li
     return claims, figures
 
 
-def reconstructions(run_l2: Run, run_l1: Run, judges: Sequence[Judge], seed: int, margin: float = 0.1) -> Claim:
+def reconstructions(run_l2: Run, run_l1: Run, judges: Sequence[Judge], seed: int) -> Verdict:
     """
     Whether it matters if an autoencoder is trained for squared or for absolute differences, on held-out images.
 
@@ -56,14 +61,13 @@ def reconstructions(run_l2: Run, run_l1: Run, judges: Sequence[Judge], seed: int
         run_l1: with absolute, of the same data.
         judges: of the data.
         seed: of the intervals.
-        margin: relative difference of a judge's feature distance that counts as none.
     """
-    return reconstruction_figures(run_l2, run_l1, judges, seed, margin)[0]
+    return reconstruction_figures(run_l2, run_l1, judges, seed)[0]
 
 
 def reconstruction_figures(
-    run_l2: Run, run_l1: Run, judges: Sequence[Judge], seed: int, margin: float = 0.1
-) -> tuple[Claim, dict[str, Any]]:
+    run_l2: Run, run_l1: Run, judges: Sequence[Judge], seed: int
+) -> tuple[Verdict, dict[str, Any]]:
     """The claim of ``reconstructions``, and its figures for JSON."""
     for run, wanted in ((run_l2, "half_squared"), (run_l1, "absolute")):
         if family_of(run.recipe).reconstruction != wanted:
@@ -87,13 +91,12 @@ def reconstruction_figures(
     }
     features = {name: f["l1 / l2"] for name, f in found.items() if name.startswith("features")}
     sharp = found["sharpness"]
-    claim = Claim(
-        "The criterion of reconstruction can be L1 or L2: either keeps what there is to see",
-        together([near(f, 1.0, margin) for f in features.values()]),
-        f"L1 / L2 in a judge's feature distance: {', '.join(f'{n[-1]} {of(f)}' for n, f in features.items())}; squared error "
+    verdict = judge(
+        EITHER_LOSS,
+        list(features.values()),
+        figure=f"L1 / L2 in a judge's feature distance: {', '.join(f'{n[-1]} {of(f)}' for n, f in features.items())}; squared error "
         f"{of(found['squared']['l1 / l2'])}, absolute error {of(found['absolute']['l1 / l2'])}; sharpness against the images' {of(sharp['l1'])} "
         f"and {of(sharp['l2'])}",
-        f"held if within {margin:g} of 1 by every judge; one run each at one schedule, intervals over images; beta is the same, and weighs less "
-        "against L1's larger loss",
+        how="one run each at one schedule, intervals over images; beta is the same, and weighs less against L1's larger loss",
     )
-    return claim, plain(found)
+    return verdict, plain(found)

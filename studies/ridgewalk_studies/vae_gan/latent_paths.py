@@ -10,11 +10,26 @@ from ridgewalk.finders import ArrivingWalk, GuidedExploration, Lerp
 from ridgewalk.metrics.statistics import bootstrap_mean, paired_difference
 from ridgewalk.path import chunked
 from ridgewalk.protocols import PathFinder
-from ridgewalk.reports.claims import Claim
 from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, judge, of, plain, signed
 from ridgewalk_studies.measures import attributes
 from ridgewalk_studies.vae_gan.latent_space import Found, Space
-from ridgewalk_studies.verdicts import grade, of, plain, settled, signed, together
+
+EUCLIDEAN = Claim(
+    "The latent space is locally Euclidean: distances between latents mean something",
+    CONFUSION,
+    (Criterion("rank correlation of distances among neighbours, for images and every judge,", "above", 0.5, part=0),),
+)
+CLASS = Claim(
+    "A latent's class is carried along a path to another of its class",
+    CONFUSION,
+    (Criterion("share of guided frames that keep it less that of the decoded ends", "above", -0.05),),
+)
+STYLE = Claim(
+    "A latent's style is carried along a path to another class",
+    CONFUSION,
+    (Criterion("share of guided frames whose slant and stroke mass lie between the ends'", "above", 0.8, part=1 / 3),),
+)
 
 
 def distances(space: Space, neighbours: int = 20) -> Found:
@@ -40,13 +55,13 @@ def distances(space: Space, neighbours: int = 20) -> Found:
     def row(kind: str) -> str:
         return ", ".join(f"{name} {of(f['rank'])} (R^2 {f['r2'].value:.2f})" for name, f in found[kind].items())
 
-    claim = Claim(
-        "The latent space is locally Euclidean: distances between latents mean something",
-        together([grade(f["rank"], 0.5) for f in found["neighbours"].values()]),
-        f"rank correlation of distances among the {count} nearest: {row('neighbours')}; among strangers: {row('strangers')}",
-        "a point's own Spearman correlation, mean over points; held if above 0.5 for images and every judge, in part if above 0",
+    verdict = judge(
+        EUCLIDEAN,
+        [f["rank"] for f in found["neighbours"].values()],
+        figure=f"rank correlation of distances among the {count} nearest: {row('neighbours')}; among strangers: {row('strangers')}",
+        how="a point's own Spearman correlation, mean over points",
     )
-    return [claim], {"distances": plain(found)}
+    return [verdict], {"distances": plain(found)}
 
 
 def carried(space: Space) -> Found:
@@ -87,25 +102,25 @@ def carried(space: Space) -> Found:
         }
         c = found["class"]
         claims.append(
-            Claim(
-                "A latent's class is carried along a path to another of its class",
-                settled(c["less_ends"]["guided"], -0.05),
-                f"frames that keep it: LERP {of(c['kept']['lerp'])}, guided {of(c['kept']['guided'])}, arriving {of(c['kept']['arriving'])}; "
+            judge(
+                CLASS,
+                c["less_ends"]["guided"],
+                figure=f"frames that keep it: LERP {of(c['kept']['lerp'])}, guided {of(c['kept']['guided'])}, arriving {of(c['kept']['arriving'])}; "
                 f"decoded ends {of(c['kept']['ends'])}; guided less LERP {signed(c['guided_less_lerp'])}",
-                "mean of the judges' classifiers; held if the guided frames keep it as often as the decoded ends, to within 0.05",
+                how="mean of the judges' classifiers",
             )
         )
     style = found["style"]
     claims.append(
-        Claim(
-            "A latent's style is carried along a path to another class",
-            together([grade(f["guided"]["within"], 0.8, 1 / 3) for f in style.values()]),
-            "; ".join(
+        judge(
+            STYLE,
+            [s["guided"]["within"] for s in style.values()],
+            figure="; ".join(
                 f"{name} between the ends': LERP {of(f['lerp']['within'])}, guided {of(f['guided']['within'])}, arriving {of(f['arriving']['within'])} "
                 f"(off the straight change {f['guided']['off_line'].value:.2f} sd)"
                 for name, f in style.items()
             ),
-            "share of interior frames; 1/3 by chance; held if above 0.8 for guided walks in slant and stroke mass, in part if above 1/3",
+            how="interior frames; 1/3 by chance",
         )
     )
     return claims, {"carried": plain(found)}
@@ -114,7 +129,7 @@ def carried(space: Space) -> Found:
 def _class_share(space: Space, frames: Tensor) -> Tensor:
     labels = space.labels[space.alike[:, 0]]
     each = []
-    for judge in space.judges:
-        p = judge.probabilities(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+    for seen in space.judges:
+        p = seen.probabilities(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
         each.append(attributes.class_kept(p, labels))
     return torch.stack(each).mean(0)

@@ -14,16 +14,80 @@ from ridgewalk.metrics.ranks import bootstrap_spearman
 from ridgewalk.metrics.statistics import bootstrap_mean, bootstrap_ratio, paired_difference
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy, PathFinder
-from ridgewalk.reports.claims import Claim
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.detectors import train_detector
 from ridgewalk.training.negatives import Prior
+from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, judge, of, plain, signed
 from ridgewalk_studies.measures import latents
 from ridgewalk_studies.vae_gan.latent_space import SEEDS, Found, Space
-from ridgewalk_studies.verdicts import grade, in_part, near, of, plain, settled, signed, together
 
 SMALL_GAP = 0.01
 """Difference of BCE, in nats, that counts as no overfitting; chance is 0.693."""
+
+OVERFITS = Claim(
+    "D_z overfits where z_real is the fixed set of means",
+    CONFUSION,
+    (Criterion("left-out less training BCE, on few and on all codes,", "above", SMALL_GAP),),
+)
+PREVENTED = Claim(
+    "Fresh reparameterised draws prevent the overfitting",
+    CONFUSION,
+    (
+        Criterion("left-out less training BCE on fresh draws, where means overfit,", "below", SMALL_GAP),
+        Criterion("share of the means' gap that fresh draws leave", "below", 0.5),
+    ),
+    "weaker",
+)
+GUIDES_BETTER = Criterion("realism with fresh draws less that with means", "above", 0)
+LOG_D = Claim(
+    "log D in place of D keeps the gradient from vanishing",
+    CONFUSION,
+    (Criterion(f"gradient of log D as a share of the logit's, at three places by {SEEDS} networks,", "above", 0.1),),
+)
+BETTER_DRIVE = Claim(
+    "log D is the better drive of a guided exploration than D",
+    CONFUSION,
+    (Criterion("realism less D's, as written and at equal force,", "above", 0),),
+)
+KEEPS = Claim(
+    "The guided exploration keeps to the region of real data",
+    CONFUSION,
+    (Criterion("realism less LERP's", "above", 0), Criterion("share of walks that arrive", "above", 0.95)),
+    "first",
+)
+POINTS = Claim(
+    "The gradient of D_z points to the nearest real latents",
+    CONFUSION,
+    (Criterion("cosine with the way to the nearest code at LERP's middles", "above", 0.5, part=0),),
+)
+HALF = Claim(
+    "D_z is 0.5 on real latents",
+    CONFUSION,
+    (Criterion("mean D on held-out draws", "within", 0.05, target=0.5),),
+)
+FALLS = Claim(
+    "D_z falls towards 0 on fake latents",
+    CONFUSION,
+    (
+        Criterion("rank correlation of D with the distance from the data, for each network,", "below", 0),
+        Criterion("mean D on draws of the prior", "below", 0.1),
+    ),
+    "first",
+)
+ENERGY = Claim(
+    "D_z is an energy: p is proportional to exp(-E) with E = -logit or -log D",
+    CONFUSION,
+    (Criterion("log-likelihood lost against the reading that gives the prior back, by each energy,", "below", 0),),
+)
+DENSITY = Claim(
+    "D_z becomes a density estimator of q(z)",
+    CONFUSION,
+    (
+        Criterion("log-likelihood of held-out draws over the prior's", "above", 0),
+        Criterion("the same over the widened mixture's", "above", 0),
+    ),
+    "first",
+)
 
 
 def overfits(space: Space) -> Found:
@@ -76,29 +140,21 @@ def overfits(space: Space) -> Found:
     def told(f: Mapping[str, Any], variant: str) -> str:
         return f"{signed(f['gap'][variant])} on {f['codes']} codes"
 
-    fixed = [settled(f["gap"]["means"], SMALL_GAP) for f in (few, every)]
-    first = Claim(
-        "D_z overfits where z_real is the fixed set of means",
-        together(fixed),
-        f"left-out less training BCE: {told(few, 'means')}, {told(every, 'means')}",
-        f"{SEEDS} detectors each, {space.steps} steps; means of the model's own images that D_z was not given against those that it was; above "
-        f"{SMALL_GAP} nats counts as overfitting",
+    first = judge(
+        OVERFITS,
+        [f["gap"]["means"] for f in (few, every)],
+        figure=f"left-out less training BCE: {told(few, 'means')}, {told(every, 'means')}",
+        how=f"{SEEDS} detectors each, {space.steps} steps; means of the model's own images that D_z was not given against those that it was",
     )
-    fresh = []
-    for f in (few, every):
-        if settled(f["gap"]["means"], SMALL_GAP) != "held":
-            continue  # nothing that is known to be prevented
-        none = settled(f["gap"]["fresh draws"], SMALL_GAP, above=False)
-        half = settled(f["gap_left"], 0.5, above=False)
-        fresh.append(none if none != "did not hold" else "held in part" if half == "held" else half)
-    second = Claim(
-        "Fresh reparameterised draws prevent the overfitting",
-        together(fresh) if fresh else "undecided",
-        f"share of the gap that fresh draws leave {of(few['gap_left'])} and {of(every['gap_left'])}: {told(few, 'fresh draws')}, "
+    overfitted = [f for f in (few, every) if OVERFITS.criteria[0].judge(f["gap"]["means"]) == "held"]
+    second = judge(
+        PREVENTED,
+        [f["gap"]["fresh draws"] for f in overfitted],
+        [f["gap_left"] for f in overfitted],
+        figure=f"share of the gap that fresh draws leave {of(few['gap_left'])} and {of(every['gap_left'])}: {told(few, 'fresh draws')}, "
         f"{told(every, 'fresh draws')}; with one draw of each image {told(few, 'one draw')}; BCE on left-out "
         f"draws, means less fresh: {signed(few['means_less_fresh']['held-out draws'])} and {signed(every['means_less_fresh']['held-out draws'])}",
-        f"where means overfit: held if the gap is below {SMALL_GAP} nats, in part if less than half of it is left; "
-        "each variant is asked of its own kind of left-out points",
+        how="each variant is asked of its own kind of left-out points",
     )
     points = space.middles()
     real = {}
@@ -111,11 +167,11 @@ def overfits(space: Space) -> Found:
         "realism": {v: bootstrap_mean(r, space.seed) for v, r in real.items()},
         "fresh_less_means": use,
     }
-    third = Claim(
-        f"A D_z of {few['codes']} codes guides better when trained on fresh draws",
-        settled(use),
-        f"realism of arriving walks, fresh less means: {signed(use)}",
-        "energies -log D of equal median force on LERP's middles; paired over pairs of different classes, one detector each",
+    third = judge(
+        Claim(f"A D_z of {few['codes']} codes guides better when trained on fresh draws", CONFUSION, (GUIDES_BETTER,)),
+        use,
+        figure=f"realism of arriving walks, fresh less means: {signed(use)}",
+        how="energies -log D of equal median force on LERP's middles; paired over pairs of different classes, one detector each",
     )
     return [first, second, third], {"overfitting": plain(found)}
 
@@ -170,7 +226,7 @@ def drives(space: Space) -> Found:
     shares_again = [
         {g: latents.median((-chunked(other, groups[g])).sigmoid()) for g in places} for other in space.again
     ]
-    lasts = [settled(by[g], 0.1) for by in ({g: share[g]["log D"] for g in places}, *shares_again) for g in places]
+    lasts = [by[g] for by in ({g: share[g]["log D"] for g in places}, *shares_again) for g in places]
     found = {
         "median_norm": sizes,
         "share_of_logit": share,
@@ -186,34 +242,34 @@ def drives(space: Space) -> Found:
     }
     walk = over["guided, log D less D"]
     return [
-        Claim(
-            "log D in place of D keeps the gradient from vanishing",
-            together(lasts),
-            "gradient of log D (of D) as a share of the logit's: "
+        judge(
+            LOG_D,
+            lasts,
+            figure="gradient of log D (of D) as a share of the logit's: "
             + ", ".join(f"{g} {of(share[g]['log D'])} ({share[g]['D'].value:.2f})" for g in share),
-            "medians over points of 1 - D and D (1 - D); held if log D keeps a tenth at LERP's middles, 2x and 4x outside, "
-            f"for each of {SEEDS} networks: it fades where D is near 1, wherever that is",
+            how="medians over points of 1 - D and D (1 - D), at LERP's middles, 2x and 4x outside: it fades where D is near 1, wherever that is",
         ),
-        Claim(
-            "log D is the better drive of a guided exploration than D",
-            together([settled(walk), settled(over["arriving, log D less D"])]),
-            f"realism, log D less D: {signed(walk)} as written, {signed(over['arriving, log D less D'])} at equal force in arriving walks; log D less "
+        judge(
+            BETTER_DRIVE,
+            [walk, over["arriving, log D less D"]],
+            figure=f"realism, log D less D: {signed(walk)} as written, {signed(over['arriving, log D less D'])} at equal force in arriving walks; log D less "
             f"the logit: {signed(over['guided, log D less logit'])} and {signed(over['arriving, log D less logit'])}; "
             f"arrived as written {of(arrived['guided, log D'])} against {of(arrived['guided, D'])}",
-            "alpha = gamma = 0.05; paired over pairs of different classes",
+            how="alpha = gamma = 0.05; paired over pairs of different classes",
         ),
-        Claim(
-            "The guided exploration keeps to the region of real data",
-            in_part(settled(gain), settled(arrived["guided, log D"], 0.95)),
-            f"realism less LERP's {signed(gain)}; arrived {of(arrived['guided, log D'])}",
-            "along grad log D as written; held in part if its frames are more real than LERP's, but fewer than 95 % arrive",
+        judge(
+            KEEPS,
+            gain,
+            arrived["guided, log D"],
+            figure=f"realism less LERP's {signed(gain)}; arrived {of(arrived['guided, log D'])}",
+            how="along grad log D as written",
         ),
-        Claim(
-            "The gradient of D_z points to the nearest real latents",
-            grade(cosine["LERP middles"], 0.5),
-            "cosine with the way to the nearest code (of the run's own detector): "
+        judge(
+            POINTS,
+            cosine["LERP middles"],
+            figure="cosine with the way to the nearest code (of the run's own detector): "
             + ", ".join(f"{g} {of(cosine[g])} ({of_detector[g].value:.2f})" for g in places),
-            "0 for random directions; held if above 0.5 at LERP's middles, in part if above 0",
+            how="0 for random directions",
         ),
     ], {"drives": plain(found)}
 
@@ -254,19 +310,20 @@ def half_on_data(space: Space) -> Found:
     on, fake, last = means["draws of q(z|x)"], means["prior"], parts[-1].means["D"]
     optimal = found["optimal_mean"]["draws of q(z|x)"]
     return [
-        Claim(
-            "D_z is 0.5 on real latents",
-            near(on, 0.5, 0.05),
-            f"mean D on held-out draws {of(on)}, on their means {of(means['encodings'])}; q/(q+p) {of(optimal)}",
-            "held if within 0.05 of 0.5; an optimal D is q/(q+p), 0.5 only where q = p, which is where it says nothing; q by the mixture of all q(z|x), "
+        judge(
+            HALF,
+            on,
+            figure=f"mean D on held-out draws {of(on)}, on their means {of(means['encodings'])}; q/(q+p) {of(optimal)}",
+            how="an optimal D is q/(q+p), 0.5 only where q = p, which is where it says nothing; q by the mixture of all q(z|x), "
             f"widened {space.factor:g}-fold on validation images",
         ),
-        Claim(
-            "D_z falls towards 0 on fake latents",
-            in_part(together([settled(r, 0.0, above=False) for r in rhos]), settled(fake, 0.1, above=False)),
-            f"rank correlation with distance from the data {of(rho)}; mean D on draws of the prior {of(fake)}, in the furthest tenth of all points "
+        judge(
+            FALLS,
+            rhos,
+            fake,
+            figure=f"rank correlation with distance from the data {of(rho)}; mean D on draws of the prior {of(fake)}, in the furthest tenth of all points "
             f"{of(last)}, 4x outside {', '.join(f'{i.value:.2f}' for i in far)} by {SEEDS} networks (the run's own detector {of(own['4x outside'])})",
-            "held if it falls with the distance for each network and is below 0.1 on the fakes that it was trained against, in part if it only falls",
+            how="the prior's draws are the fakes that it was trained against",
         ),
     ], {"levels": plain(found)}
 
@@ -275,23 +332,23 @@ def energy_based(space: Space) -> Found:
     """exp(-E) beside a density that is known: two moons, and q(z) of the model's own images; with the prior given back, and without."""
     found = {"two_moons": two_moons(space), "latents": own_density(space)}
     moons, own = found["two_moons"], found["latents"]
-    readings = [settled(moons["loss"][name], 0.0, above=False) for name in ("-logit", "-log D")]
     return [
-        Claim(
-            "D_z is an energy: p is proportional to exp(-E) with E = -logit or -log D",
-            together(readings),
-            f"two moons with exact density, KL(q || exp(-E)/Z): -logit {moons['-logit']['kl']:.3f}, -log D {moons['-log D']['kl']:.3f}, "
+        judge(
+            ENERGY,
+            [moons["loss"][name] for name in ("-logit", "-log D")],
+            figure=f"two moons with exact density, KL(q || exp(-E)/Z): -logit {moons['-logit']['kl']:.3f}, -log D {moons['-log D']['kl']:.3f}, "
             f"-logit - log p {moons['restored']['kl']:.3f} nats, whose total mass is {moons['restored']['total']:.3f}; log-likelihood lost for want of "
             f"log p {signed(moons['loss']['-logit'])} and {signed(moons['loss']['-log D'])}; where q = p the logit's deviation is "
             f"{moons['equal']['spread']:.3f} and its correlation with log q {moons['equal']['correlation']:.2f}",
-            f"one detector of {moons['samples']} samples; held if neither loses likelihood against the reading that gives the prior back",
+            how=f"one detector of {moons['samples']} samples",
         ),
-        Claim(
-            "D_z becomes a density estimator of q(z)",
-            in_part(settled(own["gain"]["prior"]), settled(own["gain"]["widened"])),
-            f"log-likelihood of held-out draws by exp(l) p / Z over the prior's {signed(own['gain']['prior'])} nats, over the mixture of all q(z|x), widened, "
-            f"{signed(own['gain']['widened'])}, over exp(l) / Z' {signed(own['gain']['-logit'])}; Z {of(own['total'])}",
-            "held if above the prior and the widened mixture, in part if above the prior alone; Z by draws of the prior",
+        judge(
+            DENSITY,
+            own["gain"]["prior"],
+            own["gain"]["widened"],
+            figure=f"log-likelihood of held-out draws by exp(l) p / Z over the prior's {signed(own['gain']['prior'])} nats, over the mixture of all q(z|x), "
+            f"widened, {signed(own['gain']['widened'])}, over exp(l) / Z' {signed(own['gain']['-logit'])}; Z {of(own['total'])}",
+            how="Z by draws of the prior",
         ),
     ], {"energy_based": plain(found)}
 

@@ -14,17 +14,17 @@ from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import Path, chunked
 from ridgewalk.protocols import PathFinder
-from ridgewalk.reports.claims import Claim
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.store.run import Run
 from ridgewalk.training.detectors import train_detector
 from ridgewalk.training.negatives import Prior
 from ridgewalk.training.noise import Noise
 from ridgewalk.verbs import paths
+from ridgewalk_studies.claims import Verdict
 from ridgewalk_studies.measures import latents
 
-Found = tuple[list[Claim], dict[str, Any]]
-"""Claims, and every figure behind them for JSON."""
+Found = tuple[list[Verdict], dict[str, Any]]
+"""Judged claims, and every figure behind them for JSON."""
 
 SEEDS = 3
 """Networks of each kind, where what is claimed may hang on one."""

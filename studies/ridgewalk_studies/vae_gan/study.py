@@ -24,18 +24,41 @@ from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
-from ridgewalk.reports import Cell, Claim, Column, Figure, Section, Table, TableBlock, figures
-from ridgewalk.reports.claims import verdict
+from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import measurement, misalignment
+from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, Verdict, judge
+from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import Generative, decoded, figures_of, generative
-from ridgewalk_studies.running import Experiment
 from ridgewalk_studies.vae_gan import boundaries, latent_claims, stabilisers
 
 SHARPER = 0.2
 """By how much the judges' feature distance is to fall."""
+
+SHARPER_BY = Criterion("feature distance of reconstructions over the VAE's", "below", 1 - SHARPER)
+NO_WORSE = Criterion(
+    "Frechet distance over the VAE's, mean of two judges, of every seed", "at most", 1, settled_by="value"
+)
+NOT_BETA = Claim(
+    "[vae-gan] the gain is the discriminator's, and not that of a lighter KL term",
+    "",
+    (
+        Criterion("feature distance over that of a VAE with the same beta", "below", 1),
+        Criterion("Frechet distance over that VAE's, of every seed", "below", 1, settled_by="value"),
+    ),
+    "some",
+)
+JOINTLY = Claim(
+    "Whether encoder, decoder and discriminator are trained jointly or in turn has to be found by experiment: joint training is better",
+    CONFUSION,
+    (
+        Criterion("feature distance of separate over joint training", "above", 1),
+        Criterion("Frechet distance of separate over joint training, of every seed", "at least", 1, settled_by="value"),
+    ),
+    "some",
+)
 
 SHOWN = 10
 
@@ -55,7 +78,7 @@ def measure(e: Experiment) -> Findings:
     steady_section, steady_figures = stabilisers.compared(e, judges)
     bounds, strings = boundaries.compared(runs["vae-gan"], judges, min(e.points, 1000), e.settings.walks.pairs)
     small, small_figures = latent_claims.measure(runs["vae-gan"][0], judges, 0, e.points)
-    claims += boundaries.claims(bounds)
+    claims += boundaries.verdicts(bounds)
     claims += small
     if "l1" in variants and "vae" in runs:
         claims.append(
@@ -109,66 +132,50 @@ def _answer(found: Mapping[str, Generative]) -> list[str]:
     ]
 
 
-def _main_claims(found: Mapping[str, Generative]) -> list[Claim]:
+def _main_claims(found: Mapping[str, Generative]) -> list[Verdict]:
     if "vae" not in found:
         return []
     base, claims = found["vae"], []
     for name in [n for n in found if n not in ("vae", SAME)]:
         own = found[name]
         ratio, sample = _ratio(own, base), _frechet_ratio(own, base)
-        worse = [s > 1 for s in sample]
         sharp = statistics.paired_difference(own.columns["sharpness"], base.columns["sharpness"], 0)
         claims += [
-            Claim(
-                f"[{name}] a discriminator of images makes reconstructions sharper: a judge's feature distance at least 20 % lower than a VAE's",
-                verdict(ratio.value, ratio.low, ratio.high, 1 - SHARPER, above=False),
-                f"{ratio:.3f} of the VAE's; edges {sharp:+.3f} (1 is the images' own), squared error "
+            judge(
+                Claim(
+                    f"[{name}] a discriminator of images makes reconstructions sharper: a judge's feature distance at least 20 % lower than a VAE's",
+                    CONFUSION,
+                    (SHARPER_BY,),
+                ),
+                ratio,
+                figure=f"{ratio:.3f} of the VAE's; edges {sharp:+.3f} (1 is the images' own), squared error "
                 f"{float(own.columns['squared'].mean() / base.columns['squared'].mean()):.2f} of the VAE's",
-                f"{own.columns['squared'].numel()} held-out images; {sum(own.seconds):.0f} s of training against the VAE's {sum(base.seconds):.0f} s",
+                how=f"{own.columns['squared'].numel()} held-out images; {sum(own.seconds):.0f} s of training against the VAE's {sum(base.seconds):.0f} s",
             ),
-            Claim(
-                f"[{name}] its samples are no worse",
-                "held" if not any(worse) else "did not hold" if all(worse) else "held in part",
-                f"Frechet distance {', '.join(f'{s:.2f}' for s in sample)} of the VAE's; real to the judges "
+            judge(
+                Claim(f"[{name}] its samples are no worse", CONFUSION, (NO_WORSE,)),
+                sample,
+                figure=f"Frechet distance {', '.join(f'{s:.2f}' for s in sample)} of the VAE's; real to the judges "
                 f"{', '.join(f'{s:.0%}' for s in own.real)} against {', '.join(f'{s:.0%}' for s in base.real)}",
-                "a value a seed, mean of two judges; held where each is at most 1",
             ),
         ]
     if SAME in found:
         ratio, sample = _ratio(found["vae-gan"], found[SAME]), _frechet_ratio(found["vae-gan"], found[SAME])
-        claims.append(
-            Claim(
-                "[vae-gan] the gain is the discriminator's, and not that of a lighter KL term",
-                "held"
-                if ratio.high < 1 and max(sample) < 1
-                else "did not hold"
-                if ratio.low > 1 and min(sample) > 1
-                else "held in part",
-                f"against a VAE with the same beta: feature distance {ratio:.3f}, Frechet distance {', '.join(f'{s:.2f}' for s in sample)}",
-                "held where both are below 1",
-            )
-        )
+        figure = f"against a VAE with the same beta: feature distance {ratio:.3f}, Frechet distance {', '.join(f'{s:.2f}' for s in sample)}"
+        claims.append(judge(NOT_BETA, ratio, sample, figure=figure))
     return claims
 
 
-def _order_claims(found: Mapping[str, Generative]) -> list[Claim]:
+def _order_claims(found: Mapping[str, Generative]) -> list[Verdict]:
     if not {"plain", "separate"} <= set(found):
         return []
     joint, separate = found["plain"], found["separate"]
     ratio, sample = _ratio(separate, joint), _frechet_ratio(separate, joint)
-    better = [s < 1 for s in sample]
-    return [
-        Claim(
-            "Whether encoder, decoder and discriminator are trained jointly or in turn has to be found by experiment: joint training is better",
-            "held"
-            if ratio.low > 1 and not any(better)
-            else "did not hold"
-            if ratio.high < 1 and all(better)
-            else "held in part",
-            f"separate over joint: feature distance {ratio:.3f}, Frechet distance {', '.join(f'{s:.2f}' for s in sample)}",
-            "both with the plain adversarial loss, and equally many epochs; held where separate is worse in both",
-        )
-    ]
+    figure = (
+        f"separate over joint: feature distance {ratio:.3f}, Frechet distance {', '.join(f'{s:.2f}' for s in sample)}"
+    )
+    how = "both with the plain adversarial loss, and equally many epochs"
+    return [judge(JOINTLY, ratio, sample, figure=figure, how=how)]
 
 
 def _models_section(found: Mapping[str, Generative], judges: Sequence[Judge]) -> Section:

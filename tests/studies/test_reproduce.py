@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from ridgewalk.cli import app
 from ridgewalk.settings import recipes
-from ridgewalk_studies import running
+from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.reproduce import STUDIES, at_hand, names, reproduce
 
 QUICK = (
     "training.epochs=2",
@@ -22,14 +23,13 @@ QUICK = (
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A smoke reproduction of the failing sensor, whose run of one seed and variant was there already, as after a kill."""
     folder = tmp_path_factory.mktemp("reproduced") / "failure"
-    first = running.reproduce  # the first call is stopped by the second variant's driver having nothing to read
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running.Experiment, "run", _killed_at(1, running.Experiment.run))
+        patch.setattr(Experiment, "run", _killed_at(1, Experiment.run))
         with pytest.raises(KeyboardInterrupt):
-            first("sensor-failure", source="digits", budget="smoke", changes=QUICK, out=folder, device="cpu")
+            reproduce("sensor-failure", source="digits", budget="smoke", changes=QUICK, out=folder, device="cpu")
     assert not (folder / "report.html").exists()
     before = (folder / "weak-0" / "manifest.json").stat().st_mtime_ns
-    running.reproduce("sensor-failure", source="digits", budget="smoke", changes=QUICK, out=folder, device="cpu")
+    reproduce("sensor-failure", source="digits", budget="smoke", changes=QUICK, out=folder, device="cpu")
     assert (folder / "weak-0" / "manifest.json").stat().st_mtime_ns == before
     return folder
 
@@ -75,7 +75,7 @@ def test_a_silent_discriminators_walk_is_lerp(finished: Path) -> None:
 
 def test_a_finished_reproduction_is_not_written_over(finished: Path) -> None:
     with pytest.raises(ValueError, match="finished reproduction"):
-        running.reproduce("sensor-failure", source="digits", budget="smoke", changes=QUICK, out=finished)
+        reproduce("sensor-failure", source="digits", budget="smoke", changes=QUICK, out=finished)
 
 
 def test_another_experiments_folder_is_refused(finished: Path, tmp_path: Path) -> None:
@@ -83,10 +83,10 @@ def test_another_experiments_folder_is_refused(finished: Path, tmp_path: Path) -
     folder.mkdir()
     (folder / "experiment.json").write_text((finished / "experiment.json").read_text())
     with pytest.raises(ValueError, match="budget 'smoke' instead of 'cpu'"):
-        running.reproduce("sensor-failure", source="digits", budget="cpu", changes=QUICK, out=folder)
+        reproduce("sensor-failure", source="digits", budget="cpu", changes=QUICK, out=folder)
     (folder / "experiment.json").write_text("{")
     with pytest.raises(ValueError, match="holds no reproduction"):
-        running.reproduce("sensor-failure", source="digits", budget="smoke", changes=QUICK, out=folder)
+        reproduce("sensor-failure", source="digits", budget="smoke", changes=QUICK, out=folder)
 
 
 def test_a_model_has_no_experiment_and_the_sentence_names_those_that_have(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 
 
 def test_every_shipped_experiment_has_a_driver_a_time_and_an_expectation() -> None:
-    known = running.drivers()
-    assert set(running.names()) == {
+    known = STUDIES
+    assert set(names()) == {
         "aae-clustering",
         "aae-likelihood",
         "aae-priors",
@@ -131,7 +131,7 @@ def test_every_shipped_experiment_has_a_driver_a_time_and_an_expectation() -> No
         "sensors-compared",
         "vae-gan",
     }
-    for name in running.names():
+    for name in names():
         r = recipes.read(name).reproduce
         assert r.experiment in known
         assert r.minutes > 0
@@ -143,10 +143,10 @@ def test_every_shipped_experiment_has_a_driver_a_time_and_an_expectation() -> No
 def test_mnist_is_found_where_it_is_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RIDGEWALK_MNIST", raising=False)
-    assert running.at_hand() == "digits"
+    assert at_hand() == "digits"
     (tmp_path / "data" / "mnist").mkdir(parents=True)
     (tmp_path / "data" / "mnist" / "train-images-idx3-ubyte.gz").touch()
-    assert running.at_hand() == str(Path("data/mnist"))
+    assert at_hand() == str(Path("data/mnist"))
     monkeypatch.setenv("RIDGEWALK_MNIST", str(tmp_path))
     with pytest.raises(ValueError, match="no files of MNIST"):
-        running.at_hand()
+        at_hand()
