@@ -47,11 +47,11 @@ Array = NDArray[Any]
 SCALES = ("column", "table")
 """Whose range becomes [0, 1]: each column's own, or that of all values together, as pixels have."""
 
-_ROWS = 1024  # answered at once
+_ROWS = 1024  # rows evaluated at once
 
 
 class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """What the two share: scaling, training, and what both heads and the decoder say of rows."""
+    """What both estimators share: scaling, training, and the outputs of both heads and of the decoder."""
 
     n_components: int
     hidden: Sequence[int]
@@ -152,19 +152,19 @@ def _whole(value: Any) -> bool:
 
 class AAEClassifier(ClassifierMixin, _AdversarialAutoencoder):  # type: ignore[misc]
     """
-    Semi-supervised classifier: a softmax that is told the known labels, on a trunk that also reconstructs every row from class and style.
+    Semi-supervised classifier: a softmax trained on the known labels, on a trunk that also reconstructs every row from class and style.
 
     Args:
         n_components: dimensions of the style.
         hidden: widths of encoder, mirrored in the decoder, and of the discriminators.
         epochs: passes over all rows, labelled or not.
         batch_size: rows a step, and labelled rows a step beside them, or all where there are fewer.
-        learning_rate: of encoder and decoder, falling to 0 along a cosine.
-        discriminator_rate: of the discriminators.
+        learning_rate: learning rate of encoder and decoder, falling to 0 along a cosine.
+        discriminator_rate: learning rate of the discriminators.
         input_noise: standard deviation of the noise on what the encoder reads in training, where a scaled value spans 1.
         scale: "column" or "table": whose range becomes [0, 1].
         device: auto, cpu, cuda or mps, for the training.
-        random_state: of weights, order and noise: an integer, a RandomState, or None for a fresh seed every time.
+        random_state: seed of weights, order and noise: an integer, a RandomState, or None for a fresh seed every time.
 
     Attributes:
         classes_: (K,) labels, sorted, without the one for "not known".
@@ -232,19 +232,19 @@ class AAEClusterer(ClusterMixin, _AdversarialAutoencoder):  # type: ignore[misc]
     Args:
         n_clusters: K, at least 2; more than there are classes is usual.
         n_components: dimensions of the style, which keeps what the cluster does not say: few.
-        hidden: as of ``AAEClassifier``; every layer of the encoder is followed by batch normalisation.
+        hidden: as in ``AAEClassifier``; every layer of the encoder is followed by batch normalisation.
         epochs: passes over the rows.
         batch_size: rows a step.
-        learning_rate: of encoder and decoder.
-        discriminator_rate: of the discriminators.
-        input_noise: as of ``AAEClassifier``.
-        scale: as there.
-        device: as there.
-        random_state: as there.
+        learning_rate: learning rate of encoder and decoder.
+        discriminator_rate: learning rate of the discriminators.
+        input_noise: as in ``AAEClassifier``.
+        scale: as in ``AAEClassifier``.
+        device: as in ``AAEClassifier``.
+        random_state: as in ``AAEClassifier``.
 
     Attributes:
         labels_: (n,) cluster of each row fitted on.
-        model_, low_, span_, loss_curve_, n_features_in_: as of ``AAEClassifier``.
+        model_, low_, span_, loss_curve_, n_features_in_: as in ``AAEClassifier``.
     """
 
     def __init__(

@@ -5,18 +5,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ridgewalk.data.decode import EXTENSIONS
-from ridgewalk.data.items import Item, Parts, Reading, gather
+from ridgewalk.data.items import ImageFormat, Item, Parts, gather
 
 TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 
 
-def natural(name: str) -> tuple[list[str | int], str]:
+def natural_order(name: str) -> tuple[list[str | int], str]:
     """Key of the natural order, in which "class 9" comes before "class 10"; letter case counts last."""
     return [int(part) if i % 2 else part.casefold() for i, part in enumerate(re.split(r"(\d+)", name))], name
 
 
-def read_folder(folder: Path, reading: Reading) -> Parts:
+def read_folder(folder: Path, form: ImageFormat) -> Parts:
     """
     The images of a folder, classes and files in natural order; hidden files and other extensions are passed over.
 
@@ -28,7 +28,7 @@ def read_folder(folder: Path, reading: Reading) -> Parts:
     """
     subfolders = _subfolders(folder)
     if not any(s.name.lower() in TRAIN_NAMES for s in subfolders):
-        return _read([(folder, False)], reading)
+        return _read([(folder, False)], form)
     strange = [s.name for s in subfolders if s.name.lower() not in TRAIN_NAMES + TEST_NAMES]
     if strange:
         raise ValueError(
@@ -36,12 +36,12 @@ def read_folder(folder: Path, reading: Reading) -> Parts:
             f"{', '.join(TRAIN_NAMES + TEST_NAMES)}; move it elsewhere"
         )
     held_out = [(s, s.name.lower() in TEST_NAMES) for s in subfolders]
-    return _read(sorted(held_out, key=lambda pair: pair[1]), reading)
+    return _read(sorted(held_out, key=lambda pair: pair[1]), form)
 
 
-def _read(splits: list[tuple[Path, bool]], reading: Reading) -> Parts:
+def _read(splits: list[tuple[Path, bool]], form: ImageFormat) -> Parts:
     found = [(_classes(split), held_out) for split, held_out in splits]
-    names = tuple(sorted({name for classes, _ in found for name in classes}, key=natural))
+    names = tuple(sorted({name for classes, _ in found for name in classes}, key=natural_order))
     label = {name: i for i, name in enumerate(names)}
     items = [
         Item(str(file), file, label[name], held_out)
@@ -49,7 +49,7 @@ def _read(splits: list[tuple[Path, bool]], reading: Reading) -> Parts:
         for name, files in classes.items()
         for file in files
     ]
-    return gather(items, len(items), names, reading, constant_is_bad=True)
+    return gather(items, len(items), names, form, constant_is_bad=True)
 
 
 def _classes(folder: Path) -> dict[str, list[Path]]:
@@ -66,12 +66,12 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted((s for s in folder.iterdir() if s.is_dir() and s.name[0] != "."), key=lambda s: natural(s.name))
+    return sorted((s for s in folder.iterdir() if s.is_dir() and s.name[0] != "."), key=lambda s: natural_order(s.name))
 
 
 def _image_files(files: Iterable[Path]) -> list[Path]:
     chosen = (f for f in files if f.suffix[1:].lower() in EXTENSIONS and f.name[0] != "." and f.is_file())
-    return sorted(chosen, key=lambda f: natural(f.as_posix()))
+    return sorted(chosen, key=lambda f: natural_order(f.as_posix()))
 
 
 def _not_empty(files: list[Path], folder: Path) -> list[Path]:

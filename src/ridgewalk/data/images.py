@@ -51,18 +51,7 @@ class Images:
             )
         if self.pixels.is_floating_point():
             _refuse_outside(self.pixels)
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.pixels.shape[:1]:
-            raise ValueError(
-                f"labels must be int64 of shape ({len(self.pixels)},), one an image; "
-                f"got {self.labels.dtype} {tuple(self.labels.shape)}"
-            )
-        wrong = (self.labels < 0) | (self.labels >= len(self.class_names))
-        if wrong.any():
-            i = _first(wrong)
-            raise ValueError(
-                f"labels must lie in 0 .. {len(self.class_names) - 1} for {len(self.class_names)} class names; "
-                f"image {i} has {int(self.labels[i])}; correct the labels or name every class"
-            )
+        refuse_labels(self.labels, len(self.pixels), self.class_names, "image")
 
     def __len__(self) -> int:
         """The number of images, n."""
@@ -70,7 +59,7 @@ class Images:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(c, h, w) of every image."""
+        """The shape (c, h, w) of every image."""
         _, c, h, w = self.pixels.shape
         return c, h, w
 
@@ -92,10 +81,7 @@ class Images:
 
     def fingerprint(self) -> str:
         """Sha256 over shape, pixels and labels, in hexadecimal: the same for the same images in the same order."""
-        total = hashlib.sha256(repr(tuple(self.pixels.shape)).encode())
-        total.update(_bytes(self.pixels))
-        total.update(_bytes(self.labels))
-        return total.hexdigest()
+        return fingerprint(self.pixels, self.labels)
 
     def digests(self) -> Tensor:
         """
@@ -152,7 +138,7 @@ class Images:
         wrong = (index < 0) | (index >= len(self))
         if wrong.any():
             raise ValueError(
-                f"an index must lie in 0 .. {len(self) - 1} for {len(self)} images; got {int(index[_first(wrong)])}"
+                f"an index must lie in 0 .. {len(self) - 1} for {len(self)} images; got {int(index[first_index(wrong)])}"
             )
         return index
 
@@ -188,7 +174,7 @@ class ImageData:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(c, h, w) of every image."""
+        """The shape (c, h, w) of every image."""
         return self.train.shape
 
     @property
@@ -234,7 +220,31 @@ def digests_of(x: Tensor) -> Tensor:
     return Images(x.detach().float().cpu(), torch.zeros(len(x), dtype=torch.int64), ("all",)).digests()
 
 
-def _first(wrong: Tensor) -> int:
+def fingerprint(values: Tensor, labels: Tensor) -> str:
+    """Sha256 over the shape of ``values``, their bytes and those of ``labels``, in hexadecimal."""
+    total = hashlib.sha256(repr(tuple(values.shape)).encode())
+    total.update(_bytes(values))
+    total.update(_bytes(labels))
+    return total.hexdigest()
+
+
+def refuse_labels(labels: Tensor, n: int, class_names: Sequence[str], what: str) -> None:
+    """Raises ValueError where labels are not int64 (n,) in 0 .. len(class_names) - 1; ``what`` names one row in the message."""
+    if labels.dtype != torch.int64 or labels.shape != (n,):
+        raise ValueError(
+            f"labels must be int64 of shape ({n},), one for each {what}; got {labels.dtype} {tuple(labels.shape)}"
+        )
+    wrong = (labels < 0) | (labels >= len(class_names))
+    if wrong.any():
+        i = first_index(wrong)
+        raise ValueError(
+            f"labels must lie in 0 .. {len(class_names) - 1} for {len(class_names)} class names; "
+            f"{what} {i} has {int(labels[i])}; correct the labels or name every class"
+        )
+
+
+def first_index(wrong: Tensor) -> int:
+    """The first index at which bool (n,) is true."""
     return int(wrong.nonzero()[0, 0])
 
 
@@ -288,10 +298,12 @@ def _refuse_outside(values: Tensor) -> None:
     flat = values.flatten(1)
     broken = ~flat.isfinite().all(dim=1)
     if broken.any():
-        raise ValueError(f"pixels must be finite; image {_first(broken)} has NaN or infinite values; repair or drop it")
+        raise ValueError(
+            f"pixels must be finite; image {first_index(broken)} has NaN or infinite values; repair or drop it"
+        )
     outside = (flat.amin(dim=1) < 0) | (flat.amax(dim=1) > 1)
     if outside.any():
-        i = _first(outside)
+        i = first_index(outside)
         raise ValueError(
             f"floating-point pixels must lie in [0, 1]; image {i} has values from {float(flat[i].min()):g} to "
             f"{float(flat[i].max()):g}; rescale them, or pass 0 .. 255 as uint8"

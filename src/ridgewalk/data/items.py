@@ -1,4 +1,4 @@
-"""From a stream of undecoded images to the two parts of a data set, in one array."""
+"""A stream of undecoded images is decoded into one array, and divided into the train and the test part of a data set."""
 
 import warnings
 from collections.abc import Iterable
@@ -36,9 +36,9 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ImageFormat:
     """
-    How images are read.
+    The size and the number of channels to which images are brought as they are read.
 
     Attributes:
         size: the shorter side is scaled to it and the centre square cut out; as they are where None.
@@ -66,13 +66,13 @@ class Reading:
 
 
 def gather(
-    items: Iterable[Item], total: int, class_names: tuple[str, ...], reading: Reading, constant_is_bad: bool = False
+    items: Iterable[Item], total: int, class_names: tuple[str, ...], form: ImageFormat, constant_is_bad: bool = False
 ) -> Parts:
     """
-    Decodes ``items``, the held-out ones last, into one array of ``total`` images, and parts it.
+    The train and test images of ``items``, of which the held-out ones come last, decoded into one array of ``total`` images.
 
     Raises:
-        ValueError: on an unusable image (unless ``reading.skip_bad``), on mixed sizes or channels, and if none is left.
+        ValueError: on an unusable image (unless ``form.skip_bad``), on mixed sizes or channels, and if none is left.
     """
     pixels: Pixels | None = None
     first, n_train = "", 0
@@ -80,11 +80,11 @@ def gather(
     bad: list[str] = []
     for item in track(items, "reading images", total=total):
         try:
-            image = decode(item.source, item.name, reading.channels, reading.box)
+            image = decode(item.source, item.name, form.channels, form.box)
             if constant_is_bad:
                 refuse_constant(image, item.name)
         except BadImage as error:
-            if not reading.skip_bad:
+            if not form.skip_bad:
                 raise ValueError(f"{error}; repair or remove it, or pass --skip-bad to use the rest") from error
             bad.append(str(error))
             continue
@@ -100,10 +100,10 @@ def gather(
     if bad:
         warnings.warn(f"{len(bad)} of {total} images were left out; the first: {bad[0]}", UserWarning, stacklevel=4)
     every = Images(torch.from_numpy(pixels[: len(labels)]), torch.tensor(labels, dtype=torch.int64), class_names)
-    return divided(every, n_train)
+    return _split_at(every, n_train)
 
 
-def divided(every: Images, n_train: int) -> Parts:
+def _split_at(every: Images, n_train: int) -> Parts:
     """The first ``n_train`` images and the others; all in the first part where either would be empty."""
     if n_train in (0, len(every)):
         return every, None
@@ -111,13 +111,13 @@ def divided(every: Images, n_train: int) -> Parts:
     return train, Images(every.pixels[n_train:], every.labels[n_train:], every.class_names)
 
 
-def reshaped(images: Images, reading: Reading) -> Images:
-    """Decoded images brought to the reading's size and channels."""
+def reshape(images: Images, form: ImageFormat) -> Images:
+    """Decoded images brought to the size and channels of ``form``."""
     c, h, w = images.shape
-    if (reading.channels or c, *(reading.box or (h, w))) == (c, h, w):
+    if (form.channels or c, *(form.box or (h, w))) == (c, h, w):
         return images
     rows = [
-        to_pixels(Image.fromarray(row[0] if c == 1 else row.transpose(1, 2, 0)), reading.channels, reading.box)
+        to_pixels(Image.fromarray(row[0] if c == 1 else row.transpose(1, 2, 0)), form.channels, form.box)
         for row in track(images.pixels.numpy(), "resizing images")
     ]
     return Images(torch.from_numpy(np.stack(rows)), images.labels, images.class_names)

@@ -1,4 +1,4 @@
-"""Which images keep their label, where only a few do."""
+"""The choice of the images that keep their label, where only a few do."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ def labelled_rows(labels: Tensor, class_names: Sequence[str], count: int, seed: 
         labels: int64 (n,), each in 0 .. K - 1.
         class_names: K names.
         count: number of labels; -1 for all.
-        seed: of the split.
+        seed: seed of the choice.
 
     Raises:
         ValueError: for fewer than two classes, fewer labels than classes, more than images, a class without an image, or labels out of range.

@@ -30,7 +30,7 @@ _SECONDS = 600.0  # of reading one file; SVHN's extra images, 1.3 GB, take about
 _END = "_32x32.mat"
 _UNLABELLED, _TRAIN, _VALIDATION, _TEST = range(4)  # TFD's folds
 FOLDS = 5
-"""Of the Toronto Face Database: figures are means over them."""
+"""The number of folds of the Toronto Face Database, over which figures are averaged."""
 
 _SVHN = "SVHN's cropped digits hold X, uint8 (32, 32, 3, n), and y, n whole numbers from 1 to 10"
 _TFD = "a file of the Toronto Face Database holds images, uint8 (n, h, w), and folds, (n, 5) whole numbers from 0 to 3"
@@ -68,7 +68,7 @@ def read_mat(file: Path, fold: int | None = None) -> tuple[str, Parts]:
 
     Args:
         file: such as train_32x32.mat or TFD_48x48.mat.
-        fold: of the Toronto Face Database, 1 to 5; the first where it is None.
+        fold: fold of the Toronto Face Database, 1 to 5; None for the first.
 
     Returns:
         The name of the data set, and its parts: of SVHN's file in the file's order and without a test part, of faces in an order for ``splits``.
@@ -93,7 +93,7 @@ def read_arrays(file: Path, names: Sequence[str], expected: str) -> dict[str, Ar
 
     Args:
         file: a MATLAB file up to version 7.
-        names: of the arrays.
+        names: names of the arrays.
         expected: what the file should hold, for the error message.
 
     Raises:

@@ -42,7 +42,7 @@ class GaussianMixture:
     """
     sum_k w_k N(mu_k, U_k diag(v_k) U_k^T); ``from_deviations`` makes one from standard deviations.
 
-    What is asked at points x is computed in their dtype and on their device; samples have the mixture's own.
+    Values at points x are computed in their dtype and on their device; samples have those of the mixture.
 
     Args:
         means: (m, d) mu.
@@ -140,7 +140,7 @@ class GaussianMixture:
         return torch.einsum("k,kij->ij", self.weights, self.covariances + away[:, :, None] * away[:, None])
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "GaussianMixture":
-        """The same mixture in another type or place."""
+        """The same mixture in another type or on another device."""
         means, variances, weights = (
             v.to(device=device, dtype=dtype) for v in (self.means, self.variances, self.weights)
         )
@@ -186,7 +186,7 @@ class GaussianMixture:
 
         Args:
             n: how many.
-            generator: of the mixture's device.
+            generator: generator of random numbers on the mixture's device.
 
         Returns:
             x (n, d) and the component k of each, int64 (n,).
@@ -283,7 +283,7 @@ class GaussianMixture:
         return torch.diag_embed(deviations) if self.axes is None else self.axes * deviations[:, None]
 
     def _at(self, x: Tensor, ask: "Callable[[_Terms], Tensor]", alpha: Number = 1.0, sigma: Number = 0.0) -> Tensor:
-        """What ``ask`` makes of the terms at x, some rows at once."""
+        """``ask`` of the terms at x (n, d), computed in blocks of rows."""
         if x.dim() != 2 or x.shape[1] != self.dims or not x.is_floating_point():
             raise ValueError(f"points must be floats (n, {self.dims}); got {x.dtype} {tuple(x.shape)}")
         mixture = self if (x.dtype, x.device) == (self.means.dtype, self.means.device) else self.to(x.dtype, x.device)
@@ -330,7 +330,7 @@ def exact_score(density: GaussianMixture, sde: Noising) -> Callable[[Tensor, Ten
     Differentiable in x. Float32 points get it to about 1e-5 of its size: alpha and sigma are taken in float64.
 
     Args:
-        density: of X.
+        density: the law of X.
         sde: anything with ``alpha(t)`` and ``sigma(t)``.
 
     Returns:
@@ -355,7 +355,7 @@ def _equal(means: Tensor) -> Tensor:
 
 
 def _of_roots(means: Tensor, roots: Tensor, weights: Tensor) -> GaussianMixture:
-    """Of covariances B_k B_k^T, with B (m, d, q) and q >= d."""
+    """The mixture whose covariances are B_k B_k^T, with roots B (m, d, q) and q >= d."""
     axes, deviations, _ = torch.linalg.svd(roots, full_matrices=False)
     return GaussianMixture(means, deviations**2, weights, axes)
 

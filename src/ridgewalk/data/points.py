@@ -8,19 +8,18 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ridgewalk.data import toy
-from ridgewalk.data.images import ImageData, Images
+from ridgewalk.data.images import ImageData, Images, fingerprint, first_index, refuse_labels
 from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.data.splits import ORDER_SEED, TEST_ROLES, role_slice
-from ridgewalk.data.tables import SUFFIXES, TABLES, named, read_table
+from ridgewalk.data.tables import SUFFIXES, TABLES, read_builtin, read_table
 from ridgewalk.naming import unknown
 
 SEED = 20_263
-"""Of the points of a named density; a change makes other points."""
+"""Seed of the points of a named density; a change makes other points."""
 
 POINT_SOURCES = (
     f"points come from a density ({', '.join(toy.DENSITIES)}), a table of scikit-learn ({', '.join(TABLES)}), "
@@ -57,21 +56,10 @@ class Points:
             raise ValueError(
                 f"values must be float32 (n, d), at least one; got {self.values.dtype} {tuple(self.values.shape)}"
             )
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.values.shape[:1]:
-            raise ValueError(
-                f"labels must be int64 of shape ({len(self.values)},), one a point; "
-                f"got {self.labels.dtype} {tuple(self.labels.shape)}"
-            )
         broken = ~self.values.isfinite().all(dim=1)
         if broken.any():
-            raise ValueError(f"values must be finite; row {_first(broken)} has NaN or infinite ones; drop it")
-        wrong = (self.labels < 0) | (self.labels >= len(self.class_names))
-        if wrong.any():
-            i = _first(wrong)
-            raise ValueError(
-                f"labels must lie in 0 .. {len(self.class_names) - 1} for {len(self.class_names)} class names; "
-                f"row {i} has {int(self.labels[i])}"
-            )
+            raise ValueError(f"values must be finite; row {first_index(broken)} has NaN or infinite ones; drop it")
+        refuse_labels(self.labels, len(self.values), self.class_names, "row")
 
     def __len__(self) -> int:
         """The number of points, n."""
@@ -79,7 +67,7 @@ class Points:
 
     @property
     def shape(self) -> tuple[int]:
-        """(d,) of every point."""
+        """The shape (d,) of every point."""
         return (self.values.shape[1],)
 
     def take(self, index: Tensor | slice) -> "Points":
@@ -88,10 +76,7 @@ class Points:
 
     def fingerprint(self) -> str:
         """Sha256 over shape, values and labels, in hexadecimal: the same for the same points in the same order."""
-        total = hashlib.sha256(repr(tuple(self.values.shape)).encode())
-        for part in (self.values, self.labels):
-            total.update(np.ascontiguousarray(part.cpu().numpy()).tobytes())
-        return total.hexdigest()
+        return fingerprint(self.values, self.labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +113,7 @@ class PointData:
 
     @property
     def shape(self) -> tuple[int]:
-        """(d,) of every point."""
+        """The shape (d,) of every point."""
         return self.train.shape
 
     @property
@@ -138,7 +123,7 @@ class PointData:
 
     @property
     def mean(self) -> Tensor:
-        """Of each dimension, over the train part: float32 (d,)."""
+        """Mean of each dimension, over the train part: float32 (d,)."""
         return self.train.values.double().mean(dim=0).float()
 
     @property
@@ -157,7 +142,7 @@ class PointData:
         return self.train.values.amax(dim=0)
 
     def fingerprint(self) -> str:
-        """Sha256 of both parts."""
+        """Sha256 of the fingerprints of both parts, in hexadecimal."""
         return hashlib.sha256(f"{self.train.fingerprint()}{self.test.fingerprint()}".encode()).hexdigest()
 
 
@@ -178,8 +163,8 @@ def load_points(source: str, n_train: int = 50_000, n_test: int = 20_000, seed: 
         source: the name of a density or of a table (``tables.TABLES``), or a .npy, .npz or .csv file of numbers (n, d), n and d at least 2, perhaps
             with labels (``tables``). A file called ring is given as ./ring.npy.
         n_train: points of the train part; of a density only.
-        n_test: of the test part; likewise.
-        seed: of a density's points: fewer of the same seed are the first of more.
+        n_test: points of the test part; of a density only.
+        seed: seed of a density's points; fewer points of the same seed are the first of more.
 
     Raises:
         ValueError: if the source is none of these, or a row of the file cannot be used; the sentence names the first.
@@ -195,7 +180,7 @@ def load_points(source: str, n_train: int = 50_000, n_test: int = 20_000, seed: 
     path = Path(source).expanduser()
     if source not in TABLES and not path.is_file():
         raise ValueError(f"no such file: '{source}'; {POINT_SOURCES}")
-    table = named(source) if source in TABLES else read_table(path)
+    table = read_builtin(source) if source in TABLES else read_table(path)
     order = torch.randperm(len(table.values), generator=torch.Generator().manual_seed(ORDER_SEED))
     whole = Points(torch.from_numpy(table.values)[order], torch.from_numpy(table.labels)[order], table.names)
     n = len(whole) * 6 // 7
@@ -241,7 +226,3 @@ def _drawn(name: str, n: int, seed: int) -> Points:
     of, names = toy.classes(name)
     values, components = zip(*(density.sample(_BLOCK, generator) for _ in range(-(-n // _BLOCK))))
     return Points(torch.cat(values)[:n].float(), of[torch.cat(components)[:n]], names)
-
-
-def _first(wrong: Tensor) -> int:
-    return int(wrong.nonzero()[0, 0])

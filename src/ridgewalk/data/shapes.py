@@ -40,7 +40,7 @@ SIDE = 32
 """Pixels a side, where nothing else is asked for."""
 
 SEED = 20_261
-"""Of the data set that the source ``shapes`` names; a change makes other images."""
+"""Seed of the data set that the source ``shapes`` names; a change makes other images."""
 
 _BLOCK = 1024  # images drawn, rendered or measured at once: fixed, so that image i does not depend on their count
 

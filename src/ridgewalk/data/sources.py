@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ridgewalk.data.folders import read_folder
-from ridgewalk.data.hub import read_hub
+from ridgewalk.data.hugging_face import read_hub, read_parquet
 from ridgewalk.data.idx import holds_idx, read_idx
 from ridgewalk.data.images import ImageData, Images
-from ridgewalk.data.items import Reading, reshaped
+from ridgewalk.data.items import ImageFormat, reshape
 from ridgewalk.data.matlab import holds_svhn, read_mat, read_svhn
-from ridgewalk.data.parquet import read_parquet
 from ridgewalk.data.points import as_images, is_points, load_points
 from ridgewalk.data.shapes import SIDE, dataset
 from ridgewalk.data.splits import arrange
@@ -38,9 +37,9 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     Args:
         source: ``digits`` (scikit-learn's 1797 digits of 8 x 8); ``shapes`` (36000 coloured shapes, drawn at 32 x 32
             or at ``size``); a folder with MNIST's IDX files (``idx``), of images (``folders``) or of Parquet files
-            (``parquet``), or with SVHN's files; a Parquet file; a .mat file of the Toronto Face Database, of its first fold, or
+            (``hugging_face``), or with SVHN's files; a Parquet file; a .mat file of the Toronto Face Database, of its first fold, or
             FILE.mat:3 of its third, or one of SVHN's alone (``matlab``); a density, a table or a file of numbers, whose rows become images of one
-            row (``points.as_images``); or the name of a data set on the hub (``hub``). A folder called digits is given as ./digits.
+            row (``points.as_images``); or the name of a data set on the hub (``hugging_face``). A folder called digits is given as ./digits.
         skip_bad: leave images that cannot be used out, with one warning.
         size: scale the shorter side to this many pixels and cut out the centre square.
         channels: convert to 1 (grey) or 3 (RGB).
@@ -48,7 +47,7 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     Raises:
         ValueError: if the source is none of these, or its images cannot be used; the sentence names the first.
     """
-    reading = Reading(size, channels, skip_bad)
+    form = ImageFormat(size, channels, skip_bad)
     if not source.strip():
         raise ValueError(f"the source is empty; {SOURCES}")
     path = Path(os.path.expanduser(source))
@@ -57,38 +56,38 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
             raise ValueError(f"--size and --channels are for images; '{source}' is rows of numbers")
         return as_images(load_points(source))
     if source == "digits":
-        return arrange("digits", reshaped(_digits(), reading))
+        return arrange("digits", reshape(_digits(), form))
     if source == "shapes":
         drawn = dataset(size=SIDE if size is None else size)
-        return arrange("shapes", reshaped(drawn.train, reading), reshaped(drawn.test, reading), in_file_order=True)
+        return arrange("shapes", reshape(drawn.train, form), reshape(drawn.test, form), in_file_order=True)
     if path.is_dir() and holds_idx(path):
         train, test = read_idx(path)
-        return arrange(path.resolve().name, reshaped(train, reading), reshaped(test, reading), in_file_order=True)
+        return arrange(path.resolve().name, reshape(train, form), reshape(test, form), in_file_order=True)
     if path.is_dir() and holds_svhn(path):
         train, svhn_test = read_svhn(path)
         assert svhn_test is not None, "SVHN keeps a test part"
-        return arrange(path.resolve().name, reshaped(train, reading), reshaped(svhn_test, reading), in_file_order=True)
+        return arrange(path.resolve().name, reshape(train, form), reshape(svhn_test, form), in_file_order=True)
     if path.is_dir() and any(path.glob("*.parquet")):
-        return arrange(path.resolve().name, *read_parquet(path, reading))
+        return arrange(path.resolve().name, *read_parquet(path, form))
     if path.is_dir():
-        return arrange(path.resolve().name, *read_folder(path, reading))
+        return arrange(path.resolve().name, *read_folder(path, form))
     if path.is_file() and path.suffix == ".parquet":
-        return arrange(path.stem, *read_parquet(path, reading))
+        return arrange(path.stem, *read_parquet(path, form))
     if (fold := _FOLD.fullmatch(source)) is not None or (path.is_file() and path.suffix.lower() == ".mat"):
         file = path if fold is None else Path(fold[1]).expanduser()
         if not file.is_file():
             raise ValueError(f"no such file or folder: '{file}'; {SOURCES}")
         name, (train, held_out) = read_mat(file, None if fold is None else int(fold[2]))
         if held_out is None:
-            return arrange(name, reshaped(train, reading))
-        return arrange(name, reshaped(train, reading), reshaped(held_out, reading), in_file_order=True)
+            return arrange(name, reshape(train, form))
+        return arrange(name, reshape(train, form), reshape(held_out, form), in_file_order=True)
     if path.is_file():
         raise ValueError(f"'{source}' is a file, but no Parquet file, .mat file or table; {SOURCES}")
     if _looks_like_a_path(source):
         raise ValueError(f"no such file or folder: '{source}'; {SOURCES}")
     if "/" not in source and get_close_matches(source.lower(), _NAMES, cutoff=0.75):
         raise ValueError(f"{unknown('source', source, _NAMES)}; {SOURCES}")
-    return arrange(source, *read_hub(source, reading, SOURCES))
+    return arrange(source, *read_hub(source, form, SOURCES))
 
 
 def _looks_like_a_path(source: str) -> bool:

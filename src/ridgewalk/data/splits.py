@@ -1,5 +1,5 @@
 """
-The one table of roles, so that nobody judges himself.
+The one table of roles, so that no judge is trained on images that it judges.
 
     role         part    share      of MNIST         for
     model        train   0   - 4/6      0 .. 40000   models and sensors

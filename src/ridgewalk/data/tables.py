@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ridgewalk.data.columns import classes
+from ridgewalk.data.hugging_face import number_classes
 
 SUFFIXES = (".npy", ".npz", ".csv")
 """Endings of files that are tables."""
@@ -41,7 +41,7 @@ class Table(NamedTuple):
     Attributes:
         values: float32 (n, d), finite, n and d at least 2.
         labels: int64 (n,), from 0.
-        names: of the classes.
+        names: the name of each class.
     """
 
     values: NDArray[np.float32]
@@ -49,8 +49,8 @@ class Table(NamedTuple):
     names: tuple[str, ...]
 
 
-def named(name: str) -> Table:
-    """One of ``TABLES``."""
+def read_builtin(name: str) -> Table:
+    """The table of scikit-learn that ``TABLES`` has under this name."""
     from sklearn import datasets
 
     held = getattr(datasets, TABLES[name])()
@@ -60,7 +60,7 @@ def named(name: str) -> Table:
 
 def read_table(path: Path) -> Table:
     """
-    A file by its ending.
+    The table that a file holds, which is read as its ending says.
 
     Raises:
         ValueError: if it cannot be read, or a row cannot be used; the sentence names the first.
@@ -162,7 +162,7 @@ def _array(array: object, path: Path, instead: str) -> NDArray[np.generic]:
 
 
 def _unlabelled(array: NDArray[np.generic], path: Path, places: Sequence[str] = ()) -> Table:
-    """As float32 (n, d), refused where it is none of n >= 2 finite rows of d >= 2 columns; ``places`` are the rows' names."""
+    """The table of an array (n, d), of one class; n and d must be at least 2 and values finite. ``places`` names the rows in messages."""
     if array.ndim != 2 or min(array.shape) < 2:
         raise ValueError(
             f"'{path}' must hold at least 2 rows of at least 2 columns, a row a point; it holds {array.shape}"
@@ -179,5 +179,5 @@ def _unlabelled(array: NDArray[np.generic], path: Path, places: Sequence[str] = 
 
 
 def _labelled(values: NDArray[np.float32], labels: Sequence[int | str], where: str) -> Table:
-    numbers, names = classes(labels, None, where)
+    numbers, names = number_classes(labels, None, where)
     return Table(values, np.array(numbers, dtype=np.int64), names)

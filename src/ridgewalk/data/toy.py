@@ -31,7 +31,7 @@ from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.naming import unknown
 
 SEED = 20_262
-"""Of the random mixtures; a change makes other densities."""
+"""Seed of the random mixtures; a change makes other densities."""
 
 MODES = 10
 """Components of the random mixtures."""
@@ -76,7 +76,7 @@ def random_mixture(dims: int, seed: int = SEED) -> GaussianMixture:
 
     Args:
         dims: d.
-        seed: of all.
+        seed: seed of means, axes and deviations.
     """
     generator = torch.Generator().manual_seed(seed)
     means = torch.randn(MODES, dims, dtype=torch.float64, generator=generator)
@@ -137,5 +137,5 @@ def _circle(angle: Tensor) -> Tensor:
 
 
 def _middles(count: int) -> Tensor:
-    """Of equal parts of [0, 1]."""
+    """The middles of ``count`` equal parts of [0, 1]: (count,)."""
     return (torch.arange(count, dtype=torch.float64) + 0.5) / count

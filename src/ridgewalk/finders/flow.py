@@ -38,7 +38,7 @@ class FlowPath:
         score: grad log p_t, in standardised data.
         flow: the ODE and its solver.
         standardiser: from points to standardised data.
-        nodes: of the path.
+        nodes: number of nodes of the path.
         t_min: the data's time; the SDE's own where None.
         circle: great circles at t = 1, or straight lines.
         tolerance: see above.
@@ -95,9 +95,9 @@ def flow_path(model: CodeDiffusion, nodes: int, flow: Flow | None = None, score:
 
     Args:
         model: the diffusion.
-        nodes: of a path.
+        nodes: number of nodes of a path.
         flow: the ODE and its solver; an adaptive solver with tolerances of 1e-4 by default.
-        score: of standardised data, such as a guided one; the diffusion's own by default.
+        score: score of standardised data, such as a guided one; the diffusion's own by default.
     """
     own = flow or Flow(model.denoiser.sde, rtol=1e-4, atol=1e-4)
     return FlowPath(score or model.denoiser.score, own, model.standardiser, nodes)

@@ -79,7 +79,7 @@ class Geodesic:
         decode: (n, *) -> (n, *), G.
         weight: (n, *) -> (n,) positive, w; None for 1.
         nodes: k, of the search and of the path, whose nodes lie at equal arc length of decoded images.
-        iterations: of the minimisation, at most.
+        iterations: at most so many iterations of the minimisation.
         tolerance: a pair is done when an iteration lowers C by less than this share, twice in a row.
         start: the finder of the curve to start from.
     """
@@ -121,9 +121,9 @@ class RidgePath:
         energy: u, of points; ``Calibrated`` gives r its meaning.
         decode: (n, *) -> (n, *), G.
         realism: r >= 0, the knob.
-        nodes: of the path, at equal arc length of decoded images.
+        nodes: number of nodes of the path, at equal arc length of decoded images.
         coarse: nodes of the searches, in order: few first, whose curve the next one begins with.
-        iterations: of each search, at most.
+        iterations: at most so many iterations of each search.
         tolerance: a pair is done when an iteration lowers its value by less than this share, twice in a row.
         start: the finder of the curve to start from.
     """

@@ -32,7 +32,7 @@ class GraphPath:
         neighbours: k, at least 1 and below m.
         power: p of the edges' cost.
         bridge: whether components of the graph that are not connected are joined by their shortest link; without it, ends in different components are refused.
-        nodes: of the returned path, at equal arc length.
+        nodes: number of nodes of the returned path, at equal arc length.
     """
 
     references: Tensor

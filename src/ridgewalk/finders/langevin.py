@@ -60,7 +60,7 @@ class Descent:
         step: first h, in units of latent length squared per unit of energy.
         longest: a move is cut to this length, so that none leaps over a ridge.
         tolerance: a point whose |grad E| is at most this is at rest.
-        growth: of the step after a move.
+        growth: factor of the step size after a move that was accepted.
         fall: share of the promised fall that must come true.
     """
 
@@ -126,7 +126,7 @@ class Langevin:
         burn: steps of burn-in.
         step: first h.
         target: share of accepted moves that burn-in aims at.
-        seed: of the noise, which belongs to the seed and the row's index: row i is the same in every batch.
+        seed: seed of the noise, which depends on the seed and the row's index only: row i is the same in every batch.
     """
 
     energy: Energy

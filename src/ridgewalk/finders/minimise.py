@@ -64,7 +64,7 @@ def minimise(
     Lowers the objective of every pair.
 
     Args:
-        objective: of interior nodes and rows.
+        objective: maps interior nodes and rows to the values to be minimised.
         z: (b, n, d) to start from.
         distance: (b,) of the ends, the unit of the first step.
         iterations: at most.

@@ -83,7 +83,7 @@ class Tempered:
         every: moves from swaps to swaps.
         step: first h of every rung; a move of rung k is h times T_k grad U_k, and noise of variance 2 h T_k.
         target: share of accepted moves that burn-in aims at.
-        seed: of the noise, which belongs to the seed and the row's index: row i is the same in every batch.
+        seed: seed of the noise, which depends on the seed and the row's index only: row i is the same in every batch.
     """
 
     energy: Energy

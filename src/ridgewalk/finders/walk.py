@@ -51,7 +51,7 @@ class ScoreGuidedWalk:
         eps: a walker nearer than this to z_b has arrived, and its last step goes there; at most ``alpha``.
         clamp: each component of the gradient is held in [-clamp, clamp]; values that are not finite count as 0.
         max_steps: when a walker is given up.
-        nodes: of the returned path, at equal arc length along the walk.
+        nodes: number of nodes of the returned path, at equal arc length along the walk.
     """
 
     energy: Energy
@@ -99,7 +99,7 @@ class GuidedExploration:
         gamma: share of the remaining way that each step drives.
         eps: a walker nearer than this to z_b has arrived, and its last step goes there.
         max_steps: when a walker is given up.
-        nodes: of the returned path, at equal arc length along the walk.
+        nodes: number of nodes of the returned path, at equal arc length along the walk.
     """
 
     energy: Energy
@@ -138,7 +138,7 @@ class ArrivingWalk:
         beta: size of the correction, in units of alpha, per unit of gradient.
         share: largest correction as a share of the drive, below 1.
         fade: share of the way before z_b over which the cap falls linearly to 0.
-        nodes: of the returned path, at equal arc length along the walk.
+        nodes: number of nodes of the returned path, at equal arc length along the walk.
     """
 
     energy: Energy

@@ -1,5 +1,5 @@
 """
-A binary discriminator on held-out points: does its logit say anything, does it order, does it know how sure it is?
+A binary discriminator on held-out points: its cross-entropy, how well it orders them, and whether its probabilities are frequencies.
 
     p = sigmoid(logit), the probability of label 1
 

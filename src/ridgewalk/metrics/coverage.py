@@ -1,5 +1,5 @@
 """
-Are generated samples near real ones, and real ones near generated ones? Balls of k nearest neighbours in a judge's features.
+Precision, recall, density and coverage: whether generated samples lie near real ones and real ones near generated ones, in a judge's features.
 
     B(x)        the ball about x out to the k-th nearest other of its own set
 

@@ -37,7 +37,7 @@ def kl_by_cells(samples: Tensor, log_density: LogDensity, width: float) -> float
     Args:
         samples: (n, 2) of q.
         log_density: log p, normalised.
-        width: of a cell, in the units of the samples.
+        width: side of a cell, in the units of the samples.
 
     Raises:
         ValueError: if samples are not (n, 2) and finite, or the width is not positive.
@@ -111,7 +111,7 @@ def mode_weights(samples: Tensor, mixture: GaussianMixture, radius: float | None
 
 
 def _checked(samples: Tensor) -> Tensor:
-    """In float64."""
+    """The samples in float64, once they are floats (n, d) and finite."""
     if samples.dim() != 2 or 0 in samples.shape or not samples.is_floating_point():
         raise ValueError(f"samples must be floats (n, d); got {samples.dtype} {tuple(samples.shape)}: flatten them")
     if not bool(samples.isfinite().all()):
@@ -155,7 +155,7 @@ def _log_mass(cells: Tensor, log_density: LogDensity, width: float) -> Tensor:
 
 
 def _radius(dims: int) -> float:
-    """Of the ball that holds 1 - exp(-9/2) of N(0, I)."""
+    """The radius of the ball that holds 1 - exp(-9/2) of the mass of N(0, I) in ``dims`` dimensions."""
     from scipy.special import chdtri  # P(chi^2_d > v) = q -> v
 
     return math.sqrt(float(chdtri(dims, math.exp(-4.5))))

@@ -150,7 +150,7 @@ def _gaussian(bandwidths: Sequence[float]) -> Callable[[Tensor, Tensor], Tensor]
 
 
 def _witness(kernel: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """g_a (n,) and g_b (m,) of the head of this module."""
+    """The terms g_a (n,) and g_b (m,) that the head of this module defines."""
     return _witness_at(kernel, a, b), _witness_at(kernel, b, a)
 
 
@@ -169,7 +169,7 @@ def _error(g_a: Tensor, g_b: Tensor) -> float:
 
 
 def _checked(name: str, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in float64 on the CPU."""
+    """Both sets in float64 on the CPU, once they are (n, f) and (m, f) and finite."""
     if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         raise ValueError(
             f"{name} must be (n, f) and (m, f) with at least 2 rows each; got {tuple(a.shape)}, {tuple(b.shape)}"

@@ -1,11 +1,11 @@
 """
-Does an image hang together as a whole? Two numbers of sets of images that need no network, to be read beside those of real images.
+Two measures of the coherence of images that need no network; read them beside those of real images.
 
     asymmetry     |x - M x| / (2^(1/2) |x - c|),    M the mirror image left to right, c the mean of each channel over the image
     borders       correlation over images and channels of the mean colour along the left border with that along the right one
 
 Asymmetry is 0 for an image that is its own mirror image, 1 where the two halves have nothing to do with one another, and 2^(1/2) for one whose halves are
-opposite about c. Borders near 1 say that backgrounds go on behind what is in front of them. Neither says that an image is real: compare sets.
+opposite about c. Borders near 1 mean that backgrounds continue behind the objects. Neither shows that an image is real: compare sets.
 """
 
 import math
@@ -19,7 +19,7 @@ STRIP = 8
 
 def asymmetry(images: Tensor) -> Tensor:
     """
-    Of each image, (n,), in float64; 0 for an image that does not vary.
+    The asymmetry of each image: (n, c, h, w) -> float64 (n,); 0 for an image that does not vary.
 
     Args:
         images: (n, c, h, w), of finite values.
@@ -32,7 +32,7 @@ def asymmetry(images: Tensor) -> Tensor:
 
 def borders(images: Tensor) -> float:
     """
-    From -1 to 1; NaN where a border is the same in all images, as the black one of digits is.
+    The correlation of left and right borders, from -1 to 1; NaN where a border is the same in all images, as the black one of digits is.
 
     Args:
         images: (n, c, h, w), n > 1, of finite values.

@@ -1,5 +1,5 @@
 """
-k-nearest-neighbour precision and realism: is a feature near real ones, as near as real ones are to each other?
+k-nearest-neighbour precision and realism: whether a feature lies as near to real ones as real ones lie to each other.
 
     r_j       = distance of reference phi_j to its k-th nearest other reference
     inside    : |phi - phi_j| <= r_j for some j

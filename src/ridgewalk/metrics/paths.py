@@ -1,5 +1,5 @@
 r"""
-Paths measured: what one path's frames, probabilities and judgements say of it, one value a pair.
+Measures of paths by their frames, class probabilities and judgements; each returns one value a pair.
 
 Frames x are decoded images (b, k, \*) with pixels in [0, 1], x_1 and x_k the decoded ends; distances are Euclidean over
 all pixels. Judgements count interior frames alone, 1 < i < k, as the ends are the data's own; steps run through all k.

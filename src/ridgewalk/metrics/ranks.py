@@ -1,5 +1,5 @@
 """
-Do two quantities order points alike? Spearman's rank correlation, with a bootstrap interval over points.
+Spearman's rank correlation of two quantities, with a bootstrap interval over points.
 
     rho  = corr(rank a, rank b), tied values sharing their mean rank
     rho* = the same over n points drawn with replacement, ranked anew
@@ -55,7 +55,7 @@ def bootstrap_spearman(a: Tensor, b: Tensor, seed: int, level: float = LEVEL, re
     Args:
         a: (n,).
         b: (n,) of the same points in the same order.
-        seed: of the draws.
+        seed: seed of the draws.
         level: nominal coverage.
         resamples: number of resamples.
 

@@ -1,5 +1,5 @@
 """
-How far a set of samples is from real images, in a judge's features.
+Frechet distance of a set of samples from real images, in a judge's features.
 
     Frechet distance   |m_1 - m_2|^2 + tr(S_1 + S_2 - 2 (S_1 S_2)^(1/2)) of the features' means m and covariances S
 

@@ -41,7 +41,7 @@ class Interval:
     An estimate and its interval, by the bootstrap where nothing else is said.
 
     Attributes:
-        value: of the statistic on all rows.
+        value: the statistic of all rows.
         low: end of the interval.
         high: end of the interval.
         level: its nominal coverage, such as 0.95.
@@ -71,9 +71,9 @@ def bootstrap(
     s(mean_i c_i, ...) with the percentile interval of s(mean_i c*_i, ...).
 
     Args:
-        statistic: of the columns' means; called once, with (1 + resamples,) of each, in float64.
+        statistic: maps the columns' means to the statistic; it is called once, with (1 + resamples,) of each, in float64.
         columns: (n,) each by name, over the same pairs in the same order; no NaN. Computed in float64.
-        seed: of the draws.
+        seed: seed of the draws.
         level: nominal coverage.
         resamples: number of resamples.
         groups: (n,) integer ids; rows with one id are drawn together.
@@ -134,7 +134,7 @@ def bootstrap_ratio(
     Args:
         numerator: (n,).
         denominator: (n,) over the same pairs; its mean must not be 0.
-        seed: of the draws.
+        seed: seed of the draws.
         level: nominal coverage.
         resamples: number of resamples.
         groups: (n,) integer ids; rows with one id are drawn together.

@@ -1,5 +1,5 @@
 """
-How far mass must be moved to make one sample of the other, along lines.
+Sliced Wasserstein distance: how far mass must be moved along lines to turn one sample into the other.
 
     SW_p(x, y) = ( mean over unit directions u of W_p(x . u, y . u)^p )^(1/p)
     W_p^p      = int_0^1 |F^-1(s) - G^-1(s)|^p ds on a line, with F^-1 and G^-1 the sorted values as steps
@@ -33,7 +33,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 256, seed: int =
         x: (n, d) points; images (n, c, h, w) are flattened.
         y: (m, d), of x's shape otherwise.
         projections: number of directions u, uniform on the sphere.
-        seed: of the directions, drawn on the CPU; one seed gives every pair of samples the same.
+        seed: seed of the directions, drawn on the CPU; one seed gives every pair of samples the same.
         p: order, at least 1.
 
     Raises:

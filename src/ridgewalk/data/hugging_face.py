@@ -1,0 +1,246 @@
+"""
+Tables of images laid out as the Hugging Face data sets are: Parquet files (extra ``parquet``), or data sets by name from the hub (extra ``datasets``).
+
+    images   the column image or img: structs {bytes, path}, or binary
+    labels   the column label, labels or fine_label: whole numbers, whose names the table may state, or strings; without it every image is of the class "all"
+    splits   a file or split whose name has the word test, testing, val, valid or validation belongs to the test part
+"""
+
+import json
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ridgewalk.data.folders import TEST_NAMES, natural_order
+from ridgewalk.data.items import ImageFormat, Item, Parts, gather
+
+IMAGE_COLUMNS = ("image", "img")
+LABEL_COLUMNS = ("label", "labels", "fine_label")
+
+_HELD_OUT = re.compile(rf"(?<![a-z])({'|'.join(TEST_NAMES)})(?![a-z])")
+
+
+def read_parquet(source: Path, form: ImageFormat) -> Parts:
+    """
+    The images of a Parquet file, or of all those in a folder, in natural order of their names.
+
+    Raises:
+        ValueError: if pyarrow is missing; naming the file that is no Parquet file, or lacks a column; naming file and row of
+            an image that cannot be decoded; and as ``gather``.
+    """
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise ValueError(f"to read '{source}' pyarrow is needed: pip install ridgewalk[parquet]") from error
+    files = sorted(source.glob("*.parquet"), key=lambda f: natural_order(f.name)) if source.is_dir() else [source]
+    files.sort(key=lambda f: _is_held_out(f.stem))
+    tables = []
+    for file in files:
+        with _naming(file):
+            tables.append(pq.ParquetFile(file))
+    total = sum(table.metadata.num_rows for table in tables)
+    if total == 0:
+        raise ValueError(f"'{source}' holds no images: its Parquet files have no rows")
+    labels, names = _parquet_labels(files, tables, total)
+    return gather(_parquet_items(files, tables, labels), total, names, form)
+
+
+def read_hub(name: str, form: ImageFormat, what_a_source_is: str) -> Parts:
+    """
+    The images of the data set ``name``, ``owner/name`` or a bare name, as ``datasets.load_dataset`` finds it.
+
+    A split that belongs neither to the test part nor is called ``train`` is left out with a warning.
+
+    Args:
+        name: name of the data set.
+        form: how images are brought to one size and number of channels.
+        what_a_source_is: the sentence that ends an error message.
+
+    Raises:
+        ValueError: if the library is missing, if the hub cannot be reached or has no such data set, if there is no
+            image column, and as ``gather``.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise ValueError(
+            f"'{name}' is no file or folder, and to look it up on the hub the library datasets is needed: "
+            f"pip install ridgewalk[datasets]; {what_a_source_is}"
+        ) from error
+    try:
+        loaded = datasets.load_dataset(name)
+    except (ConnectionError, TimeoutError) as error:
+        raise ValueError(
+            f"the hub could not be reached for the data set '{name}' ({_first_line(error)}); check the network, "
+            f"or give a folder; {what_a_source_is}"
+        ) from error
+    except Exception as error:  # the hub's client raises errors of its own libraries
+        raise ValueError(
+            f"the source '{name}' is no file or folder, and the hub has no data set of this name that can be loaded "
+            f"({_first_line(error)}); {what_a_source_is}"
+        ) from error
+    splits = _hub_splits(dict(loaded) if isinstance(loaded, Mapping) else {"train": loaded}, name)
+    total = sum(len(split) for split in splits.values())
+    if total == 0:
+        raise ValueError(f"the data set '{name}' holds no images: its splits have no rows")
+    labels, names = _hub_labels(splits, name, total)
+    return gather(_hub_items(splits, labels, name), total, names, form)
+
+
+def number_classes(values: Sequence[Any], names: Sequence[str] | None, where: str) -> tuple[list[int], tuple[str, ...]]:
+    """
+    Labels from 0 and the class names, of a column of whole numbers or of strings (in natural order).
+
+    Args:
+        values: the column.
+        names: the names of whole numbers, if the table states them; "0", "1", ... otherwise.
+        where: the column's name in error messages.
+
+    Raises:
+        ValueError: on missing values and on values of another kind, with the row.
+    """
+    for row, value in enumerate(values):
+        if not isinstance(value, (int, str)) or isinstance(value, str) != isinstance(values[0], str):
+            raise ValueError(
+                f"{where} must hold one whole number or one string a row; row {row} holds {value!r}; "
+                "drop such rows or the column"
+            )
+        if isinstance(value, int) and value < 0:
+            raise ValueError(f"{where} must hold labels from 0; row {row} holds {value}; drop such rows or the column")
+    if isinstance(values[0], str):
+        words = tuple(sorted(set(values), key=natural_order))
+        label = {name: i for i, name in enumerate(words)}
+        return [label[value] for value in values], words
+    labels = [int(value) for value in values]
+    return labels, tuple(names) if names is not None else tuple(str(i) for i in range(max(labels) + 1))
+
+
+# ------------------------------------------------------------------------------------------------- either of the two
+
+
+def _is_held_out(name: str) -> bool:
+    """Whether a file or split called ``name`` belongs to the test part."""
+    return _HELD_OUT.search(name.lower()) is not None
+
+
+def _image_column(columns: Sequence[str], where: str) -> str:
+    """The column that holds the images; ValueError where there is none."""
+    found = next((name for name in IMAGE_COLUMNS if name in columns), None)
+    if found is None:
+        raise ValueError(
+            f"{where} has no image column: expected one called {' or '.join(IMAGE_COLUMNS)}; "
+            f"it has {', '.join(columns) or 'none'}; rename the column"
+        )
+    return found
+
+
+def _label_column(columns: Sequence[str]) -> str | None:
+    """The column that holds the labels, if any."""
+    return next((name for name in LABEL_COLUMNS if name in columns), None)
+
+
+def _image_source(value: Any) -> Path | bytes | None:
+    """
+    The bytes of a cell, {bytes, path} or binary; without them its path, if it is absolute and exists; else None.
+
+    A relative path names the image inside its archive, and a file of this name may be quite another.
+    """
+    if isinstance(value, dict):
+        path = value.get("path")
+        if value.get("bytes") is None and isinstance(path, str) and Path(path).is_absolute() and Path(path).is_file():
+            return Path(path)
+        value = value.get("bytes")
+    return value if isinstance(value, bytes) else None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+# ----------------------------------------------------------------------------------------------------- Parquet files
+
+
+def _parquet_labels(files: list[Path], tables: list[Any], total: int) -> tuple[list[int], tuple[str, ...]]:
+    """The labels of all rows of all files, and the class names."""
+    column = _label_column(tables[0].schema_arrow.names)
+    lacking = [f for f, t in zip(files, tables) if _label_column(t.schema_arrow.names) != column]
+    if lacking:
+        raise ValueError(f"{files[0]} has the label column {column} and {lacking[0]} has not; all files must agree")
+    if column is None:
+        return [0] * total, ("all",)
+    values: list[Any] = []
+    for file, table in zip(files, tables):
+        with _naming(file):
+            values += table.read([column]).column(0).to_pylist()
+    names = _stated_names(tables[0].schema_arrow, column)
+    return number_classes(values, names, f"column '{column}' of {files[0].parent}")
+
+
+def _stated_names(schema: Any, column: str) -> list[str] | None:
+    """The names that the metadata ``huggingface`` of an Arrow schema gives for a column of class labels."""
+    try:
+        feature = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]
+        names = feature["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) and names else None
+
+
+def _parquet_items(files: list[Path], tables: list[Any], labels: list[int]) -> Iterator[Item]:
+    label = iter(labels)
+    for file, table in zip(files, tables):
+        column = _image_column(table.schema_arrow.names, str(file))
+        held_out, row = _is_held_out(file.stem), 0
+        with _naming(file):
+            for batch in table.iter_batches(batch_size=256, columns=[column]):
+                for value in batch.column(0).to_pylist():
+                    yield Item(f"{file} row {row}", _image_source(value), next(label), held_out)
+                    row += 1
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Names the file in what pyarrow raises over a damaged one; its ArrowInvalid is a ValueError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} is damaged or no Parquet file ({_first_line(error)}); download it again") from error
+
+
+# ----------------------------------------------------------------------------------------------- data sets of the hub
+
+
+def _hub_splits(loaded: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The splits that are used, the held-out ones last."""
+    used = {key: split for key, split in loaded.items() if key == "train" or _is_held_out(key)}
+    if not used:
+        used = dict(list(loaded.items())[:1])
+    unused = [key for key in loaded if key not in used]
+    if unused:
+        warnings.warn(f"splits of '{name}' that are not used: {', '.join(unused)}", UserWarning, stacklevel=4)
+    return dict(sorted(used.items(), key=lambda pair: _is_held_out(pair[0])))
+
+
+def _hub_labels(splits: Mapping[str, Any], name: str, total: int) -> tuple[list[int], tuple[str, ...]]:
+    features = next(iter(splits.values())).features
+    column = _label_column(list(features))
+    if column is None:
+        return [0] * total, ("all",)
+    values = [value for split in splits.values() for value in split[column]]
+    return number_classes(values, getattr(features[column], "names", None), f"column '{column}' of '{name}'")
+
+
+def _hub_items(splits: Mapping[str, Any], labels: list[int], name: str) -> Iterator[Item]:
+    import datasets
+
+    label = iter(labels)
+    for key, split in splits.items():
+        column = _image_column(list(split.features), f"the data set '{name}'")
+        if isinstance(split.features[column], datasets.Image):
+            split = split.cast_column(column, datasets.Image(decode=False))
+        for row, record in enumerate(split.select_columns([column])):
+            image = _image_source(record[column])
+            yield Item(f"{name} split {key} row {row}", image, next(label), _is_held_out(key))
