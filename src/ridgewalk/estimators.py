@@ -30,6 +30,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from torch import Tensor
 
 from ridgewalk import naming
+from ridgewalk.models.autoencoders import Architecture
 from ridgewalk.models.categories import categorical, refuse_few
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.path import chunked
@@ -87,7 +88,9 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         hidden = tuple(int(v) for v in self.hidden)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mixed_seed(seed, Stream.AUTOENCODER))
-            model = categorical((1, 1, d), self.n_components, classes, hidden=hidden, batch_norm=batch_norm)
+            model = categorical(
+                (1, 1, d), self.n_components, classes, architecture=Architecture(hidden=hidden, batch_norm=batch_norm)
+            )
             of_style, of_class = (latent_discriminator(m, "prior", hidden) for m in (self.n_components, classes))
         labelled = None
         if known is not None and labels is not None:

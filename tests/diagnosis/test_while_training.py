@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ridgewalk.diagnosis.while_training import Inspector, diagnose
 from ridgewalk.models import autoencoders
+from ridgewalk.models.autoencoders import Architecture
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.families.adversarial import AAE
@@ -83,7 +84,7 @@ def test_inspecting_changes_nothing_and_is_logged(tmp_path) -> None:  # type: ig
     def game() -> AAE:
         torch.manual_seed(0)
         return AAE(
-            autoencoders.build((1, 4, 4), 2, hidden=(8,), batch_norm=True),
+            autoencoders.build((1, 4, 4), 2, architecture=Architecture(hidden=(8,), batch_norm=True)),
             latent_discriminator(2, "prior", (8,), spectral=True),
         )
 

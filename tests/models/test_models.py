@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from problems import points
-from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder, Layers, build, reparameterise
+from ridgewalk.models.autoencoders import Architecture, Autoencoder, GaussianAutoencoder, Layers, build, reparameterise
 from ridgewalk.models.blocks import mlp, restart
 from ridgewalk.models.categories import categorical, conditional
 from ridgewalk.models.classifiers import convolutional, mixer
@@ -21,9 +21,9 @@ def images(n: int, *shape: int) -> Tensor:
     return torch.rand(n, *shape, generator=torch.Generator().manual_seed(0))
 
 
-def made(seed: int, **settings) -> Autoencoder:  # type: ignore[no-untyped-def]
+def made(seed: int, posterior: str = "deterministic", **layers) -> Autoencoder:  # type: ignore[no-untyped-def]
     torch.manual_seed(seed)
-    return build((3, 9, 13), 4, **settings)
+    return build((3, 9, 13), 4, posterior, Architecture(**layers))
 
 
 # ------------------------------------------------------------------------------------------------- autoencoders
@@ -35,7 +35,7 @@ def made(seed: int, **settings) -> Autoencoder:  # type: ignore[no-untyped-def]
 def test_codes_and_images_have_their_shapes(
     posterior: str, network: str, hidden: tuple[int, ...], shape: tuple[int, int, int]
 ) -> None:
-    model = build(shape, 5, posterior, network, hidden)
+    model = build(shape, 5, posterior, Architecture(network, hidden))
     x = images(3, *shape)
     z = model.encode(x)
     assert z.shape == (3, 5)
@@ -47,18 +47,18 @@ def test_codes_and_images_have_their_shapes(
 
 
 def test_a_decoder_may_be_of_a_network_of_its_own() -> None:
-    layers = Layers("mlp", (10, 6))
+    architecture = Architecture("conv", (8, 12), decoder=Layers("mlp", (10, 6)))
     for model in (
-        build((3, 9, 13), 4, network="conv", hidden=(8, 12), decoder=layers),
-        categorical((3, 9, 13), 4, 2, network="conv", hidden=(8, 12), decoder=layers),
-        conditional((3, 9, 13), 4, 2, network="conv", hidden=(8, 12), decoder=layers),
+        build((3, 9, 13), 4, architecture=architecture),
+        categorical((3, 9, 13), 4, 2, architecture),
+        conditional((3, 9, 13), 4, 2, architecture),
     ):
         widths = [layer.out_features for layer in model.decoder.modules() if isinstance(layer, nn.Linear)]
         assert widths == [6, 10, 3 * 9 * 13]  # read from the image inwards, as the encoder's
         assert sum(isinstance(layer, nn.Conv2d) for layer in model.encoder.modules()) == 2
         assert model(images(2, 3, 9, 13)).shape == (2, 3, 9, 13)
     with pytest.raises(ValueError, match="at least one hidden layer"):
-        build((3, 9, 13), 4, decoder=Layers("mlp", ()))
+        build((3, 9, 13), 4, architecture=Architecture(decoder=Layers("mlp", ())))
 
 
 @pytest.mark.parametrize(("network", "hidden"), NETWORKS)
@@ -107,10 +107,10 @@ def test_a_draw_of_the_posterior() -> None:
     ("settings", "message"),
     [
         ({"posterior": "normal"}, "unknown posterior 'normal'"),
-        ({"network": "resnet"}, "network must be 'mlp' or 'conv'; got 'resnet'"),
+        ({"architecture": Architecture("resnet")}, "network must be 'mlp' or 'conv'; got 'resnet'"),
         ({"latent": 0}, "latent >= 1"),
-        ({"hidden": ()}, "at least one hidden layer"),
-        ({"act": "rlu"}, "unknown activation 'rlu'; did you mean 'relu'"),
+        ({"architecture": Architecture(hidden=())}, "at least one hidden layer"),
+        ({"architecture": Architecture(act="rlu")}, "unknown activation 'rlu'; did you mean 'relu'"),
     ],
 )
 def test_settings_that_make_no_network_are_refused(settings: dict[str, object], message: str) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ridgewalk.models import autoencoders
-from ridgewalk.models.autoencoders import GaussianAutoencoder
+from ridgewalk.models.autoencoders import Architecture, GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator, image_discriminator, latent_discriminator
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training import losses
@@ -27,7 +27,7 @@ def images(n: int = 6) -> Tensor:
 
 def vaegan(**settings: object) -> VAEGAN:
     torch.manual_seed(0)
-    model = autoencoders.build(SHAPE, 3, "gaussian", hidden=(8,))
+    model = autoencoders.build(SHAPE, 3, "gaussian", Architecture(hidden=(8,)))
     assert isinstance(model, GaussianAutoencoder)
     critic = image_discriminator(SHAPE, "real", (8, 5), "softplus")
     given = {"latent": latent_discriminator(3, "encoded", (8,)), "beta": 0.3, "pixel": 0.6, "feature": 0.8}
@@ -102,7 +102,7 @@ def test_a_vaegan_refuses_what_would_train_something_else(changed: dict[str, obj
 
 
 def test_a_vaegan_refuses_a_critic_of_the_other_sign() -> None:
-    model = autoencoders.build(SHAPE, 3, "gaussian", hidden=(8,))
+    model = autoencoders.build(SHAPE, 3, "gaussian", Architecture(hidden=(8,)))
     assert isinstance(model, GaussianAutoencoder)
     with pytest.raises(ValueError, match="positive for 'real'"):
         VAEGAN(model, image_discriminator(SHAPE, "decoded", (8,)))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.models import autoencoders
+from ridgewalk.models.autoencoders import Architecture
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training import checkpoint
@@ -58,13 +59,14 @@ def user_ae() -> AE:
 
 def vae() -> VAE:
     torch.manual_seed(1)
-    return VAE(autoencoders.build(SHAPE, 3, "gaussian", hidden=(8,)), beta=0.5)  # type: ignore[arg-type]
+    return VAE(autoencoders.build(SHAPE, 3, "gaussian", Architecture(hidden=(8,))), beta=0.5)  # type: ignore[arg-type]
 
 
 def aae() -> AAE:
     torch.manual_seed(1)
     return AAE(
-        autoencoders.build(SHAPE, 3, "gaussian", hidden=(8,)), latent_discriminator(3, "prior", (8,), spectral=True)
+        autoencoders.build(SHAPE, 3, "gaussian", Architecture(hidden=(8,))),
+        latent_discriminator(3, "prior", (8,), spectral=True),
     )
 
 
@@ -165,7 +167,7 @@ def test_the_moving_average_follows_its_recursion() -> None:
             return super().loss(player, batch, noise)
 
     torch.manual_seed(1)
-    objective = Spy(autoencoders.build(SHAPE, 3, hidden=(8,)))
+    objective = Spy(autoencoders.build(SHAPE, 3, architecture=Architecture(hidden=(8,))))
     history = fit(objective, [X], schedule(1, ema=0.9), device="cpu")
     values.append(next(objective.model.encoder.parameters()).detach())
     average = values[1]  # the first update copies

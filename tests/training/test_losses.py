@@ -9,6 +9,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
 from ridgewalk.models import autoencoders
+from ridgewalk.models.autoencoders import Architecture
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.training import losses
 from ridgewalk.training.families.adversarial import AAE
@@ -79,7 +80,7 @@ def images(n: int = 6) -> Tensor:
 
 def aae(posterior: str = "deterministic") -> AAE:
     torch.manual_seed(0)
-    model = autoencoders.build(SHAPE, 3, posterior, hidden=(8,))
+    model = autoencoders.build(SHAPE, 3, posterior, Architecture(hidden=(8,)))
     return AAE(model, latent_discriminator(3, "prior", (8,)), adversarial=0.7, sigma=1.5)
 
 
@@ -150,12 +151,15 @@ def test_the_discriminators_loss_gives_the_encoder_nothing() -> None:
 
 def test_an_aae_refuses_a_discriminator_of_the_other_sign() -> None:
     with pytest.raises(ValueError, match="positive for 'prior'"):
-        AAE(autoencoders.build(SHAPE, 3, hidden=(8,)), latent_discriminator(3, "encoded", (8,)))
+        AAE(
+            autoencoders.build(SHAPE, 3, architecture=Architecture(hidden=(8,))),
+            latent_discriminator(3, "encoded", (8,)),
+        )
 
 
 def test_the_vae_is_the_negative_bound_with_a_weighted_kl() -> None:
     torch.manual_seed(0)
-    model = autoencoders.build(SHAPE, 3, "gaussian", hidden=(8,))
+    model = autoencoders.build(SHAPE, 3, "gaussian", Architecture(hidden=(8,)))
     x = images()
     assert isinstance(model, autoencoders.GaussianAutoencoder)
     mean, log_variance = model.posterior(x)
@@ -169,7 +173,7 @@ def test_the_vae_is_the_negative_bound_with_a_weighted_kl() -> None:
 
 def test_the_autoencoder_pays_its_reconstruction() -> None:
     torch.manual_seed(0)
-    model, x = autoencoders.build(SHAPE, 3, hidden=(8,)), images()
+    model, x = autoencoders.build(SHAPE, 3, architecture=Architecture(hidden=(8,))), images()
     assert torch.equal(AE(model).loss("autoencoder", (x,), Noise(0, 0))[0], losses.half_squared(model(x), x))
 
 

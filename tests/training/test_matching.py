@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ridgewalk.models import autoencoders, categories
+from ridgewalk.models.autoencoders import Architecture
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.duels import Augmentation, Corruption, Duel
@@ -34,14 +35,16 @@ def disc(size: int) -> nn.Module:
 
 def of_images(**settings: object) -> AAE:
     torch.manual_seed(0)
-    model = autoencoders.build(SHAPE, D, str(settings.pop("posterior", "deterministic")), hidden=(8,), noise=3)
+    model = autoencoders.build(
+        SHAPE, D, str(settings.pop("posterior", "deterministic")), Architecture(hidden=(8,)), noise=3
+    )
     return AAE(model, disc(D), Gaussian(D, 1.5), adversarial=0.7, **settings)  # type: ignore[arg-type]
 
 
 def conditioned(**settings: object) -> LabelConditioned:
     torch.manual_seed(0)
     return LabelConditioned(
-        autoencoders.build(SHAPE, 2, hidden=(8,)),
+        autoencoders.build(SHAPE, 2, architecture=Architecture(hidden=(8,))),
         disc(2 + K + 1),
         Mixture(K),
         adversarial=0.7,
@@ -51,13 +54,13 @@ def conditioned(**settings: object) -> LabelConditioned:
 
 def style(**settings: object) -> StyleContent:
     torch.manual_seed(0)
-    model = categories.conditional(SHAPE, D, K, hidden=(8,))
+    model = categories.conditional(SHAPE, D, K, Architecture(hidden=(8,)))
     return StyleContent(model, disc(D), Gaussian(D, 1.5), adversarial=0.7, **settings)  # type: ignore[arg-type]
 
 
 def categorical(kind: str = "categorical", labelled: Labelled | None = GIVEN, **settings: object) -> Categorical:
     torch.manual_seed(0)
-    model = categories.categorical(SHAPE, D, K, kind, hidden=(9, 8))
+    model = categories.categorical(SHAPE, D, K, Architecture(hidden=(9, 8)), kind)
     given: dict[str, object] = {"adversarial": 0.7, "label_weight": 0.4, "supervision": 1.3}
     given |= {"margin": 4.0, "hinge": 0.6} if kind == "reduced" else {}
     return Categorical(model, disc(D), disc(K), Gaussian(D, 1.5), labelled, **(given | settings))  # type: ignore[arg-type]
@@ -330,14 +333,14 @@ def test_each_game_is_its_formula_with_r1_and_noise_where_asked_for(
 
 def test_what_an_objective_cannot_use_is_refused() -> None:
     with pytest.raises(ValueError, match="a prior for each class"):
-        LabelConditioned(autoencoders.build(SHAPE, 2, hidden=(8,)), disc(6), Gaussian(2))  # type: ignore[arg-type]
+        LabelConditioned(autoencoders.build(SHAPE, 2, architecture=Architecture(hidden=(8,))), disc(6), Gaussian(2))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"labels must lie in 0 .. 2.*got 0 to 3"):
         categorical(labelled=Labelled(X, torch.tensor([0, 1, 2, 3, 0, 1])))
     with pytest.raises(ValueError, match="reduced autoencoder"):
         categorical(margin=1.0)
     with pytest.raises(ValueError, match="did you mean 'hinge'"):
         Duel("hing")
-    model = categories.categorical(SHAPE, D, K, hidden=(8,))
+    model = categories.categorical(SHAPE, D, K, Architecture(hidden=(8,)))
     with pytest.raises(ValueError, match="positive for 'prior'"):
         Categorical(model, latent_discriminator(D, "encoded", (4,)), disc(K), Gaussian(D))
 

@@ -215,84 +215,87 @@ def _groups(channels: int) -> int:
 @dataclass(frozen=True)
 class Layers:
     """
-    What a network is made of.
+    The hidden layers of a network.
 
-    Args:
+    Attributes:
         network: ``mlp`` or ``conv``.
-        hidden: widths or channels, from the image inwards.
+        hidden: widths of an ``mlp`` or channels of a ``conv``, from the image inwards.
     """
 
     network: str
-    hidden: tuple[int, ...]
+    hidden: Sequence[int]
+
+    def refuse_wrong(self, latent: int) -> None:
+        """Raises ValueError for an unknown network, no hidden layer, or less than one dimension of the code."""
+        if self.network not in ("mlp", "conv"):
+            raise ValueError(f"network must be 'mlp' or 'conv'; got '{self.network}'")
+        if latent < 1 or not self.hidden:
+            raise ValueError(
+                f"an autoencoder needs latent >= 1 and at least one hidden layer; got {latent}, {list(self.hidden)}"
+            )
 
 
-def encoder_of(
-    shape: Shape,
-    network: str,
-    hidden: Sequence[int],
-    outputs: int,
-    act: str = "relu",
-    batch_norm: bool = False,
-    extra: int = 0,
-) -> nn.Module:
-    """An encoder by name: ``mlp_encoder`` or ``conv_encoder``."""
-    _refuse(network, outputs, hidden)
-    make = mlp_encoder if network == "mlp" else conv_encoder
-    return make(shape, hidden, outputs, act, batch_norm=batch_norm, extra=extra)
+@dataclass(frozen=True)
+class Architecture:
+    """
+    The layers of an autoencoder.
 
+    Attributes:
+        network: of the encoder, ``mlp`` or ``conv``.
+        hidden: widths or channels of the encoder, from the image inwards.
+        act: name of the activation.
+        batch_norm: whether every layer of the encoder is followed by batch normalisation.
+        output: the last layer of the decoder, one of ``OUTPUTS``.
+        decoder: the decoder's layers; None mirrors those of the encoder.
+    """
 
-def decoder_of(shape: Shape, layers: Layers, latent: int, act: str = "relu", output: str = "sigmoid") -> nn.Module:
-    """A decoder by name, whose layers are read from the image inwards, as an encoder's."""
-    _refuse(layers.network, latent, layers.hidden)
-    if layers.network == "mlp":
-        return mlp_decoder(shape, layers.hidden[::-1], latent, act, output)
-    return conv_decoder(shape, layers.hidden, latent, act, output)
+    network: str = "mlp"
+    hidden: Sequence[int] = (512, 512)
+    act: str = "relu"
+    batch_norm: bool = False
+    output: str = "sigmoid"
+    decoder: Layers | None = None
 
+    def build_encoder(self, shape: Shape, outputs: int, extra: int = 0) -> nn.Module:
+        """An encoder of images of ``shape`` (c, h, w), with ``extra`` values beside them: -> (n, outputs)."""
+        Layers(self.network, self.hidden).refuse_wrong(outputs)
+        make = mlp_encoder if self.network == "mlp" else conv_encoder
+        return make(shape, self.hidden, outputs, self.act, batch_norm=self.batch_norm, extra=extra)
 
-def _refuse(network: str, latent: int, hidden: Sequence[int]) -> None:
-    if network not in ("mlp", "conv"):
-        raise ValueError(f"network must be 'mlp' or 'conv'; got '{network}'")
-    if latent < 1 or not hidden:
-        raise ValueError(
-            f"an autoencoder needs latent >= 1 and at least one hidden layer; got {latent}, {list(hidden)}"
-        )
+    def build_decoder(self, shape: Shape, latent: int) -> nn.Module:
+        """A decoder of codes: (n, latent) -> images (n, c, h, w)."""
+        layers = self.decoder or Layers(self.network, self.hidden)
+        layers.refuse_wrong(latent)
+        if layers.network == "mlp":
+            return mlp_decoder(shape, layers.hidden[::-1], latent, self.act, self.output)
+        return conv_decoder(shape, layers.hidden, latent, self.act, self.output)
 
 
 def build(
     shape: Shape,
     latent: int,
     posterior: str = "deterministic",
-    network: str = "mlp",
-    hidden: Sequence[int] = (512, 512),
-    act: str = "relu",
+    architecture: Architecture = Architecture(),
     noise: int = 10,
-    batch_norm: bool = False,
-    output: str = "sigmoid",
-    decoder: Layers | None = None,
 ) -> Autoencoder:
     """
-    An autoencoder by name.
+    Builds an autoencoder.
 
     Args:
         shape: (c, h, w) of the images.
-        latent: dimensions of the code.
+        latent: number of dimensions of the code.
         posterior: one of ``POSTERIORS``.
-        network: ``mlp`` (``hidden``: widths from the image inwards) or ``conv`` (``hidden``: channels from the image inwards).
-        hidden: widths or channels.
-        act: name of the activation.
-        noise: values of noise that a ``universal`` posterior is fed with.
-        batch_norm: whether every layer of the encoder is followed by batch normalisation.
-        output: one of ``OUTPUTS``.
-        decoder: the decoder's layers; None mirrors those of the encoder.
+        architecture: its layers.
+        noise: number of noise values that the encoder of a ``universal`` posterior takes beside the image.
     """
     if posterior not in POSTERIORS:
         raise ValueError(naming.unknown("posterior", posterior, POSTERIORS))
     outputs, extra = (2 * latent if posterior == "gaussian" else latent), (noise if posterior == "universal" else 0)
-    encoder = encoder_of(shape, network, hidden, outputs, act, batch_norm, extra)
-    back = decoder_of(shape, decoder or Layers(network, tuple(hidden)), latent, act, output)
+    encoder = architecture.build_encoder(shape, outputs, extra)
+    decoder = architecture.build_decoder(shape, latent)
     if posterior == "universal":
-        return UniversalAutoencoder(NoiseFed(encoder, noise, network == "conv"), back)
-    return (GaussianAutoencoder if posterior == "gaussian" else Autoencoder)(encoder, back)
+        return UniversalAutoencoder(NoiseFed(encoder, noise, architecture.network == "conv"), decoder)
+    return (GaussianAutoencoder if posterior == "gaussian" else Autoencoder)(encoder, decoder)
 
 
 def reparameterise(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:

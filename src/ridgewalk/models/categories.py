@@ -1,22 +1,20 @@
 """
 Autoencoders whose code has a part for a class: style s in R^d, and y, a point of the simplex of K classes (a corner of it is a class).
 
-    conditional   s = E(x); G(s, y) is told the class, so that s need not tell it               code (s, y)
+    conditional   s = E(x); G(s, y) is given the class, so that s need not contain it           code (s, y)
     categorical   f = E(x); s = S(f), y = softmax(L(f)); G(s, y)                                code (s, y)
     reduced       as categorical, but G reads the sum r = W y + s, W of K columns in R^d        code r
 
 after Makhzani et al. (2015), sections 4 to 7. Codes of the first two are (n, d + K), style first, and may be walked along either part.
-A conditional autoencoder is told classes while it is trained; of an image whose class is not known it takes the one with which the
-image is reconstructed best.
+A conditional autoencoder is trained with the classes of its images. The class of an image that has none is taken to be the one with
+which the image is reconstructed best.
 """
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ridgewalk.models.autoencoders import Autoencoder, Layers, Shape, decoder_of, encoder_of, mlp_encoder
+from ridgewalk.models.autoencoders import Architecture, Autoencoder, Shape, mlp_encoder
 from ridgewalk.models.blocks import activation
 
 
@@ -141,67 +139,51 @@ KINDS: dict[str, type[CategoricalAutoencoder]] = {
 }
 
 
+FEATURES = 256
+"""Number of values between a convolutional trunk and the heads."""
+
+
 def categorical(
-    shape: Shape,
-    dims: int,
-    classes: int,
-    kind: str = "categorical",
-    network: str = "mlp",
-    hidden: Sequence[int] = (1000, 1000),
-    act: str = "relu",
-    batch_norm: bool = False,
-    output: str = "sigmoid",
-    decoder: Layers | None = None,
+    shape: Shape, dims: int, classes: int, architecture: Architecture, kind: str = "categorical"
 ) -> CategoricalAutoencoder:
     """
-    A categorical or a reduced autoencoder.
+    Builds a categorical or a reduced autoencoder.
 
     Args:
         shape: (c, h, w) of the images.
-        dims: of the style.
+        dims: number of dimensions of the style.
         classes: K, at least 2.
+        architecture: its layers. The trunk of an ``mlp`` ends in its last hidden layer, that of a ``conv`` in an affine layer of ``FEATURES``
+            values. Batch normalisation follows the heads as well.
         kind: one of ``KINDS``.
-        network: ``mlp`` or ``conv``; of the latter the trunk ends in an affine layer of ``FEATURES`` values.
-        hidden: widths or channels from the image inwards.
-        act: name of the activation.
-        batch_norm: whether every layer of the encoder, its heads as well, is followed by batch normalisation.
-        output: one of ``autoencoders.OUTPUTS``.
-        decoder: the decoder's layers; None mirrors those of the encoder.
     """
     refuse_few(classes)
-    if network == "mlp" and hidden:
+    hidden, act, batch_norm = architecture.hidden, architecture.act, architecture.batch_norm
+    if architecture.network == "mlp" and hidden:
         features = hidden[-1]
         body = mlp_encoder(shape, hidden[:-1], features, act, batch_norm=batch_norm)
     else:
         features = FEATURES
-        body = encoder_of(shape, network, hidden, features, act, batch_norm)
+        body = architecture.build_encoder(shape, features)
     trunk = nn.Sequential(body, activation(act))
     style, label = _head(features, dims, batch_norm), _head(features, classes, batch_norm)
-    reads = dims if kind == "reduced" else dims + classes
-    back = decoder_of(shape, decoder or Layers(network, tuple(hidden)), reads, act, output)
-    return KINDS[kind](trunk, style, label, back, dims, classes)
+    decoder = architecture.build_decoder(shape, dims if kind == "reduced" else dims + classes)
+    return KINDS[kind](trunk, style, label, decoder, dims, classes)
 
 
-FEATURES = 256
-"""Values that the heads of a convolutional trunk read."""
+def conditional(shape: Shape, dims: int, classes: int, architecture: Architecture) -> ConditionalAutoencoder:
+    """
+    Builds a conditional autoencoder.
 
-
-def conditional(
-    shape: Shape,
-    dims: int,
-    classes: int,
-    network: str = "mlp",
-    hidden: Sequence[int] = (1000, 1000),
-    act: str = "relu",
-    batch_norm: bool = False,
-    output: str = "sigmoid",
-    decoder: Layers | None = None,
-) -> ConditionalAutoencoder:
-    """A conditional autoencoder; arguments as of ``categorical``."""
+    Args:
+        shape: (c, h, w) of the images.
+        dims: number of dimensions of the style.
+        classes: K, at least 2.
+        architecture: its layers.
+    """
     refuse_few(classes)
-    encoder = encoder_of(shape, network, hidden, dims, act, batch_norm)
-    back = decoder_of(shape, decoder or Layers(network, tuple(hidden)), dims + classes, act, output)
-    return ConditionalAutoencoder(encoder, back, dims, classes)
+    encoder = architecture.build_encoder(shape, dims)
+    return ConditionalAutoencoder(encoder, architecture.build_decoder(shape, dims + classes), dims, classes)
 
 
 def refuse_few(classes: int) -> None:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import fields, replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ridgewalk.data import Images
 from ridgewalk.models import autoencoders
-from ridgewalk.models.autoencoders import Autoencoder, Layers
+from ridgewalk.models.autoencoders import Architecture, Autoencoder, Layers
 from ridgewalk.models.blocks import restart
 from ridgewalk.models.discriminators import Discriminator, latent_discriminator
 from ridgewalk.seeds import Stream, mixed_seed
@@ -127,7 +127,7 @@ class AutoencoderFamily(Family, ABC):
     def network(self, recipe: Recipe, shape: Shape) -> Autoencoder:
         """The autoencoder, its weights drawn from PyTorch's own generator."""
         m = recipe.model
-        return autoencoders.build(shape, m.latent, m.posterior, noise=m.noise, **layers(recipe))
+        return autoencoders.build(shape, m.latent, m.posterior, architecture(recipe), m.noise)
 
     def adversaries(self, recipe: Recipe, shape: Shape, seed: int) -> dict[str, Discriminator]:
         """The discriminators that are trained with the autoencoder, by the names of their networks, their weights drawn from ``seed``."""
@@ -198,17 +198,11 @@ def family_of(recipe: Recipe) -> AutoencoderFamily:
     return found
 
 
-def layers(recipe: Recipe) -> dict[str, Any]:
-    """The arguments that all builders of autoencoders share."""
+def architecture(recipe: Recipe) -> Architecture:
+    """The layers of the recipe's autoencoder."""
     m = recipe.model
-    return {
-        "network": m.network,
-        "hidden": m.hidden,
-        "act": m.activation,
-        "batch_norm": m.batch_norm,
-        "output": m.output,
-        "decoder": Layers(m.decoder or m.network, m.decoder_hidden) if m.decoder_hidden else None,
-    }
+    decoder = Layers(m.decoder or m.network, m.decoder_hidden) if m.decoder_hidden else None
+    return Architecture(m.network, m.hidden, m.activation, m.batch_norm, m.output, decoder)
 
 
 def build_code_discriminator(recipe: Recipe, size: int, positive: str) -> Discriminator:

@@ -37,7 +37,7 @@ from ridgewalk.models.discriminators import Discriminator, Summed
 from ridgewalk.settings.fields import TABLE
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.training.duels import Augmentation
-from ridgewalk.training.families.base import Networks, Shape, build_code_discriminator, changed, layers
+from ridgewalk.training.families.base import Networks, Shape, architecture, build_code_discriminator, changed
 from ridgewalk.training.families.classes import MOVES, ClassFamily, augmentation, join_with_classes
 from ridgewalk.training.families.matching import Codes, Matching, refuse_positive
 from ridgewalk.training.labelled import Labelled
@@ -186,7 +186,7 @@ class CategoricalFamily(ClassFamily):
 
     def network(self, recipe: Recipe, shape: Shape) -> Autoencoder:
         """An autoencoder whose encoder has a head of styles and one of classes."""
-        return build_categorical(shape, recipe.model.latent, recipe.labels.classes, self.kind, **layers(recipe))
+        return build_categorical(shape, recipe.model.latent, recipe.labels.classes, architecture(recipe), self.kind)
 
     def discriminators(self, recipe: Recipe, shape: Shape) -> dict[str, Discriminator]:
         """A discriminator of styles and one of classes."""

@@ -13,7 +13,7 @@ from ridgewalk.models.categories import ConditionalAutoencoder, conditional
 from ridgewalk.models.discriminators import Discriminator, Part
 from ridgewalk.settings.fields import TABLE
 from ridgewalk.settings.recipes import Recipe
-from ridgewalk.training.families.base import Networks, Shape, layers
+from ridgewalk.training.families.base import Networks, Shape, architecture
 from ridgewalk.training.families.classes import ClassFamily, join_with_classes
 from ridgewalk.training.families.matching import Codes, OfCodes
 from ridgewalk.training.noise import Noise
@@ -78,7 +78,7 @@ class StyleObjective(ClassFamily):
 
     def network(self, recipe: Recipe, shape: Shape) -> Autoencoder:
         """An autoencoder whose decoder reads style and class."""
-        return conditional(shape, recipe.model.latent, recipe.labels.classes, **layers(recipe))
+        return conditional(shape, recipe.model.latent, recipe.labels.classes, architecture(recipe))
 
     def sensors(self, recipe: Recipe, adversaries: Mapping[str, Discriminator]) -> dict[str, Discriminator]:
         """The discriminator of the style, as the sensor "matcher"."""
