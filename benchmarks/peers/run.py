@@ -31,6 +31,9 @@ from torch import Tensor
 from ridgewalk import naming
 from ridgewalk.cli.common import bars, guarded
 from ridgewalk.data import part
+from ridgewalk.evaluation.ends import Ends, draw_ends
+from ridgewalk.evaluation.judged import judge_lines, judges_of
+from ridgewalk.evaluation.methods import figures_of, refuse_energy
 from ridgewalk.files import write_bytes
 from ridgewalk.finders import Amortised
 from ridgewalk.finders.building import split_energy
@@ -45,9 +48,6 @@ from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Column, Table
 from ridgewalk.reports.columns import PATHS
 from ridgewalk.store.run import Run, load
-from ridgewalk.verbs import paths as walking
-from ridgewalk.verbs.measurement import figures_of, judges_of, lines_of, refuse_energy
-from ridgewalk.verbs.paths import Ends
 
 BATCH = 128
 """Pairs that are searched in one tensor."""
@@ -170,13 +170,13 @@ class Measured:
 
 def measure(run: Run, field: Sequence[Contender], pairs: int, seed: int) -> Measured:
     """Searches and judges every contender's paths between the same ends."""
-    ends = walking.drawn(run, pairs, seed, "test")
+    ends = draw_ends(run, pairs, seed, "test")
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     _ = run.references  # read once, outside every clock
     curves = {c.name: _searched(c, run, ends, z_a, z_b) for c in track(field, "interpolants")}
     frames = {name: curve.map(run.decode) for name, curve in curves.items()}
     judges = judges_of(run)
-    lines = lines_of(run, judges, "test", seed)
+    lines = judge_lines(run, judges, "test", seed)
     entries = []
     for name, curve in track(curves.items(), "judging", total=len(curves)):
         columns = comparison.measure(

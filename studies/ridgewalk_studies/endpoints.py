@@ -5,10 +5,10 @@ from torch import Tensor
 
 from ridgewalk.data import part
 from ridgewalk.data.splits import role_slice
+from ridgewalk.evaluation.ends import Ends
 from ridgewalk.path import chunked
 from ridgewalk.seeds import mixed_seed
 from ridgewalk.store.run import Run
-from ridgewalk.verbs.paths import Ends
 
 KINDS = ("outlier", "high", "low", "typical")
 """Kinds of ends: the scores furthest from 1/2, the highest, the lowest, and those nearest to 1/2."""

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.judging.judges import Judge
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.store import diffusion, guide
 from ridgewalk.store.diffusion import Diffused
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run, load
-from ridgewalk.verbs import diffuse, measurement, train
+from ridgewalk.verbs import diffuse, train
 from ridgewalk.verbs import guide as guiding
 from ridgewalk.verbs.diffuse import DiffusionRun
 
@@ -140,4 +141,4 @@ class Experiment:
 
     def judges(self, run: Run) -> list[Judge]:
         """Both judges of the data."""
-        return measurement.judges_of(run)
+        return judges_of(run)

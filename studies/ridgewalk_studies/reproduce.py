@@ -10,6 +10,7 @@ import os
 import platform
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,12 +19,11 @@ import torch
 
 import ridgewalk
 from ridgewalk.files import free_folder, write_bytes
+from ridgewalk.judging.claims import summary
 from ridgewalk.registry import Buildable, Table
 from ridgewalk.reports import Claims, Page, Section, Text, write
-from ridgewalk.reports.claims import summary
 from ridgewalk.reports.findings import Findings
 from ridgewalk.settings import recipes
-from ridgewalk.verbs.report import Result
 from ridgewalk_studies.experiment import Experiment
 
 IDX = ("train-images-idx3-ubyte", "train-images.idx3-ubyte")
@@ -71,6 +71,22 @@ def at_hand() -> str:
     if named:
         raise ValueError(f"RIDGEWALK_MNIST names {named}, where there are no files of MNIST; correct it, or unset it")
     return "digits"
+
+
+@dataclass(frozen=True)
+class Result:
+    """
+    A reproduced experiment.
+
+    Attributes:
+        page: file of the report.
+        verdict: the result in sentences.
+        figures: everything measured, for JSON.
+    """
+
+    page: Path
+    verdict: list[str]
+    figures: dict[str, Any]
 
 
 def reproduce(

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from ridgewalk.data import ImageData, Images, arrange, load, part
+from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.judging import judges
 from ridgewalk.judging.judges import NAMES, Judge, judge
 from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.store.run import load as load_run
-from ridgewalk.verbs import measurement
 
 
 def digits(names: bool = True) -> ImageData:
@@ -109,7 +109,7 @@ def test_references_that_repeat_a_judges_image_are_left_out() -> None:
 def test_a_run_keeps_the_splits(smoke: Path) -> None:
     run = load_run(smoke)
     roles = {role: part(run.data, role).digests() for role in ("model", "judge_a", "judge_b", "test", "reference")}
-    for name, seen in ((j.name, j.seen) for j in measurement.judges_of(run)):
+    for name, seen in ((j.name, j.seen) for j in judges_of(run)):
         assert torch.equal(seen, roles[f"judge_{name.lower()}"])
     codes = run.encode(part(run.data, "model").floats())
     assert torch.equal(run.references, codes)

@@ -1,8 +1,7 @@
 """Judged claims on a page: escaped, with their sources and conditions, and counted."""
 
-from ridgewalk.judging.claims import Claim, Criterion, judge
+from ridgewalk.judging.claims import Claim, Criterion, judge, summary
 from ridgewalk.reports import Claims, Page, Section, render
-from ridgewalk.reports.claims import summary
 
 HIGH = Claim("a < b", "Someone (2015)", (Criterion("share", "above", 0.4, settled_by="value"),))
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from ridgewalk.reports import Cell, Column, Table
+from ridgewalk.reports.templates import render
 
 COLUMNS = {
     "real": Column("real", ".2f", "higher", "share of real frames"),
@@ -50,7 +51,7 @@ def test_a_zero_has_no_minus() -> None:
 
 
 def test_html_sets_off_the_best_and_shows_intervals_notes_and_absence() -> None:
-    html = TABLE.to_html()
+    html = render("table.html", table=TABLE)
     assert re.findall(r"<strong>(.*?)</strong>", html) == ["0.13", "0.90", "−2.0%", "0.90", "0.13"]
     assert "<small>[0.70, 0.80]</small>" in html
     assert "<small>stalls</small>" in html
@@ -86,13 +87,14 @@ def test_rows_are_flat_and_none_where_nothing_was_measured() -> None:
 def test_every_text_is_escaped() -> None:
     evil = "<script>|"
     table = Table({"a": Column(evil, about='"><img>')}, {evil: {"a": Cell(1.0, note=evil)}}, caption=evil, corner=evil)
-    assert "<script>" not in table.to_html()
-    assert "<img>" not in table.to_html()
+    assert "<script>" not in render("table.html", table=table)
+    assert "<img>" not in render("table.html", table=table)
     assert all(re.sub(r"\\\|", "", line).count("|") == 3 for line in table.to_markdown().splitlines()[:3])
 
 
 def test_infinite_ends_are_signs() -> None:
-    html = Table({"a": Column("a")}, {"x": {"a": Cell(1.0, float("-inf"), float("inf"))}}).to_html()
+    table = Table({"a": Column("a")}, {"x": {"a": Cell(1.0, float("-inf"), float("inf"))}})
+    html = render("table.html", table=table)
     assert "[−∞, ∞]" in html
 
 

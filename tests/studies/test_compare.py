@@ -13,6 +13,7 @@ from commands import refused
 from ridgewalk.energies.building import calibrate
 from ridgewalk.finders import Geodesic, RidgePath
 from ridgewalk.finders.building import measure_forces, split_energy
+from ridgewalk.reports.pages import front as page
 from ridgewalk.store.run import load
 from ridgewalk.verbs import compare as front
 from ridgewalk_studies.reproduce import STUDIES, names
@@ -24,7 +25,9 @@ METHODS = ["lerp", "graph", "geodesic", "ridge@1", "ridge-quick@8", "string"]
 @pytest.fixture(scope="module")
 def compared(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("compared") / "front"
-    front.compare_runs([smoke], 20, "test", METHODS, 0, out, "cpu")
+    result = front.compare([load(smoke)], front.Request(pairs=20, methods=METHODS, out=out))
+    assert result is not None
+    page.write(result)
     return out
 
 
@@ -89,7 +92,7 @@ def test_a_network_learns_ridge_paths(smoke: Path) -> None:
     run = load(smoke)
     few = replace(run.recipe.interpolation, hidden=(32, 32), pool=120, epochs=30, batch=8)
     run = replace(run, recipe=replace(run.recipe, interpolation=few))
-    learned = front.amortised(run, "soft-ratio")
+    learned = front.learn_paths(run, "soft-ratio")
     path = learned.finder(run.references[:5], run.references[5:10])
     assert path.arrived.all()
     assert 0 < learned.distance < math.inf

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from ridgewalk.data import part
+from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.judging.claims import FATES, Verdict
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.store.run import Run, load
-from ridgewalk.verbs import measurement, train
+from ridgewalk.verbs import train
 from ridgewalk_studies import claims
 from ridgewalk_studies.vae_gan import latent_claims, latent_space
 
@@ -31,7 +32,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
 
 @pytest.fixture(scope="module")
 def judges(runs: tuple[Run, Run]) -> list[Judge]:
-    return measurement.judges_of(runs[0])
+    return judges_of(runs[0])
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 import ridgewalk
+from ridgewalk.evaluation.judged import judges_of
+from ridgewalk.evaluation.sensors import diagnose_sensors
 from ridgewalk.training.log import read_log
 from ridgewalk.training.negatives import BOUNDARIES
-from ridgewalk.verbs import measurement, train
+from ridgewalk.verbs import train
 from ridgewalk_studies.generative import generative
 from ridgewalk_studies.reproduce import reproduce
 from ridgewalk_studies.vae_gan import boundaries
@@ -59,7 +61,7 @@ def test_a_vaegans_own_discriminators_are_sensors_of_its_run(finished: Path) -> 
     z = run.references[:5]
     for name in ("critic", "latent"):
         assert run.energy(name)(z).shape == (5,)
-    assert {d.name for d in measurement.diagnose(run)} == {"critic", "detector", "latent"}
+    assert {d.name for d in diagnose_sensors(run)} == {"critic", "detector", "latent"}
     separate = ridgewalk.load(finished / "separate-0")
     assert (separate.folder / "stage-1" / "log.jsonl").is_file()
     logs = [read_log(folder / "log.jsonl")[0] for folder in (separate.folder, separate.folder / "stage-1")]
@@ -129,7 +131,7 @@ def test_reconstructions_of_a_perfect_model_cost_nothing(smoke: Path) -> None:
 
     run = ridgewalk.load(smoke)
     perfect = replace(run, model=Autoencoder(torch.nn.Identity(), torch.nn.Identity()))
-    judges = measurement.judges_of(run)
+    judges = judges_of(run)
     x = run.data.test.take(torch.arange(40)).floats()
     from ridgewalk_studies.measures.attributes import reconstruction_columns
 

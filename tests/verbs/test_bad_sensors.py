@@ -14,6 +14,7 @@ import ridgewalk
 from commands import call, refused
 from conftest import SMOKE
 from ridgewalk.energies import typical_force
+from ridgewalk.evaluation.sensors import diagnose_sensors
 from ridgewalk.files import write_bytes
 from ridgewalk.finders.building import measure_forces
 from ridgewalk.models.discriminators import image_discriminator
@@ -22,7 +23,7 @@ from ridgewalk.registry import ENERGIES, EnergyEntry
 from ridgewalk.settings import recipes
 from ridgewalk.settings.autoencoder import Walks
 from ridgewalk.store.run import new_pixel_detector, read_settings, write_settings
-from ridgewalk.verbs import measurement, train
+from ridgewalk.verbs import train
 
 Copy = Callable[[], Path]
 
@@ -110,7 +111,7 @@ def test_a_sensor_of_nearly_no_force_is_not_scaled_up(sensed: Path) -> None:
 def test_a_sensor_whose_diagnosis_is_dead_is_warned_of_though_it_has_a_force(sensed: Path) -> None:
     """The smoke run's own detector: three epochs, and the same logit nearly everywhere."""
     run = ridgewalk.load(sensed)
-    (diagnosis,) = measurement.diagnose(run, names=["detector"])
+    (diagnosis,) = diagnose_sensors(run, names=["detector"])
     assert diagnosis.verdict == "dead"
     _, stats, page, error = walked(sensed, "--pairs", 2)
     assert stats["notes"] == [diagnosis.sentence]
@@ -219,7 +220,7 @@ def test_gradients_that_overflow_are_counted_and_said(
     _, stats, page, _ = walked(*words)
     search = stats["search"]
     assert 0 < search["nonfinite"] < search["nfe"]  # type: ignore[index]
-    said = f"gradient not finite on {search['nonfinite']} of {search['nfe']} evaluations; counted as 0"  # type: ignore[index]
+    said = f"gradient was not finite on {search['nonfinite']} of {search['nfe']} evaluations, and counted as 0"  # type: ignore[index]
     assert said in page
 
 

@@ -11,14 +11,16 @@ from typer.testing import CliRunner
 import ridgewalk
 from ridgewalk.cli import app
 from ridgewalk.data import part
+from ridgewalk.evaluation import parts
+from ridgewalk.evaluation.ends import draw_ends
+from ridgewalk.evaluation.search import search
 from ridgewalk.models.categories import CategoricalAutoencoder
 from ridgewalk.models.weights import read_tensors
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.training.families.base import family_of
 from ridgewalk.training.log import read_log, read_readings
-from ridgewalk.verbs import keep as keeping
-from ridgewalk.verbs import paths, train
+from ridgewalk.verbs import train
 
 SMALL = ["model.hidden=[24, 16]", "matcher.hidden=[16]", "detector.epochs=1", "detector.members=1", "training.ema=0.0"]
 RECIPES = ("aae-semisupervised", "aae-clustering", "aae-style", "aae-priors", "aae-reduction")
@@ -104,16 +106,16 @@ def test_a_class_that_is_not_told_is_the_one_that_reconstructs_best(runs: dict[s
     assert torch.equal(y.argmax(1), errors.argmin(1))
 
 
-@pytest.mark.parametrize("keep", keeping.KEPT)
+@pytest.mark.parametrize("keep", parts.KEPT)
 @pytest.mark.parametrize("method", ["lerp", "string", "geodesic", "sgw", "ridge-quick"])
 @pytest.mark.filterwarnings("ignore:an energy is calibrated")
 def test_the_part_that_is_kept_does_not_move(runs: dict[str, Path], method: str, keep: str) -> None:
     run = ridgewalk.load(runs["aae-semisupervised"])
-    ends = paths.drawn(run, 3, 0)
-    z_a, z_b = keeping.ends(run, ends.x_a, ends.x_b, keep)
+    ends = draw_ends(run, 3, 0)
+    z_a, z_b = parts.encode_ends(run, ends.x_a, ends.x_b, keep)
     s_a, s_b = (run.encode(x)[:, :10] for x in (ends.x_a, ends.x_b))
     assert torch.equal(z_b[:, :10], s_a if keep == "style" else s_b)
-    nodes = paths.search(keeping.free(run, keep), method, z_a, z_b).nodes
+    nodes = search(parts.restrict(run, keep), method, z_a, z_b).nodes
     kept = slice(0, 10) if keep == "style" else slice(10, 20)
     assert torch.allclose(nodes[:, :, kept], z_a[:, None, kept].expand_as(nodes[:, :, kept]), atol=1e-6)
     other = slice(10, 20) if keep == "style" else slice(0, 10)
@@ -122,15 +124,15 @@ def test_the_part_that_is_kept_does_not_move(runs: dict[str, Path], method: str,
 
 def test_pairs_of_one_class_are_of_one_class(runs: dict[str, Path]) -> None:
     run = ridgewalk.load(runs["aae-style"])
-    ends = paths.drawn(run, 20, 0, same_class=True)
+    ends = draw_ends(run, 20, 0, same_class=True)
     assert torch.equal(ends.labels_a, ends.labels_b)
-    assert not (paths.drawn(run, 20, 0).labels_a == paths.drawn(run, 20, 0).labels_b).any()
+    assert not (draw_ends(run, 20, 0).labels_a == draw_ends(run, 20, 0).labels_b).any()
 
 
 def test_a_reductions_style_is_kept_on_a_straight_line(runs: dict[str, Path]) -> None:
     run = ridgewalk.load(runs["aae-reduction"])
-    ends = paths.drawn(run, 3, 0)
-    z_a, z_b = keeping.ends(run, ends.x_a, ends.x_b, "style")
+    ends = draw_ends(run, 3, 0)
+    z_a, z_b = parts.encode_ends(run, ends.x_a, ends.x_b, "style")
     (_, y_a), (_, y_b) = run.model.split(ends.x_a), run.model.split(ends.x_b)  # type: ignore[operator]
     torch.testing.assert_close(z_b - z_a, run.model.clusters(y_b - y_a))  # type: ignore[operator]
 

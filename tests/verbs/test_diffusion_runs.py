@@ -20,7 +20,7 @@ from ridgewalk.registry import SAMPLERS
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store import diffusion
 from ridgewalk.store.run import load
-from ridgewalk.verbs import diffuse, sample
+from ridgewalk.verbs import diffuse, draws
 from ridgewalk.verbs.train import Reading
 
 Copy = Callable[[], Path]
@@ -232,7 +232,7 @@ def test_settings_make_the_sampler_that_they_name() -> None:
     run_sde = build_sampler(Sampling("heun", 7, churn=3.0, t_min=0.01), build_process(diffusion.Diffusion()), keep=4)
     assert isinstance(run_sde, Heun)
     assert (run_sde.steps, run_sde.churn, run_sde.t_min, run_sde.keep) == (7, 3.0, 0.01, 4)
-    assert sample.KEPT > 0
+    assert draws.KEPT > 0
 
 
 def test_langevins_steps_are_by_default_those_of_the_sampler() -> None:

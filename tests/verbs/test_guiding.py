@@ -16,7 +16,7 @@ from ridgewalk.judging import samples
 from ridgewalk.store import guide as guides
 from ridgewalk.store.run import load
 from ridgewalk.training.ratio import NoisedRatio
-from ridgewalk.verbs import diffuse, sample
+from ridgewalk.verbs import diffuse, draws
 from ridgewalk.verbs import guide as guiding
 from ridgewalk.verbs.train import Reading
 
@@ -120,11 +120,11 @@ def test_a_guide_is_of_its_own_diffusion_alone(weak: Path, tmp_path: Path) -> No
 
 def test_parts_of_a_predictor_corrector_are_guided_apart(weak: Path, tmp_path: Path) -> None:
     run = diffuse.load(weak)
-    how = sample.settled(run, sampler="pc", steps=10)
+    how = draws.sampling_of(run, sampler="pc", steps=10)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the guide is of another sampler
-        drawn = {p: sample.draw(run, 30, 0, how, gamma=1.0, parts=p).values for p in sample.PARTS}
-    drawn["neither"] = sample.draw(run, 30, 0, how).values
+        drawn = {p: draws.draw(run, draws.Draw(30, 0, how, gamma=1.0, parts=p)).values for p in draws.PARTS}
+    drawn["neither"] = draws.draw(run, draws.Draw(30, 0, how)).values
     for a, b in combinations(drawn, 2):
         assert not torch.equal(drawn[a], drawn[b]), (a, b)
     assert "has one" in refused("sample", weak, "--gamma", 1, "--parts", "corrector")

@@ -63,7 +63,7 @@ def test_a_map_through_two_images_and_a_third(smoke: Path, tmp_path: Path) -> No
 
 def test_arrows_are_the_slope_of_the_map(smoke: Path, tmp_path: Path) -> None:
     run = ridgewalk.load(smoke)
-    map.draw(run, energies=["ratio"], out=tmp_path / "m")
+    map.draw_map(run, map.Request(energies=["ratio"], out=tmp_path / "m"))
     a, energy, h = arrays(tmp_path / "m" / "map.npz"), run.energy("ratio"), 1e-2
 
     def at(uv: np.ndarray) -> np.ndarray:

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 import ridgewalk
 from ridgewalk.cli import app
 from ridgewalk.energies import typical_force
+from ridgewalk.evaluation.sensors import diagnose_sensors
 from ridgewalk.registry import ENERGIES
-from ridgewalk.verbs import measurement, train
+from ridgewalk.verbs import train
 
 Copy = Callable[[], Path]
 
@@ -87,7 +88,7 @@ def test_the_command_line_trains_diagnoses_and_compares(copied: Copy) -> None:
     trained = runner.invoke(app, ["sense", str(folder), "--device", "cpu", "--json"])
     assert trained.exit_code == 0, trained.output
     assert json.loads(trained.stdout)["sensor"] == "pixel"
-    assert {d.name for d in measurement.diagnose(ridgewalk.load(folder))} == {"detector", "matcher", "pixel"}
+    assert {d.name for d in diagnose_sensors(ridgewalk.load(folder))} == {"detector", "matcher", "pixel"}
     words = ["report", str(folder), "--pairs", "4", "--methods", "string:dual,sgw-arriving:pixel", "--json"]
     compared = runner.invoke(app, words)
     assert compared.exit_code == 0, compared.output

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 import ridgewalk
 from ridgewalk import DensityRatio, StringMethod, train_detector
+from ridgewalk.evaluation.ends import draw_ends
+from ridgewalk.evaluation.search import search
 from ridgewalk.store.priors import prior_draws
-from ridgewalk.verbs import paths, train
+from ridgewalk.verbs import train
 
 
 def test_a_loaded_run_walks(smoke: Path) -> None:
@@ -55,11 +57,11 @@ def test_the_same_seed_gives_the_same_run(smoke: Path, tmp_path: Path) -> None:
 
 def test_a_path_does_not_depend_on_how_many_are_searched(smoke: Path) -> None:
     run = ridgewalk.load(smoke)
-    ends = paths.drawn(run, 70, seed=0)
+    ends = draw_ends(run, 70, seed=0)
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     for method in ("lerp", "graph", "string"):
-        many = paths.search(run, method, z_a, z_b)
-        few = paths.search(run, method, z_a[:5], z_b[:5])
+        many = search(run, method, z_a, z_b)
+        few = search(run, method, z_a[:5], z_b[:5])
         # the arithmetic of a matrix product depends on its batch: float32 rounding over ten iterations
         assert torch.allclose(many.nodes[:5], few.nodes, atol=1e-4), method
         assert many.nodes.shape[0] == 70

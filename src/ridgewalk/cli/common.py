@@ -6,11 +6,11 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -136,11 +136,33 @@ def repeatable() -> Iterator[None]:
         raise SystemExit(130) from None
 
 
-def show(result: dict[str, Any], as_json: bool, lines: list[str]) -> None:
+def show(result: Mapping[str, Any], as_json: bool, lines: list[str]) -> None:
     """The result on standard output, from process 0: as JSON, or in a few lines."""
     if int(os.environ.get("RANK", "0")) != 0:
         return
     print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)
+
+
+class Reported(Protocol):
+    """The result of a verb that has a page."""
+
+    @property
+    def page(self) -> Path:
+        """The file of the page."""
+
+    @property
+    def verdict(self) -> Sequence[str]:
+        """The result in sentences."""
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """The result for JSON."""
+
+
+def show_page(result: Reported | None, as_json: bool, kind: str = "report") -> None:
+    """Prints a result and where its page is; None, on the processes of a torchrun that have no result, prints nothing."""
+    if result is not None:
+        show(result.figures, as_json, [*result.verdict, f"{kind}: {result.page}"])
 
 
 def listed(text: str | None, option: str) -> list[str] | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, repeatable, say, show
+from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, repeatable, say, show, show_page
 
 Count = Annotated[int | None, typer.Option("--n", help="Number of samples.", show_default=False)]
 Sampler = Annotated[
@@ -88,13 +88,13 @@ def guide(
 ) -> None:
     """Train a discriminator of a diffusion's samples, whose gradient corrects its score (`sample --gamma 1`)."""
     from ridgewalk.verbs import guide as guiding
-    from ridgewalk.verbs import sample as sampling
     from ridgewalk.verbs.diffuse import DiffusionRun
+    from ridgewalk.verbs.draws import open_run
 
     if joint != (out is not None):
         raise ValueError("--joint and --out go together: a joint training makes a new run, and says where")
     with bars(), repeatable():
-        opened = sampling.open_run(run, device)
+        opened = open_run(run, device)
         if out is None:
             trained = guiding.train(
                 opened,
@@ -142,13 +142,16 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw samples of a run, with pictures."""
-    from ridgewalk.verbs import sample as sampling
+    from ridgewalk.reports.pages import samples as page
+    from ridgewalk.verbs.draws import open_run, sampling_of
+    from ridgewalk.verbs.sample import Request, sample
 
     with bars():
-        model = sampling.open_run(run, device)
-        how = sampling.settled(model, change or (), sampler=sampler, steps=steps, weight=weight)
-        result = sampling.sample(model, 64 if n is None else n, seed, how, label, prior, out, gamma, parts)
-    show(result.figures, as_json, [*result.verdict, *(f"wrote: {file}" for file in result.figures["files"])])
+        model = open_run(run, device)
+        how = sampling_of(model, change or (), sampler=sampler, steps=steps, weight=weight)
+        result = sample(model, Request(64 if n is None else n, seed, how, label, prior, gamma, parts, out))
+        files = [str(file) for file in (result.folder / "samples.npz", *page.write(result))]
+    show({**result.figures, "files": files}, as_json, [*result.verdict, *(f"wrote: {file}" for file in files)])
 
 
 @guarded
@@ -165,12 +168,15 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a run's samples: by judges that saw none of its images, or by the density that points should have."""
-    from ridgewalk.verbs import sample as sampling
+    from ridgewalk.reports.pages import evaluation as page
+    from ridgewalk.verbs.draws import open_run, sampling_of
+    from ridgewalk.verbs.evaluate import Request, evaluate
 
     if n is not None and n < 10:
         raise ValueError(f"an evaluation needs at least 10 samples; got {n}")
     with bars():
-        model = sampling.open_run(run, device)
-        how = sampling.settled(model, change or (), sampler=sampler, steps=steps)
-        result = sampling.evaluate(model, n, seed, how, out, gamma)
-    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+        model = open_run(run, device)
+        how = sampling_of(model, change or (), sampler=sampler, steps=steps)
+        result = evaluate(model, Request(n, seed, how, gamma, out))
+        page.write(result)
+    show_page(result, as_json)

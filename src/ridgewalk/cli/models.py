@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, resumable, say, show, studies
+from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, resumable, say, show, show_page, studies
 from ridgewalk.files import free_folder
 
 
@@ -24,7 +24,9 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Train on handwritten digits, walk between held-out ones with every method, judge, and write a report."""
-    from ridgewalk.verbs import report, train
+    from ridgewalk.reports.pages import report as page
+    from ridgewalk.verbs import train
+    from ridgewalk.verbs.report import Request, report
 
     folder = out or free_folder(Path("runs"), "demo")
     with bars():
@@ -41,8 +43,10 @@ def demo(
                 ),
             )
         say("walking between held-out digits with every method, and judging the paths")
-        result = report.report(run, seed=seed)
-    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+        result = report(run, Request(seed=seed))
+        if result is not None:
+            page.write(result)
+    show_page(result, as_json)
 
 
 @guarded
@@ -137,11 +141,11 @@ def train(
 def sensors(run: RunFolder, seed: Seed = 0, device: Device = "auto", as_json: Json = False) -> None:
     """Say whether each sensor of a run is alive."""
     from ridgewalk.store.run import load
-    from ridgewalk.verbs import measurement
+    from ridgewalk.verbs.sensors import Request, sensors
 
     with bars():
-        diagnoses = measurement.diagnose(load(run, device), seed)
-    show({d.name: d.figures() for d in diagnoses}, as_json, [d.sentence for d in diagnoses])
+        result = sensors(load(run, device), Request(seed))
+    show(result.figures, as_json, list(result.verdict))
 
 
 @guarded

@@ -1,6 +1,5 @@
 """Verbs that walk a trained model: paths, comparisons, maps, projections."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -19,9 +18,9 @@ from ridgewalk.cli.common import (
     parsed_shares,
     say,
     show,
+    show_page,
     studies,
 )
-from ridgewalk.files import write_bytes
 
 
 @guarded
@@ -76,28 +75,30 @@ def walk(
     as_json: Json = False,
 ) -> None:
     """Walk from one image to another, or between many pairs."""
+    from ridgewalk.reports.pages import walk as page
     from ridgewalk.store.run import load
-    from ridgewalk.verbs import report as reporting
+    from ridgewalk.verbs.walk import Request, walk
 
     with bars():
-        result = reporting.walk(
-            load(run, device),
-            start,
-            end,
-            pairs,
-            role,
-            method,
-            energy,
-            frames=frames,
-            out=out,
-            gif=gif,
-            resize=resize,
-            seed=seed,
+        request = Request(
+            start=start,
+            end=end,
+            pairs=pairs,
+            role=role,
+            method=method,
+            energy=energy,
             shares=parsed_shares(shares),
             keep=keep,
             same_class=same_class,
+            frames=frames,
+            resize=resize,
+            out=out,
+            seed=seed,
         )
-    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+        result = walk(load(run, device), request)
+        if result is not None:
+            page.write(result, gif)
+    show_page(result, as_json)
 
 
 @guarded
@@ -126,20 +127,16 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Compare all methods on one run, and write the report."""
+    from ridgewalk.reports.pages import report as page
     from ridgewalk.store.run import load
-    from ridgewalk.verbs import report as reporting
+    from ridgewalk.verbs.report import Request, report
 
     with bars():
-        result = reporting.report(
-            load(run, device),
-            pairs=pairs,
-            role=role,
-            methods=methods.split(",") if methods else None,
-            seed=seed,
-            out=out,
-            shares=parsed_shares(shares),
-        )
-    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+        request = Request(pairs, role, listed(methods, "--methods"), parsed_shares(shares), out, seed)
+        result = report(load(run, device), request)
+        if result is not None:
+            page.write(result)
+    show_page(result, as_json)
 
 
 @guarded
@@ -186,14 +183,14 @@ def map_(
     as_json: Json = False,
 ) -> None:
     """Draw an energy over a plane of the latent space, with the data and paths on it."""
+    from ridgewalk.reports.pages import map as page
     from ridgewalk.store.run import load
-    from ridgewalk.verbs import map
+    from ridgewalk.verbs.map import Request, draw_map
 
     with bars():
-        result = map.draw(
-            load(run, device),
-            start,
-            end,
+        request = Request(
+            start=start,
+            end=end,
             third=third,
             plane=plane,
             energies=listed(energy, "--energy"),
@@ -202,7 +199,10 @@ def map_(
             out=out,
             seed=seed,
         )
-    show(result.figures, as_json, [*result.verdict, f"map: {result.page}"])
+        result = draw_map(load(run, device), request)
+        if result is not None:
+            page.write(result)
+    show_page(result, as_json, "map")
 
 
 @guarded
@@ -237,22 +237,16 @@ def project(
     as_json: Json = False,
 ) -> None:
     """Move latents of your own to where the energy says that data are."""
+    from ridgewalk.reports.pages import project as page
     from ridgewalk.store.run import load
-    from ridgewalk.verbs import project
+    from ridgewalk.verbs.project import Request, project
 
     with bars():
-        result = project.project(
-            load(run, device),
-            latents,
-            energy=energy,
-            langevin=langevin,
-            tempered=tempered,
-            steps=steps,
-            temperature=temperature,
-            seed=seed,
-            out=out,
-        )
-    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+        request = Request(latents, out, energy, langevin, tempered, steps, temperature, seed)
+        result = project(load(run, device), request)
+        if result is not None:
+            page.write(result)
+    show_page(result, as_json)
 
 
 @guarded
@@ -276,19 +270,16 @@ def benchmark(
     as_json: Json = False,
 ) -> None:
     """Pool several seeds into one table of all methods, as in docs/benchmarks.md."""
-    from ridgewalk.files import refuse_existing
+    from ridgewalk.reports.comparison import benchmark_table
     from ridgewalk.store.run import load
-    from ridgewalk.verbs import report as reporting
+    from ridgewalk.verbs.benchmark import Request, benchmark
 
-    if out is not None:
-        refuse_existing(out)
     with bars():
-        table, figures = reporting.benchmark(
-            [load(r, device) for r in runs], pairs, role, methods.split(",") if methods else None, seed
-        )
-    if out is not None:
-        write_bytes(out, json.dumps(figures, indent=1).encode())
-    show(figures, as_json, [table])
+        request = Request(pairs, role, listed(methods, "--methods"), out, seed)
+        result = benchmark([load(r, device) for r in runs], request)
+    if result is not None:
+        table = benchmark_table(result.pooled.summary, result.pooled.entries).to_markdown()
+        show(result.figures, as_json, [table])
 
 
 @guarded
@@ -332,20 +323,25 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Draw the front of realism against smoothness and against time, over all finders."""
-    from ridgewalk.verbs import compare as comparing
-
     wanted = listed(methods, "--methods")
     if runs:
         if data is not None:
             raise ValueError("--data is for where no run is named; a run knows its own images")
+        from ridgewalk.reports.pages import front as page
+        from ridgewalk.store.run import load
+        from ridgewalk.verbs.compare import Request, compare
+
         with bars():
-            result = comparing.compare_runs(runs, pairs, role, wanted, seed, out, device)
+            result = compare([load(r, device) for r in runs], Request(pairs, role, wanted, out, seed))
+            if result is not None:
+                page.write(result)
+        show_page(result, as_json)
     else:
         if wanted or role != "test" or seed:
             raise ValueError("--methods, --role and --seed are for runs that are named; train one, and name it")
         changes = [] if pairs is None else [f"walks.pairs={pairs}"]
         with bars():
-            result = studies()(
+            found = studies()(
                 "front",
                 source=data,
                 budget=budget,
@@ -354,4 +350,4 @@ def compare(
                 device=device,
                 accepted=lambda source, folder: say(f"comparing on {source}, into {folder}"),
             )
-    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+        show(found.figures, as_json, [*found.verdict, f"report: {found.page}"])

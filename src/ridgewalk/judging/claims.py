@@ -12,6 +12,7 @@ An interval of fewer than ``least`` points, pairs or images settles nothing, and
 where an interval must.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isinf, isnan
@@ -221,3 +222,24 @@ def _combined(fates: Sequence[Fate], rule: str) -> Fate:
         return fates[0] if fates[0] != "did not hold" else "held in part" if fates[1] == "held" else fates[1]
     ranks: tuple[Fate, ...] = ("did not hold", "undecided", "held in part", "held")
     return min(fates, key=ranks.index)
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """Returns a sentence with the number of claims of each fate."""
+    counts = Counter(v.fate for v in verdicts)
+    return f"Of {len(verdicts)} claims {', '.join(f'{counts[f]} {f}' for f in FATES if counts[f])}."
+
+
+def records(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """Returns one record for each claim, for JSON."""
+    return [
+        {
+            "claim": v.claim.statement,
+            "source": v.claim.source,
+            "verdict": v.fate,
+            "figure": v.figure,
+            "how": v.how,
+            "condition": v.claim.condition,
+        }
+        for v in verdicts
+    ]

@@ -1,11 +1,11 @@
 """How judged claims are shown: one row each, with the verdict, the figure, and how it was measured."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ridgewalk.judging.claims import FATES, Verdict
+from ridgewalk.judging.claims import Verdict, records
+from ridgewalk.reports.tables import markdown_row
 
 
 @dataclass(frozen=True)
@@ -30,27 +30,9 @@ class Claims:
 
     def to_markdown(self) -> str:
         """A Markdown table."""
-        lines = ["| claim | verdict | figure | how |", "| --- | --- | --- | --- |"]
-        for row in self.cells:
-            lines.append("| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in row) + " |")
-        return "\n".join(lines)
+        head = [("claim", "verdict", "figure", "how"), ("---",) * 4]
+        return "\n".join(markdown_row(line) for line in (*head, *self.cells))
 
     def to_rows(self) -> list[dict[str, str]]:
         """One record for each claim, for JSON."""
-        return [
-            {
-                "claim": v.claim.statement,
-                "source": v.claim.source,
-                "verdict": v.fate,
-                "figure": v.figure,
-                "how": v.how,
-                "condition": v.claim.condition,
-            }
-            for v in self.verdicts
-        ]
-
-
-def summary(verdicts: Sequence[Verdict]) -> str:
-    """How many claims met which fate, in a sentence."""
-    counts = Counter(v.fate for v in verdicts)
-    return f"Of {len(verdicts)} claims {', '.join(f'{counts[f]} {f}' for f in FATES if counts[f])}."
+        return records(self.verdicts)

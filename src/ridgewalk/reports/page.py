@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ridgewalk.files import write_bytes
+from ridgewalk.reports import templates
 from ridgewalk.reports.claims import Claims
 from ridgewalk.reports.style import CSS_DPI, data_uri
 from ridgewalk.reports.tables import Table
@@ -164,20 +165,9 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
 
 def render(page: Page) -> str:
     """The page as HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("ridgewalk.reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(page=page)
+    return templates.render("page.html", page=page)
 
 
 def write(page: Page, path: Path) -> None:
-    """Renders first and writes atomically then: a page that fails leaves what was there."""
-    html = render(page).encode()
-
-    write_bytes(path, html)
+    """Renders the page and writes it atomically; where rendering fails, a file that exists is left unchanged."""
+    write_bytes(path, render(page).encode())

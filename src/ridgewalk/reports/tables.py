@@ -1,8 +1,7 @@
-"""Tables of figures with their intervals, the best of each column set off: as HTML, as Markdown, as plain rows."""
+"""Tables of figures with their intervals and the best of each column set off, as Markdown and as plain rows; as HTML by ``table.html``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -69,6 +68,18 @@ class Column:
                 f"better must be 'higher', 'lower' or None; got {self.better!r} for column '{self.heading}'"
             )
 
+    @property
+    def headed(self) -> str:
+        """The heading with an arrow in the better direction."""
+        return self.heading + {"higher": " ↑", "lower": " ↓", None: ""}[self.better]
+
+    def write(self, value: float) -> str:
+        """Formats a value; a zero has no minus, and infinity is a sign."""
+        text = format(value, self.form)
+        if value < 0 and not any(c in "123456789" for c in text) and "inf" not in text:
+            text = format(0.0, self.form)
+        return text.replace("inf", "∞")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -110,39 +121,28 @@ class Table:
         top = max(written.values()) if column.better == "higher" else min(written.values())
         return {n for n, v in written.items() if v == top}
 
-    def to_html(self) -> str:
-        """A <table>, every text escaped."""
-        head = "".join(
-            f'<th scope="col" title="{escape(c.about)}">{escape(_headed(c))}</th>' for c in self.columns.values()
-        )
-        best = {key: self.best(key) for key in self.columns}
-        body = []
-        for name, row in self.rows.items():
-            cells = "".join(_html(row.get(key, Cell(None)), c, name in best[key]) for key, c in self.columns.items())
-            kind = ' class="unranked"' if name in self.unranked else ""
-            body.append(f'<tr{kind}><th scope="row">{escape(name)}</th>{cells}</tr>')
-        caption = f"<caption><span>{escape(self.caption)}</span></caption>" if self.caption else ""
-        corner = f'<th scope="col">{escape(self.corner)}</th>' if self.corner else "<td></td>"
-        return f"<table>{caption}<thead><tr>{corner}{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    def cell(self, name: str, key: str) -> Cell:
+        """The cell of a row and a column; one without a value where nothing was measured."""
+        return self.rows[name].get(key, Cell(None))
 
     def to_markdown(self) -> str:
         """A Markdown table, its caption after it."""
         best = {key: self.best(key) for key in self.columns}
-        lines = [[self.corner, *(_headed(c) for c in self.columns.values())], ["---", *("---:" for _ in self.columns)]]
-        for name, row in self.rows.items():
+        lines = [[self.corner, *(c.headed for c in self.columns.values())], ["---", *("---:" for _ in self.columns)]]
+        for name in self.rows:
             lines.append(
-                [name, *(_markdown(row.get(key, Cell(None)), c, name in best[key]) for key, c in self.columns.items())]
+                [name, *(_markdown(self.cell(name, key), c, name in best[key]) for key, c in self.columns.items())]
             )
-        text = "\n".join(f"| {' | '.join(_unbarred(cell) for cell in line)} |" for line in lines)
+        text = "\n".join(markdown_row(line) for line in lines)
         return f"{text}\n\n{self.caption}" if self.caption else text
 
     def to_rows(self) -> list[dict[str, str | float | None]]:
         """A flat record a row, for JSON or CSV: ``name``, then ``key``, ``key_low`` and ``key_high``; None is not measured."""
         records: list[dict[str, str | float | None]] = []
-        for name, row in self.rows.items():
+        for name in self.rows:
             record: dict[str, str | float | None] = {"name": name}
             for key in self.columns:
-                cell = row.get(key, Cell(None))
+                cell = self.cell(name, key)
                 record[key] = cell.value if cell.measured else None
                 if any(key in other and other[key].interval for other in self.rows.values()):
                     record[f"{key}_low"], record[f"{key}_high"] = cell.interval or (None, None)
@@ -150,43 +150,16 @@ class Table:
         return records
 
 
-def _headed(column: Column) -> str:
-    return column.heading + {"higher": " ↑", "lower": " ↓", None: ""}[column.better]
-
-
-def _written(value: float, form: str) -> str:
-    text = format(value, form)
-    if value < 0 and not any(c in "123456789" for c in text) and "inf" not in text:
-        text = format(0.0, form)  # no minus before a zero
-    return text.replace("inf", "∞")
-
-
-def _signed(value: float, form: str) -> str:
-    """For print: a true minus sign."""
-    return escape(_written(value, form)).replace("-", "−")
-
-
-def _html(cell: Cell, column: Column, best: bool) -> str:
-    if not cell.measured or cell.value is None:
-        note = f"<small>{escape(cell.note)}</small>" if cell.note else ""
-        return f'<td class="absent" title="not measured">{DASH}{note}</td>'
-    value = _signed(cell.value, column.form)
-    shown = f"<strong>{value}</strong>" if best else value
-    spread = (
-        f"<small>[{', '.join(_signed(end, column.form) for end in cell.interval)}]</small>" if cell.interval else ""
-    )
-    note = f"<small>{escape(cell.note)}</small>" if cell.note else ""
-    return f"<td>{shown}{spread}{note}</td>"
-
-
 def _markdown(cell: Cell, column: Column, best: bool) -> str:
     note = f" ({cell.note})" if cell.note else ""
     if not cell.measured or cell.value is None:
         return DASH + note
-    value = _written(cell.value, column.form)
-    spread = f" [{', '.join(_written(end, column.form) for end in cell.interval)}]" if cell.interval else ""
+    value = column.write(cell.value)
+    spread = f" [{', '.join(column.write(end) for end in cell.interval)}]" if cell.interval else ""
     return (f"**{value}**" if best else value) + spread + note
 
 
-def _unbarred(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def markdown_row(cells: Sequence[str]) -> str:
+    """A row of a Markdown table; bars and line breaks within cells are escaped."""
+    escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+    return f"| {' | '.join(escaped)} |"

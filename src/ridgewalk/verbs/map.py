@@ -1,19 +1,18 @@
 """The verb `map`: an energy over a plane of the latent space, the data and paths on it, and what the plane decodes to."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-import ridgewalk
 from ridgewalk import naming, processes
+from ridgewalk.evaluation.ends import Ends, read_ends
+from ridgewalk.evaluation.search import search
 from ridgewalk.fields import normal_part, score
-from ridgewalk.files import free_folder, new_folder, write_arrays, write_bytes
+from ridgewalk.files import free_folder, new_folder, write_arrays
 from ridgewalk.finders.building import split_energy
 from ridgewalk.geometry import Plane
 from ridgewalk.path import Path as Curve
@@ -21,10 +20,7 @@ from ridgewalk.path import chunked
 from ridgewalk.progress import track
 from ridgewalk.protocols import Energy
 from ridgewalk.registry import ENERGIES
-from ridgewalk.reports import Figure, Page, Section, figures, write
 from ridgewalk.store.run import Run
-from ridgewalk.verbs import paths as walking
-from ridgewalk.verbs.report import Result
 
 PLANES = ("abc", "pca")
 
@@ -79,48 +75,103 @@ class View:
         return self.plane.points(torch.stack([u.flatten(), v.flatten()], dim=1).to(self.plane.origin))
 
 
-def draw(
-    run: Run,
-    start: str | None = None,
-    end: str | None = None,
-    *,
-    third: int | None = None,
-    plane: str | None = None,
-    energies: Sequence[str] | None = None,
-    methods: Sequence[str] | None = None,
-    resize: bool = False,
-    out: Path | None = None,
-    seed: int = 0,
-) -> Result:
+@dataclass(frozen=True)
+class Request:
     """
-    Writes ``map.html``, ``map.png`` and ``map.npz`` into a folder of their own.
+    What to draw.
+
+    Attributes:
+        start: index of a test image or an image file, for A; with ``end``.
+        end: the same for B.
+        third: index of the test image of C, the third point of the plane "abc"; by default the image whose code is nearest to both A and B,
+            of a third class where there is one, and not near the line through them.
+        plane: one of ``PLANES``; by default abc with ends, pca without. Two-dimensional latents are shown whole.
+        energies: names; by default those of the run's sensors.
+        methods: names of the methods whose paths from A to B are drawn; by default lerp and string.
+        resize: whether image files are resized to the run's size.
+        out: folder of the result; by default RUN/maps/PLANE, or the next free name.
+        seed: recorded on the page; nothing on a map is random.
+    """
+
+    start: str | None = None
+    end: str | None = None
+    third: int | None = None
+    plane: str | None = None
+    energies: Sequence[str] | None = None
+    methods: Sequence[str] | None = None
+    resize: bool = False
+    out: Path | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """
+    The map.
+
+    Attributes:
+        folder: folder with ``map.npz``, which pictures and page go into.
+        run: the run.
+        view: the plane and the piece of it on show.
+        grid: coordinates x (w,) and y (h,) of the energies.
+        energies: values (h, w) by name.
+        arrows: place and projected score (m, 4) by energy.
+        codes: coordinates (n, 2) of the held-out codes nearest to the plane.
+        distance: distance (n,) of these codes from the plane.
+        labels: classes (n,) of these codes.
+        encoded: number of held-out codes that these were chosen among.
+        paths: coordinates (k, 2) by method.
+        cells: coordinates x (p,) and y (q,) of the decoded images.
+        images: decoded images (q, p, c, h, w) in [0, 1].
+        settings: what was asked for, by name.
+        verdict: what is exact and what is projected, in sentences.
+        figures: everything measured, for JSON.
+    """
+
+    folder: Path
+    run: Run
+    view: View
+    grid: tuple[Tensor, Tensor]
+    energies: Mapping[str, Tensor]
+    arrows: Mapping[str, Tensor]
+    codes: Tensor
+    distance: Tensor
+    labels: Tensor
+    encoded: int
+    paths: Mapping[str, Tensor]
+    cells: tuple[Tensor, Tensor]
+    images: Tensor
+    settings: Mapping[str, Any]
+    verdict: Sequence[str]
+    figures: Mapping[str, Any]
+
+    @property
+    def page(self) -> Path:
+        """The file of the report."""
+        return self.folder / "map.html"
+
+
+def draw_map(run: Run, request: Request) -> Result | None:
+    """
+    Computes a map of energies over a plane, and writes ``map.npz`` into a folder of its own.
 
     ``map.npz`` holds the plane (origin (d,), axes (2, d)), x (w,), y (h,), energy_NAME (h, w) and arrows_NAME (m, 4: place and
     projected score) for each energy, codes (n, 2), distance (n,) of each code from the plane, labels (n,) and index (n,) in the test part,
     marks (2 or 3, 2), and path_METHOD (k, 2).
 
-    Args:
-        run: the model and its sensors.
-        start: test-set index or image file of A, with ``end``.
-        end: of B.
-        third: test-set index of the third point of the plane ``abc``; by default the image, of a third class where there is one, whose
-            code is nearest to both A and B, but for those near the line through them.
-        plane: one of ``PLANES``; by default abc with ends, pca without. Two-dimensional latents are shown whole.
-        energies: names; by default those of the run's sensors.
-        methods: of the paths from A to B; lerp and string by default.
-        resize: image files to the run's size.
-        out: folder; RUN/maps/PLANE, or the next free name, by default.
-        seed: said on the page; nothing here is random.
+    Returns:
+        The map; None on all processes of a torchrun but the first.
     """
     d = run.size
-    chosen, searched = _refuse(run, start, end, third, plane, energies, methods)
+    chosen, searched = _refuse(run, request)
     fields = {name: run.energy(name) for name in chosen}
-    ends = None if start is None else walking.named(run, start, str(end), resize)
+    ends = None if request.start is None else read_ends(run, request.start, str(request.end), request.resize)
     count = min(CODES, len(run.data.test))
     held_out = run.data.test.take(torch.arange(count))
     codes = run.encode(held_out.floats())
     fixed = torch.empty(0, d, device=run.device) if ends is None else run.encode(torch.cat([ends.x_a, ends.x_b]))
-    name = "whole" if d == 2 else plane or ("abc" if ends is not None else "pca")
+    name = "whole" if d == 2 else request.plane or ("abc" if ends is not None else "pca")
+    third = request.third
     if name == "abc":
         assert ends is not None
         if third is None:
@@ -128,26 +179,21 @@ def draw(
         own = run.encode(run.data.test.take(torch.tensor([third])).floats())
         fixed = torch.cat([fixed, own])
     flat = _plane(name, codes, fixed, third)
-    folder = processes.first(lambda: new_folder(out or free_folder(run.folder / "maps", name)))
+    folder = processes.first(lambda: new_folder(request.out or free_folder(run.folder / "maps", name)))
     curves = {
-        n: walking.search(run, method, fixed[:1], fixed[1:2], energy)
+        n: search(run, method, fixed[:1], fixed[1:2], energy)
         for n, (method, energy) in track(searched.items(), "methods", total=len(searched))
     }
     if processes.rank() != 0:
-        return Result(folder, [], {})
+        return None
 
     distance = flat.distance(codes)
     near = distance.argsort()[:SHOWN_CODES].sort().values if d > 2 else torch.arange(count)
     shown = flat.coordinates(codes)
     paths = {n: flat.coordinates(c.nodes[0]) for n, c in curves.items()}
     letters = dict(zip("ABC", flat.coordinates(fixed).tolist()))
-    view = View(
-        flat,
-        _limits(shown[near], torch.cat([flat.coordinates(fixed), *paths.values()])),
-        name,
-        _axes(name),
-        {k: (u, v) for k, (u, v) in letters.items()},
-    )
+    limits = _limits(shown[near], torch.cat([flat.coordinates(fixed), *paths.values()]))
+    view = View(flat, limits, name, _axes(name), {k: (u, v) for k, (u, v) in letters.items()})
     x, y = view.grid(GRID)
     values, arrows = {}, {}
     for n, energy in track(fields.items(), "energies", total=len(fields)):
@@ -157,37 +203,39 @@ def draw(
     images = chunked(run.decode, view.points(column, row)).unflatten(0, (len(row), len(column))).cpu()
 
     share = flat.share(codes)
-    lines = _lines(run, view, share, distance, near, curves, third)
+    verdict = _verdict(view, share, distance, near, curves, third)
     settings: dict[str, Any] = {
-        "run": str(run.folder), "recipe": run.origin.recipe, "budget": run.origin.budget, "model_seed": run.origin.seed, "seed": seed,
-        "plane": name, "from": start, "to": end, "third": third, "energies": list(fields), "methods": list(curves),
+        "run": str(run.folder), "recipe": run.origin.recipe, "budget": run.origin.budget, "model_seed": run.origin.seed,
+        "seed": request.seed, "plane": name, "from": request.start, "to": request.end, "third": third,
+        "energies": list(fields), "methods": list(curves),
     }  # fmt: skip
     arrays: dict[str, Tensor] = {"origin": flat.origin, "axes": flat.axes, "x": x, "y": y}
     arrays |= {f"energy_{n}": v for n, v in values.items()} | {f"arrows_{n}": v for n, v in arrows.items()}
     arrays |= {"codes": shown, "distance": distance, "labels": held_out.labels, "index": torch.arange(count)}
     arrays |= {"marks": flat.coordinates(fixed)} | {f"path_{n}": p for n, p in paths.items()}
     write_arrays(folder / "map.npz", arrays)
-    overlay: dict[str, Any] = {
-        "codes": shown[near].cpu().numpy(),
-        "strength": _strength(distance[near]).cpu().numpy(),
-        "labels": _names(run, held_out.labels[near.cpu()]),
-        "paths": {n: p.cpu().numpy() for n, p in paths.items()},
-        "marks": view.marks,
-        "axes": view.axes,
-    }
-    grid = x.numpy(), y.numpy()
-    ground, forces = {n: v.numpy() for n, v in values.items()}, {n: a.numpy() for n, a in arrows.items()}
-    write_bytes(folder / "map.png", figures.png(figures.energy_map(*grid, ground, forces, **overlay)))
-    single = {n: figures.png(figures.energy_map(*grid, {n: ground[n]}, {n: forces[n]}, **overlay)) for n in ground}
-    below = {k: overlay[k] for k in ("paths", "marks", "axes")}
-    decoded = figures.png(figures.decoded_map(column.numpy(), row.numpy(), images.numpy(), **below, limits=view.limits))
-    _write_page(folder / "map.html", run, view, lines, single, decoded, settings, len(near), count)
-    result = {"folder": str(folder), **settings, "share_of_variance": share}
-    result["codes"] = count
-    result["distance_of_codes"] = float(distance.median())
-    result["lowest"] = {n: float(v.min()) for n, v in values.items()}
-    result["highest"] = {n: float(v.max()) for n, v in values.items()}
-    return Result(folder / "map.html", lines, result)
+    figures = {"folder": str(folder), **settings, "share_of_variance": share, "codes": count}
+    figures["distance_of_codes"] = float(distance.median())
+    figures["lowest"] = {n: float(v.min()) for n, v in values.items()}
+    figures["highest"] = {n: float(v.max()) for n, v in values.items()}
+    return Result(
+        folder,
+        run,
+        view,
+        (x, y),
+        values,
+        arrows,
+        shown[near].cpu(),
+        distance[near].cpu(),
+        held_out.labels[near.cpu()],
+        count,
+        {n: p.cpu() for n, p in paths.items()},
+        (column, row),
+        images,
+        settings,
+        verdict,
+        figures,
+    )
 
 
 def default_energies(run: Run) -> list[str]:
@@ -196,16 +244,9 @@ def default_energies(run: Run) -> list[str]:
     return [n for n in wanted if ENERGIES[n].sensor in run.sensors]
 
 
-def _refuse(
-    run: Run,
-    start: str | None,
-    end: str | None,
-    third: int | None,
-    plane: str | None,
-    energies: Sequence[str] | None,
-    methods: Sequence[str] | None,
-) -> tuple[list[str], dict[str, tuple[str, str | None]]]:
-    """Refuses what cannot be drawn; the energies' names, and method and energy by the paths' names."""
+def _refuse(run: Run, request: Request) -> tuple[list[str], dict[str, tuple[str, str | None]]]:
+    """Refuses what cannot be drawn; returns the energies' names, and method and energy by the paths' names."""
+    start, end, third, plane, methods = request.start, request.end, request.third, request.plane, request.methods
     if (start is None) != (end is None):
         raise ValueError("map needs both --from and --to, or neither")
     if plane is not None and plane not in PLANES:
@@ -226,10 +267,10 @@ def _refuse(
         method, energy = split_energy(name)
         run.finder(method, energy)
         searched[name] = method, energy
-    return list(dict.fromkeys(energies or default_energies(run))), searched
+    return list(dict.fromkeys(request.energies or default_energies(run))), searched
 
 
-def _third(codes: Tensor, labels: Tensor, fixed: Tensor, ends: walking.Ends) -> int:
+def _third(codes: Tensor, labels: Tensor, fixed: Tensor, ends: Ends) -> int:
     """
     The index of the code C with the least |CA| + |CB|: data near the middle, which a path may lean on.
 
@@ -283,18 +324,7 @@ def _arrows(view: View, energy: Energy) -> Tensor:
     return torch.cat([view.plane.coordinates(z), view.plane.project(score(energy, z, _SCORE_CHUNK))], dim=1)
 
 
-def _strength(distance: Tensor) -> Tensor:
-    """How strongly codes are drawn: 1 in the plane, falling to 0.6 for the furthest."""
-    return 1 - 0.4 * distance / distance.max().clamp_min(torch.finfo(distance.dtype).tiny)
-
-
-def _names(run: Run, labels: Tensor) -> np.ndarray:
-    names = run.data.class_names
-    return np.array([names[i] if len(names) > 1 and i >= 0 else "" for i in labels.tolist()])
-
-
-def _lines(
-    run: Run,
+def _verdict(
     view: View,
     share: float,
     distance: Tensor,
@@ -305,7 +335,7 @@ def _lines(
     """What is exact and what is projected, in a few sentences."""
     if view.name == "whole":
         return ["The latents have two dimensions, so the map shows them whole: nothing on it is projected."]
-    d = run.size
+    d = view.plane.origin.numel()
     of = f"{share:.0%} of the variance of {len(distance)} held-out codes in {d} dimensions"
     if view.name == "pca":
         lines = [f"The plane of the two principal directions shows {of}."]
@@ -313,7 +343,7 @@ def _lines(
         lines = [f"The plane through A, B and C (test image {third}) shows {of}."]
     furthest = float(distance[near].max())
     drawn = (
-        f"; drawn are the {len(near)} within {furthest:.1f} of it, the nearer the stronger"
+        f"; the map shows the {len(near)} that lie within {furthest:.1f} of it, nearer ones in stronger colours"
         if len(near) < len(distance)
         else ""
     )
@@ -328,61 +358,9 @@ def _lines(
     leaving = [f"{n} by up to {a:.1f}" for n, a in away.items() if n not in in_plane]
     if leaving:
         lines.append(
-            f"Paths that leave the plane: {', '.join(leaving)}; where their shadow crosses dark ground, they themselves need not."
+            f"Paths that leave the plane: {', '.join(leaving)}; their own energies may be low where their projection crosses dark ground."
         )
     lost = [n for n, c in curves.items() if not bool(c.arrived.all())]
     if lost:
-        lines.append(f"Did not arrive at B: {', '.join(lost)}.")
+        lines.append(f"Paths that did not arrive at B: {', '.join(lost)}.")
     return lines
-
-
-def _write_page(
-    file: Path,
-    run: Run,
-    view: View,
-    lines: Sequence[str],
-    maps: Mapping[str, bytes],
-    decoded: bytes,
-    settings: Mapping[str, Any],
-    shown: int,
-    count: int,
-) -> None:
-    projected = (
-        "" if view.name == "whole" else f" The {shown} of {count} held-out codes nearest to the plane are drawn."
-    )
-    blocks = [
-        Figure(
-            image,
-            f"Filled contours of the energy {n} over the plane, with codes, arrows of the score and paths",
-            f"{ENERGIES[n].about}.{projected}",
-            f"The energy {n}",
-            figures.READING["energy_map"],
-        )
-        for n, image in maps.items()
-    ]
-    picture = Figure(
-        decoded,
-        "Decoded images on a coarse grid over the same plane",
-        "The same piece of the plane as in the maps of the energies: where an energy is dark, see whether the images are broken.",
-        "What the plane decodes to",
-        figures.READING["decoded_map"],
-    )
-    o = run.origin
-    budget = f"{o.budget}; model seed {o.seed}; a picture, which measures nothing; seed {settings['seed']}; ridgewalk {ridgewalk.__version__}."
-    sections = [
-        Section(
-            "The energies",
-            "Each map shows one energy over the same plane. An energy that guides well is pale around codes that lie in the plane, and dark between them.",
-            blocks,
-        ),
-        Section("The images", "The decoder's word on the same ground.", [picture]),
-    ]
-    given = {k: json.dumps(v) if isinstance(v, list) else v for k, v in settings.items() if v is not None}
-    page = Page(
-        f"ridgewalk: a map of {o.recipe} on {Path(o.source).name}",
-        budget,
-        lines,
-        sections,
-        {"map": given, "run": {**vars(o), "source": Path(o.source).name}},
-    )
-    write(page, file)

@@ -1,8 +1,8 @@
-"""The verb `project`: a user's own latents, moved down to where the energy says that data are."""
+"""The verb `project`: latents of the user's own, moved to where an energy is low, as it is near data."""
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import ridgewalk
 from ridgewalk import processes
 from ridgewalk.data import part
 from ridgewalk.energies import FullGaussian
@@ -19,23 +18,16 @@ from ridgewalk.files import new_folder, write_arrays
 from ridgewalk.finders import Descent, Exchanged, Langevin, Moved, Tempered
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
-from ridgewalk.registry import ENERGIES
-from ridgewalk.reports import Cell, Column, Figure, Page, Section, Table, TableBlock, figures, write
 from ridgewalk.store.run import Run
-from ridgewalk.verbs.report import Result
-
-SHOWN = 36
-"""Points whose images are on the page: the first, not chosen."""
 
 ENERGY = "soft-ratio"
-"""Energy that is descended where none is named: bounded in its pull, and flat where a point is plausible enough."""
-
+"""Default energy: its gradient is bounded, and vanishes where a point is plausible enough."""
 
 HOTTEST = 30.0
 """Temperature of the hottest rung over that of the coldest."""
 
 SELDOM = 0.1
-"""A pair of rungs that accepts a smaller share of its swaps parts the ladder in two."""
+"""Share of accepted swaps below which a pair of rungs divides the ladder in two."""
 
 Mover = Descent | Langevin | Tempered
 
@@ -43,12 +35,12 @@ Mover = Descent | Langevin | Tempered
 @dataclass(frozen=True, eq=False)
 class Crossings:
     """
-    Who is in another mode after tempering than before, by the reference codes.
+    The modes that points belong to before and after tempering.
 
     Attributes:
-        before: (n,) int64, class of the reference code nearest to each point; empty where images have no classes.
-        after: of the same shape.
-        outside: points that the Gaussian of the reference codes puts further out than any of these.
+        before: class of the reference code nearest to each point (n,) int64; empty where images have no classes.
+        after: the same after tempering.
+        outside: number of points that a Gaussian fitted to the reference codes finds less likely than all of these.
     """
 
     before: Tensor
@@ -68,57 +60,92 @@ class Crossings:
         return 1 - float(p @ q)
 
 
-def project(
-    run: Run,
-    latents: Path,
-    *,
-    energy: str | None = None,
-    langevin: bool = False,
-    tempered: bool = False,
-    steps: int | None = None,
-    temperature: float | None = None,
-    seed: int | None = None,
-    out: Path,
-) -> Result:
+@dataclass(frozen=True)
+class Request:
     """
-    Writes ``projected.npz`` and ``report.html`` into ``out``.
+    What to move, and how.
+
+    Attributes:
+        latents: .npy file with an array (n, d), or .npz file that holds it as ``z``.
+        out: folder of the result, new or empty.
+        energy: name of the energy.
+        langevin: whether to sample exp(-E / T) from each point on, in place of descending.
+        tempered: the same by parallel tempering over a Gaussian fitted to the run's reference codes, so that points change mode.
+        steps: largest number of steps of the descent, or steps of a sampler after as many of burn-in; by default the mover's.
+        temperature: T of a sampler, 1 by default.
+        seed: seed of a sampler's noise.
+    """
+
+    latents: Path
+    out: Path
+    energy: str = ENERGY
+    langevin: bool = False
+    tempered: bool = False
+    steps: int | None = None
+    temperature: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"--steps must be at least 1; got {self.steps}")
+        if self.langevin and self.tempered:
+            raise ValueError("--langevin and --tempered are two samplers; give one of them")
+        if self.temperature is not None and not (self.langevin or self.tempered):
+            raise ValueError("--temperature belongs to --langevin and --tempered; give one of them, or leave it out")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """
+    The points before and after.
+
+    Attributes:
+        folder: folder with ``projected.npz``, which the page goes into.
+        run: the run.
+        mover: what moved the points.
+        moved: the points after, and statistics of the mover.
+        frames: decoded points (n, c, h, w) in [0, 1] ``before`` and ``after``.
+        energy: energies (n,) before.
+        distance: distance (n,) from before to after.
+        settings: what was asked for, by name.
+        verdict: the result in sentences.
+        figures: everything measured, for JSON.
+    """
+
+    folder: Path
+    run: Run
+    mover: Mover
+    moved: Moved
+    frames: Mapping[str, Tensor]
+    energy: Tensor
+    distance: Tensor
+    settings: Mapping[str, Any]
+    verdict: Sequence[str]
+    figures: Mapping[str, Any]
+
+    @property
+    def page(self) -> Path:
+        """The file of the report."""
+        return self.folder / "report.html"
+
+
+def project(run: Run, request: Request) -> Result | None:
+    """
+    Moves latents by descent or by a sampler, and writes ``projected.npz`` into a folder.
 
     ``projected.npz`` holds z_before, z_after (n, d), frames_before, frames_after (n, c, h, w) in [0, 1], energy_before, energy_after (n,)
     and moved (n,), the distance from before to after; of tempering where images have classes also class_before, class_after (n,), the
     class of the nearest reference code.
 
-    Args:
-        run: the model and its sensors.
-        latents: .npy file with an array (n, d), or .npz file that holds it as ``z``.
-        energy: one of ``registry.ENERGIES``; ``soft-ratio`` by default.
-        langevin: sample exp(-E / T) from each point on, in place of descending.
-        tempered: the same by parallel tempering over a Gaussian fitted to the run's reference codes, so that points change mode.
-        steps: of the descent at most, or of a sampler after as many of burn-in.
-        temperature: T of a sampler, 1 by default.
-        seed: of a sampler's noise, 0 by default.
-        out: folder that does not exist or is empty.
+    Returns:
+        The result; None on all processes of a torchrun but the first, as there is nothing to share.
     """
-    if steps is not None and steps < 1:
-        raise ValueError(f"--steps must be at least 1; got {steps}")
-    if langevin and tempered:
-        raise ValueError("--langevin and --tempered are two samplers; give one of them")
-    if temperature is not None and not (langevin or tempered):
-        raise ValueError("--temperature belongs to --langevin and --tempered; give one of them, or leave it out")
-    name = energy or ENERGY
-    z = read_latents(latents, run.size).to(run.device)
-    field = run.energy(name)
-    heat = 1.0 if temperature is None else temperature
-    settled: dict[str, Any] = {} if steps is None else {"steps": steps}
-    mover: Mover = Descent(field, **settled)
-    if langevin or tempered:
-        settled |= {} if steps is None else {"burn": steps}
-        mover = Langevin(field, heat, seed=seed or 0, **settled)
-    if tempered:
-        base = FullGaussian.of(run.references)
-        mover = Tempered(field, heat, HOTTEST * heat, base=base, seed=seed or 0, **settled)
-    folder = processes.first(lambda: new_folder(out))
-    if processes.rank() != 0:  # a torchrun has nothing to share here
-        return Result(folder, [], {})
+    z = read_latents(request.latents, run.size).to(run.device)
+    field = run.energy(request.energy)
+    mover = _mover(run, field, request)
+    folder = processes.first(lambda: new_folder(request.out))
+    if processes.rank() != 0:
+        return None
     moved = mover(z)
     before = chunked(field, z)
     frames = {"before": chunked(run.decode, z).cpu(), "after": chunked(run.decode, moved.z).cpu()}
@@ -131,20 +158,33 @@ def project(
     write_arrays(folder / "projected.npz", arrays)
     settings: dict[str, Any] = {
         "run": str(run.folder), "recipe": run.origin.recipe, "budget": run.origin.budget, "model_seed": run.origin.seed,
-        "latents": str(latents), "points": len(z), "energy": name, "mover": type(mover).__name__.lower(), "steps": mover.steps,
+        "latents": str(request.latents), "points": len(z), "energy": request.energy, "mover": type(mover).__name__.lower(),
+        "steps": mover.steps,
     }  # fmt: skip
     if not isinstance(mover, Descent):
         settings |= {"burn": mover.burn, "temperature": mover.temperature, "seed": mover.seed}
     if isinstance(mover, Tempered):
         settings |= {"temperatures": list(mover.temperatures), "every": mover.every}
-    lines = _lines(mover, moved, name, before, distance, crossings)
-    _write_page(folder / "report.html", run, mover, lines, frames, before, moved, distance, settings)
-    result = {"folder": str(folder), **settings, "search": dict(moved.stats)}
+    figures = {"folder": str(folder), **settings, "search": dict(moved.stats)}
     if isinstance(moved, Exchanged) and crossings:
-        result |= {"swaps": moved.swaps.tolist(), "outside": crossings.outside}
-        result |= {"changed_class": crossings.changed} if len(crossings.before) else {}
-    result |= {"energy_before": float(before.median()), "energy_after": float(moved.energy.median())}
-    return Result(folder / "report.html", lines, {**result, "moved": float(distance.median())})
+        figures |= {"swaps": moved.swaps.tolist(), "outside": crossings.outside}
+        figures |= {"changed_class": crossings.changed} if len(crossings.before) else {}
+    figures |= {"energy_before": float(before.median()), "energy_after": float(moved.energy.median())}
+    figures["moved"] = float(distance.median())
+    verdict = _verdict(mover, moved, request.energy, before, distance, crossings)
+    return Result(folder, run, mover, moved, frames, before, distance, settings, verdict, figures)
+
+
+def _mover(run: Run, field: Energy, request: Request) -> Mover:
+    heat = 1.0 if request.temperature is None else request.temperature
+    steps: dict[str, Any] = {} if request.steps is None else {"steps": request.steps}
+    if not (request.langevin or request.tempered):
+        return Descent(field, **steps)
+    steps |= {} if request.steps is None else {"burn": request.steps}
+    if request.langevin:
+        return Langevin(field, heat, seed=request.seed, **steps)
+    base = FullGaussian.of(run.references)
+    return Tempered(field, heat, HOTTEST * heat, base=base, seed=request.seed, **steps)
 
 
 def read_latents(file: Path, d: int) -> Tensor:
@@ -192,7 +232,7 @@ def read_latents(file: Path, d: int) -> Tensor:
 
 
 def _crossings(run: Run, base: Energy, z: Tensor, there: Tensor) -> Crossings:
-    """Compares points (n, d) before and after with the run's reference codes."""
+    """Compares points (n, d) before and after with the reference codes of the run."""
     codes, images = run.references, part(run.data, "model")
     outside = int((chunked(base, there) > chunked(base, codes).max()).sum())
     if len(images.class_names) < 2:
@@ -203,7 +243,7 @@ def _crossings(run: Run, base: Energy, z: Tensor, there: Tensor) -> Crossings:
     return Crossings(before, after, outside)
 
 
-def _lines(
+def _verdict(
     mover: Mover, moved: Moved, name: str, before: Tensor, distance: Tensor, crossings: Crossings | None
 ) -> list[str]:
     n, fell = len(before), int((moved.energy < before).sum())
@@ -212,7 +252,7 @@ def _lines(
         f"{float(moved.energy.median()):.2f}, over a median distance of {float(distance.median()):.2f}."
     ]
     if isinstance(moved, Exchanged) and crossings:
-        lines += _of_tempering(moved, crossings)
+        lines += _verdict_of_tempering(moved, crossings)
     if not isinstance(mover, Descent):
         chain = "Langevin" if isinstance(mover, Langevin) else "The coldest rung"
         lines.append(
@@ -228,19 +268,19 @@ def _lines(
             f"The descent came to rest after {moves} moves."
             if at_rest == 1
             else f"The descent was stopped after {moves} moves, with {at_rest:.0%} of the points at rest; "
-            "the others may creep on, as an energy that flattens out has no sharp bottom."
+            "the others may move further, as an energy that flattens out has no sharp minimum."
         )
-    lines.append("The energy says so itself: it guided the points, and grades nobody.")
+    lines.append("These are values of the energy that moved the points, not an independent judgement of them.")
     return lines
 
 
-def _of_tempering(moved: Exchanged, crossings: Crossings) -> list[str]:
+def _verdict_of_tempering(moved: Exchanged, crossings: Crossings) -> list[str]:
     n, worst, never = len(moved.z), int(moved.swaps.argmin()), int((moved.arrivals == 0).sum())
     lines = []
     if len(crossings.before):
         lines.append(
             f"{crossings.changed} of {n} points changed mode: the reference code nearest to them is of another class than before; "
-            f"of points that forgot where they began, {crossings.by_chance:.0%} would."
+            f"if classes before and after were independent, {crossings.by_chance:.0%} would."
         )
     lines.append(
         f"Swaps between rungs were accepted {moved.stats['swaps']:.0%} of the time, least often ({float(moved.swaps[worst]):.0%}) "
@@ -251,7 +291,7 @@ def _of_tempering(moved: Exchanged, crossings: Crossings) -> list[str]:
         lines.append("The ladder has a gap: ridgewalk.finders.Tempered takes more rungs than this verb does.")
     if never:
         lines.append(
-            f"At {never} of {n} points none arrived, so these are where a chain of their own led them: give more --steps."
+            f"At {never} of {n} points no such state arrived, so their own chain alone moved them: give more --steps."
         )
     if crossings.outside:
         lines.append(
@@ -259,72 +299,3 @@ def _of_tempering(moved: Exchanged, crossings: Crossings) -> list[str]:
             "at this temperature, and one that is flat far away has no samples at all; give a lower --temperature or another --energy."
         )
     return lines
-
-
-def _ladder(mover: Tempered, moved: Exchanged) -> TableBlock:
-    """Acceptance of swaps by pair of rungs."""
-    columns = {
-        "cold": Column("colder T", ".3g", about="temperature of the colder rung"),
-        "hot": Column("hotter T", ".3g", about="temperature of the hotter rung"),
-        "swaps": Column("swaps accepted", ".0%", about="share of the proposed swaps of the two, over all points"),
-    }
-    heat = mover.temperatures
-    rows = {
-        f"{i + 1} and {i + 2}": {"cold": Cell(heat[i]), "hot": Cell(heat[i + 1]), "swaps": Cell(accepted)}
-        for i, accepted in enumerate(moved.swaps.tolist())
-    }
-    reading = "A state reaches the coldest rung through every pair; one that seldom swaps holds all of them up."
-    return TableBlock(Table(columns, rows, corner="rungs"), "Swaps by pair of rungs", reading)
-
-
-def _write_page(
-    file: Path,
-    run: Run,
-    mover: Mover,
-    lines: Sequence[str],
-    frames: dict[str, Tensor],
-    before: Tensor,
-    moved: Moved,
-    distance: Tensor,
-    settings: dict[str, Any],
-) -> None:
-    n, shown = len(before), min(SHOWN, len(before))
-    strip = figures.before_after(*(frames[k][:shown].numpy() for k in ("before", "after")))
-    energies = {"before": before.cpu().numpy(), "after": moved.energy.cpu().numpy()}
-    blocks = [
-        Figure(
-            figures.png(figures.histograms(energies, f"energy {settings['energy']}")),
-            "Histogram of the energy before and after",
-            f"{ENERGIES[settings['energy']].about}.",
-            "The energy before and after",
-            figures.READING["histograms"],
-        ),
-        Figure(
-            figures.png(figures.histograms({"moved": distance.cpu().numpy()}, "distance from before to after, in latent length")),
-            "Histogram of the distances that points have moved",
-            "How long the jumps are; the prior's draws are about the square root of the latent dimension from its centre.",
-            "How far the points moved",
-            figures.READING["histograms"],
-        ),
-    ]  # fmt: skip
-    picture = Figure(
-        figures.png(strip),
-        "Decoded points before and after",
-        f"The first {shown} of {n} points, not chosen.",
-        "What the points decode to",
-        figures.READING["before_after"],
-        wide=True,
-    )
-    sections = [Section("Images", blocks=[picture]), Section("Energy and distance", blocks=blocks)]
-    if isinstance(mover, Tempered) and isinstance(moved, Exchanged):
-        sections.append(Section("Tempering", blocks=[_ladder(mover, moved)]))
-    o = run.origin
-    budget = f"{o.budget}; model seed {o.seed}; {n} points of {Path(settings['latents']).name}; ridgewalk {ridgewalk.__version__}."
-    page = Page(
-        f"ridgewalk: latents projected by {settings['mover']} on {o.recipe}",
-        budget,
-        lines,
-        sections,
-        {"project": settings, "run": {**vars(o), "source": Path(o.source).name}},
-    )
-    write(page, file)

@@ -24,6 +24,7 @@ from ridgewalk.diffusion.building import build_sampler
 from ridgewalk.diffusion.conditioning import PosteriorScore, Replacement
 from ridgewalk.diffusion.likelihood import Likelihood, image_bits_per_dim
 from ridgewalk.diffusion.operators import Downsample, LinearOperator, Mask
+from ridgewalk.evaluation.methods import pool_runs
 from ridgewalk.judging import samples
 from ridgewalk.judging.judges import NAMES, Judge
 from ridgewalk.judging.judges import judge as trained_judge
@@ -36,7 +37,7 @@ from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import Diffused
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
-from ridgewalk.verbs import diffuse, measurement
+from ridgewalk.verbs import diffuse
 from ridgewalk.verbs.diffuse import DiffusionRun
 from ridgewalk_studies import timing
 from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
@@ -231,7 +232,7 @@ PATH_COLUMNS: Mapping[str, Column] = {
 
 def _paths(e: Experiment, vae: Run) -> tuple[dict[str, Any], Section]:
     pairs = min(e.settings.walks.pairs, 100)
-    pooled = measurement.pool([vae], pairs, "test", METHODS, 0)
+    pooled = pool_runs([vae], pairs, "test", METHODS, 0)
     assert pooled is not None
     rows = {m: {k: Cell.of(r.get(k)) for k in PATH_COLUMNS} for m, r in pooled.summary.rows.items()}
     frames = {m: pooled.measured[0].frames[m][0].numpy() for m in METHODS}

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ridgewalk.data import part
+from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.metrics.samples import frechet
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
@@ -20,7 +21,6 @@ from ridgewalk.reports.findings import Findings
 from ridgewalk.store.diffusion import Diffused
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk.verbs import measurement
 from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decoded
@@ -57,7 +57,7 @@ def measure(e: Experiment) -> Findings:
     claims: list[Verdict] = []
     seeds = e.settings.reproduce.seeds
     vaes = [e.run(seed, "vae") for seed in seeds]
-    judges = measurement.judges_of(vaes[0])
+    judges = judges_of(vaes[0])
     bench = Bench(judges, min(e.points, len(judges[0].reference)))
     controlled, seconds, sections, rows = _controls(e, vaes, bench, claims)
     vae, base, guide = vaes[0], e.codes(vaes[0]), e.guide(e.with_codes(vaes[0]), "guide", seeds[0], beside=True)

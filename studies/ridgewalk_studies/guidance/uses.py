@@ -8,13 +8,13 @@ import torch
 
 from ridgewalk.diffusion import PerRows, RowNoise
 from ridgewalk.diffusion.building import build_sampler
+from ridgewalk.evaluation.methods import pool_runs
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import Diffused
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk.verbs import measurement
 from ridgewalk_studies import timing
 from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.diffusion.images import PATH_COLUMNS
@@ -116,7 +116,7 @@ def conditional(e: Experiment, vae: Run, bench: Bench, claims: list[Verdict]) ->
 
 def paths(e: Experiment, vae: Run, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
     pairs = min(e.settings.walks.pairs, 100)
-    pooled = measurement.pool([vae], pairs, "test", METHODS, 0)
+    pooled = pool_runs([vae], pairs, "test", METHODS, 0)
     assert pooled is not None
     rows = {m: {k: Cell.of(r.get(k)) for k in PATH_COLUMNS} for m, r in pooled.summary.rows.items()}
     plain, better = pooled.summary.rows["flow"]["precision"], pooled.summary.rows["flow-guided"]["precision"]

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 
 from ridgewalk.progress import track
 from ridgewalk.reports import Section
+from ridgewalk.reports.comparison import realism_section
 from ridgewalk.reports.findings import Findings
-from ridgewalk.verbs import pages
+from ridgewalk.reports.paths import ends_name, strip_figure
 from ridgewalk_studies.claims import plain
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.interpolation import claims as claimed
@@ -97,7 +98,7 @@ def measure(e: Experiment) -> Findings:
     if e.source == SHAPES:
         more, section, figures = factors.compared(j, judges, e.points)
         claims, sections, measured["factors"] = [*claims, *more], [*sections, section], figures
-    return Findings(claimed.answer(found, j, names), claims, [*sections, pages.realism_section(j.summary)], measured)
+    return Findings(claimed.answer(found, j, names), claims, [*sections, realism_section(j.summary)], measured)
 
 
 def _milliseconds(found: Mapping[str, Trained], j: Judged) -> dict[str, float]:
@@ -112,7 +113,7 @@ def _strips(j: Judged) -> Section:
         "The paths",
         "The first pairs, not chosen; a red bar stands under a frame that neither judge takes for real.",
         [
-            pages.strip_figure({n: j.shown[n] for n in STRIPS}, pair, j.others, pages.ends_name(j.run, j.ends, pair))
+            strip_figure({n: j.shown[n] for n in STRIPS}, pair, j.others, ends_name(j.run, j.ends, pair))
             for pair in range(min(SHOWN, len(j.ends)))
         ],
     )

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ridgewalk.evaluation.ends import Ends, draw_ends
+from ridgewalk.evaluation.judged import judge_lines
+from ridgewalk.evaluation.search import search
 from ridgewalk.finders import Lerp
 from ridgewalk.judging import comparison
 from ridgewalk.judging.comparison import Entry, PairedPaths, Summary
@@ -16,9 +19,6 @@ from ridgewalk.metrics.ranks import bootstrap_spearman
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path, chunked
 from ridgewalk.store.run import Run
-from ridgewalk.verbs import measurement
-from ridgewalk.verbs import paths as walking
-from ridgewalk.verbs.paths import Ends
 from ridgewalk_studies.interpolation.variants import TEACHER, Trained, projection
 
 GEODESIC = "geodesic"
@@ -62,12 +62,12 @@ class Judged:
 def judged(run: Run, judges: Sequence[Judge], found: Mapping[str, Trained], teacher: bool) -> Judged:
     """Paths of LERP, of each network, geodesics and, where asked for, strings under the networks' energy, on the run's test pairs."""
     frames = run.recipe.walks.frames
-    ends = walking.drawn(run, run.recipe.walks.pairs, 0, "test")
+    ends = draw_ends(run, run.recipe.walks.pairs, 0, "test")
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     paths = {"lerp": Lerp(frames)(z_a, z_b)} | {n: t.finder(z_a, z_b) for n, t in found.items()}
-    paths[GEODESIC] = walking.search(run, GEODESIC, z_a, z_b)
+    paths[GEODESIC] = search(run, GEODESIC, z_a, z_b)
     if teacher:
-        paths["string"] = walking.search(run, "string", z_a, z_b, TEACHER)
+        paths["string"] = search(run, "string", z_a, z_b, TEACHER)
     shown = {n: p.map(run.decode).cpu() for n, p in paths.items()}
     others = [j.without(ends.digests()) for j in judges]
     entries = {}
@@ -84,7 +84,7 @@ def judged(run: Run, judges: Sequence[Judge], found: Mapping[str, Trained], teac
             | {"reprojection": again.cpu().double(), "curve_energy": curve_energy(shown[n]).cpu().double()},
             p.stats,
         )
-    summary = comparison.summarise(list(entries.values()), measurement.lines_of(run, judges, "test", 0), 0)
+    summary = comparison.summarise(list(entries.values()), judge_lines(run, judges, "test", 0), 0)
     return Judged(run, ends, paths, shown, entries, summary, others)
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
+from ridgewalk.reports.paths import ends_name, strip_figure
 from ridgewalk.settings.autoencoder import Interpolation
 from ridgewalk.store.run import Run
-from ridgewalk.verbs.pages import ends_name, strip_figure
 from ridgewalk_studies.claims import NETWORK, Claim, Criterion, Verdict, judge, of, plain, signed
 from ridgewalk_studies.interpolation.paths import Judged, judged, slope
 from ridgewalk_studies.interpolation.variants import MANY, Trained, trained, variants

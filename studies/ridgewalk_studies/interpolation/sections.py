@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
-from ridgewalk.verbs import pages
+from ridgewalk.reports.paths import ends_name, strip_figure
 from ridgewalk_studies.interpolation.paths import Judged
 from ridgewalk_studies.interpolation.variants import COLLAPSED, DISTILLED, FALLING, FREE, RATIO, Trained
 
@@ -88,11 +88,11 @@ def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -
                 "What the loss asks for, and what is wanted",
                 figures.READING["tradeoff"],
             ),
-            pages.strip_figure(
+            strip_figure(
                 {f"lambda {label}": j.shown[n] for n, label in labels.items()},
                 0,
                 j.others,
-                pages.ends_name(j.run, j.ends, 0),
+                ends_name(j.run, j.ends, 0),
             ),
         ],
     )

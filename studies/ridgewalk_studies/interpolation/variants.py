@@ -14,6 +14,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from ridgewalk.evaluation.search import search
 from ridgewalk.finders import Amortised
 from ridgewalk.models.interpolator import Interpolator, interpolator
 from ridgewalk.seeds import Stream, mixed_seed
@@ -22,7 +23,6 @@ from ridgewalk.settings.training import Schedule
 from ridgewalk.store.run import Run
 from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Reprojection
 from ridgewalk.training.loop import History, fit
-from ridgewalk.verbs import paths as walking
 
 LAMBDAS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Attractions that are swept; the recipe's own, where it is none of them, is swept with them."""
@@ -154,7 +154,7 @@ def searched(run: Run, pool: Tensor, count: int) -> Tensor:
     first = torch.randperm(len(pool), generator=generator)[:count]
     second = (first + torch.randint(1, len(pool), (len(first),), generator=generator)) % len(pool)
     z_a, z_b = pool[first.to(pool.device)], pool[second.to(pool.device)]
-    return walking.search(run, "string", z_a, z_b, TEACHER, run.recipe.walks.nodes).nodes
+    return search(run, "string", z_a, z_b, TEACHER, run.recipe.walks.nodes).nodes
 
 
 def schedule(i: Interpolation, pool: int, seed: int) -> Schedule:

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 
 from ridgewalk.diagnosis.misalignment import MEAN, POOLED, Misalignment
+from ridgewalk.evaluation.misalignment import measure_misalignment
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.ranks import bootstrap_spearman
 from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock, Text
 from ridgewalk.reports.findings import Findings
+from ridgewalk.reports.sensors import misalignment_section
 from ridgewalk.store.run import Run
-from ridgewalk.verbs import misalignment
 from ridgewalk_studies import endpoints as choosing
 from ridgewalk_studies.claims import WALKS, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
@@ -99,14 +100,14 @@ def measure(e: Experiment) -> Findings:
         for kind in track(choosing.KINDS, "walks by kind of ends", total=len(choosing.KINDS))
     }
     claims = [*_sensor_claims(runs, shape, spread), *_walk_claims(found)]
-    misaligned = [m for run in runs for m in misalignment.measure(run, judges, 0) if m.name == "matcher"]
+    misaligned = [m for run in runs for m in measure_misalignment(run, judges, 0) if m.name == "matcher"]
     claims += _fidelity_claims(found, misaligned)
     affine_claims, affine_section, affine_figures = _affine(e, judges)
     sections = [
         Section("The sensor", diagnoses[0].sentence, [histogram(diagnoses[0], "Scores of the discriminator")]),
         *(kind_section(runs[0], judges, kind, w) for kind, w in found.items()),
         _directions(found),
-        *([misalignment.section(misaligned[:1])] if misaligned else []),
+        *([misalignment_section(misaligned[:1])] if misaligned else []),
         affine_section,
     ]
     answer = [_told(found, "high"), _told(found, "low")]

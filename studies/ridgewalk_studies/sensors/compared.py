@@ -3,15 +3,16 @@ Which sensor keeps a path on the data? All sensors on one model, for walks and f
 whether a walk that listens to the latent *and* to the picture is a reliable one.
 """
 
+from ridgewalk.evaluation.methods import Pooled, figures_of, pool_runs
+from ridgewalk.evaluation.sensors import diagnose_sensors
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.progress import track
 from ridgewalk.reports import Section, TableBlock
+from ridgewalk.reports.comparison import cost_table, realism_section
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import Run, load
-from ridgewalk.verbs import measurement, pages, train
-from ridgewalk.verbs.measurement import Pooled
-from ridgewalk.verbs.tables import cost_table
+from ridgewalk.verbs import train
 from ridgewalk_studies.claims import WALKS, Claim, Criterion, Verdict, judge
 from ridgewalk_studies.experiment import Experiment
 
@@ -68,7 +69,7 @@ METHODS = (*AS_WRITTEN, *(f"sgw-arriving:{s}" for s in SENSORS), *(f"string:{s}"
 def measure(e: Experiment) -> Findings:
     """Trains the pixel sensors that are missing, searches, judges, and answers."""
     runs = [_sensed(run, e.device) for run in track(e.runs(), "pixel sensors")]
-    pooled = measurement.pool(runs, runs[0].recipe.walks.pairs, "test", METHODS, 0)
+    pooled = pool_runs(runs, runs[0].recipe.walks.pairs, "test", METHODS, 0)
     if pooled is None:
         return Findings([], [], [])
     s, count = pooled.summary, len(pooled.measured[0].ends)
@@ -91,18 +92,16 @@ def measure(e: Experiment) -> Findings:
             else "it does not add to it that these judges could see."
         ),
     ]
-    figures = measurement.figures_of(runs, s, pooled.entries, pooled.measured[0].judges, count, "test", 0)
+    figures = figures_of(runs, s, pooled.entries, pooled.measured[0].judges, count, "test", 0)
     sections = [
-        pages.realism_section(s),
+        realism_section(s),
         Section(
             "What it costs",
             "Every energy is scaled to the density ratio's force on LERP points, so that one step size serves all.",
             [TableBlock(cost_table(pooled.entries), "Cost")],
         ),
         *(
-            Section(
-                f"The sensors of seed {run.origin.seed}", " ".join(d.sentence for d in measurement.diagnose(run)), []
-            )
+            Section(f"The sensors of seed {run.origin.seed}", " ".join(d.sentence for d in diagnose_sensors(run)), [])
             for run in runs
         ),
     ]

@@ -19,6 +19,9 @@ import torch
 from torch import Tensor
 
 from ridgewalk.diagnosis.sensors import SensorDiagnosis
+from ridgewalk.evaluation.ends import Ends
+from ridgewalk.evaluation.search import distances_to_end, search
+from ridgewalk.evaluation.sensors import diagnose_sensors
 from ridgewalk.fields import normal_part, row_norm
 from ridgewalk.judging import comparison
 from ridgewalk.judging.comparison import PairedPaths
@@ -27,9 +30,8 @@ from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path as Curve
 from ridgewalk.reports import Block, Cell, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports.paths import ends_name, strip_figure
 from ridgewalk.store.run import Run
-from ridgewalk.verbs import measurement, pages, paths
-from ridgewalk.verbs.paths import Ends
 from ridgewalk_studies import endpoints as choosing
 
 ENERGIES = {"sgw": "logit-squared", "sgw, bce-to-half": "bce-to-half", "sgw, bce-to-0": "bce-to-0"}
@@ -96,8 +98,8 @@ def walked(runs: Sequence[Run], judges: Sequence[Judge], kind: str, count: int, 
 def _one(run: Run, judges: Sequence[Judge], kind: str, count: int, seed: int) -> Walked:
     ends = choosing.pairs(run, choosing.scores(run), kind, count, seed)
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
-    curves = {"lerp": paths.search(run, "lerp", z_a, z_b)}
-    curves = {w: paths.search(run, "sgw", z_a, z_b, e) for w, e in ENERGIES.items()} | curves
+    curves = {"lerp": search(run, "lerp", z_a, z_b)}
+    curves = {w: search(run, "sgw", z_a, z_b, e) for w, e in ENERGIES.items()} | curves
     frames = {w: c.map(run.decode).cpu() for w, c in curves.items()}
     matcher, alpha = run.sensors["matcher"], run.recipe.walks.sgw_alpha
     scores = {w: c.map(matcher).sigmoid().cpu() for w, c in curves.items()}
@@ -115,7 +117,7 @@ def _one(run: Run, judges: Sequence[Judge], kind: str, count: int, seed: int) ->
         columns[w] = {m: v.cpu() for m, v in found.items()}
     made = torch.cat([run.decode(z_a), run.decode(z_b)]).cpu()
     own = comparison.single_images(made, judges)["precision"].view(2, -1).mean(dim=0)
-    distances = {w: torch.from_numpy(d) for w, d in pages.distance_along(curves, z_b).items()}
+    distances = distances_to_end(curves, z_b)
     corrections = {w: c.traces["correction"].cpu() / alpha for w, c in curves.items() if "correction" in c.traces}
     return Walked(ends, curves, frames, scores, distances, corrections, columns, own)
 
@@ -159,7 +161,7 @@ def kind_section(run: Run, judges: Sequence[Judge], kind: str, w: Walked) -> Sec
             False,
         ),
         *(
-            pages.strip_figure({n: w.frames[n] for n in main}, i, judges, pages.ends_name(run, w.ends, i))
+            strip_figure({n: w.frames[n] for n in main}, i, judges, ends_name(run, w.ends, i))
             for i in range(min(SHOWN, len(w.ends)))
         ),
         TableBlock(kind_table(w), "What was measured", "LERP has no correction; differences are in the claims above."),
@@ -231,4 +233,4 @@ def figures_of(found: Mapping[str, Walked]) -> dict[str, object]:
 
 def matcher_of(run: Run) -> SensorDiagnosis:
     """The diagnosis of a run's own discriminator of codes."""
-    return measurement.diagnose(run, names=["matcher"])[0]
+    return diagnose_sensors(run, names=["matcher"])[0]

@@ -19,6 +19,9 @@ from torch import Tensor
 
 from ridgewalk.data import part
 from ridgewalk.diagnosis.misalignment import MEAN, POOLED, Misalignment, compare, grade
+from ridgewalk.evaluation.ends import draw_ends
+from ridgewalk.evaluation.judged import judge_lines
+from ridgewalk.evaluation.misalignment import sample_points
 from ridgewalk.finders.building import build_finder
 from ridgewalk.judging import comparison
 from ridgewalk.judging.comparison import Entry, PairedPaths, Summary
@@ -32,7 +35,6 @@ from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, 
 from ridgewalk.store.run import Run
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
-from ridgewalk.verbs import measurement, misalignment, paths
 from ridgewalk.verbs.train import fitted_detector
 from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, Verdict, judge
 
@@ -77,12 +79,12 @@ def compared(
     entries: dict[str, list[Entry]] = {n: [] for n in ("lerp", *names)}
     lines: list[Mapping[str, Mapping[str, Tensor]]] = []
     for run in runs:
-        ends = paths.drawn(run, pairs, 0, "test")
+        ends = draw_ends(run, pairs, 0, "test")
         others = [j.without(ends.digests()) for j in judges]
         z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
-        graded = grade(misalignment.groups_of(run, 0, "test", points), run.decode, others)
+        graded = grade(sample_points(run, 0, "test", points), run.decode, others)
         held_out = run.encode(part(run.data, "test").floats()).cpu()
-        lines.append(measurement.lines_of(run, judges, "test", 0))
+        lines.append(judge_lines(run, judges, "test", 0))
         base = run.finder("lerp")(z_a, z_b)
         base_frames = base.map(run.decode).cpu()
         for name in track(("lerp", *names), "boundaries", total=1 + len(names)):

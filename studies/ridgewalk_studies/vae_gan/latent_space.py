@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ridgewalk.data import part
 from ridgewalk.energies import AggregatePosterior, frozen
+from ridgewalk.evaluation.ends import draw_ends
 from ridgewalk.judging.judges import Judge
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator
@@ -19,7 +20,6 @@ from ridgewalk.store.run import Run
 from ridgewalk.training.detectors import train_detector
 from ridgewalk.training.negatives import Prior
 from ridgewalk.training.noise import Noise
-from ridgewalk.verbs import paths
 from ridgewalk_studies.claims import Verdict
 from ridgewalk_studies.measures import latents
 
@@ -134,7 +134,7 @@ def space_of(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Space:
     b, steps, start = max(2, size // 5), max(20, size * 3 // 5), len(validation)
     drawn = other.draw(torch.arange(start), Noise(mixed_seed(seed, Stream.NORMAL_CODES), 0).normal(*other.mean.shape))
     density, factor = latents.widened(train, drawn)
-    ends = paths.drawn(run, b, seed)
+    ends = draw_ends(run, b, seed)
     pairs = torch.stack([ends.index_a, ends.index_b], 1) - start
     batch = min(512, len(train.mean))
     d_z, *again = (

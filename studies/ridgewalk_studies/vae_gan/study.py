@@ -21,6 +21,8 @@ import torch
 from ridgewalk.data import part
 from ridgewalk.diagnosis.misalignment import MEAN, POOLED, compare, grade
 from ridgewalk.diagnosis.sensors import SensorDiagnosis
+from ridgewalk.evaluation.misalignment import sample_points
+from ridgewalk.evaluation.sensors import diagnose_sensors
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
@@ -28,7 +30,6 @@ from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, 
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
-from ridgewalk.verbs import measurement, misalignment
 from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, Verdict, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import Generative, decoded, figures_of, generative
@@ -239,7 +240,7 @@ def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points:
     measured: dict[str, Any] = {}
     for name, own in runs.items():
         for run in [r for r in own if "latent" in r.sensors]:
-            graded = grade(misalignment.groups_of(run, 0, "test", min(points, 1000)), run.decode, judges)
+            graded = grade(sample_points(run, 0, "test", min(points, 1000)), run.decode, judges)
             sensors = {"along": run.sensors["latent"], "afterwards": boundaries.detector(run, "prior").to(run.device)}
             for when, sensor in sensors.items():
                 diagnosis = _diagnosed(run, sensor)
@@ -264,4 +265,4 @@ def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points:
 
 
 def _diagnosed(run: Run, sensor: Any) -> SensorDiagnosis:
-    return next(d for d in measurement.diagnose(replace(run, sensors={"latent": sensor})) if d.name == "latent")
+    return next(d for d in diagnose_sensors(replace(run, sensors={"latent": sensor})) if d.name == "latent")

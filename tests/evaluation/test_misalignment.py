@@ -10,9 +10,13 @@ import torch
 import ridgewalk
 from ridgewalk.data import part
 from ridgewalk.diagnosis.misalignment import Misalignment
+from ridgewalk.evaluation.judged import judges_of
+from ridgewalk.evaluation.misalignment import describe_misalignment, measure_misalignment, sample_points
 from ridgewalk.reports import Page, render
+from ridgewalk.reports.pages import report as page
+from ridgewalk.reports.sensors import misalignment_section
 from ridgewalk.store.run import Run
-from ridgewalk.verbs import measurement, misalignment, report
+from ridgewalk.verbs import report
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +26,11 @@ def run(smoke: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def found(run: Run) -> list[Misalignment]:
-    return misalignment.measure(run, measurement.judges_of(run), seed=0, points=40)
+    return measure_misalignment(run, judges_of(run), seed=0, points=40)
 
 
 def test_the_points_are_draws_frames_and_codes_of_the_role(run: Run) -> None:
-    groups = misalignment.groups_of(run, seed=0)
+    groups = sample_points(run, seed=0)
     images = part(run.data, "test")
     n = len(images) - 1
     assert {name: tuple(z.shape) for name, z in groups.items()} == dict.fromkeys(("prior", "lerp", "encoded"), (n, 8))
@@ -34,12 +38,12 @@ def test_the_points_are_draws_frames_and_codes_of_the_role(run: Run) -> None:
     assert torch.equal(groups["encoded"], codes[:n])
     distances = torch.cdist(groups["lerp"], codes)
     assert distances.min() > 1e-4  # interior: no end is among them
-    validation = misalignment.groups_of(run, seed=0, role="validation", points=12)
+    validation = sample_points(run, seed=0, role="validation", points=12)
     assert torch.allclose(validation["encoded"], run.encode(part(run.data, "validation").floats())[:12], atol=1e-5)
 
 
 def test_a_lerp_point_lies_between_two_codes_of_different_classes(run: Run) -> None:
-    z = misalignment.groups_of(run, seed=0, points=20)["lerp"]
+    z = sample_points(run, seed=0, points=20)["lerp"]
     images = part(run.data, "test")
     codes, labels = run.encode(images.floats()), images.labels
     for point in z:
@@ -52,14 +56,14 @@ def test_a_lerp_point_lies_between_two_codes_of_different_classes(run: Run) -> N
 def test_every_sensor_is_measured_and_a_matcher_by_two_readings(found: list[Misalignment]) -> None:
     assert [m.name for m in found] == ["matcher", "detector"]
     assert [[r.name for r in m.readings] for m in found] == [["undecided", "ratio"], ["ratio"]]
-    assert misalignment.verdict(found) == [found[0].sentence]
+    assert describe_misalignment(found) == [found[0].sentence]
     assert all(m.graded is found[0].graded for m in found)  # decoded and judged once
     for m in found:
         assert m.points == {"prior": 40, "lerp": 40, "encoded": 40, "all": 120}
 
 
 def test_the_section_has_a_row_a_reading_and_a_picture_a_sensor(found: list[Misalignment]) -> None:
-    section = misalignment.section(found)
+    section = misalignment_section(found)
     tables = [b.table for b in section.blocks if b.kind == "table"]
     assert [*tables[0].rows] == ["matcher, D = 1/2", "matcher, density ratio", "detector, density ratio"]
     assert len(tables[1].rows) == 9
@@ -70,7 +74,9 @@ def test_the_section_has_a_row_a_reading_and_a_picture_a_sensor(found: list[Misa
 
 
 def test_a_report_contains_it(run: Run, tmp_path: Path) -> None:
-    result = report.report(run, pairs=4, methods=["string"], out=tmp_path / "report.html")
+    result = report.report(run, report.Request(pairs=4, methods=["string"], out=tmp_path / "report.html"))
+    assert result is not None
+    page.write(result)
     assert set(result.figures["misalignment"]) == {"matcher", "detector"}
     assert json.loads(json.dumps(result.figures["misalignment"], allow_nan=False)) == result.figures["misalignment"]
     sentence = result.figures["misalignment"]["matcher"]["sentence"]
@@ -81,12 +87,12 @@ def test_a_report_contains_it(run: Run, tmp_path: Path) -> None:
 
 
 def test_few_images_are_not_measured_and_the_page_says_so(run: Run) -> None:
-    assert misalignment.measure(run, [], seed=0, points=9) == []
-    section = misalignment.section([])
-    assert "more than 10 images" in section.lead
+    assert measure_misalignment(run, [], seed=0, points=9) == []
+    section = misalignment_section([])
+    assert "10 images or fewer" in section.lead
     assert not section.blocks
 
 
 def test_reference_images_are_refused(run: Run) -> None:
     with pytest.raises(ValueError, match="judged by themselves"):
-        misalignment.measure(run, [], seed=0, role="reference")
+        measure_misalignment(run, [], seed=0, role="reference")

@@ -1,12 +1,12 @@
 """
-Walks along one part of a code with the other kept: along style at a fixed class, across classes at a fixed style.
+Walks along one part of a code while the other part stays: along style at a fixed class, or across classes at a fixed style.
 
-With (s, y) of the first image and (s', y') of the second,
+With the codes (s, y) of the first image and (s', y') of the second,
 
-    keep = "style"   from (s, y) to (s, y')      across classes; within one where the images are of one class
+    keep = "style"   from (s, y) to (s, y')      across classes; within one class where both images have the same
     keep = "class"   from (s, y) to (s', y)      along style
 
-Whatever a finder follows has no slope along the part that is kept, so that it stays exactly there.
+The force that a finder follows has no component along the part that stays, so that this part does not change at all.
 """
 
 from dataclasses import replace
@@ -24,8 +24,8 @@ from ridgewalk.store.run import Run
 KEPT = ("style", "class")
 
 
-def refuse(run: Run, keep: str, method: str) -> None:
-    """Refuses an unknown part, a run whose code has no such parts, and a method that would leave the part that is kept."""
+def refuse_keep(run: Run, keep: str, method: str) -> None:
+    """Refuses an unknown part, a run whose codes have no such parts, and a method that would change the part that should stay."""
     if keep not in KEPT:
         raise ValueError(f"--keep: {naming.unknown('part of a code', keep, KEPT)}")
     if not isinstance(run.model, CategoricalAutoencoder | ConditionalAutoencoder):
@@ -43,8 +43,8 @@ def refuse(run: Run, keep: str, method: str) -> None:
         raise ValueError(f"method '{asked.name}' would not keep the {keep}; choose {choices}")
 
 
-def ends(run: Run, x_a: Tensor, x_b: Tensor, keep: str) -> tuple[Tensor, Tensor]:
-    """Codes of the first images, and those with one part of the second ones': (b, *) each."""
+def encode_ends(run: Run, x_a: Tensor, x_b: Tensor, keep: str) -> tuple[Tensor, Tensor]:
+    """Returns the codes of the first images, and codes with one part of the second images' and the other part of the first ones': (b, *) each."""
     model = run.model
     assert isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder)
     (s_a, y_a), (s_b, y_b) = (_split(run, x) for x in (x_a, x_b))
@@ -59,8 +59,8 @@ def _split(run: Run, x: Tensor) -> tuple[Tensor, Tensor]:
     return both[:, : model.dims], both[:, model.dims :]
 
 
-def free(run: Run, keep: str) -> Run:
-    """The run, whose finders move along the other part only."""
+def restrict(run: Run, keep: str) -> Run:
+    """Returns the run with finders that move the other part of the code only."""
     if isinstance(run.model, ReducedAutoencoder):
         return run
     assert isinstance(run.model, CategoricalAutoencoder | ConditionalAutoencoder)

@@ -1,0 +1,55 @@
+"""The judges of a run's data, and the lines that the paths of a run are read against."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data import ImageData, part
+from ridgewalk.judging.comparison import single_images
+from ridgewalk.judging.judges import NAMES, Judge, judge
+from ridgewalk.path import chunked
+from ridgewalk.settings.autoencoder import Judges
+from ridgewalk.store.priors import prior_draws
+from ridgewalk.store.run import Run
+
+CEILING_IMAGES = 1000
+"""Number of test images whose reconstructions make the ceiling, and of draws of the prior that make the floor."""
+
+
+def judges_for(data: ImageData, settings: Judges) -> list[Judge]:
+    """Returns both judges of a data set, trained now or read from the cache."""
+    return [judge(data, name, settings) for name in NAMES]
+
+
+def judges_of(run: Run) -> list[Judge]:
+    """Returns both judges of the data of a run."""
+    return judges_for(run.data, run.recipe.judges)
+
+
+def judge_lines(run: Run, judges: Sequence[Judge], role: str, seed: int) -> dict[str, dict[str, Tensor]]:
+    """
+    Judges real images, their reconstructions, draws of the prior, and the pixel averages of two images.
+
+    The mean of two images looks real to nobody and no decoder made it: the share of such means that a judge calls real is its leniency.
+
+    Args:
+        run: the run.
+        judges: judges of its data.
+        role: role of the real images.
+        seed: seed of the draws of the prior.
+
+    Returns:
+        For each line the columns of ``single_images``, one value an image.
+    """
+    images = part(run.data, role)
+    real = images.take(torch.arange(min(CEILING_IMAGES, len(images)))).floats()
+    codes = run.encode(real)
+    prior = prior_draws(run, CEILING_IMAGES, seed)
+    shown = {
+        "real": real,
+        "reconstructions": chunked(run.decode, codes).cpu(),
+        "prior": chunked(run.decode, prior).cpu(),
+        "pixel averages": (real + real.roll(1, dims=0)) / 2,
+    }
+    return {name: single_images(x, judges) for name, x in shown.items()}

@@ -1,0 +1,144 @@
+"""A comparison of methods on a page: its tables, and the section on realism."""
+
+from collections.abc import Sequence
+
+from ridgewalk.judging.comparison import Entry, Summary
+from ridgewalk.reports import Cell, Figure, Section, Table, TableBlock, Text, figures
+from ridgewalk.reports.columns import AGAINST_LERP, COST, PATHS, REAL
+
+BENCHMARK = (
+    "precision",
+    "precision_A",
+    "precision_B",
+    "wholly_real",
+    "wholly_real_A",
+    "wholly_real_B",
+    "largest_step",
+    "relative_length",
+    "arrived",
+    "end_error",
+)
+"""Columns of the table that `ridgewalk benchmark` prints; those against LERP and the time follow."""
+
+
+def metrics_table(summary: Summary, keys: Sequence[str], lines: bool) -> Table:
+    """
+    Each method's values of some metrics.
+
+    Args:
+        summary: of the methods.
+        keys: of the metrics; those that no method has are left out.
+        lines: whether rows of real images, ceiling and floor follow.
+    """
+    present = [k for k in keys if any(k in r for r in summary.rows.values())]
+    rows: dict[str, dict[str, Cell]] = {
+        m: {k: Cell.of(r[k]) for k in present if k in r} for m, r in summary.rows.items()
+    }
+    if lines:
+        rows |= {line: {k: Cell(v[k]) for k in present if k in v} for line, v in summary.lines.items()}
+    return Table({k: PATHS[k] for k in present}, rows, tuple(summary.lines))
+
+
+def against_lerp(summary: Summary) -> Table:
+    """Differences, shares of the gap and ratios to LERP on the same pairs."""
+    rows = {}
+    for m, d in summary.differences.items():
+        rows[m] = {
+            "precision": Cell.of(d["precision"]),
+            "gap": Cell.of(summary.gap_closed[m]),
+            "wholly_real": Cell.of(d["wholly_real"]),
+        }
+        if m in summary.whole_ratio:
+            rows[m]["ratio"] = Cell.of(summary.whole_ratio[m])
+    return Table(AGAINST_LERP, rows)
+
+
+def cost_table(entries: Sequence[Entry]) -> Table:
+    """Wall clock, evaluations, iterations and memory of each search."""
+    columns = {k: COST[k] for k in ("seconds_per_path", "nfe", "iterations", "peak_mb")}
+    rows = {}
+    for e in entries:
+        n = len(next(iter(e.columns.values())))
+        row = {k: Cell(e.stats[k]) for k in columns if k in e.stats}
+        row["seconds_per_path"] = Cell(1000 * e.stats.get("seconds_per_path", 0.0))
+        row["nfe"] = Cell(e.stats.get("nfe", 0) / n)
+        rows[e.method] = row
+    return Table(columns, rows)
+
+
+def benchmark_table(summary: Summary, entries: Sequence[Entry]) -> Table:
+    """One wide table: realism, shape, the comparison with LERP, and time."""
+    table = metrics_table(summary, BENCHMARK, True)
+    columns, rows = dict(table.columns), {n: dict(r) for n, r in table.rows.items()}
+    columns |= {"gap": AGAINST_LERP["gap"], "ratio": AGAINST_LERP["ratio"], "ms": COST["seconds_per_path"]}
+    for e in entries:
+        rows[e.method] |= {"gap": Cell.of(summary.gap_closed[e.method]), "ms": Cell(1000 * e.stats["seconds_per_path"])}
+        if e.method in summary.whole_ratio:
+            rows[e.method]["ratio"] = Cell.of(summary.whole_ratio[e.method])
+    return Table(columns, rows, table.unranked)
+
+
+def realism_section(summary: Summary) -> Section:
+    """Precision and share of wholly real paths of each method, against LERP, and against smoothness."""
+    rows = {m: (r["precision"].value, r["precision"].low, r["precision"].high) for m, r in summary.rows.items()}
+    points = {}
+    for m, r in summary.rows.items():
+        x, y = r["largest_step"], r["precision"]
+        points[m] = (x.value, y.value, x.low, x.high, y.low, y.high)
+    tau, swapped = summary.agreement
+    return Section(
+        "How real the frames are",
+        "A frame is real to a judge when its features lie within a nearest-neighbour ball of a real held-out image. Two judges grade, "
+        "which share no data, architecture or seed, and neither of which guided a path. Brackets are 95 % bootstrap intervals over pairs; "
+        "the best of each column is set off.",
+        [
+            TableBlock(
+                metrics_table(summary, REAL, True),
+                "Realism",
+                "Arrows say which direction is better; rows in italics are to compare with.",
+            ),
+            TableBlock(
+                against_lerp(summary),
+                "Against LERP on the same pairs",
+                "An interval that excludes zero is a difference that is settled.",
+            ),
+            Figure(
+                figures.png(
+                    figures.intervals(
+                        rows,
+                        "precision of the interior frames, mean of two judges",
+                        {n: v["precision"] for n, v in summary.lines.items()},
+                    )
+                ),
+                "Precision of each method with its interval, and the precision of real images, reconstructions and the prior",
+                "Right is better. Reconstructions are the ceiling of what this decoder can do, decoded draws of the prior the floor. "
+                "Pixel averages of two images are real to no eye: what the judges say of them is their leniency.",
+                "Precision of each method",
+                figures.READING["intervals"],
+            ),
+            Figure(
+                figures.png(
+                    figures.tradeoff(
+                        points,
+                        "largest step between frames / distance between the ends (left is smoother)",
+                        "precision (up is more real)",
+                    )
+                ),
+                "Precision of each method against its largest step",
+                "Realism and smoothness trade off; the grey band joins the methods that none beats in both.",
+                "Realism against smoothness",
+                figures.READING["tradeoff"],
+            ),
+            Text(
+                f"Judges' order of the methods: Kendall's tau {tau:.2f}."
+                + (
+                    f" They order these pairs differently: {', '.join(f'{x} and {y}' for x, y in swapped)}."
+                    if swapped
+                    else " They agree on every pair of methods."
+                )
+                + "\n\nA path that shows one real-looking frame again and again would score well here: read precision beside "
+                "the steps and the length below.",
+                aside=True,
+            ),
+        ],
+    )

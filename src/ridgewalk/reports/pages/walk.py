@@ -1,0 +1,46 @@
+"""The page of the verb `walk`: one method beside LERP; and the animation."""
+
+from ridgewalk.reports import Cell, Page, Section, Table, TableBlock, write_gif
+from ridgewalk.reports import write as write_page
+from ridgewalk.reports.columns import CLASSES, PATHS, REAL, SHAPE
+from ridgewalk.reports.pages.origin import all_settings, budget_line
+from ridgewalk.reports.paths import ends_name, strip_figure, trace_figures
+from ridgewalk.verbs.walk import Result
+
+SHOWN = 8
+"""Pairs whose frames are shown, and animated: the first ones."""
+
+
+def write(result: Result, gif: bool = False) -> None:
+    """Writes ``report.html`` into the result's folder, and ``path.gif`` where it is asked for."""
+    run, ends = result.run, result.ends
+    shown = min(SHOWN, len(ends))
+    keys = [k for k in (*REAL, *CLASSES, *SHAPE) if k in result.columns["lerp"]]
+    table = Table(
+        {k: PATHS[k] for k in keys},
+        {m: {k: Cell(float(c[k].mean())) for k in keys if k in c} for m, c in result.columns.items()},
+    )
+    sections = [
+        Section(
+            "Frames",
+            f"{shown} of {len(ends)} pairs." if len(ends) > shown else "",
+            [strip_figure(result.frames, i, result.judges, ends_name(run, ends, i)) for i in range(shown)],
+        ),
+        Section(
+            "Figures",
+            "Means over the pairs. Means of a few pairs give an impression only; `ridgewalk report` gives intervals.",
+            [TableBlock(table)],
+        ),
+        Section("Energy and distance along the path", blocks=trace_figures(result.energies, result.distances)),
+    ]
+    settings = {k: v for k, v in result.settings.items() if v is not None}
+    page = Page(
+        f"ridgewalk: {settings['method']} on {run.origin.recipe}",
+        budget_line(run.origin, f"{len(ends)} pairs (images as given), pair seed {settings['seed']}"),
+        result.verdict,
+        sections,
+        {"walk": settings, **all_settings(run)},
+    )
+    write_page(page, result.page)
+    if gif:
+        write_gif(result.frames[settings["method"]][:shown].numpy(), result.folder / "path.gif")

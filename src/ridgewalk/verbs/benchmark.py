@@ -1,0 +1,68 @@
+"""The verb `benchmark`: the methods compared over several runs of one recipe with different seeds, pooled."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ridgewalk.evaluation.methods import Pooled, figures_of, pool_runs, refuse_mixed
+from ridgewalk.files import refuse_existing, write_bytes
+from ridgewalk.store.run import Run
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    What to compare.
+
+    Attributes:
+        pairs: number of pairs of test images, the same for all runs.
+        role: role of the images.
+        methods: names of methods, alone or with an energy as ``string:dual``; by default all that a run has what they need for.
+        out: file of the figures as JSON; by default none is written.
+        seed: seed of the pairs, of the draws of the prior and of the bootstrap.
+    """
+
+    pairs: int = 200
+    role: str = "test"
+    methods: Sequence[str] | None = None
+    out: Path | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """
+    The pooled comparison.
+
+    Attributes:
+        pooled: intervals over all runs, and the entries of each method.
+        figures: everything measured, for JSON.
+    """
+
+    pooled: Pooled
+    figures: Mapping[str, Any]
+
+
+def benchmark(runs: Sequence[Run], request: Request) -> Result | None:
+    """
+    Compares the methods over the same pairs of all runs, and writes the figures where a file was named.
+
+    Returns:
+        The result; None on all processes of a torchrun but the first.
+
+    Raises:
+        ValueError: if the runs cannot be pooled, or the file exists.
+    """
+    if request.out is not None:
+        refuse_existing(request.out)
+    refuse_mixed(runs)
+    pairs, role, seed = request.pairs, request.role, request.seed
+    pooled = pool_runs(runs, pairs, role, request.methods, seed)
+    if pooled is None:
+        return None
+    figures = figures_of(runs, pooled.summary, pooled.entries, pooled.measured[0].judges, pairs, role, seed)
+    if request.out is not None:
+        write_bytes(request.out, json.dumps(figures, indent=1).encode())
+    return Result(pooled, figures)

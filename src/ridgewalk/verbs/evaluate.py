@@ -1,0 +1,187 @@
+"""The verb `evaluate`: a run's samples measured, images by the judges, points by the density that they should have."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ridgewalk.data import ImageData, part
+from ridgewalk.data.points import PointData
+from ridgewalk.evaluation.judged import judges_for
+from ridgewalk.files import free_folder, refuse_used
+from ridgewalk.judging import samples
+from ridgewalk.judging.samples import GradedImages
+from ridgewalk.metrics.layout import asymmetry, borders
+from ridgewalk.settings.diffusion import Sampling
+from ridgewalk.store import guide as guides
+from ridgewalk.store.guide import Guide
+from ridgewalk.store.run import Run
+from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk.verbs.draws import KEPT, AnyRun, Draw, Drawn, draw, in_plane
+
+REAL = "real, held out"
+"""Name of the group of real images that samples are compared with."""
+
+IMAGES, POINTS = 5000, 20000
+"""Default numbers of samples."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    What to measure.
+
+    Attributes:
+        rows: number of samples; by default ``IMAGES`` or ``POINTS``, and no more images than the judges have references.
+        seed: seed of the samples and of the intervals.
+        how: sampler and its settings; by default the recipe's.
+        gamma: strength of the guide's correction; by default there is none. Samples without it are then measured as well.
+        out: folder of the result, new or empty; by default RUN/evaluation, or the next free name.
+    """
+
+    rows: int | None = None
+    seed: int = 0
+    how: Sampling | None = None
+    gamma: float | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """
+    Samples beside real data.
+
+    Attributes:
+        drawn: the samples.
+        verdict: the result in sentences.
+        figures: everything measured, for JSON.
+        groups: images (n, c, h, w) by group, real ones first; empty for points.
+        graded: figures of each group by each judge; empty for points.
+        layout: figures that need no judge by group of images; empty for points.
+        values: figures by group of points; empty for images.
+    """
+
+    drawn: Drawn
+    verdict: Sequence[str]
+    figures: Mapping[str, Any]
+    groups: Mapping[str, Tensor] = field(default_factory=dict)
+    graded: Mapping[str, Sequence[GradedImages]] = field(default_factory=dict)
+    layout: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """
+    The evaluation.
+
+    Attributes:
+        folder: folder that the page goes into.
+        run: the run.
+        request: what was asked for.
+        how: sampler and its settings.
+        measured: the samples beside real data.
+        guide: the guide that corrected the samples; None without one.
+        verdict: the result in sentences.
+        figures: everything measured, for JSON.
+    """
+
+    folder: Path
+    run: AnyRun
+    request: Request
+    how: Sampling
+    measured: Measured
+    guide: Guide | None
+    verdict: Sequence[str]
+    figures: Mapping[str, Any]
+
+    @property
+    def page(self) -> Path:
+        """The file of the report."""
+        return self.folder / "report.html"
+
+
+def evaluate(run: AnyRun, request: Request) -> Result:
+    """Draws samples and measures them beside real data."""
+    how = request.how or run.recipe.sampling
+    if request.out is not None:
+        refuse_used(request.out)
+    folder = request.out or free_folder(run.folder, "evaluation")
+    data = run.data
+    if isinstance(data, PointData):
+        assert isinstance(run, DiffusionRun)
+        measured = _points(run, data, how, request)
+    else:
+        measured = _images(run, data, how, request)
+    figures = {"run": str(run.folder), "report": str(folder / "report.html"), **measured.figures}
+    verdict, guide = list(measured.verdict), None
+    if request.gamma is not None and run.diffused is not None:
+        guide = guides.read(run.folder, run.diffused)
+        verdict.append(f"The guide: {guide.account.sentence}.")
+        figures["guide"] = guide.account.to_json()
+    return Result(folder, run, request, how, measured, guide, verdict, figures)
+
+
+def _images(run: AnyRun, data: ImageData, how: Sampling, request: Request) -> Measured:
+    judges, seed, gamma = judges_for(data, run.recipe.judges), request.seed, request.gamma
+    n = min(request.rows or IMAGES, len(judges[0].reference))
+    groups = {REAL: torch.cat([part(data, role).floats() for role in ("validation", "test")])[:n]}
+    drawn = draw(run, Draw(n, seed, how, gamma=gamma))
+    groups[drawn.source] = drawn.values
+    if gamma is not None:
+        plain = draw(run, Draw(n, seed, how))
+        groups[plain.source] = plain.values
+    if isinstance(run, Run) and run.diffused is not None:
+        groups["the autoencoder's prior"] = draw(run, Draw(n, seed, how, prior=True)).values
+    graded = {name: samples.grade(x, judges, seed) for name, x in groups.items()}
+    layout = {name: {"asymmetry": float(asymmetry(x).mean()), "borders": borders(x)} for name, x in groups.items()}
+    finite = {name: {k: v for k, v in row.items() if math.isfinite(v)} for name, row in layout.items()}
+    own, real = samples.pooled(graded[drawn.source]), samples.pooled(graded[REAL])
+    verdict = (
+        f"Samples of {drawn.source} ({drawn.nfe} evaluations each): Fréchet distance {own['frechet']:.2f}, precision {own['precision']:.3f}, "
+        f"recall {own['recall']:.3f}; real held-out images {real['frechet']:.2f}, {real['precision']:.3f} and {real['recall']:.3f} (means of "
+        "both judges)."
+    )
+    figures = {
+        "samples": n,
+        "nfe": drawn.nfe,
+        "seconds": drawn.seconds,
+        "layout": finite,
+        "groups": {
+            name: {g.judge: {k: [v.value, v.low, v.high] for k, v in g.values.items()} for g in gs}
+            for name, gs in graded.items()
+        },
+    }
+    return Measured(drawn, [verdict], figures, groups, graded, finite)
+
+
+def _points(run: DiffusionRun, data: PointData, how: Sampling, request: Request) -> Measured:
+    rows, seed, gamma = request.rows or POINTS, request.seed, request.gamma
+    drawn = draw(run, Draw(rows, seed, how, keep=KEPT if in_plane(run) else 0, gamma=gamma))
+    figures: dict[str, Any] = {"samples": rows, "nfe": drawn.nfe, "seconds": drawn.seconds}
+    if data.density is None:
+        values = samples.compare_with_data(drawn.values, run.rows("test"), seed)
+        figures["values"] = values
+        verdict = (
+            f"Sliced Wasserstein distance to held-out points {values['sliced_wasserstein']:.4f}; "
+            f"{drawn.nfe} evaluations each."
+        )
+        return Measured(drawn, [verdict], figures, values={"samples": values})
+    modes = run.origin.source in samples.MODES
+    values = samples.compare_with_density(drawn.values, data.density, modes, seed)
+    floor = samples.floor(data.density, rows, modes, seed)
+    groups = {"samples": values}
+    if gamma is not None:
+        plain = samples.compare_with_density(draw(run, Draw(rows, seed, how)).values, data.density, modes, seed)
+        groups = {"guided": values, "unguided": plain}
+        figures["unguided"] = plain
+    figures |= {"values": values, "floor": floor}
+    key, name = ("kl", "KL(model || data)") if "kl" in values else ("sliced_wasserstein", "Sliced Wasserstein distance")
+    verdict = (
+        f"{name} {values[key]:.3f}, where draws of the density have {floor[key]:.3f}; {drawn.nfe} evaluations each."
+    )
+    return Measured(drawn, [verdict], figures, values={**groups, "draws of the density": floor})
