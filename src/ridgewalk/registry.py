@@ -27,6 +27,10 @@ class Entry:
     name: str
     about: str
 
+    def row(self) -> dict[str, str]:
+        """What a list of its table shows of it, by the heads of the columns."""
+        return {"name": self.name, "what it is": self.about}
+
 
 @dataclass(frozen=True)
 class Buildable(Entry):
@@ -92,6 +96,10 @@ class Table(Mapping[str, E], Generic[E]):
         """The names of the entries that are allowed, as "a, b or c"."""
         return naming.either(name for name, entry in self.items() if allowed(entry))
 
+    def rows(self) -> list[dict[str, str]]:
+        """The rows of a list of the table."""
+        return [entry.row() for entry in self.values()]
+
     def records(self) -> dict[str, dict[str, Any]]:
         """What each entry says of itself, as plain values by name; how it is built is left out."""
         return {
@@ -127,6 +135,11 @@ class Method(Buildable):
     colour: str = ""
     marker: str = "o"
 
+    def row(self) -> dict[str, str]:
+        """Its name, the energy that it follows by default, when its paths arrive, and a line about it."""
+        name = f"{self.name}@R" if self.realism else self.name
+        return {"method": name, "energy": self.energy or "none", "arrives": self.arrives, "what it is": self.about}
+
 
 @dataclass(frozen=True)
 class EnergyEntry(Buildable):
@@ -141,6 +154,10 @@ class EnergyEntry(Buildable):
     _: KW_ONLY
     sensor: str | None = None
     scaled: bool = False
+
+    def row(self) -> dict[str, str]:
+        """Its name, the sensor that it reads, and its formula."""
+        return {"energy": self.name, "sensor": self.sensor or "none", "formula": self.about}
 
 
 OTHER_SENSOR = "choose the energy of another sensor, such as soft-ratio"
@@ -193,296 +210,112 @@ class Adapter(Buildable):
         """How to install the library."""
         return f"this needs the library {self.name}: pip install ridgewalk[{self.extra}]"
 
+    def row(self) -> dict[str, str]:
+        """The library, what is read of it, and ridgewalk's extra that installs it."""
+        return {"library": self.name, "what is read": self.about, "installed by": f"ridgewalk[{self.extra}]"}
 
+
+_WALKS, _STRINGS, _RIDGES = "ridgewalk.finders.walk:", "ridgewalk.finders.string:", "ridgewalk.finders.geodesic:"
+_LOGITS, _NEIGHBOURS, _SAMPLERS = (
+    "ridgewalk.energies.discriminator:",
+    "ridgewalk.energies.neighbours:",
+    "ridgewalk.diffusion.building:",
+)
 _NOT_ALWAYS = "not always; the result says which did"
+_RETURNS = "where the flow returns; the result says where"
 
-METHODS: Table[Method] = Table(
-    "method",
-    [
-        Method("lerp", "straight line", "ridgewalk.finders.straight:build_lerp", colour="#E69F00"),
-        Method("slerp", "great circle", "ridgewalk.finders.straight:build_slerp", keeps=False, colour="#B35C00"),
-        Method(
-            "sgw",
-            "score-guided walk as first written: a drive of unit length and the clamped gradient of an energy",
-            "ridgewalk.finders.walk:build_score_guided_walk",
-            energy="logit-squared",
-            arrives=_NOT_ALWAYS,
-            equalised=False,
-            colour="#56B4E9",
-            marker="s",
-        ),
-        Method(
-            "sgw-arriving",
-            "score-guided walk whose correction is normal to the drive and capped below it",
-            "ridgewalk.finders.walk:build_arriving_walk",
-            energy="soft-ratio",
-            arrives="always, by proof",
-            colour="#0072B2",
-            marker="s",
-        ),
-        Method(
-            "guided",
-            "guided exploration along grad log D",
-            "ridgewalk.finders.walk:build_guided_exploration",
-            energy="neg-log-d",
-            arrives=_NOT_ALWAYS,
-            equalised=False,
-            colour="#2B3A8C",
-            marker="s",
-        ),
-        Method(
-            "graph",
-            "shortest path over a k-nearest-neighbour graph of codes",
-            "ridgewalk.finders.graph:build_graph",
-            needs=("references",),
-            keeps=False,
-            colour="#CC79A7",
-            marker="^",
-        ),
-        Method(
-            "string",
-            "string method: a whole curve relaxes on an energy, from a straight line",
-            "ridgewalk.finders.string:build_string",
-            energy="soft-ratio",
-            needs=("decoder",),
-            colour="#009E73",
-            marker="D",
-        ),
-        Method(
-            "graph-string",
-            "string method from the graph's path",
-            "ridgewalk.finders.string:build_graph_string",
-            energy="soft-ratio",
-            needs=("references", "decoder"),
-            keeps=False,
-            unguided="the graph's path, smoothed",
-            colour="#00543D",
-            marker="D",
-        ),
-        Method(
-            "best-string",
-            "strings from a line, a great circle and the graph's path; the best of each pair by energy and length",
-            "ridgewalk.finders.best:build_best_string",
-            energy="soft-ratio",
-            needs=("references", "decoder"),
-            keeps=False,
-            unguided="the best of its starts, smoothed",
-            colour="#A6D96A",
-            marker="D",
-        ),
-        Method(
-            "geodesic",
-            "shortest curve in decoded images (pull-back metric)",
-            "ridgewalk.finders.geodesic:build_geodesic",
-            needs=("decoder",),
-            colour="#5B4A00",
-            marker="v",
-        ),
-        Method(
-            "flow",
-            "through noise: both ends are carried to t = 1 by the probability flow of the diffusion of codes, joined on a great circle and carried back",
-            "ridgewalk.finders.flow:build_flow",
-            needs=("diffusion",),
-            arrives="where the flow returns; the result says where",
-            keeps=False,
-        ),
-        Method(
-            "flow-guided",
-            "flow, by the score that a discriminator corrects",
-            "ridgewalk.finders.flow:build_guided_flow",
-            needs=("diffusion", "guide"),
-            arrives="where the flow returns; the result says where",
-            keeps=False,
-        ),
-        Method(
-            "ridge",
-            "least sum of the curve energy of images and R times an energy (ridge@R): R = 0 is the geodesic, 4 the default; more is more real and longer",
-            "ridgewalk.finders.geodesic:build_ridge",
-            energy="soft-ratio",
-            needs=("decoder", "references"),
-            realism=True,
-            unguided="the geodesic",
-            colour="#8B2EFF",
-            marker="P",
-        ),
-        Method(
-            "ridge-quick",
-            "ridge with fewer nodes and iterations",
-            "ridgewalk.finders.geodesic:build_quick_ridge",
-            energy="soft-ratio",
-            needs=("decoder", "references"),
-            realism=True,
-            unguided="the geodesic",
-            colour="#C8A2FF",
-            marker="P",
-        ),
-    ],
-)
+# fmt: off
+METHODS: Table[Method] = Table("method", [
+    Method("lerp", "straight line", "ridgewalk.finders.straight:build_lerp", colour="#E69F00"),
+    Method("slerp", "great circle", "ridgewalk.finders.straight:build_slerp", keeps=False, colour="#B35C00"),
+    Method("sgw", "score-guided walk as first written: a drive of unit length and the clamped gradient of an energy",
+           f"{_WALKS}build_score_guided_walk", energy="logit-squared", arrives=_NOT_ALWAYS, equalised=False, colour="#56B4E9", marker="s"),
+    Method("sgw-arriving", "score-guided walk whose correction is normal to the drive and capped below it",
+           f"{_WALKS}build_arriving_walk", energy="soft-ratio", arrives="always, by proof", colour="#0072B2", marker="s"),
+    Method("guided", "guided exploration along grad log D",
+           f"{_WALKS}build_guided_exploration", energy="neg-log-d", arrives=_NOT_ALWAYS, equalised=False, colour="#2B3A8C", marker="s"),
+    Method("graph", "shortest path over a k-nearest-neighbour graph of codes",
+           "ridgewalk.finders.graph:build_graph", needs=("references",), keeps=False, colour="#CC79A7", marker="^"),
+    Method("string", "string method: a whole curve relaxes on an energy, from a straight line",
+           f"{_STRINGS}build_string", energy="soft-ratio", needs=("decoder",), colour="#009E73", marker="D"),
+    Method("graph-string", "string method from the graph's path",
+           f"{_STRINGS}build_graph_string", energy="soft-ratio", needs=("references", "decoder"), keeps=False,
+           unguided="the graph's path, smoothed", colour="#00543D", marker="D"),
+    Method("best-string", "strings from a line, a great circle and the graph's path; the best of each pair by energy and length",
+           "ridgewalk.finders.best:build_best_string", energy="soft-ratio", needs=("references", "decoder"), keeps=False,
+           unguided="the best of its starts, smoothed", colour="#A6D96A", marker="D"),
+    Method("geodesic", "shortest curve in decoded images (pull-back metric)",
+           f"{_RIDGES}build_geodesic", needs=("decoder",), colour="#5B4A00", marker="v"),
+    Method("flow", "through noise: both ends are carried to t = 1 by the probability flow of the diffusion of codes, joined on a great circle "
+           "and carried back",
+           "ridgewalk.finders.flow:build_flow", needs=("diffusion",), arrives=_RETURNS, keeps=False, colour="#3B0A1A", marker="h"),
+    Method("flow-guided", "flow, by the score that a discriminator corrects",
+           "ridgewalk.finders.flow:build_guided_flow", needs=("diffusion", "guide"), arrives=_RETURNS, keeps=False, colour="#E8788A", marker="h"),
+    Method("ridge", "the least of image curve energy and R times an energy: R = 0 is the geodesic, 4 the default, more is more real and longer",
+           f"{_RIDGES}build_ridge", energy="soft-ratio", needs=("decoder", "references"), realism=True,
+           unguided="the geodesic", colour="#8B2EFF", marker="P"),
+    Method("ridge-quick", "ridge with fewer nodes and iterations",
+           f"{_RIDGES}build_quick_ridge", energy="soft-ratio", needs=("decoder", "references"), realism=True,
+           unguided="the geodesic", colour="#C8A2FF", marker="P"),
+])
 
-_BY_LOGIT = "ridgewalk.energies.discriminator:"
+ENERGIES: Table[EnergyEntry] = Table("energy", [
+    EnergyEntry("logit-squared", "l^2 of the AAE's D_z", f"{_LOGITS}build_logit_squared", sensor="matcher"),
+    EnergyEntry("bce-to-0", "softplus(l) of the AAE's D_z, which has no minimum", f"{_LOGITS}build_towards_encoded", sensor="matcher"),
+    EnergyEntry("bce-to-half", "softplus(l) - l/2 - ln 2 of the AAE's D_z, lowest at D = 1/2", f"{_LOGITS}build_ideal", sensor="matcher"),
+    EnergyEntry("ratio", "-l of the density-ratio detector", f"{_LOGITS}build_density_ratio", sensor="detector"),
+    EnergyEntry("soft-ratio", "softplus(m - l) of the density-ratio detector", f"{_LOGITS}build_soft_ratio", sensor="detector"),
+    EnergyEntry("neg-log-d", "softplus(-l) of the density-ratio detector", f"{_LOGITS}build_negative_log_d", sensor="detector"),
+    EnergyEntry("pixel", "softplus(m - l(G(z))) of D_x, which tells decoded data from decoded holes",
+                f"{_LOGITS}build_pixel", sensor="pixel", scaled=True),
+    EnergyEntry("pixel-real", "softplus(m - l(G(z))) of the naive D_x, which tells real images from decoded holes",
+                f"{_LOGITS}build_pixel_real", sensor="pixel-real", scaled=True),
+    EnergyEntry("critic", "softplus(m - l(G(z))) of the VAE-GAN's own D_x, which tells real images from decoded ones",
+                f"{_LOGITS}build_critic", sensor="critic", scaled=True),
+    EnergyEntry("latent", "softplus(m - l) of the VAE-GAN's own D_z, which tells draws of q(z|x) from the prior",
+                f"{_LOGITS}build_latent", sensor="latent", scaled=True),
+    EnergyEntry("posterior", "-l(z) + |z|^2 / 2 of the VAE-GAN's own D_z: minus the log density of encoded data, up to a constant",
+                "ridgewalk.energies.posterior:build_posterior", sensor="latent", scaled=True),
+    EnergyEntry("dual", "soft-ratio of D_z and of D_x(G(z)), each at its share of the typical force",
+                "ridgewalk.energies.dual:build_dual", sensor="pixel"),
+    EnergyEntry("reprojection", "|z - E(G(z))|^2, scaled to the density ratio's force",
+                "ridgewalk.energies.cycle:build_reprojection", scaled=True),
+    EnergyEntry("neighbours", "mean squared distance to the 10 nearest codes, scaled to the density ratio's force",
+                f"{_NEIGHBOURS}build_nearest_neighbours", scaled=True),
+    EnergyEntry("kernel", "minus the log of a kernel density of codes, h = 0.5, scaled to the density ratio's force",
+                f"{_NEIGHBOURS}build_kernel_density", scaled=True),
+    EnergyEntry("diffusion", "a bound on minus the log density of codes by their diffusion: its denoising error, scaled to the density ratio's force",
+                "ridgewalk.energies.denoising:build_denoising_bound", sensor="denoiser", scaled=True),
+])
 
-ENERGIES: Table[EnergyEntry] = Table(
-    "energy",
-    [
-        EnergyEntry("logit-squared", "l^2 of the AAE's D_z", f"{_BY_LOGIT}build_logit_squared", sensor="matcher"),
-        EnergyEntry(
-            "bce-to-0",
-            "softplus(l) of the AAE's D_z, which has no minimum",
-            f"{_BY_LOGIT}build_towards_encoded",
-            sensor="matcher",
-        ),
-        EnergyEntry(
-            "bce-to-half",
-            "softplus(l) - l/2 - ln 2 of the AAE's D_z, lowest at D = 1/2",
-            f"{_BY_LOGIT}build_ideal",
-            sensor="matcher",
-        ),
-        EnergyEntry("ratio", "-l of the density-ratio detector", f"{_BY_LOGIT}build_density_ratio", sensor="detector"),
-        EnergyEntry(
-            "soft-ratio",
-            "softplus(m - l) of the density-ratio detector",
-            f"{_BY_LOGIT}build_soft_ratio",
-            sensor="detector",
-        ),
-        EnergyEntry(
-            "neg-log-d",
-            "softplus(-l) of the density-ratio detector",
-            f"{_BY_LOGIT}build_negative_log_d",
-            sensor="detector",
-        ),
-        EnergyEntry(
-            "pixel",
-            "softplus(m - l(G(z))) of D_x, which tells decoded data from decoded holes",
-            f"{_BY_LOGIT}build_pixel",
-            sensor="pixel",
-            scaled=True,
-        ),
-        EnergyEntry(
-            "pixel-real",
-            "softplus(m - l(G(z))) of the naive D_x, which tells real images from decoded holes",
-            f"{_BY_LOGIT}build_pixel_real",
-            sensor="pixel-real",
-            scaled=True,
-        ),
-        EnergyEntry(
-            "critic",
-            "softplus(m - l(G(z))) of the VAE-GAN's own D_x, which tells real images from decoded ones",
-            f"{_BY_LOGIT}build_critic",
-            sensor="critic",
-            scaled=True,
-        ),
-        EnergyEntry(
-            "latent",
-            "softplus(m - l) of the VAE-GAN's own D_z, which tells draws of q(z|x) from the prior",
-            f"{_BY_LOGIT}build_latent",
-            sensor="latent",
-            scaled=True,
-        ),
-        EnergyEntry(
-            "posterior",
-            "-l(z) + |z|^2 / 2 of the VAE-GAN's own D_z: minus the log density of encoded data, up to a constant",
-            "ridgewalk.energies.posterior:build_posterior",
-            sensor="latent",
-            scaled=True,
-        ),
-        EnergyEntry(
-            "dual",
-            "soft-ratio of D_z and of D_x(G(z)), each at its share of the typical force",
-            "ridgewalk.energies.dual:build_dual",
-            sensor="pixel",
-        ),
-        EnergyEntry(
-            "reprojection",
-            "|z - E(G(z))|^2, scaled to the density ratio's force",
-            "ridgewalk.energies.cycle:build_reprojection",
-            scaled=True,
-        ),
-        EnergyEntry(
-            "neighbours",
-            "mean squared distance to the 10 nearest codes, scaled to the density ratio's force",
-            "ridgewalk.energies.neighbours:build_nearest_neighbours",
-            scaled=True,
-        ),
-        EnergyEntry(
-            "kernel",
-            "minus the log of a kernel density of codes, h = 0.5, scaled to the density ratio's force",
-            "ridgewalk.energies.neighbours:build_kernel_density",
-            scaled=True,
-        ),
-        EnergyEntry(
-            "diffusion",
-            "a bound on minus the log density of codes by their diffusion: its denoising error, scaled to the density ratio's force",
-            "ridgewalk.energies.denoising:build_denoising_bound",
-            sensor="denoiser",
-            scaled=True,
-        ),
-    ],
-)
+SENSORS: Table[Sensor] = Table("sensor", [
+    Sensor("matcher", "the AAE's own D_z, which tells draws of the prior from codes",
+           missing="only an adversarial autoencoder has one", against_prior=True),
+    Sensor("detector", "the density-ratio detector, which tells codes from points off the data",
+           missing="train the run again", dead="train the run again"),
+    Sensor("pixel", "D_x, which tells decoded data from decoded holes",
+           missing="train one with `ridgewalk sense RUN`",
+           dead="remove pixel.json and pixel.safetensors, and train it again with `ridgewalk sense RUN`", on_images=True),
+    Sensor("pixel-real", "D_x, which tells real images from decoded holes",
+           missing="train one with `ridgewalk sense RUN --contrast real`",
+           dead="remove pixel-real.json and pixel-real.safetensors, and train it again with `ridgewalk sense RUN --contrast real`", on_images=True),
+    Sensor("critic", "the VAE-GAN's own D_x, which tells real images from decoded ones",
+           missing="only a VAE-GAN has one", on_images=True),
+    Sensor("latent", "the VAE-GAN's own D_z, which tells draws of q(z|x) from the prior",
+           missing="only a VAE-GAN with objective.latent has one", against_prior=True),
+    Sensor("denoiser", "the diffusion of codes", missing="train one with `ridgewalk diffuse RUN`"),
+])
 
-_SENSE = "`ridgewalk sense RUN`"
-
-SENSORS: Table[Sensor] = Table(
-    "sensor",
-    [
-        Sensor(
-            "matcher",
-            "the AAE's own D_z, which tells draws of the prior from codes",
-            missing="only an adversarial autoencoder has one",
-            against_prior=True,
-        ),
-        Sensor(
-            "detector",
-            "the density-ratio detector, which tells codes from points off the data",
-            missing="train the run again",
-            dead="train the run again",
-        ),
-        Sensor(
-            "pixel",
-            "D_x, which tells decoded data from decoded holes",
-            missing=f"train one with {_SENSE}",
-            dead=f"remove pixel.json and pixel.safetensors, and train it again with {_SENSE}",
-            on_images=True,
-        ),
-        Sensor(
-            "pixel-real",
-            "D_x, which tells real images from decoded holes",
-            missing="train one with `ridgewalk sense RUN --contrast real`",
-            dead="remove pixel-real.json and pixel-real.safetensors, and train it again with `ridgewalk sense RUN --contrast real`",
-            on_images=True,
-        ),
-        Sensor(
-            "critic",
-            "the VAE-GAN's own D_x, which tells real images from decoded ones",
-            missing="only a VAE-GAN has one",
-            on_images=True,
-        ),
-        Sensor(
-            "latent",
-            "the VAE-GAN's own D_z, which tells draws of q(z|x) from the prior",
-            missing="only a VAE-GAN with objective.latent has one",
-            against_prior=True,
-        ),
-        Sensor("denoiser", "the diffusion of codes", missing="train one with `ridgewalk diffuse RUN`"),
-    ],
-)
-
-_SAMPLERS = "ridgewalk.diffusion.building:"
-
-SAMPLERS: Table[SamplerEntry] = Table(
-    "sampler",
-    [
-        SamplerEntry("heun", "Heun's method on the probability flow; with churn, stochastic", f"{_SAMPLERS}build_heun"),
-        SamplerEntry("ddim", "Euler's method on the probability flow", f"{_SAMPLERS}build_ddim"),
-        SamplerEntry("euler-maruyama", "the reverse SDE in equal steps", f"{_SAMPLERS}build_predictor"),
-        SamplerEntry("reverse-diffusion", "each step of the forward process reversed", f"{_SAMPLERS}build_predictor"),
-        SamplerEntry("ancestral", "ancestral sampling, as in DDPM", f"{_SAMPLERS}build_predictor"),
-        SamplerEntry(
-            "pc", "predictor-corrector: reverse diffusion and Langevin", f"{_SAMPLERS}build_predictor_corrector"
-        ),
-        SamplerEntry("langevin", "annealed Langevin dynamics, without a predictor", f"{_SAMPLERS}build_langevin"),
-        SamplerEntry("ode", "the probability flow by an adaptive solver", f"{_SAMPLERS}build_ode"),
-    ],
-)
+SAMPLERS: Table[SamplerEntry] = Table("sampler", [
+    SamplerEntry("heun", "Heun's method on the probability flow; with churn, stochastic", f"{_SAMPLERS}build_heun"),
+    SamplerEntry("ddim", "Euler's method on the probability flow", f"{_SAMPLERS}build_ddim"),
+    SamplerEntry("euler-maruyama", "the reverse SDE in equal steps", f"{_SAMPLERS}build_predictor"),
+    SamplerEntry("reverse-diffusion", "each step of the forward process reversed", f"{_SAMPLERS}build_predictor"),
+    SamplerEntry("ancestral", "ancestral sampling, as in DDPM", f"{_SAMPLERS}build_predictor"),
+    SamplerEntry("pc", "predictor-corrector: reverse diffusion and Langevin", f"{_SAMPLERS}build_predictor_corrector"),
+    SamplerEntry("langevin", "annealed Langevin dynamics, without a predictor", f"{_SAMPLERS}build_langevin"),
+    SamplerEntry("ode", "the probability flow by an adaptive solver", f"{_SAMPLERS}build_ode"),
+])
 
 _FAMILIES = "ridgewalk.training.families."
 
@@ -528,14 +361,8 @@ OBJECTIVES: Table[Objective] = Table(
     ],
 )
 
-ADAPTERS: Table[Adapter] = Table(
-    "adapter",
-    [
-        Adapter(
-            "diffusers",
-            "a pretrained ScoreSdeVe or DDPM pipeline in a local folder, read as a score",
-            "ridgewalk.adapters.diffusers:load_score",
-            extra="diffusers",
-        ),
-    ],
-)
+ADAPTERS: Table[Adapter] = Table("adapter", [
+    Adapter("diffusers", "a pretrained ScoreSdeVe or DDPM pipeline in a local folder, as a score",
+            "ridgewalk.adapters.diffusers:load_score", extra="diffusers"),
+])
+# fmt: on

@@ -150,6 +150,8 @@ def test_walking_along_a_part_from_the_command_line(runs: dict[str, Path], tmp_p
     [
         ("aae-semisupervised", ["--keep", "clas"], "did you mean 'class'"),
         ("aae-semisupervised", ["--keep", "class", "--method", "graph"], "would not keep the class"),
+        ("aae-semisupervised", ["--keep", "style", "--method", "flow"], "would not keep the style"),
+        ("aae-semisupervised", ["--keep", "style", "--method", "flow-guided"], "would not keep the style"),
         ("aae-priors", ["--keep", "style"], "needs a code with style and class"),
         ("aae-reduction", ["--keep", "style"], "only a straight line keeps one of them"),
     ],

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ridgewalk.cli import generation, models, paths
+from ridgewalk.cli import generation, lists, models, paths
 
 app = typer.Typer(
     name="ridgewalk",
@@ -34,6 +34,10 @@ for verb in (
     paths.compare,
     models.reproduce,
     models.recipes,
+    lists.methods,
+    lists.energies,
+    lists.samplers,
+    lists.adapters,
 ):
     app.command()(verb)
 

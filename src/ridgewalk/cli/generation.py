@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, repeatable, say, show, show_page
+from ridgewalk.registry import SAMPLERS
 
 Count = Annotated[int | None, typer.Option("--n", help="Number of samples.", show_default=False)]
 Sampler = Annotated[
     str | None,
     typer.Option(
-        help="heun, ddim, euler-maruyama, reverse-diffusion, ancestral, pc, langevin or ode; by default the recipe's.",
+        help=f"{SAMPLERS.choices()}; by default the recipe's. See `ridgewalk samplers`.",
         show_default=False,
     ),
 ]

@@ -21,6 +21,7 @@ from ridgewalk.cli.common import (
     show_page,
     studies,
 )
+from ridgewalk.registry import ENERGIES, METHODS
 
 
 @guarded
@@ -37,16 +38,12 @@ def walk(
     role: Role = "test",
     method: Annotated[
         str,
-        typer.Option(
-            help="lerp, slerp, sgw, sgw-arriving, guided, graph, string, graph-string, best-string, geodesic, ridge or ridge-quick; "
-            "ridge@R weighs realism against shortness."
-        ),
+        typer.Option(help=f"{METHODS.choices()}; ridge@R weighs realism against shortness. See `ridgewalk methods`."),
     ] = "string",
     energy: Annotated[
         str | None,
         typer.Option(
-            help="logit-squared, bce-to-0, bce-to-half, ratio, soft-ratio, neg-log-d, pixel, pixel-real, critic, latent, posterior, dual, "
-            "reprojection, neighbours or kernel, by what sensors the run has; by default the method's own.",
+            help=f"{ENERGIES.choices()}, of those whose sensor the run has; by default the method's own. See `ridgewalk energies`.",
             show_default=False,
         ),
     ] = None,
@@ -111,7 +108,7 @@ def report(
     methods: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated methods, each alone or with an energy, as string:dual; all methods by default.",
+            help=f"Comma-separated methods of {METHODS.choices()}, each alone or with an energy, as string:dual; all by default.",
             show_default=False,
         ),
     ] = None,
@@ -162,7 +159,10 @@ def map_(
     ] = None,
     energy: Annotated[
         str | None,
-        typer.Option(help="Comma-separated energies; by default those of the run's sensors.", show_default=False),
+        typer.Option(
+            help=f"Comma-separated energies of {ENERGIES.choices()}; by default those of the run's sensors.",
+            show_default=False,
+        ),
     ] = None,
     methods: Annotated[
         str | None,
@@ -212,7 +212,9 @@ def project(
         Path, typer.Option(help="A .npy file with an array (n, d), or an .npz file with it as z.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="Folder for the result, new or empty.", show_default=False)],
-    energy: Annotated[str, typer.Option(help="The energy that the points go down.")] = "soft-ratio",
+    energy: Annotated[
+        str, typer.Option(help=f"The energy that the points descend: {ENERGIES.choices()}.")
+    ] = "soft-ratio",
     langevin: Annotated[
         bool, typer.Option("--langevin", help="Sample exp(-E/T) from each point on, in place of descending.")
     ] = False,
@@ -260,7 +262,7 @@ def benchmark(
     methods: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated methods, each alone or with an energy, as string:dual; all methods by default.",
+            help=f"Comma-separated methods of {METHODS.choices()}, each alone or with an energy, as string:dual; all by default.",
             show_default=False,
         ),
     ] = None,

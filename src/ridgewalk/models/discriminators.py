@@ -44,10 +44,6 @@ class Discriminator(nn.Module):
         """1 where the logit rises towards the data, -1 where it falls: ``data_sign`` times the logit is log p_data / p_other at the optimum."""
         return 1 if self.positive in ON_DATA else -1
 
-    def data_logit(self, z: Tensor) -> Tensor:
-        """The logit of the data's side, whichever side is the positive one: (n, *) -> (n,)."""
-        return self.data_sign * self(z)
-
     def behind(self, decode: nn.Module) -> "Discriminator":
         """This discriminator of images, read as one of codes: D(G(z))."""
         return Discriminator(nn.Sequential(decode, self.body), self.positive)

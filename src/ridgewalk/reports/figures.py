@@ -17,7 +17,6 @@ from ridgewalk.reports.scatter import score_scatter
 from ridgewalk.reports.sensing import losses, reliability, score_histogram
 from ridgewalk.reports.strips import strips
 from ridgewalk.reports.style import (
-    COLOURS,
     CSS_DPI,
     FAINT,
     INK,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "COLOURS",
     "READING",
     "before_after",
     "colour",

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ridgewalk.registry import METHODS
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -26,19 +28,7 @@ WIDE = 690
 INK, SOFT, FAINT, HAIR = "#1f2328", "#59636e", "#9aa4b0", "#e6e9ee"
 UNREAL = "#c1121f"
 
-COLOURS: Mapping[str, str] = {
-    "lerp": "#E69F00",
-    "slerp": "#B35C00",
-    "sgw": "#56B4E9",
-    "sgw-arriving": "#0072B2",
-    "guided": "#2B3A8C",
-    "graph": "#CC79A7",
-    "string": "#009E73",
-    "graph-string": "#00543D",
-    "best-string": "#A6D96A",
-    "geodesic": "#5B4A00",
-    "ridge": "#8B2EFF",
-    "ridge-quick": "#C8A2FF",
+_COLOURS: Mapping[str, str] = {
     "amortised": "#4DD0C0",
     "encoded": "#0072B2",
     "negatives": "#D55E00",
@@ -46,35 +36,24 @@ COLOURS: Mapping[str, str] = {
     "real": "#1F2328",
     "reconstructions": "#59636E",
 }
-"""A colour a name, the same in every figure: LERP orange, walks blue, strings green, ridge paths violet. From Okabe and Ito (2008), Color
-universal design, and darker shades of it, apart in lightness too; markers and dashes say the family again."""
+"""Colours of groups of points and of the paths of a network; those of methods are in the registry: LERP orange, walks blue, strings green, ridge paths
+violet. From Okabe and Ito (2008), Color universal design, and darker shades of it, apart in lightness too; markers and dashes say the family again."""
 
-_MARKERS = {
-    "lerp": "o",
-    "slerp": "o",
-    "sgw": "s",
-    "sgw-arriving": "s",
-    "guided": "s",
-    "graph": "^",
-    "string": "D",
-    "graph-string": "D",
-    "best-string": "D",
-    "geodesic": "v",
-    "ridge": "P",
-    "ridge-quick": "P",
-    "amortised": "*",
-}
 _OTHER = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8A6D00", "#59636E", "#E69F00")
 
 
 def colour(name: str, position: int = 0) -> str:
     """The colour of a method or a group of points; of a name that has none, the one for its position in the figure."""
-    return COLOURS.get(_bare(name), _OTHER[position % len(_OTHER)])
+    method = METHODS.get(_bare(name))
+    known = method.colour if method else _COLOURS.get(_bare(name), "")
+    return known or _OTHER[position % len(_OTHER)]
 
 
 def marker(name: str) -> str:
-    """Circles for straight lines, squares for walks, triangles for graphs and geodesics, diamonds for strings, crosses for ridge paths."""
-    return _MARKERS.get(_bare(name).partition(":")[0], "o")
+    """Circles for straight lines, squares for walks, triangles for graphs and geodesics, diamonds for strings, crosses for ridge paths, hexagons for flows."""
+    bare = _bare(name).partition(":")[0]
+    method = METHODS.get(bare)
+    return method.marker if method else "*" if bare == "amortised" else "o"
 
 
 def _bare(name: str) -> str:
