@@ -152,7 +152,9 @@ def test_an_unknown_name_is_answered_by_the_nearest_one_and_a_taken_one_is_refus
 
 def test_the_registry_imports_no_torch() -> None:
     code = "import sys, ridgewalk.registry; assert not {'torch', 'numpy', 'pydantic'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
 
 
 def tables() -> ModuleType:

@@ -7,72 +7,79 @@ import torch
 from torch import Tensor
 
 from problems import Gaussian, GaussianLogit, Mixture, MuellerBrown, Ring, points
+from ridgewalk.context import Context
 from ridgewalk.diffusion import VP, Denoiser, Standardiser
-from ridgewalk.energies import (
-    AggregatePosterior,
-    Decoded,
-    DensityRatio,
-    FullGaussian,
-    GaussianPrior,
-    Ideal,
-    KernelDensity,
-    LogitSquared,
-    NearestNeighbours,
-    NegativeLogD,
-    PosteriorEnergy,
-    Reprojection,
-    Scaled,
-    SoftRatio,
-    TowardsEncoded,
-    WeightedSum,
-    frozen,
-)
-from ridgewalk.energies.denoising import DenoisingBound
+from ridgewalk.energies import AggregatePosterior, DensityRatio, FullGaussian, frozen
+from ridgewalk.energies.building import build_energy
 from ridgewalk.fields import score
 from ridgewalk.models.backbones import TimeMLP
-from ridgewalk.models.discriminators import latent_discriminator
+from ridgewalk.models.discriminators import Discriminator, latent_discriminator
 from ridgewalk.protocols import Energy
+from ridgewalk.registry import ENERGIES as NAMED
+from ridgewalk.registry import SENSORS
+from ridgewalk.settings.autoencoder import Walks
 
 
-def discriminator(positive: str) -> Callable[[Tensor], Tensor]:
+def discriminator(positive: str) -> Discriminator:
     torch.manual_seed(0)  # of the network's first weights, within this process
     return frozen(latent_discriminator(2, positive, (16, 16), "tanh").double())
 
 
+def decode(z: Tensor) -> Tensor:
+    return torch.tanh(z @ points(2, 12)).unflatten(1, (3, 2, 2))
+
+
+def image_discriminator(positive: str) -> Discriminator:
+    torch.manual_seed(1)
+    return frozen(latent_discriminator(12, positive, (16, 16), "tanh").double())
+
+
+class CodeDiffusion:
+    """A diffusion of codes with an untrained network."""
+
+    denoiser = Denoiser(TimeMLP(2, (8, 8), fourier=4).double(), VP())
+    standardiser = Standardiser(torch.tensor(0.1), torch.tensor(2.0))
+
+
+def context() -> Context:
+    """A model of two-dimensional codes with every sensor that there is."""
+    sensors = {
+        name: image_discriminator("real") if sensor.on_images else discriminator("encoded")
+        for name, sensor in SENSORS.items()
+    }
+    return Context(
+        Walks(margin=0.5),
+        {**sensors, "matcher": discriminator("prior")},
+        encode=lambda x: torch.sin(x.flatten(1)[:, :2]),
+        decode=decode,
+        references=lambda: points(30, 2, seed=7),
+        between=lambda: points(40, 2, seed=6),
+        diffused=CodeDiffusion(),
+    )
+
+
 ENERGIES: dict[str, Callable[[], Energy]] = {
-    "GaussianPrior": lambda: GaussianPrior(0.7),
     "FullGaussian": lambda: FullGaussian.of(points(30, 2, seed=7)),
-    "LogitSquared": lambda: LogitSquared(discriminator("prior")),
-    "Ideal": lambda: Ideal(discriminator("prior")),
-    "TowardsEncoded": lambda: TowardsEncoded(discriminator("prior")),
-    "DensityRatio": lambda: DensityRatio(discriminator("encoded")),
-    "SoftRatio": lambda: SoftRatio(discriminator("encoded"), 0.5),
-    "NegativeLogD": lambda: NegativeLogD(discriminator("encoded")),
-    "PosteriorEnergy": lambda: PosteriorEnergy(discriminator("encoded"), GaussianPrior()),
     "AggregatePosterior": lambda: AggregatePosterior(points(30, 2, seed=7), points(30, 2, seed=8) / 2),
     "DensityRatio of spectral layers": lambda: DensityRatio(
         frozen(latent_discriminator(2, "encoded", (8,), "leaky_relu", spectral=True).double())
     ),
-    "WeightedSum": lambda: WeightedSum((DensityRatio(discriminator("encoded")), GaussianPrior()), (1.0, 0.1)),
-    "Decoded": lambda: Decoded(GaussianPrior(), lambda z: torch.tanh(z @ points(2, 12)).unflatten(1, (3, 2, 2))),
-    "Scaled": lambda: Scaled(GaussianPrior(), 3.0),
-    "Reprojection": lambda: Reprojection(lambda x: torch.sin(x[:, :2]), lambda z: torch.cat([z, z.square()], 1)),
-    "DenoisingBound": lambda: DenoisingBound(
-        Denoiser(TimeMLP(2, (8, 8), fourier=4).double(), VP()), Standardiser(torch.tensor(0.1), torch.tensor(2.0))
-    ),
-    "NearestNeighbours": lambda: NearestNeighbours(points(30, 2, seed=7), 4),
-    "KernelDensity": lambda: KernelDensity(points(30, 2, seed=7), 0.5),
     "Gaussian": lambda: Gaussian(2.0, 0.5),
     "Mixture": lambda: Mixture(points(3, 2, seed=9)),
     "MuellerBrown": MuellerBrown,
     "Ring": lambda: Ring(3.0),
     "exact detector": lambda: DensityRatio(GaussianLogit("encoded")),
 }
+"""Energies without a name in the registry; those that have one are checked without being listed here."""
 
 
-@pytest.fixture(params=ENERGIES, ids=lambda name: name.replace(" ", "-"))
+def build(name: str) -> Energy:
+    return build_energy(name, context()) if name in NAMED else ENERGIES[name]()
+
+
+@pytest.fixture(params=[*NAMED, *ENERGIES], ids=lambda name: name.replace(" ", "-"))
 def energy(request: pytest.FixtureRequest) -> Energy:
-    return ENERGIES[request.param]()
+    return build(request.param)
 
 
 def test_it_is_an_energy(energy: Energy) -> None:

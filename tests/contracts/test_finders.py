@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from problems import Counted, Gaussian, Mixture, points
+from ridgewalk.context import Context
 from ridgewalk.diffusion import VP, Denoiser, Flow, Standardiser
 from ridgewalk.finders import (
     Amortised,
@@ -15,8 +16,6 @@ from ridgewalk.finders import (
     BestOf,
     Geodesic,
     GraphPath,
-    GuidedExploration,
-    Lerp,
     RidgePath,
     ScoreGuidedWalk,
     Slerp,
@@ -26,6 +25,8 @@ from ridgewalk.finders.flow import FlowPath
 from ridgewalk.models.interpolator import Interpolator, interpolator
 from ridgewalk.path import Path
 from ridgewalk.protocols import Energy, PathFinder
+from ridgewalk.registry import METHODS
+from ridgewalk.settings.autoencoder import Walks
 
 SHAPES = pytest.mark.parametrize("shape", [(3,), (1,), (2, 3, 4)], ids=["vector", "scalar", "spatial"])
 B, K = 6, 12
@@ -53,30 +54,33 @@ class Nothing(torch.nn.Module):
         return torch.zeros_like(x)
 
 
+def context(shape: tuple[int, ...], nodes: int) -> Context:
+    """A model without sensors, whose paths have ``nodes`` nodes."""
+    walks = Walks(iterations=12, neighbours=5)
+    for name in ("frames", "nodes"):
+        object.__setattr__(walks, name, nodes)  # a recipe has at least 3 of each
+    return Context(
+        walks,
+        {},
+        encode=lambda x: x[:, : math.prod(shape)].unflatten(1, shape),
+        decode=bent,
+        references=lambda: references(shape),
+        between=lambda: references(shape),
+    )
+
+
 FINDERS: dict[str, Callable[[Energy, tuple[int, ...], int], PathFinder]] = {
-    "Lerp": lambda energy, shape, k: Lerp(k),
-    "Slerp": lambda energy, shape, k: Slerp(k),
     "Amortised": lambda energy, shape, k: Amortised(network(shape), k),
     "Amortised, spaced by a map": lambda energy, shape, k: Amortised(network(shape), k, spacing=torch.tanh),
-    "ScoreGuidedWalk": lambda energy, shape, k: ScoreGuidedWalk(energy, max_steps=100, nodes=k),
-    "GuidedExploration": lambda energy, shape, k: GuidedExploration(energy, max_steps=100, nodes=k),
-    "ArrivingWalk": lambda energy, shape, k: ArrivingWalk(energy, steps=20, nodes=k),
-    "GraphPath": lambda energy, shape, k: GraphPath(references(shape), neighbours=5, bridge=True, nodes=k),
-    "StringMethod": lambda energy, shape, k: StringMethod(energy, nodes=k, iterations=12),
-    "StringMethod from a graph": lambda energy, shape, k: StringMethod(
-        energy, nodes=k, iterations=12, start=GraphPath(references(shape), neighbours=5, bridge=True)
-    ),
     "StringMethod from a walk, spaced by a map": lambda energy, shape, k: StringMethod(
         energy, nodes=k, iterations=5, start=ArrivingWalk(energy, steps=10, nodes=9), spacing=torch.tanh
     ),
     "FlowPath": lambda energy, shape, k: FlowPath(
         Denoiser(Nothing(), VP()).score, Flow(VP(), "rk4", 40), Standardiser(torch.tensor(0.1), torch.tensor(2.0)), k
     ),
-    "Geodesic": lambda energy, shape, k: Geodesic(bent, nodes=k, iterations=8),
     "Geodesic, weighted": lambda energy, shape, k: Geodesic(
         bent, lambda z: (energy(z) / 4).exp(), nodes=k, iterations=8
     ),
-    "RidgePath": lambda energy, shape, k: RidgePath(energy, bent, nodes=k, coarse=(5, 9), iterations=6),
     "RidgePath from a graph": lambda energy, shape, k: RidgePath(
         energy,
         bent,
@@ -91,14 +95,26 @@ FINDERS: dict[str, Callable[[Energy, tuple[int, ...], int], PathFinder]] = {
         spacing=torch.tanh,
     ),
 }
+"""Finders without a name in the registry, and FlowPath with a solver of fixed steps; those that have a name are checked without being listed here."""
+
+NAMED = [name for name, method in METHODS.items() if "diffusion" not in method.needs]
+"""Methods of the registry; those of a diffusion have an adaptive solver, whose steps depend on the batch."""
+
+
+def build(name: str, energy: Energy, shape: tuple[int, ...], nodes: int) -> PathFinder:
+    if name in FINDERS:
+        return FINDERS[name](energy, shape, nodes)
+    followed = [] if METHODS[name].energy is None else [energy]
+    return METHODS[name].build(context(shape, nodes), *followed)
+
 
 Make = Callable[..., PathFinder]
 
 
-@pytest.fixture(params=FINDERS, ids=lambda name: name.replace(" ", "-"))
+@pytest.fixture(params=[*NAMED, *FINDERS], ids=lambda name: name.replace(" ", "-"))
 def make(request: pytest.FixtureRequest) -> Make:
     def made(energy: Energy | None = None, shape: tuple[int, ...] = (3,), nodes: int = K) -> PathFinder:
-        return FINDERS[request.param](energy or hills(shape), shape, nodes)
+        return build(request.param, energy or hills(shape), shape, nodes)
 
     return made
 

@@ -11,7 +11,7 @@ from ridgewalk.models.autoencoders import Architecture, Autoencoder, GaussianAut
 from ridgewalk.models.blocks import mlp, restart
 from ridgewalk.models.categories import categorical, conditional
 from ridgewalk.models.classifiers import convolutional, mixer
-from ridgewalk.models.discriminators import latent_discriminator
+from ridgewalk.models.discriminators import POSITIVES, Discriminator, latent_discriminator
 from ridgewalk.models.weights import load_networks, save_networks
 
 NETWORKS = [("mlp", (16, 8)), ("conv", (8, 12)), ("conv", (4, 6, 10)), ("conv", (3,))]
@@ -140,6 +140,17 @@ def test_spectral_layers_have_norm_one() -> None:
     network.eval()
     for layer in (network[0], network[2]):
         assert torch.linalg.matrix_norm(layer.weight, 2).item() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("positive", POSITIVES)
+def test_a_discriminator_says_on_which_side_the_data_lie(positive: str) -> None:
+    sensor = Discriminator(nn.Linear(1, 1), positive)
+    nn.init.ones_(sensor.body.weight)  # the logit rises with z
+    rising = sensor.data_sign * sensor(torch.tensor([[1.0], [2.0]])).diff() > 0
+    assert rising.item() is (positive in ("encoded", "real", "data"))
+    behind = sensor.behind(nn.Tanh())
+    assert behind.positive == positive
+    torch.testing.assert_close(behind(points(5, 1).float()), sensor(points(5, 1).float().tanh()))
 
 
 def test_a_discriminator_gives_one_logit_a_row_of_any_shape() -> None:
