@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from torch import Tensor
 
 from commands import good, refused
+from ridgewalk import registry
 from ridgewalk.context import Context
 from ridgewalk.finders import Lerp
 from ridgewalk.finders.building import parse_method, split_energy
@@ -123,7 +125,7 @@ def test_the_address_of_every_builder_is_that_of_a_function(entry: Buildable) ->
     assert callable(getattr(import_module(module), function))
 
 
-@pytest.mark.parametrize("table", [METHODS, ENERGIES, SENSORS, SAMPLERS, ADAPTERS], ids=lambda table: table.kind)
+@pytest.mark.parametrize("table", [METHODS, ENERGIES, SENSORS, SAMPLERS, OBJECTIVES, ADAPTERS], ids=lambda table: table.kind)
 def test_every_entry_has_its_key_as_its_name_and_one_line_about_it(table: Table[Entry]) -> None:
     for name, entry in table.items():
         assert entry.name == name
@@ -195,9 +197,9 @@ def test_methods_may_be_listed_with_spaces_after_commas(smoke: Path, tmp_path: P
     assert "names with commas between them" in refused("report", smoke, "--methods", "lerp,,slerp")
 
 
-@pytest.mark.parametrize("verb", ["methods", "energies", "samplers", "adapters"])
+@pytest.mark.parametrize("verb", ["methods", "energies", "samplers", "objectives", "adapters"])
 def test_each_table_is_listed(verb: str) -> None:
-    table: Table[Entry] = {"methods": METHODS, "energies": ENERGIES, "samplers": SAMPLERS, "adapters": ADAPTERS}[verb]
+    table: Table[Any] = getattr(registry, verb.upper())
     assert list(json.loads(good(verb, "--json"))) == list(table)
     lines = good(verb).splitlines()
     assert [line.split()[0].removesuffix("@R") for line in lines[1:]] == list(table)

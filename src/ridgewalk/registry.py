@@ -221,6 +221,7 @@ _LOGITS, _NEIGHBOURS, _SAMPLERS = (
     "ridgewalk.energies.neighbours:",
     "ridgewalk.diffusion.building:",
 )
+_FAMILIES = "ridgewalk.training.families."
 _NOT_ALWAYS = "not always; the result says which did"
 _RETURNS = "where the flow returns; the result says where"
 
@@ -317,49 +318,21 @@ SAMPLERS: Table[SamplerEntry] = Table("sampler", [
     SamplerEntry("ode", "the probability flow by an adaptive solver", f"{_SAMPLERS}build_ode"),
 ])
 
-_FAMILIES = "ridgewalk.training.families."
-
-OBJECTIVES: Table[Objective] = Table(
-    "objective",
-    [
-        Objective("ae", "a plain autoencoder: reconstruction alone", f"{_FAMILIES}autoencoder:AutoencoderObjective"),
-        Objective(
-            "vae", "a variational autoencoder: reconstruction and a KL term", f"{_FAMILIES}vae:VariationalObjective"
-        ),
-        Objective("aae", "an adversarial autoencoder", f"{_FAMILIES}adversarial:AdversarialObjective"),
-        Objective(
-            "vae-gan",
-            "a variational autoencoder with a discriminator of images, and one of codes beside it",
-            f"{_FAMILIES}vae_gan:VAEGANObjective",
-        ),
-        Objective(
-            "aae-conditioned",
-            "an adversarial autoencoder whose discriminator is conditioned on the class",
-            f"{_FAMILIES}conditioned:ConditionedObjective",
-        ),
-        Objective(
-            "aae-style",
-            "an adversarial autoencoder whose decoder is conditioned on the class",
-            f"{_FAMILIES}style:StyleObjective",
-        ),
-        Objective(
-            "aae-semisupervised",
-            "an adversarial autoencoder with style and class, whose classes are learned from some labels",
-            f"{_FAMILIES}categorical:SemiSupervisedObjective",
-        ),
-        Objective(
-            "aae-clustering",
-            "an adversarial autoencoder with style and class, whose classes are found without labels",
-            f"{_FAMILIES}categorical:ClusteringObjective",
-        ),
-        Objective(
-            "aae-reduction",
-            "an adversarial autoencoder that reduces images to a few dimensions, in clusters",
-            f"{_FAMILIES}reduction:ReductionObjective",
-        ),
-        Objective("diffusion", "a diffusion of points or images", f"{_FAMILIES}diffusion:DiffusionObjective"),
-    ],
-)
+OBJECTIVES: Table[Objective] = Table("objective", [
+    Objective("ae", "a plain autoencoder: reconstruction alone", f"{_FAMILIES}autoencoder:AutoencoderObjective"),
+    Objective("vae", "a variational autoencoder: reconstruction and a KL term", f"{_FAMILIES}vae:VariationalObjective"),
+    Objective("aae", "an adversarial autoencoder", f"{_FAMILIES}adversarial:AdversarialObjective"),
+    Objective("vae-gan", "a variational autoencoder with a discriminator of images, and one of codes beside it", f"{_FAMILIES}vae_gan:VAEGANObjective"),
+    Objective("aae-conditioned", "an adversarial autoencoder whose discriminator is conditioned on the class", f"{_FAMILIES}conditioned:ConditionedObjective"),
+    Objective("aae-style", "an adversarial autoencoder whose decoder is conditioned on the class", f"{_FAMILIES}style:StyleObjective"),
+    Objective("aae-semisupervised", "an adversarial autoencoder with style and class, whose classes are learned from some labels",
+              f"{_FAMILIES}categorical:SemiSupervisedObjective"),
+    Objective("aae-clustering", "an adversarial autoencoder with style and class, whose classes are found without labels",
+              f"{_FAMILIES}categorical:ClusteringObjective"),
+    Objective("aae-reduction", "an adversarial autoencoder that reduces images to a few dimensions, in clusters",
+              f"{_FAMILIES}reduction:ReductionObjective"),
+    Objective("diffusion", "a diffusion of points or images", f"{_FAMILIES}diffusion:DiffusionObjective"),
+])
 
 ADAPTERS: Table[Adapter] = Table("adapter", [
     Adapter("diffusers", "a pretrained ScoreSdeVe or DDPM pipeline in a local folder, as a score",

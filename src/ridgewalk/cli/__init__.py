@@ -37,6 +37,7 @@ for verb in (
     lists.methods,
     lists.energies,
     lists.samplers,
+    lists.objectives,
     lists.adapters,
 ):
     app.command()(verb)

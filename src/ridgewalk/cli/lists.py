@@ -1,9 +1,9 @@
-"""Commands that list what can be named: methods, energies, samplers and adapters, each from its table in ``registry``."""
+"""Commands that list what can be named: methods, energies, samplers, objectives and adapters, each from its table in ``registry``."""
 
 from typing import Any
 
 from ridgewalk.cli.common import Json, guarded, show
-from ridgewalk.registry import ADAPTERS, ENERGIES, METHODS, SAMPLERS, Table
+from ridgewalk.registry import ADAPTERS, ENERGIES, METHODS, OBJECTIVES, SAMPLERS, Table
 
 
 def to_text(table: Table[Any]) -> list[str]:
@@ -38,6 +38,12 @@ def energies(as_json: Json = False) -> None:
 def samplers(as_json: Json = False) -> None:
     """List the samplers of a diffusion."""
     show(SAMPLERS.records(), as_json, to_text(SAMPLERS))
+
+
+@guarded
+def objectives(as_json: Json = False) -> None:
+    """List the objectives that a model can be trained for."""
+    show(OBJECTIVES.records(), as_json, to_text(OBJECTIVES))
 
 
 @guarded
