@@ -125,7 +125,9 @@ def test_the_address_of_every_builder_is_that_of_a_function(entry: Buildable) ->
     assert callable(getattr(import_module(module), function))
 
 
-@pytest.mark.parametrize("table", [METHODS, ENERGIES, SENSORS, SAMPLERS, OBJECTIVES, ADAPTERS], ids=lambda table: table.kind)
+@pytest.mark.parametrize(
+    "table", [METHODS, ENERGIES, SENSORS, SAMPLERS, OBJECTIVES, ADAPTERS], ids=lambda table: table.kind
+)
 def test_every_entry_has_its_key_as_its_name_and_one_line_about_it(table: Table[Entry]) -> None:
     for name, entry in table.items():
         assert entry.name == name
