@@ -19,9 +19,9 @@ its variance changes: with t uniform in log(alpha^2 / sigma^2) the weight "likel
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ from ridgewalk.diffusion.denoiser import Denoiser
 from ridgewalk.diffusion.scaling import Standardiser
 from ridgewalk.diffusion.sde import SDE, along
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss
+from ridgewalk.training.objectives import Batch, Loss, OnePlayer
 
 WEIGHTINGS = ("unit", "noise", "likelihood")
 TIMES = ("uniform", "log-normal", "log-snr")
@@ -100,9 +100,9 @@ class Times:
 
 
 @dataclass(eq=False)
-class ScoreMatching(ABC):
+class ScoreMatching(OnePlayer):
     """
-    What the objectives share: one network that learns, and how a batch becomes what it sees.
+    What the objectives share: the one network that is trained, and the transformation of a batch into its input.
 
     A batch holds data (n, *), or means and log-variances of q(z|x), of which each step takes a fresh draw; then labels (n,) where the network
     is conditional.
@@ -115,6 +115,8 @@ class ScoreMatching(ABC):
         labelled: whether the batch's last tensor is labels.
         quantised: whether data are images of 256 levels in [0, 1], to be made continuous by uniform noise: (255 x + u) / 256.
     """
+
+    player: ClassVar[str] = "denoiser"
 
     denoiser: Denoiser
     standardiser: Standardiser
@@ -132,15 +134,6 @@ class ScoreMatching(ABC):
     def networks(self) -> Mapping[str, nn.Module]:
         """The network."""
         return {"denoiser": self.denoiser.network}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"denoiser": ("denoiser",)}
-
-    @abstractmethod
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """What the network is to make small on a batch."""
 
     def inputs(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor | None]:
         """A batch as the network sees it: drawn, made continuous and standardised, with some labels left out (-1)."""

@@ -17,6 +17,7 @@ and pairs come from a list drawn once (``fixed``), or each code of the batch get
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from ridgewalk.protocols import Energy
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss
+from ridgewalk.training.objectives import Batch, Loss, OnePlayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +80,20 @@ class Pairing:
         return pool[index], pool[partner], t
 
 
+class OfInterpolator(OnePlayer):
+    """An objective of an interpolation network."""
+
+    player: ClassVar[str] = "interpolation"
+    network: nn.Module
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The interpolation network."""
+        return {"interpolator": self.network}
+
+
 @dataclass(eq=False)
-class Reprojection:
+class Reprojection(OfInterpolator):
     """
     The interpolation network's first loss, |I - E(G(I))|^2 + lambda |I - lerp|^2, means over points of sums over dimensions.
 
@@ -96,16 +109,6 @@ class Reprojection:
     pairing: Pairing
     attraction: float | Callable[[int], float] = 0.1
 
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """The network."""
-        return {"interpolator": self.network}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"interpolation": ("interpolator",)}
-
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """Both terms, and how the outputs vary between pairs."""
         z_a, z_b, t = self.pairing.draw(batch, noise)
@@ -120,7 +123,7 @@ class Reprojection:
 
 
 @dataclass(eq=False)
-class PathEnergy:
+class PathEnergy(OfInterpolator):
     """
     Any energy along whole paths, with the curve energy of what they decode to.
 
@@ -144,16 +147,6 @@ class PathEnergy:
                 f"path energies need a pairing with times >= 2 and curve >= 0, finite; got {self.pairing.times}, {self.curve}"
             )
 
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """The network."""
-        return {"interpolator": self.network}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"interpolation": ("interpolator",)}
-
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """The energies of both terms over those of straight lines."""
         z_a, z_b, _ = self.pairing.draw(batch, noise)
@@ -176,7 +169,7 @@ class PathEnergy:
 
 
 @dataclass(eq=False)
-class Distilled:
+class Distilled(OfInterpolator):
     """
     Paths that were searched once, learned by heart: mean |I(s_0, s_{k-1}, t_i) - s_i|^2 / mean |lerp - s_i|^2, t_i = i / (k - 1).
 
@@ -200,16 +193,6 @@ class Distilled:
             )
         if self.times < 1:
             raise ValueError(f"a path is asked at 1 or more times; got {self.times}")
-
-    @property
-    def networks(self) -> Mapping[str, nn.Module]:
-        """The network."""
-        return {"interpolator": self.network}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"interpolation": ("interpolator",)}
 
     def data(self) -> list[Tensor]:
         """What the training loop batches: each path."""

@@ -1,5 +1,5 @@
 """
-Objectives: which networks play, which parameters each player moves, and what it pays.
+Objectives: their networks, their players with the networks that each of them moves, and each player's loss.
 
 A training step lets the players move in order. Player p's loss is differentiated with respect to p's own parameters only,
 so that no gradient leaks from one player's loss into another's network.
@@ -11,9 +11,10 @@ so that no gradient leaks from one player's loss into another's network.
 Objectives of autoencoders are in ``training.families``.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -26,21 +27,21 @@ from ridgewalk.training.noise import Noise
 
 Batch = tuple[Tensor, ...]
 Loss = tuple[Tensor, dict[str, Tensor]]
-"""What a player pays, and the terms that are logged (detached or not; each a scalar)."""
+"""A player's loss, and the terms that are logged (scalars, detached or not)."""
 
 
 @runtime_checkable
 class Objective(Protocol):
-    """What the training loop needs to know."""
+    """What the training loop trains."""
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """Every network that takes part, by name: what a checkpoint holds."""
+        """All networks by name, as checkpoints hold them."""
         ...
 
     @property
     def players(self) -> Mapping[str, tuple[str, ...]]:
-        """In the order of their moves: each player's name and the networks whose parameters it moves."""
+        """The players in the order of their moves, each with the names of the networks whose parameters it moves."""
         ...
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
@@ -48,8 +49,29 @@ class Objective(Protocol):
         ...
 
 
+class OnePlayer(ABC):
+    """An objective with one player, whose optimiser moves all of its networks."""
+
+    player: ClassVar[str]
+    """The player's name."""
+
+    @property
+    @abstractmethod
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks by name."""
+
+    @property
+    def players(self) -> Mapping[str, tuple[str, ...]]:
+        """The one player and the names of its networks."""
+        return {self.player: tuple(self.networks)}
+
+    @abstractmethod
+    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        """The loss of the batch, and named terms for the log."""
+
+
 @dataclass(eq=False)
-class Detector:
+class Detector(OnePlayer):
     """
     A density-ratio discriminator: encoded data against draws of a reference, post hoc, on frozen codes.
 
@@ -61,6 +83,8 @@ class Detector:
         jitter: standard deviation of the Gaussian noise that both sides are given, in units of each code dimension; 0 for none.
     """
 
+    player: ClassVar[str] = "discriminator"
+
     discriminator: nn.Module
     negatives: Callable[[Tensor, Noise], Tensor]
     jitter: float = 0.0
@@ -69,11 +93,6 @@ class Detector:
     def networks(self) -> Mapping[str, nn.Module]:
         """The discriminator."""
         return {"discriminator": self.discriminator}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"discriminator": ("discriminator",)}
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """Balanced binary cross-entropy; chance is ln 2."""
@@ -92,7 +111,7 @@ CONTRASTS = ("holes", "real")
 
 
 @dataclass(eq=False)
-class PixelDetector:
+class PixelDetector(OnePlayer):
     """
     A discriminator of images that is to see holes of the latent space through the decoder.
 
@@ -108,6 +127,8 @@ class PixelDetector:
         contrast: ``holes`` or ``real``.
     """
 
+    player: ClassVar[str] = "discriminator"
+
     discriminator: nn.Module
     decode: Callable[[Tensor], Tensor]
     negatives: Callable[[Tensor, Noise], Tensor]
@@ -122,11 +143,6 @@ class PixelDetector:
         """The discriminator."""
         return {"discriminator": self.discriminator}
 
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"discriminator": ("discriminator",)}
-
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """Balanced binary cross-entropy over the codes (n, d) and images (n, c, h, w) of a batch; chance is ln 2."""
         z, x = batch
@@ -138,8 +154,10 @@ class PixelDetector:
 
 
 @dataclass(eq=False)
-class Classification:
+class Classification(OnePlayer):
     """Cross-entropy of a classifier on images (n, c, h, w) and labels (n,), with augmentation, Gaussian pixel noise and label smoothing where asked for."""
+
+    player: ClassVar[str] = "classifier"
 
     classifier: nn.Module
     pixel_noise: float = 0.0
@@ -150,11 +168,6 @@ class Classification:
     def networks(self) -> Mapping[str, nn.Module]:
         """The classifier."""
         return {"classifier": self.classifier}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"classifier": ("classifier",)}
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """Mean cross-entropy and the batch's error."""

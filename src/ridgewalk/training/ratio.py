@@ -18,6 +18,7 @@ law the samples have.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ from ridgewalk.diffusion.scaling import Standardiser
 from ridgewalk.diffusion.sde import along
 from ridgewalk.training.denoising import Times
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss
+from ridgewalk.training.objectives import Batch, Loss, OnePlayer
 
 Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """A score under labels: (n, *), (n,), labels (n,) or None -> (n, *)."""
@@ -38,7 +39,7 @@ NEGATIVES = ("samples", "rollout", "both")
 
 
 @dataclass(eq=False)
-class NoisedRatio:
+class NoisedRatio(OnePlayer):
     """
     Data against samples at one level a pair.
 
@@ -56,6 +57,8 @@ class NoisedRatio:
         labelled: whether the batch's last tensor is labels.
         negatives: one of ``NEGATIVES``.
     """
+
+    player: ClassVar[str] = "discriminator"
 
     ratio: TimeRatio
     standardiser: Standardiser
@@ -82,11 +85,6 @@ class NoisedRatio:
     def networks(self) -> Mapping[str, nn.Module]:
         """The discriminator."""
         return {"discriminator": self.ratio.network}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
-        return {"discriminator": ("discriminator",)}
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """Balanced binary cross-entropy over levels, and the terms added; what ``training.health`` watches of a discriminator is logged beside."""

@@ -18,15 +18,17 @@ from ridgewalk.settings.recipes import Recipe
 from ridgewalk.training import losses
 from ridgewalk.training.families.base import AutoencoderFamily, Networks
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss
+from ridgewalk.training.objectives import Batch, Loss, OnePlayer
 
 IGNORED = frozenset({"beta", "sigma", "adversarial", "pixel_weight", "feature_weight", "latent"})
 """Weights of the objectives that a plain or a variational autoencoder is compared with by variants of one recipe."""
 
 
 @plain_dataclass(eq=False)
-class AE:
+class AE(OnePlayer):
     """Deterministic autoencoder: the mean over images of the reconstruction loss."""
+
+    player: ClassVar[str] = "autoencoder"
 
     model: Autoencoder
     reconstruction: str = "half_squared"
@@ -35,11 +37,6 @@ class AE:
     def networks(self) -> Mapping[str, nn.Module]:
         """The encoder and the decoder."""
         return {"encoder": self.model.encoder, "decoder": self.model.decoder}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One optimiser moves both networks."""
-        return {"autoencoder": ("encoder", "decoder")}
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """Reconstruction loss of the images of a batch."""

@@ -14,12 +14,14 @@ from ridgewalk.training import losses
 from ridgewalk.training.families.autoencoder import IGNORED
 from ridgewalk.training.families.base import AutoencoderFamily, Networks
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss
+from ridgewalk.training.objectives import Batch, Loss, OnePlayer
 
 
 @plain_dataclass(eq=False)
-class VAE:
+class VAE(OnePlayer):
     """Variational autoencoder (Kingma and Welling 2014): the negative evidence bound, its KL term weighted by ``beta``."""
+
+    player: ClassVar[str] = "autoencoder"
 
     model: GaussianAutoencoder
     reconstruction: str = "half_squared"
@@ -29,11 +31,6 @@ class VAE:
     def networks(self) -> Mapping[str, nn.Module]:
         """The encoder and the decoder."""
         return {"encoder": self.model.encoder, "decoder": self.model.decoder}
-
-    @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """One optimiser moves both networks."""
-        return {"autoencoder": ("encoder", "decoder")}
 
     def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
         """Reconstruction from a reparameterised draw, plus beta KL."""
