@@ -39,6 +39,7 @@ for verb in (
     lists.samplers,
     lists.objectives,
     lists.adapters,
+    models.settings,
 ):
     app.command()(verb)
 

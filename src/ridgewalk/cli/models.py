@@ -227,3 +227,16 @@ def recipes(as_json: Json = False) -> None:
     found = {n: {"question": r.question, "experiment": r.reproduce.experiment or None} for n, r in read.items()}
     marked = [f"{n:16} {r.question}{'  [reproduce]' if r.reproduce.experiment else ''}" for n, r in read.items()]
     show(found, as_json, marked)
+
+
+@guarded
+def settings(
+    table: Annotated[
+        str, typer.Argument(help="One table, such as training; all of them by default.", show_default=False)
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List what a recipe can set: every key with its type, its bounds, its default and its meaning."""
+    from ridgewalk.settings import reference
+
+    show(reference.records(table), as_json, reference.lines(table))
