@@ -13,7 +13,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
 
-from ridgewalk.adapters import as_pipeline, load_score, train_guide
+from ridgewalk.adapters import GuideTraining, as_pipeline, load_score, train_guide
 from ridgewalk.diffusion import Heun
 from ridgewalk.metrics.transport import sliced_wasserstein
 from ridgewalk.settings.training import Schedule
@@ -58,7 +58,7 @@ def main(out: Path) -> None:
     model = load_score(out / "pipeline")
     sampler = Heun(model.sde, 18)
     schedule = Schedule(epochs=60, batch=64, rate=1e-3, decay="cosine", ema=0.99)
-    guide = train_guide(model, images, sampler, schedule=schedule, matching=10.0)
+    guide = train_guide(model, images, sampler, how=GuideTraining(schedule, matching=10.0))
     guide.save(out / "guide")
     print(guide.account.sentence)
     for name, guidance in (("the pipeline", None), ("guided", guide.guidance())):

@@ -50,12 +50,14 @@ def cache(shared_folder: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def smoke(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A smoke run of the recipe ``digits``; a test that alters it takes ``copied``."""
+    from ridgewalk.store.origin import Source
     from ridgewalk.verbs import train
+    from ridgewalk.verbs.train import TrainRequest
 
     original = shared_folder / "smoke"
     with FileLock(shared_folder / "smoke.lock"):
         if not (original / "manifest.json").is_file():
-            train.start("digits", train.Reading("digits"), original, budget="smoke", changes=SMOKE, device="cpu")
+            train.start(TrainRequest("digits", Source("digits"), original, budget="smoke", changes=SMOKE, device="cpu"))
     return shutil.copytree(original, tmp_path_factory.mktemp("runs") / "smoke")
 
 

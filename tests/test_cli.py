@@ -350,7 +350,7 @@ def test_a_damaged_run_is_refused(damage: Callable[[Path], None], said: str, cop
 
 
 def test_a_run_cut_at_any_line_of_its_settings_is_refused_or_whole(copied: Copy) -> None:
-    from ridgewalk.store.run import read_settings
+    from ridgewalk.store.origin import read_settings
 
     run = copied()
     whole = read_settings(run)

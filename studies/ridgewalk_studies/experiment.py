@@ -1,19 +1,20 @@
 """What an experiment is run with: its settings, and its runs of seeds and variants, each read, resumed or trained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.judging.judges import Judge
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.store import diffusion, guide
-from ridgewalk.store.diffusion import Diffused
-from ridgewalk.store.guide import Guide
+from ridgewalk.store.diffusion import DIFFUSION, TrainedDiffusion
+from ridgewalk.store.guide import GUIDE, Guide
+from ridgewalk.store.origin import Source
 from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import diffuse, train
 from ridgewalk.verbs import guide as guiding
-from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk.verbs.train import TrainRequest
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +64,15 @@ class Experiment:
             return train.resume(folder, device=self.device)
         own = self.settings.reproduce.variants.get(variant, ())
         return train.start(
-            self.recipe,
-            train.Reading(self.source),
-            folder,
-            budget=self.budget,
-            seed=seed,
-            changes=[*self.changes, *own],
-            device=self.device,
+            TrainRequest(
+                self.recipe,
+                Source(self.source),
+                folder,
+                budget=self.budget,
+                seed=seed,
+                changes=[*self.changes, *own],
+                device=self.device,
+            )
         )
 
     def runs(self, variant: str = "") -> list[Run]:
@@ -78,7 +81,7 @@ class Experiment:
 
     def diffusion(
         self, seed: int, variant: str = "", source: str = "", changes: Sequence[str] = (), name: str = ""
-    ) -> DiffusionRun:
+    ) -> Run:
         """
         The diffusion of a seed: read, resumed or trained.
 
@@ -93,35 +96,35 @@ class Experiment:
         name = "-".join(n for n in (name or variant or "diffusion", source, str(seed)) if n)
         folder = self.folder / name
         if (folder / "run.toml").is_file():
-            return diffuse.resume(folder, device=self.device)
+            return train.resume(folder, device=self.device)
         own = self.settings.reproduce.variants.get(variant, ())
-        return diffuse.start(
-            self.recipe,
-            train.Reading(data),
-            folder,
-            budget=self.budget,
-            seed=seed,
-            changes=[*self.changes, *own, *changes],
-            device=self.device,
+        return train.start(
+            TrainRequest(
+                self.recipe,
+                Source(data),
+                folder,
+                budget=self.budget,
+                seed=seed,
+                changes=[*self.changes, *own, *changes],
+                device=self.device,
+            )
         )
 
-    def codes(self, run: Run, name: str = "", changes: Sequence[str] = ()) -> Diffused:
+    def codes(self, run: Run, name: str = "", changes: Sequence[str] = ()) -> TrainedDiffusion:
         """The diffusion of an autoencoder's codes: beside it, or with changes in a folder of its own that ends in ``name``; read, resumed or trained."""
         folder = self._codes(run, name)
-        if not diffusion.present(folder):
+        if not DIFFUSION.is_in(folder):
             diffuse.diffuse(run, changes, run.origin.seed, self.device, folder=folder)
-        return diffusion.read(folder, run.recipe.sampling, self.device)
+        return diffusion.load(folder, run.recipe.sampling, self.device)
 
-    def with_codes(self, run: Run, model: Diffused | None = None, name: str = "") -> Run:
+    def with_codes(self, run: Run, model: TrainedDiffusion | None = None, name: str = "") -> Run:
         """The run with a diffusion of its codes in place of its own, as ``codes`` left it, for guides to be trained of."""
-        return replace(run, folder=self._codes(run, name), diffused=model or self.codes(run))
+        return run.with_diffusion(model or self.codes(run), self._codes(run, name))
 
     def _codes(self, run: Run, name: str) -> Path:
         return run.folder.with_name(f"{run.folder.name}-{name}") if name else run.folder
 
-    def guide(
-        self, run: Run | DiffusionRun, name: str, seed: int = 0, changes: Sequence[str] = (), beside: bool = False
-    ) -> Guide:
+    def guide(self, run: Run, name: str, seed: int = 0, changes: Sequence[str] = (), beside: bool = False) -> Guide:
         """
         A guide of a run's diffusion: read, resumed or trained.
 
@@ -133,9 +136,8 @@ class Experiment:
             beside: whether it is written beside the diffusion, for the verbs to find, and ``name`` is left out.
         """
         folder = run.folder if beside else self.folder / f"{run.folder.name}-{name}"
-        assert run.diffused is not None
-        if guide.present(folder):
-            return guide.read(folder, run.diffused)
+        if GUIDE.is_in(folder):
+            return guide.load(folder, run.diffusion)
         table = [c for c in self.changes if c.split(".")[0] in ("guidance", "sampling")]
         return guiding.train(run, [*table, *changes], seed, folder)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.adapters import ImageGuide, ScoreModel, as_pipeline, load_guide, train_guide
+from ridgewalk.adapters import GuideTraining, ImageGuide, ScoreModel, as_pipeline, load_guide, train_guide
 from ridgewalk.data import GaussianMixture, exact_score
 from ridgewalk.diffusion import VE, VP, Heun
 from ridgewalk.models.backbones import TimeMLP
@@ -55,7 +55,7 @@ class Rows(nn.Module):
 @pytest.fixture(scope="module")
 def guide() -> ImageGuide:
     schedule = Schedule(epochs=25, batch=128, rate=3e-3, decay="cosine", ema=0.99)
-    return train_guide(model(), images(), Heun(SDE, 8), network=Rows(), schedule=schedule)
+    return train_guide(model(), images(), Heun(SDE, 8), network=Rows(), how=GuideTraining(schedule))
 
 
 def test_a_guided_pipeline_draws_images_nearer_to_the_data(guide: ImageGuide) -> None:
@@ -84,7 +84,7 @@ def test_a_guide_comes_back_from_disk_for_its_own_sde_only(guide: ImageGuide, tm
     ):
         with pytest.raises(ValueError, match=words):
             load_guide(found, tmp_path / "g", network)
-    with pytest.raises(ValueError, match="no guide"):
+    with pytest.raises(ValueError, match="cannot be read"):
         load_guide(other, tmp_path / "none")
 
 
@@ -93,7 +93,7 @@ def test_the_default_discriminator_is_a_u_nets_encoder_and_one_at_chance_is_name
     own, sampler = model(), Heun(SDE, 4)
     x = (as_pipeline(own, sampler)(300, torch.Generator().manual_seed(9), output_type="pt").images).clamp(0, 1)
     with pytest.warns(UserWarning, match="at chance"):
-        blind = train_guide(own, x, sampler, schedule=Schedule(epochs=1, batch=120))
+        blind = train_guide(own, x, sampler, how=GuideTraining(Schedule(epochs=1, batch=120)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert blind.guidance()(torch.randn(2, *SHAPE), torch.tensor(0.5)).shape == (2, *SHAPE)

@@ -16,10 +16,12 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.metrics.transport import sliced_wasserstein
 from ridgewalk.models.autoencoders import Architecture
 from ridgewalk.models.categories import categorical
+from ridgewalk.store.origin import Source
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.verbs import train
+from ridgewalk.verbs.train import TrainRequest
 from ridgewalk_studies.adversarial_autoencoders import priors, shared
 from ridgewalk_studies.measures.fracturing import Fracturing
 from ridgewalk_studies.measures.holes import Holes
@@ -208,7 +210,9 @@ def test_the_control_is_the_network_itself_with_dropout_before_its_affine_layers
 @pytest.fixture(scope="module")
 def conditioned(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("run") / "run"
-    return train.start("aae-priors", train.Reading("digits"), folder, budget="smoke", changes=SMALL[:4], device="cpu")
+    return train.start(
+        TrainRequest("aae-priors", Source("digits"), folder, budget="smoke", changes=SMALL[:4], device="cpu")
+    )
 
 
 def test_codes_in_the_middle_of_their_petal_are_in_place(conditioned: Run) -> None:

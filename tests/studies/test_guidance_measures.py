@@ -12,7 +12,7 @@ from ridgewalk.data import density, exact_score
 from ridgewalk.diffusion import VP, Denoiser, Standardiser
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.settings.diffusion import Diffusion, Sampling
-from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk_studies.guidance.judged import Bench, Row, frechet_change
 from ridgewalk_studies.guidance.measures import Ledger, Way, arrivals, quality, student
 
@@ -63,7 +63,7 @@ def test_states_under_the_exact_score_follow_the_datas_law_and_arrive() -> None:
     sde = VP()
     as_it_is = Standardiser(torch.zeros(2), torch.ones(2))
     settings = Diffusion()
-    model = Diffused(Denoiser(TimeMLP(2, (8,)), sde), as_it_is, (2,), 0, settings, Sampling("heun", 30))
+    model = TrainedDiffusion(Denoiser(TimeMLP(2, (8,)), sde), as_it_is, (2,), 0, settings, Sampling("heun", 30))
     way = Way(model, exact_score(ring, sde))
     found = arrivals(way, ring, 1500, 0, states=10)
     assert found["level"] == sorted(found["level"], reverse=True)

@@ -11,8 +11,10 @@ from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.judging.claims import FATES, Verdict
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics.statistics import Interval
+from ridgewalk.store.origin import Source
 from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import train
+from ridgewalk.verbs.train import TrainRequest
 from ridgewalk_studies import claims
 from ridgewalk_studies.vae_gan import latent_claims, latent_space
 
@@ -24,7 +26,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
     """A VAE for squared differences, and one for absolute ones."""
     folder = tmp_path_factory.mktemp("vae")
     l2, l1 = (
-        train.start("vae", train.Reading("digits"), folder / name, budget="smoke", changes=[*TINY, f"objective.reconstruction={name}"], device="cpu")
+        train.start(TrainRequest("vae", Source("digits"), folder / name, budget="smoke", changes=[*TINY, f"objective.reconstruction={name}"], device="cpu"))
         for name in ("half_squared", "absolute")
     )  # fmt: skip
     return l2, l1

@@ -9,9 +9,11 @@ import torch
 import ridgewalk
 from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.evaluation.sensors import diagnose_sensors
+from ridgewalk.store.origin import Source
 from ridgewalk.training.log import read_log
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.verbs import train
+from ridgewalk.verbs.train import TrainRequest
 from ridgewalk_studies.generative import generative
 from ridgewalk_studies.reproduce import reproduce
 from ridgewalk_studies.vae_gan import boundaries
@@ -71,7 +73,7 @@ def test_a_vaegans_own_discriminators_are_sensors_of_its_run(finished: Path) -> 
 def test_separate_training_leaves_the_encoder_as_the_vae_made_it(tmp_path: Path) -> None:
     changes = ["training.epochs=2", "objective.order=separate", "detector.epochs=1", "training.decay=constant"]
     run = train.start(
-        "vae-gan", train.Reading("digits"), tmp_path / "two", budget="smoke", changes=changes, device="cpu"
+        TrainRequest("vae-gan", Source("digits"), tmp_path / "two", budget="smoke", changes=changes, device="cpu")
     )
     alone = [
         "training.epochs=1",
@@ -80,7 +82,9 @@ def test_separate_training_leaves_the_encoder_as_the_vae_made_it(tmp_path: Path)
         "detector.epochs=1",
         "training.decay=constant",
     ]
-    vae = train.start("vae-gan", train.Reading("digits"), tmp_path / "one", budget="smoke", changes=alone, device="cpu")
+    vae = train.start(
+        TrainRequest("vae-gan", Source("digits"), tmp_path / "one", budget="smoke", changes=alone, device="cpu")
+    )
     for a, b in zip(run.model.encoder.parameters(), vae.model.encoder.parameters()):
         assert torch.equal(a, b)
     assert any(not torch.equal(a, b) for a, b in zip(run.model.decoder.parameters(), vae.model.decoder.parameters()))
@@ -91,7 +95,7 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_weights(
 ) -> None:
     changes = ["training.epochs=2", "objective.order=separate", "detector.epochs=1", "training.checkpoint_every=5"]
     whole = train.start(
-        "vae-gan", train.Reading("digits"), tmp_path / "a", budget="smoke", changes=changes, device="cpu"
+        TrainRequest("vae-gan", Source("digits"), tmp_path / "a", budget="smoke", changes=changes, device="cpu")
     )
     from ridgewalk.training.families.vae_gan import VAEGAN
 
@@ -106,7 +110,7 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_weights(
         patch.setattr(VAEGAN, "loss", killed)
         with pytest.raises(KeyboardInterrupt):
             train.start(
-                "vae-gan", train.Reading("digits"), tmp_path / "b", budget="smoke", changes=changes, device="cpu"
+                TrainRequest("vae-gan", Source("digits"), tmp_path / "b", budget="smoke", changes=changes, device="cpu")
             )
     resumed = train.resume(tmp_path / "b", device="cpu")
     for name in ("decoder", "encoder"):
@@ -119,18 +123,16 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_weights(
 def test_fresh_draws_need_a_gaussian_posterior(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="gaussian"):
         train.start(
-            "digits", train.Reading("digits"), tmp_path / "x", budget="smoke", changes=["detector.samples=true"]
+            TrainRequest("digits", Source("digits"), tmp_path / "x", budget="smoke", changes=["detector.samples=true"])
         )
     assert not (tmp_path / "x").exists()
 
 
 def test_reconstructions_of_a_perfect_model_cost_nothing(smoke: Path) -> None:
-    from dataclasses import replace
-
     from ridgewalk.models.autoencoders import Autoencoder
 
     run = ridgewalk.load(smoke)
-    perfect = replace(run, model=Autoencoder(torch.nn.Identity(), torch.nn.Identity()))
+    perfect = run.with_autoencoder(model=Autoencoder(torch.nn.Identity(), torch.nn.Identity()))
     judges = judges_of(run)
     x = run.data.test.take(torch.arange(40)).floats()
     from ridgewalk_studies.measures.attributes import reconstruction_columns

@@ -22,7 +22,8 @@ from ridgewalk.models.weights import read_tensors, save_networks
 from ridgewalk.registry import ENERGIES, EnergyEntry
 from ridgewalk.settings import recipes
 from ridgewalk.settings.autoencoder import Walks
-from ridgewalk.store.run import new_pixel_detector, read_settings, write_settings
+from ridgewalk.store.autoencoder import new_pixel_detector
+from ridgewalk.store.origin import read_settings, write_settings
 from ridgewalk.verbs import train
 
 Copy = Callable[[], Path]

@@ -16,11 +16,13 @@ from ridgewalk.evaluation.ends import draw_ends
 from ridgewalk.evaluation.search import search
 from ridgewalk.models.categories import CategoricalAutoencoder
 from ridgewalk.models.weights import read_tensors
+from ridgewalk.store.origin import Source
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.training.families.base import family_of
 from ridgewalk.training.log import read_log, read_readings
 from ridgewalk.verbs import train
+from ridgewalk.verbs.train import TrainRequest
 
 SMALL = ["model.hidden=[24, 16]", "matcher.hidden=[16]", "detector.epochs=1", "detector.members=1", "training.ema=0.0"]
 RECIPES = ("aae-semisupervised", "aae-clustering", "aae-style", "aae-priors", "aae-reduction")
@@ -28,7 +30,7 @@ RECIPES = ("aae-semisupervised", "aae-clustering", "aae-style", "aae-priors", "a
 
 def trained(recipe: str, folder: Path, *changes: str) -> Run:
     return train.start(
-        recipe, train.Reading("digits"), folder, budget="smoke", changes=[*SMALL, *changes], device="cpu"
+        TrainRequest(recipe, Source("digits"), folder, budget="smoke", changes=[*SMALL, *changes], device="cpu")
     )
 
 

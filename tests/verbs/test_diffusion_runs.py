@@ -19,9 +19,10 @@ from ridgewalk.models.weights import read_tensors
 from ridgewalk.registry import SAMPLERS
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store import diffusion
+from ridgewalk.store.origin import Source
 from ridgewalk.store.run import load
-from ridgewalk.verbs import diffuse, draws
-from ridgewalk.verbs.train import Reading
+from ridgewalk.verbs import draws, train
+from ridgewalk.verbs.train import TrainRequest
 
 Copy = Callable[[], Path]
 SMALL = ["diffusion.hidden=[32,32]", "diffusion.fourier=16", "diffusion.epochs=1", "diffusion.batch=2048"]
@@ -31,7 +32,7 @@ SMALL = ["diffusion.hidden=[32,32]", "diffusion.fourier=16", "diffusion.epochs=1
 def ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusion of the ring, hardly trained."""
     folder = tmp_path_factory.mktemp("ring") / "run"
-    diffuse.start("diffusion-2d", Reading("ring"), folder, budget="smoke", changes=SMALL, device="cpu")
+    train.start(TrainRequest("diffusion-2d", Source("ring"), folder, budget="smoke", changes=SMALL, device="cpu"))
     return folder
 
 
@@ -40,32 +41,34 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusion of the digits' pixels with labels, hardly trained."""
     folder = tmp_path_factory.mktemp("digits") / "run"
     changes = ["diffusion.channels=8", "diffusion.labels=true", "diffusion.epochs=1", "diffusion.batch=64"]
-    diffuse.start("diffusion-mnist", Reading("digits"), folder, budget="smoke", changes=changes, device="cpu")
+    train.start(
+        TrainRequest("diffusion-mnist", Source("digits"), folder, budget="smoke", changes=changes, device="cpu")
+    )
     return folder
 
 
 def test_a_run_is_trained_read_and_sampled(ring: Path) -> None:
     assert {"run.toml", "denoiser.json", "denoiser.safetensors", "diffusion"} <= {p.name for p in ring.iterdir()}
-    run = diffuse.load(ring)
-    made = run.diffused.sample(50, seed=3)
+    run = load(ring)
+    made = run.diffusion.sample(50, seed=3)
     assert made.x.shape == (50, 2)
     assert bool(made.x.isfinite().all())
-    again = diffuse.load(ring).diffused.sample(80, seed=3)
+    again = load(ring).diffusion.sample(80, seed=3)
     assert torch.allclose(made.x, again.x[:50], atol=1e-5)  # products of other shapes round otherwise
-    assert not torch.equal(made.x, run.diffused.sample(50, seed=4).x)
+    assert not torch.equal(made.x, run.diffusion.sample(50, seed=4).x)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_that_is_named_makes_samples(ring: Path, name: str) -> None:
-    made = diffuse.load(ring).diffused.sample(20, 0, Sampling(name, 6, corrections=2, rtol=0.05))
+    made = load(ring).diffusion.sample(20, 0, Sampling(name, 6, corrections=2, rtol=0.05))
     assert made.x.shape == (20, 2)
     assert made.nfe >= 6
 
 
 def test_training_goes_on_after_a_stop_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = [*SMALL, "diffusion.epochs=2", "diffusion.batch=8192"]
-    whole = diffuse.start(
-        "diffusion-2d", Reading("ring"), tmp_path / "a", budget="smoke", changes=changes, device="cpu"
+    whole = train.start(
+        TrainRequest("diffusion-2d", Source("ring"), tmp_path / "a", budget="smoke", changes=changes, device="cpu")
     )
     from ridgewalk.training import denoising
 
@@ -79,15 +82,17 @@ def test_training_goes_on_after_a_stop_to_the_same_bits(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(denoising.DenoisingScoreMatching, "loss", broken)
     with pytest.raises(KeyboardInterrupt):
-        diffuse.start("diffusion-2d", Reading("ring"), tmp_path / "b", budget="smoke", changes=changes, device="cpu")
+        train.start(
+            TrainRequest("diffusion-2d", Source("ring"), tmp_path / "b", budget="smoke", changes=changes, device="cpu")
+        )
     monkeypatch.undo()
     with pytest.raises(ValueError, match="half written"):
-        diffuse.load(tmp_path / "b")
-    diffuse.resume(tmp_path / "b", device="cpu")
+        load(tmp_path / "b")
+    train.resume(tmp_path / "b", device="cpu")
     a, b = (read_tensors(tmp_path / n / "denoiser.safetensors") for n in "ab")
     assert a.keys() == b.keys()
     assert all(torch.equal(a[k], b[k]) for k in a)
-    assert whole.diffused.record["steps"] == 12
+    assert whole.diffusion.record["steps"] == 12
 
 
 def test_the_command_line_trains_samples_and_measures_points(tmp_path: Path) -> None:
@@ -140,7 +145,6 @@ def test_a_runs_codes_have_a_diffusion_once_one_is_trained(copied: Copy) -> None
     assert code == 0, error
     assert json.loads(out)["shape"] == [load(run).recipe.model.latent]
     loaded = load(run)
-    assert loaded.diffused is not None
     z = loaded.encode(torch.rand(4, *loaded.origin.image))
     path = loaded.finder("flow")(z[:2], z[2:])
     assert torch.equal(path.nodes[:, 0], z[:2])
@@ -219,13 +223,13 @@ def test_files_that_were_altered_are_refused(ring: Path, tmp_path: Path) -> None
 
 
 def test_a_score_that_diverges_says_where(ring: Path) -> None:
-    run = diffuse.load(ring)
+    run = load(ring)
 
     def broken(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        return torch.full_like(x, float("nan")) if float(t) < 0.5 else run.diffused.denoiser.score(x, t)
+        return torch.full_like(x, float("nan")) if float(t) < 0.5 else run.diffusion.denoiser.score(x, t)
 
     with pytest.raises(FloatingPointError, match=r"step \d+ of 6 \(t = "):
-        run.diffused.sample(4, 0, Sampling("euler-maruyama", 6), score=broken)
+        run.diffusion.sample(4, 0, Sampling("euler-maruyama", 6), score=broken)
 
 
 def test_settings_make_the_sampler_that_they_name() -> None:

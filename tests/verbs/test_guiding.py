@@ -13,12 +13,13 @@ import torch
 from commands import call, refused
 from ridgewalk.finders.building import available_methods
 from ridgewalk.judging import samples
-from ridgewalk.store import guide as guides
+from ridgewalk.store.guide import GUIDE
+from ridgewalk.store.origin import Source
 from ridgewalk.store.run import load
 from ridgewalk.training.ratio import NoisedRatio
-from ridgewalk.verbs import diffuse, draws
+from ridgewalk.verbs import diffuse, draws, train
 from ridgewalk.verbs import guide as guiding
-from ridgewalk.verbs.train import Reading
+from ridgewalk.verbs.train import TrainRequest
 
 WEAK = [
     "diffusion.hidden=[16,16]",
@@ -34,22 +35,24 @@ QUICK = ["guidance.negatives=10000", "guidance.epochs=30"]
 def weak(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusion of the ring with too small a network, and its guide."""
     folder = tmp_path_factory.mktemp("weak") / "run"
-    run = diffuse.start("diffusion-2d", Reading("ring"), folder, changes=WEAK, device="cpu")
+    run = train.start(TrainRequest("diffusion-2d", Source("ring"), folder, changes=WEAK, device="cpu"))
     guiding.train(run, QUICK)
     return folder
 
 
 def test_guiding_brings_a_weak_models_samples_nearer_to_the_data(weak: Path) -> None:
     """KL(model || data) falls by half at least, at the same number of evaluations of the score."""
-    run = diffuse.load(weak)
-    guide = guides.read(weak, run.diffused)
+    run = load(weak)
+    guide = run.guide
     assert guide.account.verdict == "alive"
-    ring = run.data.density  # type: ignore[union-attr]
-    plain, better = run.diffused.sample(4000, 5), run.diffused.sample(4000, 5, score=guide.score(run.diffused))
+    ring = run.density
+    plain, better = run.diffusion.sample(4000, 5), run.diffusion.sample(4000, 5, score=guide.score(run.diffusion))
     assert plain.nfe == better.nfe
     before, after = (samples.compare_with_density(made.x, ring, True)["kl"] for made in (plain, better))
     assert after < 0.5 * before
-    assert torch.equal(run.diffused.sample(50, 5, score=guide.score(run.diffused, 0.0)).x, run.diffused.sample(50, 5).x)
+    assert torch.equal(
+        run.diffusion.sample(50, 5, score=guide.score(run.diffusion, 0.0)).x, run.diffusion.sample(50, 5).x
+    )
 
 
 def test_the_command_line_guides_and_measures_both(weak: Path, tmp_path: Path) -> None:
@@ -83,7 +86,7 @@ def test_what_is_bad_gets_one_sentence(weak: Path, tmp_path: Path) -> None:
 
 def test_a_guide_of_nothing_is_named(weak: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples that are data: the discriminator stays at chance, and says so."""
-    run = diffuse.load(weak)
+    run = load(weak)
     copy = tmp_path / "copy"
     shutil.copytree(weak, copy, ignore=shutil.ignore_patterns("guide*"))
     real = run.rows("model")
@@ -91,9 +94,9 @@ def test_a_guide_of_nothing_is_named(weak: Path, tmp_path: Path, monkeypatch: py
     class Perfect:
         x = real[torch.randperm(len(real), generator=torch.Generator().manual_seed(9))[:2000]]
 
-    monkeypatch.setattr(type(run.diffused), "sample", lambda *_, **__: Perfect)
+    monkeypatch.setattr(type(run.diffusion), "sample", lambda *_, **__: Perfect)
     with pytest.warns(UserWarning, match="at chance"):
-        guiding.train(diffuse.load(copy), ["guidance.negatives=2000", "guidance.epochs=1"])
+        guiding.train(load(copy), ["guidance.negatives=2000", "guidance.epochs=1"])
 
 
 def test_altered_files_are_refused(weak: Path, tmp_path: Path) -> None:
@@ -110,8 +113,10 @@ def test_altered_files_are_refused(weak: Path, tmp_path: Path) -> None:
 def test_a_guide_is_of_its_own_diffusion_alone(weak: Path, tmp_path: Path) -> None:
     """Files of another diffusion, put where its own were."""
     other = tmp_path / "other"
-    diffuse.start(
-        "diffusion-2d", Reading("ring"), other, changes=[*WEAK, "diffusion.sde=ve"], budget="smoke", device="cpu"
+    train.start(
+        TrainRequest(
+            "diffusion-2d", Source("ring"), other, changes=[*WEAK, "diffusion.sde=ve"], budget="smoke", device="cpu"
+        )
     )
     for name in ("guide.json", "guide.safetensors"):
         shutil.copy(weak / name, other / name)
@@ -119,7 +124,7 @@ def test_a_guide_is_of_its_own_diffusion_alone(weak: Path, tmp_path: Path) -> No
 
 
 def test_parts_of_a_predictor_corrector_are_guided_apart(weak: Path, tmp_path: Path) -> None:
-    run = diffuse.load(weak)
+    run = load(weak)
     how = draws.sampling_of(run, sampler="pc", steps=10)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the guide is of another sampler
@@ -137,23 +142,23 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusion of the ring's modes by name, and a guide class by class on states and samples, by a head on the score network's features."""
     folder = tmp_path_factory.mktemp("classes") / "run"
     changes = [*WEAK, "diffusion.labels=true", "diffusion.epochs=6"]
-    run = diffuse.start("diffusion-2d", Reading("ring"), folder, changes=changes, device="cpu")
+    run = train.start(TrainRequest("diffusion-2d", Source("ring"), folder, changes=changes, device="cpu"))
     guiding.train(run, ["guidance.labels=true", "guidance.kind=both", "guidance.network=backbone", "guidance.hidden=[64]",
                         "guidance.negatives=5000", "guidance.epochs=10"])  # fmt: skip
     return folder
 
 
 def test_a_guide_class_by_class_guides_each_class(classes: Path, tmp_path: Path) -> None:
-    run = diffuse.load(classes)
-    guide = guides.read(classes, run.diffused)
+    run = load(classes)
+    guide = run.guide
     labels = torch.arange(2000) % 8
-    ring = run.data.density  # type: ignore[union-attr]
-    plain = run.diffused.sample(2000, 1, labels=labels).x
-    better = run.diffused.sample(2000, 1, score=guide.score(run.diffused, 1.0, labels)).x
+    ring = run.density
+    plain = run.diffusion.sample(2000, 1, labels=labels).x
+    better = run.diffusion.sample(2000, 1, score=guide.score(run.diffusion, 1.0, labels)).x
     far = [float((x.double() - ring.means[labels]).norm(dim=1).mean()) for x in (plain, better)]
     assert far[1] < far[0]
-    alone = run.diffused.sample(50, 1, score=guide.score(run.diffused, 0.0, labels[:50])).x
-    assert torch.equal(alone, run.diffused.sample(50, 1, labels=labels[:50]).x)
+    alone = run.diffusion.sample(50, 1, score=guide.score(run.diffusion, 0.0, labels[:50])).x
+    assert torch.equal(alone, run.diffusion.sample(50, 1, labels=labels[:50]).x)
     assert call("sample", classes, "--n", 5, "--label", 3, "--gamma", 1, "--out", tmp_path / "s")[0] == 0
     assert "--label" in refused("sample", classes, "--n", 5, "--gamma", 1)
 
@@ -177,7 +182,7 @@ def test_a_guides_training_goes_on_after_a_stop_to_the_same_bits(
     weak: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = ["guidance.negatives=2000", "guidance.epochs=3", "guidance.matching=0"]
-    run = diffuse.load(weak)
+    run = load(weak)
     whole = guiding.train(run, changes, 0, tmp_path / "whole")
     real, asked = NoisedRatio.loss, []
 
@@ -191,7 +196,7 @@ def test_a_guides_training_goes_on_after_a_stop_to_the_same_bits(
     with pytest.raises(KeyboardInterrupt):
         guiding.train(run, changes, 0, tmp_path / "killed")
     monkeypatch.undo()
-    assert not guides.present(tmp_path / "killed")
+    assert not GUIDE.is_in(tmp_path / "killed")
     resumed = guiding.train(run, changes, 0, tmp_path / "killed")
     assert resumed.record["sha256"] == whole.record["sha256"]
     assert resumed.record["held_out"] == whole.record["held_out"]
@@ -209,9 +214,9 @@ def test_a_joint_training_makes_a_run_and_its_guide(weak: Path, tmp_path: Path) 
     words = [w for s in small for w in ("--set", s)]
     code, _, error = call("guide", weak, "--joint", "--out", out, *words)
     assert code == 0, error
-    run = diffuse.load(out)
-    assert run.diffused.record["joint"] is True
-    assert guides.read(out, run.diffused).record["denoiser"] == run.diffused.record["sha256"]
+    run = load(out)
+    assert run.diffusion.record["joint"] is True
+    assert run.guide.record["denoiser"] == run.diffusion.record["sha256"]
     assert call("sample", out, "--n", 5, "--gamma", 1, "--out", tmp_path / "s")[0] == 0
 
 

@@ -15,7 +15,9 @@ import ridgewalk
 from commands import good, refused
 from ridgewalk.data import part
 from ridgewalk.energies import FullGaussian
+from ridgewalk.store.origin import Source
 from ridgewalk.verbs import map, project, train
+from ridgewalk.verbs.train import TrainRequest
 
 Copy = Callable[[], Path]
 
@@ -107,7 +109,9 @@ def test_two_dimensional_latents_are_shown_whole(tmp_path: Path) -> None:
     from conftest import SMOKE
 
     changes = [*SMOKE, "model.latent=2", "training.epochs=1"]
-    run = train.start("digits", train.Reading("digits"), tmp_path / "r", budget="smoke", changes=changes, device="cpu")
+    run = train.start(
+        TrainRequest("digits", Source("digits"), tmp_path / "r", budget="smoke", changes=changes, device="cpu")
+    )
     out = good("map", run.folder, "--from", 3, "--to", 8)
     assert "nothing on it is projected" in out
     a = arrays(run.folder / "maps" / "whole" / "map.npz")

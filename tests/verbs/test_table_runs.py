@@ -13,9 +13,11 @@ from ridgewalk.cli import app
 from ridgewalk.data import load, load_points, part
 from ridgewalk.judging.judges import judge
 from ridgewalk.settings.autoencoder import Judges
+from ridgewalk.store.origin import Source
 from ridgewalk.store.run import Run
 from ridgewalk.store.run import load as load_run
 from ridgewalk.verbs import train
+from ridgewalk.verbs.train import TrainRequest
 from ridgewalk_studies.adversarial_autoencoders.shared import classes_of
 from ridgewalk_studies.measures.clustering import measure_clusters
 
@@ -24,7 +26,7 @@ from ridgewalk_studies.measures.clustering import measure_clusters
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs") / "table"
     changes = (*SMOKE, "training.epochs=60", "training.batch=32", "model.latent=3")
-    return train.start("digits", train.Reading("wine"), folder, budget="smoke", changes=changes, device="cpu")
+    return train.start(TrainRequest("digits", Source("wine"), folder, budget="smoke", changes=changes, device="cpu"))
 
 
 def test_an_autoencoder_learns_a_tables_rows(run: Run) -> None:
@@ -52,7 +54,7 @@ def test_a_judge_of_rows_knows_their_classes() -> None:
 @pytest.mark.parametrize(("recipe", "error"), [("aae-semisupervised", 0.15), ("aae-clustering", 0.3)])
 def test_classes_of_a_table_by_a_recipes_own_settings_for_tables(recipe: str, error: float, tmp_path: Path) -> None:
     changes = ("training.epochs=150", "detector.epochs=1", "detector.members=1")
-    found = train.start(recipe, train.Reading("wine"), tmp_path / "run", changes=changes, device="cpu")
+    found = train.start(TrainRequest(recipe, Source("wine"), tmp_path / "run", changes=changes, device="cpu"))
     assert (found.recipe.model.network, found.recipe.labels.shift) == ("mlp", 0)
     told = classes_of(found, found.data.test)
     assert measure_clusters(told.double(), found.data.test.labels).majority < error  # 0.6 where all are of one class

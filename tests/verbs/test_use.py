@@ -11,8 +11,10 @@ import ridgewalk
 from ridgewalk import DensityRatio, StringMethod, train_detector
 from ridgewalk.evaluation.ends import draw_ends
 from ridgewalk.evaluation.search import search
+from ridgewalk.store.origin import Source
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.verbs import train
+from ridgewalk.verbs.train import TrainRequest
 
 
 def test_a_loaded_run_walks(smoke: Path) -> None:
@@ -46,9 +48,11 @@ def test_a_run_encodes_images_of_its_own_shape_only(smoke: Path) -> None:
 def test_the_same_seed_gives_the_same_run(smoke: Path, tmp_path: Path) -> None:
     from conftest import SMOKE
 
-    again = train.start("digits", train.Reading("digits"), tmp_path / "b", budget="smoke", changes=SMOKE, device="cpu")
+    again = train.start(
+        TrainRequest("digits", Source("digits"), tmp_path / "b", budget="smoke", changes=SMOKE, device="cpu")
+    )
     other = train.start(
-        "digits", train.Reading("digits"), tmp_path / "c", budget="smoke", changes=SMOKE, device="cpu", seed=1
+        TrainRequest("digits", Source("digits"), tmp_path / "c", budget="smoke", changes=SMOKE, device="cpu", seed=1)
     )
     for name in ("model.safetensors", "detector.safetensors"):
         assert (again.folder / name).read_bytes() == (smoke / name).read_bytes()

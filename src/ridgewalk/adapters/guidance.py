@@ -6,14 +6,13 @@ A discriminator against a pretrained score model, and its guidance for that mode
     guide = train_guide(model, images, sampler)
     pipeline = as_pipeline(model, sampler, guide.guidance())
 
-Negatives are drawn by the sampler that will be guided. A fifth of images and samples is held out: on it the guide is held to account, level by level, and
-its strength calibrated.
+The training is ``training.guide``'s, as for ridgewalk's own diffusions: negatives are drawn by the sampler that will be guided, and a fifth of images and
+samples is held out, on which the guide is measured at each noise level and its strength is calibrated.
 """
 
-import json
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -24,19 +23,21 @@ from ridgewalk.adapters.diffusers import ScoreModel
 from ridgewalk.diagnosis.guides import GuideDiagnosis, HeldOut, diagnose, held_times
 from ridgewalk.diffusion import Sampled, Standardiser, sample
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio, Window
-from ridgewalk.files import write_bytes
+from ridgewalk.models.artifact import Artifact
 from ridgewalk.models.unet import UNetEncoder, UNetLayers
-from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
-from ridgewalk.settings.training import Schedule
-from ridgewalk.training.loop import fit
-from ridgewalk.training.ratio import NoisedRatio
+from ridgewalk.training.guide import GuidedModel, GuideTraining, train_ratio
 
 FEWEST = 10
 """Images from which a guide can be trained."""
 
-SCHEDULE = Schedule(epochs=20, batch=64, rate=1e-3, decay="cosine", ema=0.99)
+CHUNK = 100
+"""Images that are sampled and measured at once."""
+
+DEFAULTS = GuideTraining()
+
+GUIDE = Artifact("guide", ("guide",))
 
 
 @final
@@ -66,10 +67,8 @@ class ImageGuide:
 
     def save(self, folder: str | Path) -> None:
         """Writes ``guide.safetensors`` and ``guide.json`` into a folder."""
-        place = Path(folder)
-        digest = save_networks(place / "guide.safetensors", {"guide": self.ratio.network})
-        record = {"sha256": digest, "held_out": self.account.to_json(), "sde": repr(self.ratio.sde)}
-        write_bytes(place / "guide.json", json.dumps(record, indent=1).encode())
+        weights = {"guide": {"guide": self.ratio.network}}
+        GUIDE.save(Path(folder), weights, {"held_out": self.account.to_json(), "sde": repr(self.ratio.sde)})
 
 
 def train_guide(
@@ -78,13 +77,7 @@ def train_guide(
     sampler: Callable[..., Sampled],
     *,
     network: nn.Module | None = None,
-    schedule: Schedule = SCHEDULE,
-    matching: float = 1.0,
-    r1: float = 0.0,
-    times: str = "log-snr",
-    t_min: float = 1e-2,
-    seed: int = 0,
-    folder: Path | None = None,
+    how: GuideTraining = DEFAULTS,
 ) -> ImageGuide:
     """
     Trains a discriminator of images against as many samples, on the model's device.
@@ -94,13 +87,7 @@ def train_guide(
         images: real ones in [0, 1], (n, c, h, w).
         sampler: made with ``model.sde``; the one that will be guided.
         network: over (x, c, labels) to (n, 1), smooth; the encoder half of a U-Net by default.
-        schedule: of its training.
-        matching: weight of gradient matching, see ``training.ratio``.
-        r1: weight of the gradient penalty.
-        times: law of times.
-        t_min: least time.
-        seed: of samples, order and noise.
-        folder: of its log and checkpoints; None writes none.
+        how: schedule, seed and objective of the training; its negatives are samples.
 
     Raises:
         ValueError: for too few images, images of another shape, and samplers of another SDE.
@@ -118,35 +105,20 @@ def train_guide(
         )
     device = next(model.network.parameters()).device
     standardiser = Standardiser.between(0.0, 1.0)
-    n = len(images)
-    made = sample(
-        sampler,
-        model.score,
-        n,
-        model.shape,
-        seed=mixed_seed(seed, Stream.GUIDE_SAMPLES) % 2**31,
-        device=device,
-        chunk=100,
-    )
-    samples = standardiser.to_data(made.x).cpu()
-    body = network or encoder(model.shape, seed)
-    ratio = TimeRatio(body, model.sde, model.deviation)
 
     def score(x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
         return model.score(x, t)
 
-    kept = n - n // 5
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(mixed_seed(seed, Stream.GUIDE_ORDER)))
-    x = images[order]
-    objective = NoisedRatio(ratio, standardiser, times, t_min, r1, matching, score)
-    history = fit(objective, [x[:kept], samples[:kept]], schedule, folder=folder, device=str(device), label="guide")
-    body = history.averages.get("discriminator", body).eval().requires_grad_(False)
-    ratio = TimeRatio(body, model.sde, model.deviation)
-    held_out = HeldOut(*(standardiser.to_model(v[kept:].float().to(device)) for v in (x, samples)))
-    found = diagnose(ratio, score, held_out, held_times(model.sde), chunk=100)
+    def draw(rows: int, seed: int, labels: Tensor | None, keep: int) -> Sampled:
+        made = sample(sampler, model.score, rows, model.shape, seed=seed, device=device, chunk=CHUNK)
+        return replace(made, x=standardiser.to_data(made.x).cpu())
+
+    guided = GuidedModel(model.sde, model.deviation, standardiser, score, draw, device, 0)
+    trained = train_ratio(network or encoder(model.shape, how.seed), guided, images, None, len(images), how)
+    found = diagnose(trained.ratio, score, HeldOut(trained.x, trained.y), held_times(model.sde), chunk=CHUNK)
     if found.verdict == "at chance":
         warnings.warn(found.sentence, stacklevel=2)
-    return ImageGuide(ratio, found)
+    return ImageGuide(trained.ratio, found)
 
 
 def encoder(shape: tuple[int, int, int], seed: int = 0, channels: int = 32) -> nn.Module:
@@ -169,18 +141,12 @@ def load_guide(model: ScoreModel, folder: str | Path, network: nn.Module | None 
     Raises:
         ValueError: if there is none, its files were altered, or it was trained under another SDE.
     """
-    place = Path(folder)
-    try:
-        record = json.loads((place / "guide.json").read_text(encoding="utf-8"))
-        found = GuideDiagnosis.from_json(record["held_out"])
-        digest, sde = str(record["sha256"]), str(record["sde"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{place / 'guide.json'} is no guide's record ({error})") from error
+    (found, sde), record = GUIDE.read(Path(folder), lambda r: (GuideDiagnosis.from_json(r["held_out"]), str(r["sde"])))
     if sde != repr(model.sde):
         raise ValueError(
             "the guide was trained under another SDE than the model's: its times and scales are others; train one for this model"
         )
     body = network or encoder(model.shape)
-    load_networks(place / "guide.safetensors", {"guide": body}, digest)
+    GUIDE.fill(Path(folder), record, {"guide": {"guide": body}})
     body.eval().requires_grad_(False).to(next(model.network.parameters()).device)
     return ImageGuide(TimeRatio(body, model.sde, model.deviation), found)

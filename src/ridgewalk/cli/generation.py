@@ -88,14 +88,13 @@ def guide(
     as_json: Json = False,
 ) -> None:
     """Train a discriminator of a diffusion's samples, whose gradient corrects its score (`sample --gamma 1`)."""
+    from ridgewalk.store.run import load
     from ridgewalk.verbs import guide as guiding
-    from ridgewalk.verbs.diffuse import DiffusionRun
-    from ridgewalk.verbs.draws import open_run
 
     if joint != (out is not None):
         raise ValueError("--joint and --out go together: a joint training makes a new run, and says where")
     with bars(), repeatable():
-        opened = open_run(run, device)
+        opened = load(run, device)
         if out is None:
             trained = guiding.train(
                 opened,
@@ -103,10 +102,8 @@ def guide(
                 seed or 0,
                 accepted=lambda: say(f"sampling negatives of {run}, and training a discriminator of them"),
             )
-        elif isinstance(opened, DiffusionRun):
-            _, trained = guiding.train_jointly(opened, out, change or (), seed)
         else:
-            raise ValueError(f"{run} is an autoencoder; guide the diffusion of its codes after its training")
+            _, trained = guiding.train_jointly(opened, out, change or (), seed)
     folder = out or run
     show(
         {"run": str(folder), **{k: v for k, v in trained.record.items() if k != "settings"}},
@@ -144,11 +141,12 @@ def sample(
 ) -> None:
     """Draw samples of a run, with pictures."""
     from ridgewalk.reports.pages import samples as page
-    from ridgewalk.verbs.draws import open_run, sampling_of
+    from ridgewalk.store.run import load
+    from ridgewalk.verbs.draws import sampling_of
     from ridgewalk.verbs.sample import Request, sample
 
     with bars():
-        model = open_run(run, device)
+        model = load(run, device)
         how = sampling_of(model, change or (), sampler=sampler, steps=steps, weight=weight)
         result = sample(model, Request(64 if n is None else n, seed, how, label, prior, gamma, parts, out))
         files = [str(file) for file in (result.folder / "samples.npz", *page.write(result))]
@@ -170,13 +168,14 @@ def evaluate(
 ) -> None:
     """Measure a run's samples: by judges that saw none of its images, or by the density that points should have."""
     from ridgewalk.reports.pages import evaluation as page
-    from ridgewalk.verbs.draws import open_run, sampling_of
+    from ridgewalk.store.run import load
+    from ridgewalk.verbs.draws import sampling_of
     from ridgewalk.verbs.evaluate import Request, evaluate
 
     if n is not None and n < 10:
         raise ValueError(f"an evaluation needs at least 10 samples; got {n}")
     with bars():
-        model = open_run(run, device)
+        model = load(run, device)
         how = sampling_of(model, change or (), sampler=sampler, steps=steps)
         result = evaluate(model, Request(n, seed, how, gamma, out))
         page.write(result)

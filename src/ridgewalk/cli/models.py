@@ -1,6 +1,5 @@
 """Verbs that make models, sensors and experiments, or say what there is."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,22 +24,26 @@ def demo(
 ) -> None:
     """Train on handwritten digits, walk between held-out ones with every method, judge, and write a report."""
     from ridgewalk.reports.pages import report as page
+    from ridgewalk.store.origin import Source
     from ridgewalk.verbs import train
     from ridgewalk.verbs.report import Request, report
+    from ridgewalk.verbs.train import TrainRequest
 
     folder = out or free_folder(Path("runs"), "demo")
     with bars():
         with resumable(folder):
             run = train.start(
-                "digits",
-                train.Reading("digits"),
-                folder,
-                budget=budget,
-                seed=seed,
-                device=device,
-                accepted=lambda: say(
-                    f"training an adversarial autoencoder and its sensors on scikit-learn's digits, into {folder}"
-                ),
+                TrainRequest(
+                    "digits",
+                    Source("digits"),
+                    folder,
+                    budget=budget,
+                    seed=seed,
+                    device=device,
+                    accepted=lambda: say(
+                        f"training an adversarial autoencoder and its sensors on scikit-learn's digits, into {folder}"
+                    ),
+                )
             )
         say("walking between held-out digits with every method, and judging the paths")
         result = report(run, Request(seed=seed))
@@ -75,7 +78,7 @@ def train(
         typer.Option("--set", help="A setting, as training.epochs=5; may be given several times.", show_default=False),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with this run, which was killed.", show_default=False)
+        Path | None, typer.Option(help="Resume the training of this run, which was stopped.", show_default=False)
     ] = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="no (float32), bf16 or fp16.")] = "no",
@@ -92,21 +95,18 @@ def train(
 ) -> None:
     """Train a model and its sensors."""
     from ridgewalk import processes
-    from ridgewalk.settings import recipes
-    from ridgewalk.store.run import Run, read_settings
-    from ridgewalk.verbs import diffuse
+    from ridgewalk.store.origin import Source
     from ridgewalk.verbs import train as training
+    from ridgewalk.verbs.train import TrainRequest
 
     with bars():
         if resume is not None:
             if recipe is not None or data is not None or out is not None or change:
                 raise ValueError(
-                    "--resume goes on with a run as it was started; leave out the recipe, --data, --out and --set"
+                    "--resume continues a run as it was started; leave out the recipe, --data, --out and --set"
                 )
             with resumable(resume):
-                of_data = read_settings(resume)[1].objective.name == "diffusion"
-                go_on: Callable[..., Run | diffuse.DiffusionRun] = diffuse.resume if of_data else training.resume
-                run = go_on(resume, device=device, tensorboard=tensorboard)
+                run = training.resume(resume, device=device, tensorboard=tensorboard)
         else:
             if recipe is None or data is None:
                 raise ValueError(
@@ -114,26 +114,27 @@ def train(
                 )
             folder = out or processes.first(lambda: free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}"))
             with resumable(folder):
-                of_data = recipes.read(recipe, budget, change or (), data).objective.name == "diffusion"
-                start: Callable[..., Run | diffuse.DiffusionRun] = diffuse.start if of_data else training.start
-                run = start(
-                    recipe,
-                    training.Reading(data, skip_bad, size, channels),
-                    folder,
-                    budget=budget,
-                    seed=seed,
-                    changes=change or (),
-                    device=device,
-                    precision=precision,
-                    tensorboard=tensorboard,
-                    accepted=lambda: say(f"training {recipe} on {data}, into {folder}"),
+                run = training.start(
+                    TrainRequest(
+                        recipe,
+                        Source(data, skip_bad, size, channels),
+                        folder,
+                        budget=budget,
+                        seed=seed,
+                        changes=change or (),
+                        device=device,
+                        precision=precision,
+                        tensorboard=tensorboard,
+                        accepted=lambda: say(f"training {recipe} on {data}, into {folder}"),
+                    )
                 )
     record = {k: v for k, v in run.manifest.items() if k != "settings"}
-    how_fast, verb = f"{record.get('images_per_second')} images a second", "report"
-    if of_data:
-        how_fast, verb = f"{record['seconds']:.0f} s", "evaluate"
-    told = [str(line["sentence"]) for line in run.manifest.get("readings", {}).values()]
-    lines = [f"trained: {run.folder} ({how_fast})", *told, f"next: ridgewalk {verb} {run.folder}"]
+    if run.has_latents:
+        speed, verb = f"{record.get('images_per_second')} images a second", "report"
+    else:
+        speed, verb = f"{record['seconds']:.0f} s", "evaluate"
+    sentences = [str(line["sentence"]) for line in record.get("readings", {}).values()]
+    lines = [f"trained: {run.folder} ({speed})", *sentences, f"next: ridgewalk {verb} {run.folder}"]
     show({"run": str(run.folder), **record}, as_json, lines)
 
 

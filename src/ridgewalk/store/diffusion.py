@@ -1,14 +1,13 @@
 """
-A trained diffusion: what it was trained on, its files, its samples and its likelihoods.
+A trained diffusion: its files, its samples and its likelihoods.
 
     FOLDER/
       denoiser.safetensors    the network (its moving average) and the standardiser
-      denoiser.json           checksum, shape, deviation of the data, classes, the settings it was trained with; written last
+      denoiser.json           checksum, shape, standard deviation of the data, classes, the settings it was trained with; written last
       diffusion/              log and checkpoints of its training
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,35 +19,34 @@ from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.diffusion import Denoiser, Flow, PerRows, PredictorCorrector, Sampled, Standardiser, sample
 from ridgewalk.diffusion.building import build_network, build_process, build_sampler
 from ridgewalk.diffusion.likelihood import Likelihood, LogLikelihood, log_likelihood
-from ridgewalk.files import write_bytes
 from ridgewalk.finders.flow import FlowPath, flow_path
-from ridgewalk.models.weights import load_networks, save_networks
+from ridgewalk.models.artifact import Artifact
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Diffusion, Sampling
 from ridgewalk.settings.recipes import read_table
 from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching, ScoreMatching
 from ridgewalk.training.devices import resolve_device
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 
-NAME = "denoiser"
+DIFFUSION = Artifact("diffusion", ("denoiser",), log="diffusion")
 
 CHUNK_VALUES = 250_000
-"""Values of samples that are made at once."""
+"""Numbers (samples times dimensions) that are sampled at once."""
 
 
 @dataclass(frozen=True, eq=False)
-class Diffused:
+class TrainedDiffusion:
     """
     A trained diffusion of data (n, *shape).
 
     Attributes:
-        denoiser: in standardised data.
-        standardiser: between data and those.
+        denoiser: the score network, of standardised data.
+        standardiser: from data to standardised data and back.
         shape: of one datum.
-        classes: that the network is told; 0 for none.
+        classes: number of classes that the network is conditioned on; 0 for none.
         settings: of its training.
-        sampling: how it is sampled where nothing else is said.
+        sampling: the default of ``sample``.
         record: what ``denoiser.json`` holds.
     """
 
@@ -71,7 +69,7 @@ class Diffused:
         return max(16, CHUNK_VALUES // max(1, torch.Size(self.shape).numel()))
 
     def field(self, labels: Tensor | None = None, weight: float = 1.0) -> VectorField | PerRows:
-        """The score of standardised data; under ``labels`` (n,), one a row, where there are such."""
+        """The score of standardised data, conditioned on ``labels`` (n,) where they are given, one for each row."""
         if labels is None:
             return self.denoiser.score
         if not self.classes:
@@ -94,16 +92,16 @@ class Diffused:
         corrector_score: VectorField | None = None,
     ) -> Sampled:
         """
-        Samples, as data.
+        Draws samples, as data.
 
         Args:
             rows: number of samples.
-            seed: of all; row i's noise is that of (seed, i).
-            sampling: in place of its own.
-            labels: (rows,) classes asked for.
-            keep: states of the way to keep.
-            score: in place of its own, such as a guided one, in standardised data.
-            corrector_score: of the corrector of a predictor-corrector alone, for ablations.
+            seed: of all; the noise of row i is that of (seed, i).
+            sampling: sampler and steps; its own ``sampling`` by default.
+            labels: (rows,) the class of each sample.
+            keep: number of states of each trajectory to keep.
+            score: of standardised data; the network's by default. A guided score is such a one.
+            corrector_score: for the corrector of a predictor-corrector alone, for ablations.
         """
         how = sampling or self.sampling
         sampler = build_sampler(how, self.denoiser.sde, keep)
@@ -128,165 +126,149 @@ class Diffused:
     def log_likelihood(
         self, x: Tensor, likelihood: Likelihood, seed: int = 0, score: VectorField | None = None
     ) -> LogLikelihood:
-        """Log density in nats of standardised data x (n, *); that of the data is less by ``standardiser.log_volume``."""
+        """Log density in nats of standardised data x (n, *); the log density of the data is less by ``standardiser.log_volume``."""
         return log_likelihood(likelihood, score or self.denoiser.score, x.to(self.device), seed=seed, chunk=self.chunk)
 
     def density(self, data: GaussianMixture) -> GaussianMixture:
-        """The density of standardised data, where that of data is known; in float64."""
+        """The density of standardised data from the density of data, in float64."""
         scale, shift = self.standardiser.scale.double().cpu(), self.standardiser.shift.double().cpu()
         return data.to(torch.float64).affine(1 / scale, -shift / scale)
 
     def path(self, nodes: int, flow: Flow | None = None, score: VectorField | None = None) -> FlowPath:
-        """The finder through noise, between data; by another score than its own where one is given, such as a guided one."""
+        """The finder that joins two data through noise, by the network's score or by another, such as a guided one."""
         return flow_path(self, nodes, flow, score)
 
 
-def train(
-    data: Sequence[Tensor],
-    settings: Diffusion,
-    sampling: Sampling,
-    folder: Path,
-    *,
-    standardiser: Standardiser,
-    deviation: float,
-    shape: tuple[int, ...],
-    classes: int = 0,
-    quantised: bool = False,
-    seed: int = 0,
-    resume: bool = False,
-    device: str = "auto",
-    precision: str = "no",
-    tensorboard: bool = False,
-    label: str = "diffusion",
-    notes: Mapping[str, Any] | None = None,
-) -> Diffused:
+@dataclass(frozen=True, eq=False)
+class DiffusionData:
     """
-    Trains a diffusion and writes it into ``folder``, or goes on with one.
+    What a diffusion is trained on.
+
+    Attributes:
+        rows: (n, *shape), floats, or uint8 for images of 256 levels.
+        standardiser: from data to what the network sees.
+        deviation: s_d, the standard deviation of standardised data.
+        labels: (n,) classes that the network is conditioned on; None for none.
+        classes: number of these.
+        log_variance: (n, d) of q(z|x), of codes that are drawn afresh at every step around ``rows``; None for codes that are not.
+        quantised: whether data are images of 256 levels.
+    """
+
+    rows: Tensor
+    standardiser: Standardiser
+    deviation: float = 1.0
+    labels: Tensor | None = None
+    classes: int = 0
+    log_variance: Tensor | None = None
+    quantised: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one datum."""
+        return tuple(self.rows.shape[1:])
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The columns of a batch."""
+        return [t for t in (self.rows, self.log_variance, self.labels) if t is not None]
+
+    def matching(self, denoiser: Denoiser, settings: Diffusion) -> ScoreMatching:
+        """The objective that the settings ask for."""
+        given: dict[str, Any] = {
+            "drop": settings.drop,
+            "labelled": self.labels is not None,
+            "quantised": self.quantised,
+        }
+        if settings.matching == "denoising":
+            law = (settings.weighting, settings.times)
+            return DenoisingScoreMatching(denoiser, self.standardiser, *law, t_min=settings.t_min, **given)
+        slices = 0 if settings.matching == "implicit" else 1
+        return ImplicitScoreMatching(denoiser, self.standardiser, slices, t_min=max(settings.t_min, 1e-3), **given)
+
+
+def train(
+    data: DiffusionData, settings: Diffusion, sampling: Sampling, folder: Path, seed: int, how: Fitting
+) -> TrainedDiffusion:
+    """
+    Trains a diffusion and writes it into ``folder``.
 
     Args:
-        data: rows (n, *shape), as floats or images of 256 levels as uint8; then, where codes are drawn afresh, log-variances; then, where
-            ``classes`` is not 0, labels (n,).
-        settings: see ``Diffusion``.
-        sampling: how it will be sampled.
+        data: rows and how they are standardised.
+        settings: of the network and its training.
+        sampling: the default for its samples.
         folder: of its files.
-        standardiser: from data to what the network sees.
-        deviation: s_d, of standardised data.
-        shape: of one datum.
-        classes: that the network is told.
-        quantised: whether data are images of 256 levels.
         seed: of weights, order and noise.
-        resume: go on from the newest checkpoint.
-        device: to train on.
-        precision: no, bf16 or fp16.
-        tensorboard: whether to log there too.
-        label: of the progress bar.
-        notes: further words for ``denoiser.json``.
+        how: device, precision, and whether a training that was stopped is resumed.
     """
-    network = build_network(settings, shape, classes, seed)
-    denoiser = Denoiser(network, build_process(settings), deviation)
+    denoiser = Denoiser(
+        build_network(settings, data.shape, data.classes, seed), build_process(settings), data.deviation
+    )
     history = fit(
-        matching(denoiser, standardiser, settings, classes, quantised),
-        data,
+        data.matching(denoiser, settings),
+        data.tensors,
         settings.schedule(mixed_seed(seed, Stream.DENOISER_STEPS)),
-        folder=folder / "diffusion",
-        resume=resume,
-        device=device,
-        precision=precision,
-        tensorboard=tensorboard,
-        label=label,
+        folder=folder / DIFFUSION.log,
+        **how.options,
     )
-    return write(
-        folder,
-        history.averages.get("denoiser", network),
-        settings,
-        sampling,
-        standardiser=standardiser,
-        deviation=deviation,
-        shape=shape,
-        classes=classes,
-        seed=seed,
-        notes={"seconds": history.seconds, "steps": len(history.steps), **(notes or {})},
-    )
+    network = history.averages.get("denoiser", denoiser.network)
+    notes = {"seconds": history.seconds, "steps": len(history.steps)}
+    return save(folder, network, data, settings, sampling, seed, notes)
 
 
-def matching(
-    denoiser: Denoiser, standardiser: Standardiser, settings: Diffusion, classes: int, quantised: bool
-) -> ScoreMatching:
-    """The objective that the settings ask for."""
-    given: dict[str, Any] = {"drop": settings.drop, "labelled": classes > 0, "quantised": quantised}
-    if settings.matching == "denoising":
-        return DenoisingScoreMatching(
-            denoiser, standardiser, settings.weighting, settings.times, t_min=settings.t_min, **given
-        )
-    slices = 0 if settings.matching == "implicit" else 1
-    return ImplicitScoreMatching(denoiser, standardiser, slices, t_min=max(settings.t_min, 1e-3), **given)
-
-
-def write(
+def save(
     folder: Path,
     network: nn.Module,
+    data: DiffusionData,
     settings: Diffusion,
     sampling: Sampling,
-    *,
-    standardiser: Standardiser,
-    deviation: float,
-    shape: tuple[int, ...],
-    classes: int = 0,
-    seed: int = 0,
-    notes: Mapping[str, Any] | None = None,
-) -> Diffused:
-    """Writes a trained network and what it needs, and reads it back; arguments as of ``train``."""
-    digest = save_networks(
-        folder / f"{NAME}.safetensors", {NAME: network.cpu(), "standardiser": _Buffers(standardiser)}
-    )
+    seed: int,
+    notes: Mapping[str, Any],
+) -> TrainedDiffusion:
+    """Writes a trained network with its standardiser, settings and ``notes``, and loads it again; other arguments as of ``train``."""
     record = {
-        "sha256": digest,
-        "shape": list(shape),
-        "deviation": deviation,
-        "classes": classes,
+        "shape": list(data.shape),
+        "deviation": data.deviation,
+        "classes": data.classes,
         "seed": seed,
-        "scales": list(standardiser.scale.shape),
+        "scales": list(data.standardiser.scale.shape),
         "settings": asdict(settings),
-        **(notes or {}),
+        **notes,
     }
-    write_bytes(folder / f"{NAME}.json", json.dumps(record, indent=1).encode())
-    return read(folder, sampling)
+    DIFFUSION.save(folder, _networks(network.cpu(), _Buffers(data.standardiser)), record)
+    return load(folder, sampling)
 
 
-def present(folder: Path) -> bool:
-    """Whether there is a whole diffusion in a folder."""
-    return (folder / f"{NAME}.json").is_file()
-
-
-def read(folder: Path, sampling: Sampling, device: str = "cpu") -> Diffused:
+def load(folder: Path, sampling: Sampling, device: str = "cpu") -> TrainedDiffusion:
     """
     The diffusion in a folder, frozen.
 
     Raises:
         ValueError: if its files cannot be read, were altered, or are of another architecture.
     """
-    file = folder / f"{NAME}.json"
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        settings = read_table(Diffusion, record["settings"])
-        shape, classes = tuple(int(s) for s in record["shape"]), int(record["classes"])
-        scales = [int(n) for n in record["scales"]]
-        deviation, digest, seed = float(record["deviation"]), str(record["sha256"]), int(record["seed"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
+    (settings, shape, classes, scales, deviation, seed), record = DIFFUSION.read(folder, _parse)
     network = build_network(settings, shape, classes, seed)
     buffers = _Buffers(Standardiser(torch.zeros(scales), torch.ones(scales)))
-    load_networks(folder / f"{NAME}.safetensors", {NAME: network, "standardiser": buffers}, digest)
+    DIFFUSION.fill(folder, record, _networks(network, buffers))
     where = resolve_device(device)
     network.eval().requires_grad_(False).to(where)
     own = Standardiser(buffers.shift.to(where), buffers.scale.to(where))
-    return Diffused(
-        Denoiser(network, build_process(settings), deviation), own, shape, classes, settings, sampling, record
-    )
+    denoiser = Denoiser(network, build_process(settings), deviation)
+    return TrainedDiffusion(denoiser, own, shape, classes, settings, sampling, record)
+
+
+def _parse(record: dict[str, Any]) -> tuple[Diffusion, tuple[int, ...], int, list[int], float, int]:
+    """Settings, shape, classes, shape of the scales, deviation and seed of a record."""
+    settings = read_table(Diffusion, record["settings"])
+    shape, scales = tuple(int(s) for s in record["shape"]), [int(n) for n in record["scales"]]
+    return settings, shape, int(record["classes"]), scales, float(record["deviation"]), int(record["seed"])
+
+
+def _networks(network: nn.Module, buffers: "_Buffers") -> dict[str, dict[str, nn.Module]]:
+    return {"denoiser": {"denoiser": network, "standardiser": buffers}}
 
 
 class _Buffers(nn.Module):
-    """A standardiser as a module, so that it is saved and read as networks are."""
+    """A standardiser as a module, so that it is saved and loaded as networks are."""
 
     shift: Tensor
     scale: Tensor

@@ -1,13 +1,12 @@
 """
-A guide on disk: the discriminator that corrects a diffusion's score, written beside it, and what it is worth.
+A guide on disk: the discriminator that corrects a diffusion's score, written beside it, and how good it is.
 
     FOLDER/
       guide.safetensors       the time-dependent discriminator
-      guide.json              checksums, settings, the sampler that made its negatives, its account by level; written last
+      guide.json              checksums, settings, the sampler of its negatives, its figures at each noise level; written last
       guide/                  log and checkpoints of its training
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,20 +18,20 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.diagnosis.guides import GuideDiagnosis
-from ridgewalk.diffusion import PerRows
+from ridgewalk.diffusion import PerRows, Sampled
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeRatio, Window, guided
-from ridgewalk.files import write_bytes
+from ridgewalk.models.artifact import Artifact
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.heads import OnBackbone, spectrally_normalised
 from ridgewalk.models.unet import UNetEncoder, UNetLayers
-from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Guidance, Sampling
 from ridgewalk.settings.recipes import read_table
-from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.diffusion import TrainedDiffusion
+from ridgewalk.training.guide import GuidedModel
 
-NAME = "guide"
+GUIDE = Artifact("guide", ("guide",), log="guide")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +42,7 @@ class Guide:
     Attributes:
         ratio: log of noised data over noised samples, in standardised data.
         settings: of its training, and how it guides.
-        account: what it is worth, level by level.
+        account: what was measured on held-out data, at each noise level.
         record: what ``guide.json`` holds.
     """
 
@@ -58,7 +57,7 @@ class Guide:
         return self.settings.labels
 
     def weight(self) -> Callable[[Tensor], Tensor]:
-        """W as a function of sigma / alpha: the window of the settings, and where they are calibrated the strengths of the account."""
+        """The weight w as a function of sigma / alpha: the window of the settings, times the calibrated strengths where the settings ask for them."""
         s = self.settings
         window = Window(s.low, s.high or math.inf)
         if not s.calibrated:
@@ -67,35 +66,35 @@ class Guide:
         return lambda level: window(level) * strengths(level)
 
     def guidance(self, gamma: float | None = None, labels: Tensor | None = None) -> VectorField:
-        """Gamma w(t) grad log r, of all rows or under labels (n,), one a row; gamma of the settings where None."""
+        """The correction gamma w(t) grad log r, conditioned on labels (n,) where they are given; gamma is that of the settings by default."""
         self._check_labels(labels)
         ratio = self.ratio if labels is None else partial(self.ratio, labels=labels)
         strength = self.settings.gamma if gamma is None else gamma
         return DiscriminatorGuidance(ratio, self.ratio.sde, strength, self.weight())
 
     def score(
-        self, model: Diffused, gamma: float | None = None, labels: Tensor | None = None, weight: float = 1.0
+        self, model: TrainedDiffusion, gamma: float | None = None, labels: Tensor | None = None, weight: float = 1.0
     ) -> VectorField | PerRows:
         """
-        The model's score, and what guides it.
+        The model's score with the correction added.
 
         Args:
             model: the diffusion that the guide was trained on.
-            gamma: strength; that of the settings where None.
-            labels: (n,) classes asked for, of a guide trained with labels.
-            weight: of the classes (classifier-free guidance).
+            gamma: strength; that of the settings by default.
+            labels: (n,) the class of each row, for a guide trained with labels.
+            weight: of classifier-free guidance.
         """
         if labels is None:
             return guided(model.denoiser.score, self.guidance(gamma))
         self._check_labels(labels)
-        model.field(labels, weight)  # refuses what it cannot be asked
+        model.field(labels, weight)  # refuses labels that the diffusion does not have
         where = labels.to(model.device)
         return PerRows(
             lambda rows: guided(model.denoiser.given(where[rows], weight), self.guidance(gamma, where[rows]))
         )
 
-    def complaints(self, how: Sampling) -> list[str]:
-        """What speaks against guiding a sampler by it: another sampler's negatives, a discriminator at chance."""
+    def warnings_for(self, how: Sampling) -> list[str]:
+        """The reasons not to guide a sampler by it: negatives of another sampler, a discriminator at chance."""
         made = self.record["sampling"]
         differs = [
             f"{k} {made.get(k)!r} instead of {v!r}" for k, v in asdict(how.resolved()).items() if made.get(k) != v
@@ -113,7 +112,7 @@ class Guide:
     def _check_labels(self, labels: Tensor | None) -> None:
         if self.settings.labels and labels is None:
             raise ValueError(
-                "the guide was trained class by class, and what it guides must be asked for a class: give --label, or train another with "
+                "the guide was trained class by class and needs the class of every sample: give --label, or train another with "
                 "guidance.labels = false"
             )
         if not self.settings.labels and labels is not None:
@@ -122,7 +121,7 @@ class Guide:
             )
 
 
-def network(settings: Guidance, model: Diffused, seed: int) -> nn.Module:
+def network(settings: Guidance, model: TrainedDiffusion, seed: int) -> nn.Module:
     """
     The discriminator's network, untrained.
 
@@ -150,54 +149,50 @@ def network(settings: Guidance, model: Diffused, seed: int) -> nn.Module:
         return spectrally_normalised(body) if settings.spectral else body
 
 
-def present(folder: Path) -> bool:
-    """Whether a folder's diffusion has a guide."""
-    return (folder / f"{NAME}.json").is_file()
+def guided_model(model: TrainedDiffusion, how: Sampling) -> GuidedModel:
+    """A diffusion with the sampler that will be guided; under labels its score is taken at the sampler's weight."""
+
+    def score(x: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+        if labels is None:
+            return model.denoiser.score(x, t)
+        return model.denoiser.given(labels, how.weight)(x, t)
+
+    def draw(rows: int, seed: int, labels: Tensor | None, keep: int) -> Sampled:
+        return model.sample(rows, seed, how, labels, keep=keep)
+
+    d = model.denoiser
+    return GuidedModel(d.sde, d.deviation, model.standardiser, score, draw, model.device, how.steps)
 
 
-def refuse_present(folder: Path) -> None:
-    """Refuses a folder whose diffusion has a guide."""
-    if present(folder):
-        raise ValueError(
-            f"{folder} has a guide already; remove guide.json, guide.safetensors and guide/ to train another"
-        )
+def save(folder: Path, body: nn.Module, model: TrainedDiffusion, record: Mapping[str, Any]) -> Guide:
+    """Writes a trained discriminator beside its diffusion, and loads it again."""
+    GUIDE.save(folder, {"guide": {"guide": body}}, {"denoiser": model.record["sha256"], **record})
+    return load(folder, model)
 
 
-def save(folder: Path, body: nn.Module, model: Diffused, record: Mapping[str, Any]) -> Guide:
-    """Writes a trained discriminator beside its diffusion, and reads it back."""
-    whole = {
-        "sha256": save_networks(folder / f"{NAME}.safetensors", {NAME: body}),
-        "denoiser": model.record["sha256"],
-        **record,
-    }
-    write_bytes(folder / f"{NAME}.json", json.dumps(whole, indent=1).encode())
-    return read(folder, model)
-
-
-def read(folder: Path, model: Diffused) -> Guide:
+def load(folder: Path, model: TrainedDiffusion) -> Guide:
     """
     The guide in a folder, frozen, for the diffusion that it was trained on.
 
     Raises:
         ValueError: if there is none, or its files were altered or belong to another diffusion.
     """
-    file = folder / f"{NAME}.json"
-    if not file.is_file():
+    if not GUIDE.is_in(folder):
         raise ValueError(f"{folder} has no guide: train one with `ridgewalk guide {folder}`")
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        settings = read_table(Guidance, record["settings"])
-        account = GuideDiagnosis.from_json(record["held_out"])
-        digest, seed, of = str(record["sha256"]), int(record["seed"]), str(record["denoiser"])
-        _ = record["sampling"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file} cannot be read ({error}); it was altered or cut short") from error
-    if of != model.record["sha256"]:
+    (settings, account, seed, denoiser), record = GUIDE.read(folder, _parse)
+    if denoiser != model.record["sha256"]:
         raise ValueError(
             f"the guide in {folder} was trained on another diffusion than the one beside it: its SDE, its shape or its weights are others; "
             "remove guide.json, guide.safetensors and guide/, and train another"
         )
     body = network(settings, model, seed)
-    load_networks(folder / f"{NAME}.safetensors", {NAME: body}, digest)
+    GUIDE.fill(folder, record, {"guide": {"guide": body}})
     body.eval().requires_grad_(False).to(model.device)
     return Guide(TimeRatio(body, model.denoiser.sde, model.denoiser.deviation), settings, account, record)
+
+
+def _parse(record: dict[str, Any]) -> tuple[Guidance, GuideDiagnosis, int, str]:
+    """Settings, account, seed and the diffusion's checksum of a record."""
+    settings = read_table(Guidance, record["settings"])
+    _ = record["sampling"].items()
+    return settings, GuideDiagnosis.from_json(record["held_out"]), int(record["seed"]), str(record["denoiser"])

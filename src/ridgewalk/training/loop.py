@@ -80,6 +80,31 @@ def check(
     refuse_precision(precision, resolve_device(device))
 
 
+@dataclass(frozen=True)
+class Fitting:
+    """
+    Where and how ``fit`` runs; nothing here changes what is learned, but for the rounding of devices and precisions.
+
+    Attributes:
+        device: auto, cpu, cuda or mps.
+        precision: no (float32), bf16 or fp16.
+        tensorboard: whether to log to TensorBoard too.
+        resume: whether to go on from the newest checkpoint.
+        label: of the progress bar.
+    """
+
+    device: str = "auto"
+    precision: str = "no"
+    tensorboard: bool = False
+    resume: bool = False
+    label: str = "training"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As keyword arguments of ``fit``."""
+        return asdict(self)
+
+
 def fit(
     objective: Objective,
     data: Sequence[Tensor],

@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -11,27 +10,20 @@ import torch
 from torch import Tensor
 
 from ridgewalk import naming
-from ridgewalk.data.points import PointData
 from ridgewalk.diffusion import PerRows
 from ridgewalk.judging import samples
 from ridgewalk.path import chunked
 from ridgewalk.protocols import VectorField
 from ridgewalk.settings import recipes
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.store import guide as guides
-from ridgewalk.store.diffusion import Diffused
 from ridgewalk.store.priors import prior_draws
-from ridgewalk.store.run import Run, load, read_settings
-from ridgewalk.verbs import diffuse
-from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk.store.run import Run
 
 PARTS = ("both", "predictor", "corrector")
 """Parts of a predictor-corrector that may be guided."""
 
 KEPT = 40
 """States of a trajectory that are kept for its picture."""
-
-AnyRun = Run | DiffusionRun
 
 
 @dataclass(frozen=True)
@@ -86,13 +78,7 @@ class Drawn:
     seconds: float
 
 
-def open_run(folder: Path, device: str = "cpu") -> AnyRun:
-    """Loads a run of either kind."""
-    of_data = read_settings(folder)[1].objective.name == "diffusion"
-    return diffuse.load(folder, device) if of_data else load(folder, device)
-
-
-def sampling_of(run: AnyRun, changes: Sequence[str] = (), **given: Any) -> Sampling:
+def sampling_of(run: Run, changes: Sequence[str] = (), **given: Any) -> Sampling:
     """
     Returns the sampling settings of a run.
 
@@ -105,42 +91,41 @@ def sampling_of(run: AnyRun, changes: Sequence[str] = (), **given: Any) -> Sampl
     return replace(recipe.sampling, **{k: v for k, v in given.items() if v is not None})
 
 
-def in_plane(run: AnyRun) -> bool:
+def in_plane(run: Run) -> bool:
     """Whether the run is a diffusion of points in the plane."""
-    return isinstance(run, DiffusionRun) and run.diffused.shape == (2,)
+    return not run.has_latents and run.diffusion.shape == (2,)
 
 
-def ground(run: AnyRun) -> Any:
+def ground(run: Run) -> Any:
     """The grid and the log density of points in the plane, as the ground of a picture; None where the density is unknown."""
-    data = run.data
-    return samples.plane(data.density) if isinstance(data, PointData) and data.density is not None else None
+    return None if run.density is None else samples.plane(run.density)
 
 
-def draw(run: AnyRun, request: Draw) -> Drawn:
+def draw(run: Run, request: Draw) -> Drawn:
     """Draws samples of a run's diffusion; of its autoencoder's prior where it has none, or where the request asks for it."""
-    model = run.diffused
-    if request.prior or model is None:
+    if request.prior or not run.has_diffusion:
         return _prior(run, request)
+    model = run.diffusion
     began = perf_counter()
     labels = None if request.label is None else torch.full((request.rows,), request.label)
-    score, corrector = _scores(run, model, request, labels)
+    score, corrector = _scores(run, request, labels)
     made = model.sample(
         request.rows, request.seed, request.how, labels, keep=request.keep, score=score, corrector_score=corrector
     )
     values, states = made.x, made.states
-    if isinstance(run, Run):
+    if run.has_latents:
         values, states = chunked(run.decode, made.x.to(run.device)).cpu(), torch.empty(0)
     elif len(model.shape) == 3:
         values, states = made.x.clamp(0, 1), torch.empty(0)
-    source = f"{'the diffusion of its codes' if isinstance(run, Run) else 'the diffusion'} by '{request.how.sampler}'"
+    source = f"{'the diffusion of its codes' if run.has_latents else 'the diffusion'} by '{request.how.sampler}'"
     if request.gamma is not None:
         source += f", guided with strength {request.gamma:g}"
         source += f" in its {request.parts} alone" if request.parts != "both" else ""
     return Drawn(values, states, made.nfe, source, perf_counter() - began)
 
 
-def _prior(run: AnyRun, request: Draw) -> Drawn:
-    if isinstance(run, DiffusionRun):
+def _prior(run: Run, request: Draw) -> Drawn:
+    if not run.has_latents:
         raise ValueError("a diffusion of data has no prior but noise; leave out --prior")
     if request.label is not None:
         raise ValueError("a prior has no classes; leave out --label, or train a diffusion with diffusion.labels = true")
@@ -149,22 +134,20 @@ def _prior(run: AnyRun, request: Draw) -> Drawn:
     return Drawn(images, torch.empty(0), 0, "the autoencoder's prior", perf_counter() - began)
 
 
-def _scores(
-    run: AnyRun, model: Diffused, request: Draw, labels: Tensor | None
-) -> tuple[VectorField | PerRows | None, VectorField | None]:
+def _scores(run: Run, request: Draw, labels: Tensor | None) -> tuple[VectorField | PerRows | None, VectorField | None]:
     """The score of the predictor and that of the corrector, guided as the request asks; None stands for the model's own."""
     if request.gamma is None:
         if request.parts != "both":
             raise ValueError("only guided samples have parts that are guided; give --gamma too")
         return None, None
-    guide = guides.read(run.folder, model)
-    score = guide.score(model, request.gamma, labels, request.how.weight)
-    for complaint in guide.complaints(request.how):
-        warnings.warn(complaint, stacklevel=3)
+    guide = run.guide
+    score = guide.score(run.diffusion, request.gamma, labels, request.how.weight)
+    for reason in guide.warnings_for(request.how):
+        warnings.warn(reason, stacklevel=3)
     if request.parts == "both":
         return score, None
     if labels is not None:
         raise ValueError("parts of a sampler are guided apart without classes only; leave out --label")
     assert not isinstance(score, PerRows)
-    plain = model.denoiser.score
+    plain = run.diffusion.denoiser.score
     return (score, plain) if request.parts == "predictor" else (plain, score)

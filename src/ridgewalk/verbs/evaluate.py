@@ -17,11 +17,9 @@ from ridgewalk.judging import samples
 from ridgewalk.judging.samples import GradedImages
 from ridgewalk.metrics.layout import asymmetry, borders
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.store import guide as guides
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk.verbs.diffuse import DiffusionRun
-from ridgewalk.verbs.draws import KEPT, AnyRun, Draw, Drawn, draw, in_plane
+from ridgewalk.verbs.draws import KEPT, Draw, Drawn, draw, in_plane
 
 REAL = "real, held out"
 """Name of the group of real images that samples are compared with."""
@@ -91,7 +89,7 @@ class Result:
     """
 
     folder: Path
-    run: AnyRun
+    run: Run
     request: Request
     how: Sampling
     measured: Measured
@@ -105,28 +103,27 @@ class Result:
         return self.folder / "report.html"
 
 
-def evaluate(run: AnyRun, request: Request) -> Result:
+def evaluate(run: Run, request: Request) -> Result:
     """Draws samples and measures them beside real data."""
     how = request.how or run.recipe.sampling
     if request.out is not None:
         refuse_used(request.out)
     folder = request.out or free_folder(run.folder, "evaluation")
-    data = run.data
+    data = run.dataset
     if isinstance(data, PointData):
-        assert isinstance(run, DiffusionRun)
         measured = _points(run, data, how, request)
     else:
         measured = _images(run, data, how, request)
     figures = {"run": str(run.folder), "report": str(folder / "report.html"), **measured.figures}
     verdict, guide = list(measured.verdict), None
-    if request.gamma is not None and run.diffused is not None:
-        guide = guides.read(run.folder, run.diffused)
+    if request.gamma is not None:
+        guide = run.guide
         verdict.append(f"The guide: {guide.account.sentence}.")
         figures["guide"] = guide.account.to_json()
     return Result(folder, run, request, how, measured, guide, verdict, figures)
 
 
-def _images(run: AnyRun, data: ImageData, how: Sampling, request: Request) -> Measured:
+def _images(run: Run, data: ImageData, how: Sampling, request: Request) -> Measured:
     judges, seed, gamma = judges_for(data, run.recipe.judges), request.seed, request.gamma
     n = min(request.rows or IMAGES, len(judges[0].reference))
     groups = {REAL: torch.cat([part(data, role).floats() for role in ("validation", "test")])[:n]}
@@ -135,7 +132,7 @@ def _images(run: AnyRun, data: ImageData, how: Sampling, request: Request) -> Me
     if gamma is not None:
         plain = draw(run, Draw(n, seed, how))
         groups[plain.source] = plain.values
-    if isinstance(run, Run) and run.diffused is not None:
+    if run.has_latents and run.has_diffusion:
         groups["the autoencoder's prior"] = draw(run, Draw(n, seed, how, prior=True)).values
     graded = {name: samples.grade(x, judges, seed) for name, x in groups.items()}
     layout = {name: {"asymmetry": float(asymmetry(x).mean()), "borders": borders(x)} for name, x in groups.items()}
@@ -159,7 +156,7 @@ def _images(run: AnyRun, data: ImageData, how: Sampling, request: Request) -> Me
     return Measured(drawn, [verdict], figures, groups, graded, finite)
 
 
-def _points(run: DiffusionRun, data: PointData, how: Sampling, request: Request) -> Measured:
+def _points(run: Run, data: PointData, how: Sampling, request: Request) -> Measured:
     rows, seed, gamma = request.rows or POINTS, request.seed, request.gamma
     drawn = draw(run, Draw(rows, seed, how, keep=KEPT if in_plane(run) else 0, gamma=gamma))
     figures: dict[str, Any] = {"samples": rows, "nfe": drawn.nfe, "seconds": drawn.seconds}

@@ -7,7 +7,8 @@ from typing import Any
 
 from ridgewalk.files import free_folder, refuse_used, write_arrays
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.verbs.draws import KEPT, AnyRun, Draw, Drawn, draw, in_plane
+from ridgewalk.store.run import Run
+from ridgewalk.verbs.draws import KEPT, Draw, Drawn, draw, in_plane
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,13 @@ class Result:
     """
 
     folder: Path
-    run: AnyRun
+    run: Run
     drawn: Drawn
     verdict: Sequence[str]
     figures: Mapping[str, Any]
 
 
-def sample(run: AnyRun, request: Request) -> Result:
+def sample(run: Run, request: Request) -> Result:
     """Draws samples, and writes them as ``samples`` of ``samples.npz`` into a folder."""
     how = request.how or run.recipe.sampling
     if request.out is not None:

@@ -1,170 +1,157 @@
-"""From a recipe and images to a run: train the model, then its detector, and write both down."""
+"""The verbs `train` and `sense`: from a recipe and data to a run, and a pixel detector for a run."""
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-import ridgewalk
-from ridgewalk import naming, processes
+from ridgewalk import processes
 from ridgewalk.data import ImageData, Images, part
-from ridgewalk.data import load as load_data
+from ridgewalk.data.points import PointData, points_part
 from ridgewalk.diagnosis.while_training import Inspector, TwoSided
+from ridgewalk.diffusion import Standardiser
+from ridgewalk.diffusion.building import build_network
 from ridgewalk.energies import frozen
-from ridgewalk.files import refuse_used, write_bytes
+from ridgewalk.files import refuse_used
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator
-from ridgewalk.models.weights import save_networks
 from ridgewalk.path import chunked
 from ridgewalk.settings import recipes
 from ridgewalk.settings.recipes import Recipe
-from ridgewalk.store.run import (
-    PIXEL_SENSORS,
-    Origin,
-    Run,
-    fingerprint,
-    finish,
-    load,
-    new_detector,
-    new_pixel_detector,
-    read_settings,
-    write_settings,
-)
+from ridgewalk.store import autoencoder, diffusion
+from ridgewalk.store.autoencoder import AUTOENCODER, PIXEL_SENSORS, new_detector, new_pixel_detector, pixel_artifact
+from ridgewalk.store.diffusion import DIFFUSION, DiffusionData
+from ridgewalk.store.origin import Data, Origin, Source, read_settings, write_settings
+from ridgewalk.store.run import Run, load
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.detectors import train_detector, train_pixel_detector
 from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.families.base import Networks, family_of
-from ridgewalk.training.loop import check, fit
+from ridgewalk.training.loop import Fitting, check, fit
 from ridgewalk.training.negatives import BOUNDARIES, Negatives
 from ridgewalk.training.objectives import Objective
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How a source of images is read; see ``data.load``."""
-
-    source: str
-    skip_bad: bool = False
-    size: int | None = None
-    channels: int | None = None
-
-    def load(self) -> ImageData:
-        """The images."""
-        return load_data(self.source, skip_bad=self.skip_bad, size=self.size, channels=self.channels)
-
-    def origin(
-        self,
-        recipe: str,
-        budget: str,
-        seed: int,
-        shape: tuple[int, ...],
-        data: str,
-        precision: str,
-        *,
-        name: bool = False,
-    ) -> Origin:
-        """
-        Where a run of these data comes from.
-
-        Args:
-            recipe: shipped name or TOML file.
-            budget: smoke, cpu or full.
-            seed: of the run.
-            shape: of one datum.
-            data: their fingerprint.
-            precision: no, bf16 or fp16.
-            name: whether the source is a name, even where there is a file called so.
-        """
-        is_place = not name and Path(self.source).exists()
-        source = str(Path(self.source).resolve()) if is_place else self.source
-        return Origin(
-            Path(recipe).stem,
-            source,
-            budget,
-            seed,
-            shape,
-            data,
-            ridgewalk.__version__,
-            self.skip_bad,
-            self.size,
-            self.channels,
-            precision,
-        )
-
-
-def start(
-    recipe: str,
-    reading: Reading,
-    folder: Path,
-    *,
-    budget: str = "cpu",
-    seed: int = 0,
-    changes: Sequence[str] = (),
-    device: str = "auto",
-    precision: str = "no",
-    tensorboard: bool = False,
-    accepted: Callable[[], None] = lambda: None,
-) -> Run:
+class TrainRequest:
     """
-    Trains a recipe from the beginning into a new folder.
+    A training from the beginning.
 
-    Args:
+    Attributes:
         recipe: shipped name or TOML file.
-        reading: of the images.
-        folder: must not exist, or be empty.
+        source: of the data.
+        folder: of the run; must not exist, or be empty.
         budget: smoke, cpu or full.
         seed: of everything random in the run.
         changes: settings "table.key=value" applied last.
         device: auto, cpu, cuda or mps.
         precision: no, bf16 or fp16.
-        tensorboard: whether to log there too.
+        tensorboard: whether to log to TensorBoard too.
         accepted: called when nothing is left to refuse, before the training.
     """
-    settings = recipes.read(recipe, budget, changes, reading.source)
-    if settings.objective.name == "diffusion":
-        raise ValueError(f"recipe '{recipe}' trains a diffusion of data, not an autoencoder; use runs.diffusing.start")
+
+    recipe: str
+    source: Source
+    folder: Path
+    budget: str = "cpu"
+    seed: int = 0
+    changes: Sequence[str] = ()
+    device: str = "auto"
+    precision: str = "no"
+    tensorboard: bool = False
+    accepted: Callable[[], None] = lambda: None
+
+
+def start(request: TrainRequest) -> Run:
+    """
+    Trains a recipe from the beginning into a new folder: an autoencoder with its detector, or a diffusion of data.
+
+    Raises:
+        ValueError: for settings or data that do not fit, before anything is written.
+    """
+    r, folder = request, request.folder
+    settings = recipes.read(r.recipe, r.budget, r.changes, r.source.source)
     processes.first(
-        lambda: refuse_used(folder, f"choose another --out, or go on with `ridgewalk train --resume {folder}`")
+        lambda: refuse_used(folder, f"choose another --out, or resume with `ridgewalk train --resume {folder}`")
     )
-    data = reading.load()
-    images = part(data, "model")
-    shape = images.shape
-    family = family_of(settings)
+    data: Data
+    if settings.objective.name == "diffusion":
+        data = r.source.images_or_points()
+        check_rows(settings, data)
+        build_network(settings.diffusion, tuple(data.shape), len(data.class_names), r.seed)
+    else:
+        data = r.source.images()
+        settings = _checked(settings, data, r)
+    origin = Origin.of(r.source, data, r.recipe, r.budget, r.seed, r.precision)
+    r.accepted()
+    processes.first(lambda: write_settings(folder, origin, settings))
+    return _train(folder, origin, settings, data, Fitting(r.device, r.precision, r.tensorboard))
+
+
+def _checked(settings: Recipe, data: ImageData, r: TrainRequest) -> Recipe:
+    """The settings of an autoencoder with the number of its classes; ValueError for what cannot be trained."""
+    images, family = part(data, "model"), family_of(settings)
     settings = family.complete(settings, data.class_names)
-    tensors, labelled = family.tensors(settings, images, seed)
-    networks = Networks(family.autoencoder(settings, shape, seed), family.adversaries(settings, shape, seed), labelled)
-    if settings.detector.samples and not isinstance(networks.model, GaussianAutoencoder):
+    tensors, labelled = family.tensors(settings, images, r.seed)
+    model = family.autoencoder(settings, images.shape, r.seed)
+    if settings.detector.samples and not isinstance(model, GaussianAutoencoder):
         raise ValueError("detector.samples needs model.posterior = \"gaussian\"; got 'deterministic'")
     new_detector(settings)
-    for stage in family.stages(settings, networks, seed):  # refused before anything is written
-        check(stage.objective, [len(t) for t in tensors], stage.schedule, device, precision, processes.world())
-    origin = reading.origin(recipe, budget, seed, shape, fingerprint(data), precision)
-    accepted()
-    processes.first(lambda: write_settings(folder, origin, settings))
-    return _train(folder, origin, settings, data, resume=False, device=device, tensorboard=tensorboard)
+    networks = Networks(model, family.adversaries(settings, images.shape, r.seed), labelled)
+    for stage in family.stages(settings, networks, r.seed):
+        check(stage.objective, [len(t) for t in tensors], stage.schedule, r.device, r.precision, processes.world())
+    return settings
+
+
+def check_rows(recipe: Recipe, data: Data) -> None:
+    """Refuses data that do not fill one batch of a diffusion."""
+    own = points_part(data, "model") if isinstance(data, PointData) else part(data, "model")
+    if len(own) < recipe.diffusion.batch:
+        raise ValueError(
+            f"training needs at least one batch of {recipe.diffusion.batch}; the model's share of these data is {len(own)}: lower diffusion.batch"
+        )
 
 
 def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False) -> Run:
-    """Goes on with a run that was killed, from its newest checkpoint; a run that is whole is only loaded."""
+    """Resumes the training of a run from its newest checkpoint; a run that is whole is only loaded."""
     origin, settings = read_settings(folder)
-    if (folder / "manifest.json").is_file():
-        return load(folder)
-    data = Reading(origin.source, origin.skip_bad, origin.size, origin.channels).load()
-    if fingerprint(data) != origin.data:
-        raise ValueError(
-            f"the images at {origin.source} have changed since {folder} was started; restore them, or start again"
-        )
-    return _train(folder, origin, settings, data, resume=True, device=device, tensorboard=tensorboard)
+    of_data = settings.objective.name == "diffusion"
+    if (DIFFUSION if of_data else AUTOENCODER).is_in(folder):
+        return load(folder, device)
+    data = origin.read_again(folder, as_images=not of_data)
+    return _train(folder, origin, settings, data, Fitting(device, origin.precision, tensorboard, resume=True))
 
 
-def _train(
-    folder: Path, origin: Origin, recipe: Recipe, data: ImageData, *, resume: bool, device: str, tensorboard: bool
-) -> Run:
+def _train(folder: Path, origin: Origin, recipe: Recipe, data: Data, how: Fitting) -> Run:
+    if recipe.objective.name == "diffusion":
+        how = replace(how, label=f"diffusion {origin.recipe}")
+        diffusion.train(_diffusion_data(recipe, data), recipe.diffusion, recipe.sampling, folder, origin.seed, how)
+    else:
+        assert isinstance(data, ImageData)
+        _train_autoencoder(folder, origin, recipe, data, how)
+    return load(folder)
+
+
+def _diffusion_data(recipe: Recipe, data: Data) -> DiffusionData:
+    """The model's share of the data: points standardised by their mean and deviation, images from [0, 1] to [-1, 1]."""
+    labelled = recipe.diffusion.labels
+    classes = len(data.class_names) if labelled else 0
+    if isinstance(data, PointData):
+        points = points_part(data, "model")
+        standardiser = Standardiser.of(points.values)
+        return DiffusionData(points.values, standardiser, labels=points.labels if labelled else None, classes=classes)
+    images, standardiser = part(data, "model"), Standardiser.between(0.0, 1.0)
+    first = images.take(torch.arange(min(len(images), 5000))).floats()
+    deviation = float(standardiser.to_model(first).std())
+    labels = images.labels if labelled else None
+    return DiffusionData(images.pixels, standardiser, deviation, labels, classes, quantised=True)
+
+
+def _train_autoencoder(folder: Path, origin: Origin, recipe: Recipe, data: ImageData, how: Fitting) -> None:
     images = part(data, "model")
     family = family_of(recipe)
     model = family.autoencoder(recipe, origin.image, origin.seed)
@@ -181,12 +168,8 @@ def _train(
             tensors,
             stage.schedule,
             folder=folder / stage.folder,
-            resume=resume,
-            device=device,
-            precision=origin.precision,
-            tensorboard=tensorboard,
-            label=f"{stage.label} {origin.recipe}",
             inspect=inspector,
+            **replace(how, label=f"{stage.label} {origin.recipe}").options,
         )
         readings |= {str(line["name"]): line for line in history.readings}
         diagnostics += inspector.seconds if inspector else 0.0
@@ -198,28 +181,20 @@ def _train(
     def write() -> None:
         model.cpu().eval()
         settle(model, images.pixels)
-        detector = fitted_detector(recipe, model, images, BOUNDARIES[recipe.detector.negatives](), origin.seed, device)
-        sums = {
-            "model.safetensors": save_networks(
-                folder / "model.safetensors", {n: net.cpu() for n, net in networks.items()}
-            ),
-            "detector.safetensors": save_networks(folder / "detector.safetensors", {"detector": detector}),
-        }
-        finish(
-            folder,
-            sums,
-            {
-                "seconds": seconds,
-                "steps": steps,
-                "images_per_second": _speed(seconds, taken, recipe.training.batch),
-                **({"readings": readings, "diagnostics_seconds": round(diagnostics, 2)} if readings else {}),
-            },
+        detector = fitted_detector(
+            recipe, model, images, BOUNDARIES[recipe.detector.negatives](), origin.seed, how.device
         )
+        record = {
+            "seconds": seconds,
+            "steps": steps,
+            "images_per_second": _speed(seconds, taken, recipe.training.batch),
+            **({"readings": readings, "diagnostics_seconds": round(diagnostics, 2)} if readings else {}),
+        }
+        autoencoder.save(folder, networks, detector, record)
         for place in (folder, folder / "stage-1"):
             shutil.rmtree(place / "checkpoints", ignore_errors=True)
 
     processes.first(write)
-    return load(folder)
 
 
 FEWEST = 20
@@ -281,13 +256,9 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
     Raises:
         ValueError: for an unknown contrast, or a sensor that is there already.
     """
-    if contrast not in PIXEL_SENSORS:
-        raise ValueError(naming.unknown("contrast", contrast, PIXEL_SENSORS))
+    artifact = pixel_artifact(contrast)
     name = PIXEL_SENSORS[contrast]
-    if (run.folder / f"{name}.json").exists():
-        raise ValueError(
-            f"{run.folder} has a {name} sensor already; remove {name}.json and {name}.safetensors to train another"
-        )
+    artifact.refuse_present(run.folder)
     images, p = part(run.data, "model"), run.recipe.pixel
     codes = run.encode(images.floats())
     where = resolve_device(device)
@@ -303,7 +274,5 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
         seed=seed,
         device=device,
     )
-    digest = save_networks(run.folder / f"{name}.safetensors", {name: network})
-    record = {"sha256": digest, "contrast": contrast, "seed": seed}
-    write_bytes(run.folder / f"{name}.json", json.dumps(record, indent=1).encode())
+    record = artifact.save(run.folder, {name: {name: network}}, {"contrast": contrast, "seed": seed})
     return {"run": str(run.folder), "sensor": name, **record}

@@ -20,7 +20,7 @@ from ridgewalk.judging import samples
 from ridgewalk.protocols import VectorField
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import SDES, Claim, Criterion, Verdict, counted, judge
 
 COMPARED = (
@@ -76,7 +76,7 @@ COLUMNS = {
 
 
 def prove(
-    run: DiffusionRun,
+    run: Run,
     density: GaussianMixture,
     n: int,
     floor: Mapping[str, float],
@@ -86,7 +86,7 @@ def prove(
     finest: int = FINEST,
 ) -> tuple[dict[str, Any], Section]:
     """Figures and section of the exact score; its claims are appended."""
-    d = run.diffused
+    d = run.diffusion
     own = d.density(density)
     orders = {
         f"{type(sde).__name__} {name}": order

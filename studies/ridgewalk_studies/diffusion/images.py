@@ -34,11 +34,10 @@ from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.findings import Findings
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import diffuse
-from ridgewalk.verbs.diffuse import DiffusionRun
 from ridgewalk_studies import timing
 from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
@@ -78,11 +77,10 @@ def measure(e: Experiment) -> Findings:
     seed = e.settings.reproduce.seeds[0]
     pixels = e.diffusion(seed)
     vae = e.run(seed, "vae")
-    if vae.diffused is None:
+    if not vae.has_diffusion:
         diffuse.diffuse(vae, (), seed, e.device)
         vae = e.run(seed, "vae")
-    assert vae.diffused is not None
-    if not isinstance(pixels.data, ImageData):
+    if not isinstance(pixels.dataset, ImageData):
         raise ValueError("this experiment needs images, such as a folder with MNIST's files")
     judges = [_judge(e, pixels, name) for name in NAMES]
     rows, seconds, images = _samples(e, pixels, vae, judges)
@@ -101,9 +99,9 @@ def measure(e: Experiment) -> Findings:
         )
     )
     trained = {
-        "pixels": float(pixels.diffused.record["seconds"]),
+        "pixels": float(pixels.diffusion.record["seconds"]),
         "VAE": float(vae.manifest["seconds"]),
-        "codes": float(vae.diffused.record["seconds"]),
+        "codes": float(vae.diffusion.record["seconds"]),
     }
     best = samples.pooled(graded["codes"]), samples.pooled(graded["prior of the VAE"])
     answer = [
@@ -139,18 +137,17 @@ def measure(e: Experiment) -> Findings:
     return Findings(answer, claims, sections, found)
 
 
-def _judge(e: Experiment, run: DiffusionRun, name: str) -> Judge:
+def _judge(e: Experiment, run: Run, name: str) -> Judge:
     j = e.settings.judges
     assert isinstance(run.data, ImageData)
     return trained_judge(run.data, name, j)
 
 
 def _samples(
-    e: Experiment, pixels: DiffusionRun, vae: Run, judges: list[Judge]
+    e: Experiment, pixels: Run, vae: Run, judges: list[Judge]
 ) -> tuple[dict[str, Tensor], dict[str, float], dict[str, Tensor]]:
     """Samples by name, as many of each as there are reference images at most; the seconds each took; and those that are shown."""
-    assert vae.diffused is not None
-    assert isinstance(pixels.data, ImageData)
+    assert isinstance(pixels.dataset, ImageData)
     n = min(e.points, len(judges[0].reference))
     rows, seconds = {}, {}
     held = torch.cat([part(pixels.data, role).floats() for role in ("validation", "test")])
@@ -159,13 +156,16 @@ def _samples(
     rows["reconstructions of the VAE"] = decoded(vae, codes)
     rows["prior of the VAE"] = decoded(vae, prior_draws(vae, n, 0))
     own = e.settings.sampling
-    plans: list[tuple[str, Diffused, Sampling]] = [("codes", vae.diffused, own), ("pixels", pixels.diffused, own)]
-    plans += [(f"pixels, {how.sampler}", pixels.diffused, how) for how in _also(own)]
-    plans += [(f"codes, {how.sampler}", vae.diffused, how) for how in _also(own)]
+    plans: list[tuple[str, TrainedDiffusion, Sampling]] = [
+        ("codes", vae.diffusion, own),
+        ("pixels", pixels.diffusion, own),
+    ]
+    plans += [(f"pixels, {how.sampler}", pixels.diffusion, how) for how in _also(own)]
+    plans += [(f"codes, {how.sampler}", vae.diffusion, how) for how in _also(own)]
     for name, model, how in plans:
         began = perf_counter()
         made = model.sample(n, 0, how)
-        rows[name] = decoded(vae, made.x) if model is vae.diffused else made.x.clamp(0, 1)
+        rows[name] = decoded(vae, made.x) if model is vae.diffusion else made.x.clamp(0, 1)
         seconds[name] = perf_counter() - began
     shown = {name: x[:SHOWN] for name, x in rows.items()}
     return rows, seconds, shown
@@ -193,9 +193,9 @@ def _with(graded: samples.GradedImages) -> str:
     return f"{p.value:.3f} [{p.low:.3f}, {p.high:.3f}]"
 
 
-def _bits(run: DiffusionRun, count: int) -> tuple[dict[str, float], TableBlock]:
+def _bits(run: Run, count: int) -> tuple[dict[str, float], TableBlock]:
     assert isinstance(run.data, ImageData)
-    d = run.diffused
+    d = run.diffusion
     images = part(run.data, "test")
     one = torch.ones((), dtype=torch.float64)
     spread = math.sqrt(float((d.denoiser.sde.alpha(one) * d.denoiser.deviation) ** 2 + d.denoiser.sde.sigma(one) ** 2))
@@ -262,10 +262,10 @@ def _paths(e: Experiment, vae: Run) -> tuple[dict[str, Any], Section]:
     return values, section
 
 
-def _inverse(pixels: DiffusionRun, vae: Run, count: int) -> tuple[dict[str, Any], Section]:
+def _inverse(pixels: Run, vae: Run, count: int) -> tuple[dict[str, Any], Section]:
     """In-painting and super-resolution with the unconditional score; errors where nothing was seen."""
-    assert isinstance(pixels.data, ImageData)
-    d = pixels.diffused
+    assert isinstance(pixels.dataset, ImageData)
+    d = pixels.diffusion
     truth = part(pixels.data, "test").take(torch.arange(count)).floats()
     x = d.standardiser.to_model(truth)
     _, h, w = truth.shape[1:]
@@ -325,9 +325,9 @@ def _inverse(pixels: DiffusionRun, vae: Run, count: int) -> tuple[dict[str, Any]
     return values, section
 
 
-def _overhead(run: DiffusionRun, rows: int = 64, repeats: int = 5) -> dict[str, float]:
+def _overhead(run: Run, rows: int = 64, repeats: int = 5) -> dict[str, float]:
     """The sampler's seconds over those of its network's bare passes, in turns."""
-    d = run.diffused
+    d = run.diffusion
     sampler = build_sampler(Sampling("heun", 8), d.denoiser.sde)
     x = torch.randn(rows, *d.shape, generator=torch.Generator().manual_seed(0))
     c = torch.zeros(rows)

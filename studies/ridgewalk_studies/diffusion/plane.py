@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from ridgewalk.data.mixtures import GaussianMixture
-from ridgewalk.data.points import PointData
 from ridgewalk.diffusion import VE, VP, Flow, SubVP
 from ridgewalk.diffusion.likelihood import Likelihood
 from ridgewalk.judging import samples
@@ -23,8 +22,8 @@ from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, 
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.findings import Findings
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.store.diffusion import Diffused
-from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk.store.diffusion import TrainedDiffusion
+from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import GUIDANCE, WEIGHTING, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, FINEST, prove
 from ridgewalk_studies.experiment import Experiment
@@ -105,17 +104,16 @@ def measure(e: Experiment) -> Findings:
     return Findings(answer, claims, sections, found)
 
 
-def _density(run: DiffusionRun) -> GaussianMixture:
-    data = run.data
-    if not isinstance(data, PointData) or data.density is None:
+def _density(run: Run) -> GaussianMixture:
+    if run.density is None:
         raise ValueError(
             f"this experiment needs points of a known density, such as --data ring; {run.origin.source} has none"
         )
-    return data.density
+    return run.density
 
 
 def _learned(
-    runs: Sequence[DiffusionRun],
+    runs: Sequence[Run],
     density: GaussianMixture,
     n: int,
     floor: Mapping[str, float],
@@ -130,17 +128,17 @@ def _learned(
     for how in (own, *(r for r in plans if r.sampler != own.sampler)):
         every = []
         for run in runs:
-            made = run.diffused.sample(n, 3, how)
+            made = run.diffusion.sample(n, 3, how)
             every.append({**samples.compare_with_density(made.x, density, True), "nfe": made.nfe})
         mean = {k: sum(v[k] for v in every) / len(every) for k in every[0]}
         rows[how.sampler] = {**mean, "each_kl": [v["kl"] for v in every]}
         cells[how.sampler] = {k: Cell(v) for k, v in mean.items()}
         if how.sampler in _SHOWN:
-            few = runs[0].diffused.sample(pictures.WAYS, 5, how, keep=30)
-            shown[how.sampler] = runs[0].diffused.sample(4000, 4, how).x.numpy()
+            few = runs[0].diffusion.sample(pictures.WAYS, 5, how, keep=30)
+            shown[how.sampler] = runs[0].diffusion.sample(4000, 4, how).x.numpy()
             ways[how.sampler] = few.states.numpy()
     forward = [_forward_kl(run, density) for run in runs]
-    seconds = [float(r.diffused.record["seconds"]) for r in runs]
+    seconds = [float(r.diffusion.record["seconds"]) for r in runs]
     rows[own.sampler] |= {
         "forward_kl": sum(f.value for f in forward) / len(forward),
         "forward_each": [[f.value, f.low, f.high] for f in forward],
@@ -186,9 +184,9 @@ def _learned(
 _SHOWN = ("heun", "euler-maruyama", "pc", "langevin", "ode")
 
 
-def _forward_kl(run: DiffusionRun, density: GaussianMixture) -> statistics.Interval:
+def _forward_kl(run: Run, density: GaussianMixture) -> statistics.Interval:
     """KL(data || model): the mean of log p - log q over draws of p, with log q by the flow."""
-    d = run.diffused
+    d = run.diffusion
     x = samples.draws(density, 200 if run.origin.budget == "smoke" else 2000, 21)
     inner = d.standardiser.to_model(x.float())
     divergence = "exact" if density.dims <= EXACT else "hutchinson"
@@ -197,13 +195,13 @@ def _forward_kl(run: DiffusionRun, density: GaussianMixture) -> statistics.Inter
     return statistics.bootstrap_mean(density.to(torch.float64).log_prob(x) - log_q, 0)
 
 
-def _prior(d: Diffused) -> float:
+def _prior(d: TrainedDiffusion) -> float:
     one = torch.ones((), dtype=torch.float64)
     return math.sqrt(float((d.denoiser.sde.alpha(one) * d.denoiser.deviation) ** 2 + d.denoiser.sde.sigma(one) ** 2))
 
 
-def _where(run: DiffusionRun, density: GaussianMixture, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
-    d = run.diffused
+def _where(run: Run, density: GaussianMixture, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
+    d = run.diffusion
     own = d.density(density)
     found = scores.score_error(d.denoiser.score, own, d.denoiser.sde, TIMES)
     cells = {
@@ -250,17 +248,17 @@ def _where(run: DiffusionRun, density: GaussianMixture, claims: list[Verdict]) -
     return {"levels": values}, section
 
 
-def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
+def _others(e: Experiment, first: Run, n: int, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
     seed = e.settings.reproduce.seeds[0]
     variants, rows = {}, {}
     density = _density(first)
     names = list(e.settings.reproduce.variants)[: 2 if e.quick else None]
     for name in ("", *names):
         run = e.diffusion(seed, name)
-        values = samples.compare_with_density(run.diffused.sample(n, 3).x, density, True)
+        values = samples.compare_with_density(run.diffusion.sample(n, 3).x, density, True)
         forward = _forward_kl(run, density)
         label = name or "unit (the recipe)"
-        seconds = float(run.diffused.record["seconds"])
+        seconds = float(run.diffusion.record["seconds"])
         variants[label] = {**values, "forward_kl": forward.value, "seconds": seconds}
         rows[label] = {k: Cell(v) for k, v in values.items()} | {
             "forward_kl": Cell.of(forward),
@@ -271,9 +269,9 @@ def _others(e: Experiment, first: DiffusionRun, n: int, claims: list[Verdict]) -
         for source in OTHERS:
             run = e.diffusion(seed, "", source)
             own = _density(run)
-            values = samples.compare_with_density(run.diffused.sample(n, 3).x, own, source in samples.MODES)
+            values = samples.compare_with_density(run.diffusion.sample(n, 3).x, own, source in samples.MODES)
             floor = samples.floor(own, n, source in samples.MODES)
-            seconds = float(run.diffused.record["seconds"])
+            seconds = float(run.diffusion.record["seconds"])
             forward = _forward_kl(run, own)
             densities[source] = {**values, "forward_kl": forward.value, "floor": floor, "seconds": seconds}
             more[source] = {k: Cell(v, note=f"floor {floor[k]:.3g}") for k, v in values.items()} | {

@@ -11,11 +11,9 @@ from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Window, guided
 from ridgewalk.judging import samples
 from ridgewalk.metrics import statistics, transport
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk.store import guide as guides
-from ridgewalk.store.guide import Guide
-from ridgewalk.verbs import diffuse
+from ridgewalk.store.guide import GUIDE, Guide
+from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import guide as guiding
-from ridgewalk.verbs.diffuse import DiffusionRun
 from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.guidance.measures import GAMMAS, SAMPLES, VALIDATION, Ledger, Way, measured, nll
@@ -82,10 +80,10 @@ AFTERWARDS = Claim(
 
 
 def strengths(
-    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Verdict]
+    e: Experiment, run: Run, guide: Guide, density: GaussianMixture, claims: list[Verdict]
 ) -> tuple[dict[str, Any], list[Section]]:
     """gamma, and schedules of it over levels."""
-    model = run.diffused
+    model = run.diffusion
     ledger, forward = Ledger(), {}
     data = samples.draws(density, 20 if e.quick else FORWARD, 21)
     log_p = density.to(torch.float64).log_prob(data)
@@ -142,10 +140,10 @@ def strengths(
 
 
 def _schedules(
-    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Verdict]
+    e: Experiment, run: Run, guide: Guide, density: GaussianMixture, claims: list[Verdict]
 ) -> tuple[dict[str, Any], Section]:
     """W over levels, of a discriminator trained by cross-entropy alone, whose gradients are wrong where there is much noise."""
-    model, sde = run.diffused, run.diffused.denoiser.sde
+    model, sde = run.diffusion, run.diffusion.denoiser.sde
     bce = e.guide(run, "bce", run.origin.seed, ["guidance.matching=0"])
     own = guide.account
     weights: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -208,10 +206,10 @@ def _schedules(
 
 
 def discriminators(
-    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Verdict]
+    e: Experiment, run: Run, guide: Guide, density: GaussianMixture, claims: list[Verdict]
 ) -> tuple[dict[str, Any], list[Section]]:
     """Objectives, negatives and networks, each calibrated on held-out data."""
-    model, ledger = run.diffused, Ledger()
+    model, ledger = run.diffusion, Ledger()
     ledger.add("no guidance", measured(Way(model), density, e.points, SAMPLES))
     ledger.add("the recipe's", _row(model, guide, density, e.points))
     built = {n: v for n, v in BUILT.items() if not (e.quick and v[0] in SPARED)}
@@ -253,7 +251,7 @@ def _row(model: Any, guide: Guide, density: GaussianMixture, rows: int) -> dict[
 
 def joint(
     e: Experiment,
-    runs: Sequence[DiffusionRun],
+    runs: Sequence[Run],
     guide: Mapping[int, Guide],
     density: GaussianMixture,
     claims: list[Verdict],
@@ -262,14 +260,14 @@ def joint(
     ledger = Ledger()
     for run in runs:
         seed, own = run.origin.seed, guide[run.origin.seed]
-        spent = float(run.diffused.record["seconds"]) + sum(own.record["seconds"].values())
+        spent = float(run.diffusion.record["seconds"]) + sum(own.record["seconds"].values())
         tried = 1 if e.quick else PILOT  # about as long as one bank lasts
         pilot, _ = _jointly(e, run, "pilot-joint", tried)
-        epochs = e.epochs(spent, float(pilot.diffused.record["seconds"]) / tried)
+        epochs = e.epochs(spent, float(pilot.diffusion.record["seconds"]) / tried)
         both, together = _jointly(e, run, "joint", epochs)
-        ledger.add("one after the other", {**_row(run.diffused, own, density, e.points), "training": spent})
-        ledger.add("together", _row(both.diffused, together, density, e.points))
-        ledger.add("together, unguided", measured(Way(both.diffused), density, e.points, SAMPLES))
+        ledger.add("one after the other", {**_row(run.diffusion, own, density, e.points), "training": spent})
+        ledger.add("together", _row(both.diffusion, together, density, e.points))
+        ledger.add("together, unguided", measured(Way(both.diffusion), density, e.points, SAMPLES))
         assert both.origin.seed == seed
     better = ledger.difference("one after the other", "together", "kl")
     after, during = ledger.mean("one after the other")["kl"], ledger.mean("together")["kl"]
@@ -293,9 +291,9 @@ def joint(
     return dict(ledger.rows), section
 
 
-def _jointly(e: Experiment, run: DiffusionRun, name: str, epochs: int) -> tuple[DiffusionRun, Guide]:
+def _jointly(e: Experiment, run: Run, name: str, epochs: int) -> tuple[Run, Guide]:
     folder = e.folder / f"{name}-{run.origin.seed}"
-    if guides.present(folder):
-        whole = diffuse.load(folder, e.device)
-        return whole, guides.read(folder, whole.diffused)
+    if GUIDE.is_in(folder):
+        whole = load(folder, e.device)
+        return whole, whole.guide
     return guiding.train_jointly(run, folder, [f"diffusion.epochs={epochs}"])

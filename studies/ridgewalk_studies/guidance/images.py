@@ -18,7 +18,7 @@ from ridgewalk.metrics.samples import frechet
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.findings import Findings
-from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict, counted, judge
@@ -206,7 +206,7 @@ def _controls(
 
 
 def _strength(
-    vae: Run, base: Diffused, guide: Guide, bench: Bench, claims: list[Verdict]
+    vae: Run, base: TrainedDiffusion, guide: Guide, bench: Bench, claims: list[Verdict]
 ) -> tuple[dict[str, Any], Section]:
     """gamma: chosen by the Frechet distance to validation images, reported against the reference images."""
     held = bench.features(part(vae.data, "validation").floats())

@@ -15,7 +15,7 @@ from ridgewalk.metrics.samples import frechet
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports import Column
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.run import Run
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.guidance.measures import SAMPLES, student
@@ -72,7 +72,7 @@ class Row:
 
 
 def judged(
-    run: Run, model: Diffused, bench: Bench, how: Sampling | None = None, score: Any = None, seed: int = SAMPLES
+    run: Run, model: TrainedDiffusion, bench: Bench, how: Sampling | None = None, score: Any = None, seed: int = SAMPLES
 ) -> Row:
     """Samples of codes, decoded and judged."""
     began = perf_counter()

@@ -17,7 +17,7 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.protocols import VectorField
 from ridgewalk.reports import Cell, Column, Table
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 
 COLUMNS: Mapping[str, Column] = {
@@ -58,13 +58,13 @@ class Way:
         corrector: a score of the corrector alone.
     """
 
-    model: Diffused
+    model: TrainedDiffusion
     score: VectorField | PerRows | None = None
     how: Sampling | None = None
     corrector: VectorField | None = None
 
     def sample(self, rows: int, seed: int, keep: int = 0) -> Any:
-        """Samples; see ``Diffused.sample``."""
+        """Samples; see ``TrainedDiffusion.sample``."""
         return self.model.sample(rows, seed, self.how, keep=keep, score=self.score, corrector_score=self.corrector)
 
 
@@ -86,14 +86,14 @@ def measured(way: Way, density: GaussianMixture, rows: int, seed: int, modes: bo
     return {**quality(made.x, density, modes), "nfe": made.nfe, "seconds": seconds}
 
 
-def guided(model: Diffused, guide: Guide, gamma: float = 1.0) -> VectorField:
+def guided(model: TrainedDiffusion, guide: Guide, gamma: float = 1.0) -> VectorField:
     """The guided score of all rows."""
     score = guide.score(model, gamma)
     assert not isinstance(score, PerRows)
     return score
 
 
-def nll(model: Diffused, score: VectorField, x: Tensor) -> Tensor:
+def nll(model: TrainedDiffusion, score: VectorField, x: Tensor) -> Tensor:
     """Minus the log density of data (n, d) under the flow of a score, divergence and all: (n,), in nats."""
     one = torch.ones((), dtype=torch.float64)
     sde, s = model.denoiser.sde, model.denoiser.deviation

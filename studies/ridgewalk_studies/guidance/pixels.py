@@ -21,7 +21,7 @@ from ridgewalk.reports import Block, Cell, Column, Figure, Section, Table, Table
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
 
@@ -56,13 +56,13 @@ def measure(
     run = e.diffusion(e.settings.reproduce.seeds[0])
     assert isinstance(run.data, ImageData)
     guide = e.guide(run, "guide", run.origin.seed, PIXEL_GUIDE, beside=True)
-    field, n = guide.score(run.diffused, 1.0), min(rows, MOST)
+    field, n = guide.score(run.diffusion, 1.0), min(rows, MOST)
     assert not isinstance(field, PerRows)
     cells, found, blocks = {}, {}, list[Block]()
     keys = ("frechet", "precision", "recall", "density", "coverage")
     for name, score in (("pixels", None), ("pixels, guided", field)):
         began = perf_counter()
-        made = run.diffused.sample(n, 3, score=score)
+        made = run.diffusion.sample(n, 3, score=score)
         seconds = perf_counter() - began
         graded = samples.pooled(samples.grade(made.x.clamp(0, 1), judges, 0))
         found[name] = {**{k: graded[k] for k in keys}, "nfe": float(made.nfe), "seconds": seconds}
@@ -84,7 +84,7 @@ def measure(
         "nfe": Column("NFE", ".0f", None, ""),
         "seconds": Column("s", ".0f", None, "of sampling"),
     }
-    spent = {"base": float(run.diffused.record["seconds"]), "guide": float(sum(guide.record["seconds"].values()))}
+    spent = {"base": float(run.diffusion.record["seconds"]), "guide": float(sum(guide.record["seconds"].values()))}
     before, after = found["pixels"]["frechet"], found["pixels, guided"]["frechet"]
     claims.append(
         judge(
@@ -108,11 +108,11 @@ def measure(
 
 
 def _painted(
-    run: DiffusionRun, field: VectorField, judges: Sequence[Judge], count: int, claims: list[Verdict]
+    run: Run, field: VectorField, judges: Sequence[Judge], count: int, claims: list[Verdict]
 ) -> tuple[dict[str, Any], Section]:
     """The middle of images filled in, by the score and by the guided score; what is seen is put in after each step."""
     assert isinstance(run.data, ImageData)
-    d = run.diffused
+    d = run.diffusion
     images = part(run.data, "test")
     truth = images.take(torch.arange(min(count, len(images)))).floats()
     x = d.standardiser.to_model(truth)

@@ -12,13 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from ridgewalk.data.mixtures import GaussianMixture
-from ridgewalk.data.points import PointData
 from ridgewalk.judging import samples
 from ridgewalk.reports import Figure, Section, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.guide import Guide
-from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.guidance import ablations, oracle, ways
@@ -113,13 +112,13 @@ def measure(e: Experiment) -> Findings:
     return Findings(answer, claims, sections, found)
 
 
-def known_density(run: DiffusionRun) -> GaussianMixture:
+def known_density(run: Run) -> GaussianMixture:
     """The density of a run's points; ValueError where it is not known."""
-    if not isinstance(run.data, PointData) or run.data.density is None:
+    if run.density is None:
         raise ValueError(
             f"this experiment needs points of a known density, such as --data ring; {run.origin.source} has none"
         )
-    return run.data.density
+    return run.density
 
 
 def cost(guide: Guide) -> float:
@@ -127,39 +126,39 @@ def cost(guide: Guide) -> float:
     return float(sum(guide.record["seconds"].values()))
 
 
-def longer(e: Experiment, run: DiffusionRun, guide: Guide, name: str, variant: str = "") -> DiffusionRun:
+def longer(e: Experiment, run: Run, guide: Guide, name: str, variant: str = "") -> Run:
     """The same diffusion, trained from the beginning for as long as it and its guide took together."""
-    base = float(run.diffused.record["seconds"])
+    base = float(run.diffusion.record["seconds"])
     epochs = e.epochs(base + cost(guide), base / run.recipe.diffusion.epochs)
     return e.diffusion(run.origin.seed, variant, changes=[f"diffusion.epochs={epochs}"], name=name)
 
 
-def larger(e: Experiment, run: DiffusionRun, guide: Guide) -> DiffusionRun:
+def larger(e: Experiment, run: Run, guide: Guide) -> Run:
     """The network of the variant "well", trained for as long as base and guide took together."""
     pilot = e.diffusion(run.origin.seed, "well", changes=["diffusion.epochs=2"], name="pilot")
-    per_epoch = float(pilot.diffused.record["seconds"]) / 2
-    epochs = e.epochs(float(run.diffused.record["seconds"]) + cost(guide), per_epoch)
+    per_epoch = float(pilot.diffusion.record["seconds"]) / 2
+    epochs = e.epochs(float(run.diffusion.record["seconds"]) + cost(guide), per_epoch)
     return e.diffusion(run.origin.seed, "well", changes=[f"diffusion.epochs={epochs}"], name="larger")
 
 
 def _controls(
     e: Experiment,
-    runs: Sequence[DiffusionRun],
+    runs: Sequence[Run],
     guide: dict[int, Guide],
     density: GaussianMixture,
     claims: list[Verdict],
 ) -> tuple[Ledger, list[dict[str, float]], Section]:
     ledger, seconds = Ledger(), []
     for run in runs:
-        own, model = guide[run.origin.seed], run.diffused
+        own, model = guide[run.origin.seed], run.diffusion
         plain = e.guide(run, "bce", run.origin.seed, ["guidance.matching=0"])
         more, other = longer(e, run, own, "longer"), larger(e, run, own)
         how = run.recipe.sampling
         rows = {
             "base": Way(model),
             "base, twice the evaluations": Way(model, how=replace(how, steps=2 * how.steps)),
-            "trained longer": Way(more.diffused),
-            "larger network": Way(other.diffused),
+            "trained longer": Way(more.diffusion),
+            "larger network": Way(other.diffusion),
             "guided": Way(model, guided(model, own)),
             "guided, cross-entropy alone": Way(model, guided(model, plain)),
         }
@@ -170,8 +169,8 @@ def _controls(
             {
                 "base": float(model.record["seconds"]),
                 **{k: float(v) for k, v in own.record["seconds"].items()},
-                "trained longer": float(more.diffused.record["seconds"]),
-                "larger network": float(other.diffused.record["seconds"]),
+                "trained longer": float(more.diffusion.record["seconds"]),
+                "larger network": float(other.diffusion.record["seconds"]),
             }
         )
     for key, claim in TAKEN_OFF.items():
@@ -198,7 +197,7 @@ def _controls(
             )
         )
     ground = samples.plane(density)
-    model = runs[0].diffused
+    model = runs[0].diffusion
     shown = {
         "draws of the density": samples.draws(density, 4000, 9).float().numpy(),
         "base": model.sample(4000, SAMPLES).x.numpy(),
@@ -244,11 +243,11 @@ def _bases(e: Experiment, density: GaussianMixture, claims: list[Verdict]) -> tu
             run = e.diffusion(seed, variant)
             own = e.guide(run, "guide", seed, beside=True)
             more = longer(e, run, own, f"{variant}-longer", variant)
-            ledger.add(name, measured(Way(run.diffused), density, e.points, SAMPLES))
-            ledger.add(f"{name}, trained longer", measured(Way(more.diffused), density, e.points, SAMPLES))
-            corrected = Way(run.diffused, guided(run.diffused, own))
+            ledger.add(name, measured(Way(run.diffusion), density, e.points, SAMPLES))
+            ledger.add(f"{name}, trained longer", measured(Way(more.diffusion), density, e.points, SAMPLES))
+            corrected = Way(run.diffusion, guided(run.diffusion, own))
             ledger.add(f"{name}, guided", measured(corrected, density, e.points, SAMPLES))
-            seconds[f"{variant}-{seed}"] = {"base": float(run.diffused.record["seconds"]), "guide": cost(own)}
+            seconds[f"{variant}-{seed}"] = {"base": float(run.diffusion.record["seconds"]), "guide": cost(own)}
     small = "converged (2 x 16)"
     better = ledger.difference(f"{small}, guided", f"{small}, trained longer", "kl")
     claims.append(
@@ -288,12 +287,12 @@ def _others(e: Experiment) -> tuple[dict[str, Any], Section]:
         run = e.diffusion(e.settings.reproduce.seeds[0], source=source)
         density, own = known_density(run), e.guide(run, "guide", 0, beside=True)
         modes = source in samples.MODES
-        corrected = guided(run.diffused, own)
-        for name, way in ((source, Way(run.diffused)), (f"{source}, guided", Way(run.diffused, corrected))):
+        corrected = guided(run.diffusion, own)
+        for name, way in ((source, Way(run.diffusion)), (f"{source}, guided", Way(run.diffusion, corrected))):
             ledger.add(name, measured(way, density, e.points, SAMPLES, modes))
         few = {
-            "base": run.diffused.sample(24, 5, keep=40).states.numpy(),
-            "guided": run.diffused.sample(24, 5, keep=40, score=corrected).states.numpy(),
+            "base": run.diffusion.sample(24, 5, keep=40).states.numpy(),
+            "guided": run.diffusion.sample(24, 5, keep=40, score=corrected).states.numpy(),
         }
         blocks.append(
             Figure(

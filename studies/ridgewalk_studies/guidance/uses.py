@@ -12,7 +12,7 @@ from ridgewalk.evaluation.methods import pool_runs
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.store.diffusion import Diffused
+from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
 from ridgewalk_studies import timing
@@ -155,7 +155,7 @@ def paths(e: Experiment, vae: Run, claims: list[Verdict]) -> tuple[dict[str, Any
 
 
 def overhead(
-    model: Diffused, guide: Guide, claims: list[Verdict], rows: int = 5000, repeats: int = 5
+    model: TrainedDiffusion, guide: Guide, claims: list[Verdict], rows: int = 5000, repeats: int = 5
 ) -> tuple[dict[str, float], Section]:
     """A guided step over an unguided one, and over the bare passes of both networks, in turns."""
     sampler = build_sampler(Sampling("heun", 10), model.denoiser.sde)

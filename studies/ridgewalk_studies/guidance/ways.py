@@ -15,7 +15,7 @@ from ridgewalk.protocols import VectorField
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.guide import Guide
-from ridgewalk.verbs.diffuse import DiffusionRun
+from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, arrivals, guided, measured, nll
@@ -85,10 +85,10 @@ TAILS = Claim(
 
 
 def samplers(
-    e: Experiment, run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Verdict]
+    e: Experiment, run: Run, guide: Guide, density: GaussianMixture, claims: list[Verdict]
 ) -> tuple[dict[str, Any], list[Section]]:
     """Steps, corrections, and the parts of a predictor-corrector."""
-    model = run.diffused
+    model = run.diffusion
     few = 8 if e.quick else 100
     corrections, tried = (CORRECTIONS[:2], STEPS[:3]) if e.quick else (CORRECTIONS, STEPS)
     pc = Sampling("pc", few)
@@ -170,10 +170,10 @@ def samplers(
 
 
 def where(
-    run: DiffusionRun, guide: Guide, density: GaussianMixture, claims: list[Verdict], quick: bool = False
+    run: Run, guide: Guide, density: GaussianMixture, claims: list[Verdict], quick: bool = False
 ) -> tuple[dict[str, Any], list[Section]]:
     """Where guidance is strong, whether it mends the score there, how soon states arrive, and the likelihood of the tails."""
-    model, field = run.diffused, guided(run.diffused, guide)
+    model, field = run.diffusion, guided(run.diffusion, guide)
     own, sde = model.density(density), model.denoiser.sde
     rows = 500 if quick else 10000
 
@@ -287,14 +287,12 @@ def _from_truth(added: VectorField, density: GaussianMixture, sde: Any) -> Vecto
     return field
 
 
-def _tails(
-    run: DiffusionRun, field: VectorField, density: GaussianMixture, count: int
-) -> tuple[dict[str, Any], Verdict]:
+def _tails(run: Run, field: VectorField, density: GaussianMixture, count: int) -> tuple[dict[str, Any], Verdict]:
     """NLL of all data and of their thinnest tenth, unguided and guided."""
     x = samples.draws(density, count, 31)
     log_p = density.to(torch.float64).log_prob(x)
     thin = log_p <= log_p.quantile(0.1)
-    before, after = nll(run.diffused, run.diffused.denoiser.score, x), nll(run.diffused, field, x)
+    before, after = nll(run.diffusion, run.diffusion.denoiser.score, x), nll(run.diffusion, field, x)
     whole = statistics.paired_difference(after, before, 0)
     tail = statistics.paired_difference(after[thin], before[thin], 0)
     found = {

@@ -13,7 +13,6 @@ come from is asked in ``boundaries``, the smaller claims in ``latent_claims``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -265,4 +264,4 @@ def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points:
 
 
 def _diagnosed(run: Run, sensor: Any) -> SensorDiagnosis:
-    return next(d for d in diagnose_sensors(replace(run, sensors={"latent": sensor})) if d.name == "latent")
+    return next(d for d in diagnose_sensors(run.with_autoencoder(sensors={"latent": sensor})) if d.name == "latent")

@@ -77,9 +77,9 @@ def _plane(result: Result) -> list[Block]:
     run, drawn = result.run, result.measured.drawn
     if not in_plane(run):
         return []
-    assert isinstance(run.data, PointData)
+    assert isinstance(run.dataset, PointData)
     density = ground(run)
-    held_out, shown = points_part(run.data, "test").values[:CLOUD].numpy(), drawn.values[:CLOUD].numpy()
+    held_out, shown = points_part(run.dataset, "test").values[:CLOUD].numpy(), drawn.values[:CLOUD].numpy()
     clouds = figures.png(pictures.clouds({"data": held_out, "samples": shown}, density))
     states = drawn.states[:, : pictures.WAYS].numpy()
     trajectories = figures.png(pictures.trajectories({result.how.sampler: states}, density))

@@ -9,7 +9,8 @@ import torch
 import ridgewalk
 from ridgewalk.finders.building import available_methods, default_energy
 from ridgewalk.registry import METHODS
-from ridgewalk.store.run import Origin, Run
+from ridgewalk.store.origin import Origin
+from ridgewalk.store.run import Run
 
 
 def budget_line(origin: Origin, counted: str) -> str:

@@ -1,0 +1,177 @@
+"""Where a run comes from: the data and how they were read (``Source``), and the recipe, seed and budget (``Origin``); both stand in ``run.toml``."""
+
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+import ridgewalk
+from ridgewalk import naming
+from ridgewalk.data import ImageData
+from ridgewalk.data import load as load_images
+from ridgewalk.data.points import PointData, is_points, load_points
+from ridgewalk.data.toy import DENSITIES
+from ridgewalk.files import write_bytes
+from ridgewalk.settings.recipes import Recipe, parse, to_table
+
+Data = ImageData | PointData
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    Data, and how they are read.
+
+    Attributes:
+        source: name of a data set, a folder or a file; see ``data.load``.
+        skip_bad: whether image files that cannot be read are left out.
+        size: side in pixels to which images are resized; None keeps theirs.
+        channels: 1 or 3, to which images are converted; None keeps theirs.
+    """
+
+    source: str
+    skip_bad: bool = False
+    size: int | None = None
+    channels: int | None = None
+
+    def images(self) -> ImageData:
+        """The data as images; points become rows of one channel."""
+        return load_images(self.source, skip_bad=self.skip_bad, size=self.size, channels=self.channels)
+
+    def images_or_points(self) -> Data:
+        """
+        The data as they are.
+
+        Raises:
+            ValueError: for a size or channels of points, and a name near that of a density.
+        """
+        if is_points(self.source):
+            if self.size is not None or self.channels is not None:
+                raise ValueError(f"--size and --channels are for images; '{self.source}' is points")
+            return load_points(self.source)
+        near = get_close_matches(self.source, DENSITIES, cutoff=0.75)
+        if near and not Path(self.source).exists():
+            unknown = naming.unknown("density", self.source, DENSITIES)
+            raise ValueError(f"{unknown}; or name images, as of `ridgewalk train`")
+        return self.images()
+
+
+@dataclass(frozen=True)
+class Origin(Source):
+    """
+    Where a run comes from: its data, and what it was trained with.
+
+    Attributes:
+        recipe: name of the recipe.
+        budget: smoke, cpu or full.
+        seed: of weights, order of the data, noise and sensors.
+        shape: (c, h, w) of images, (d,) of points.
+        data: fingerprint of the data.
+        version: of ridgewalk.
+        precision: no (float32), bf16 or fp16.
+    """
+
+    recipe: str = field(kw_only=True)
+    budget: str = field(kw_only=True)
+    seed: int = field(kw_only=True)
+    shape: tuple[int, ...] = field(kw_only=True)
+    data: str = field(kw_only=True)
+    version: str = field(kw_only=True)
+    precision: str = field(kw_only=True, default="no")
+
+    @classmethod
+    def of(cls, source: Source, data: Data, recipe: str, budget: str, seed: int, precision: str) -> "Origin":
+        """
+        The origin of a run that is about to be trained.
+
+        Args:
+            source: of the data; a file or folder is recorded by its absolute path, a density by its name.
+            data: as read from it.
+            recipe: shipped name or TOML file.
+            budget: smoke, cpu or full.
+            seed: of the run.
+            precision: no, bf16 or fp16.
+        """
+        named = isinstance(data, PointData) and source.source in DENSITIES
+        is_place = not named and Path(source.source).exists()
+        place = str(Path(source.source).resolve()) if is_place else source.source
+        return cls(
+            **{**asdict(source), "source": place},
+            recipe=Path(recipe).stem,
+            budget=budget,
+            seed=seed,
+            shape=tuple(data.shape),
+            data=fingerprint(data),
+            version=ridgewalk.__version__,
+            precision=precision,
+        )
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """The shape (c, h, w) of an image, of a run on images."""
+        c, h, w = self.shape
+        return c, h, w
+
+    def read_again(self, folder: Path, as_images: bool) -> Data:
+        """
+        The data, read again from their source.
+
+        Args:
+            folder: of the run, for messages.
+            as_images: whether points become images, as an autoencoder reads them.
+
+        Raises:
+            ValueError: where they have changed since the run was started.
+        """
+        data = self.images() if as_images else self.images_or_points()
+        if fingerprint(data) != self.data:
+            raise ValueError(
+                f"the data at {self.source} have changed since {folder} was started; restore them, or train again"
+            )
+        return data
+
+
+def fingerprint(data: Data) -> str:
+    """SHA-256 of both parts of a data set."""
+    if isinstance(data, PointData):
+        return data.fingerprint()
+    return hashlib.sha256(f"{data.train.fingerprint()}{data.test.fingerprint()}".encode()).hexdigest()
+
+
+def write_settings(folder: Path, origin: Origin, recipe: Recipe) -> None:
+    """Writes ``run.toml``."""
+    import tomli_w
+
+    head = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(origin).items() if v is not None}
+    write_bytes(folder / "run.toml", tomli_w.dumps({**to_table(recipe), "run": head}).encode())
+
+
+def read_settings(folder: Path) -> tuple[Origin, Recipe]:
+    """
+    Reads ``run.toml``.
+
+    Raises:
+        ValueError: if the folder is not a run, or its settings cannot be read.
+    """
+    file = folder / "run.toml"
+    if not folder.is_dir():
+        raise ValueError(f"no run at {folder}: there is no such folder; `ridgewalk train` makes one")
+    if not file.is_file():
+        raise ValueError(f"{folder} is not a run: it has no run.toml; name a folder that `ridgewalk train` made")
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read as TOML ({error}); it was altered or cut short") from error
+    from pydantic import TypeAdapter
+
+    try:
+        head = table.pop("run")
+        _ = head["precision"]  # the last key of the file: without it the file was cut short
+        origin = TypeAdapter(Origin).validate_json(json.dumps(head), strict=True)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{file} lacks what a run records, or has more ({error}); it was altered or cut short"
+        ) from error
+    return origin, parse(table, str(file))

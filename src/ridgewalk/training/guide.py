@@ -1,0 +1,207 @@
+"""
+Training of a guide: a discriminator of a score model's samples, whose gradient will correct the score.
+
+    negatives      samples of the sampler that will be guided, as many as there are data
+    held out       a fifth of data and samples, on which ``diagnosis.guides.account`` measures the guide and calibrates its strength
+    objective      ``training.ratio.NoisedRatio`` on the rest
+
+Nothing here knows whether the score is a diffusion of ridgewalk's own or another library's: ``GuidedModel`` is all that it needs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from torch import Tensor, nn
+
+from ridgewalk.diffusion import SDE, Sampled, Standardiser
+from ridgewalk.diffusion.guidance import TimeRatio
+from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk.settings.training import Schedule
+from ridgewalk.training.loop import Fitting, fit
+from ridgewalk.training.ratio import NoisedRatio, Score
+
+STATES = 20
+"""States of each sampling trajectory, one of which is a negative of a rollout."""
+
+CHUNK = 2000
+"""Trajectories of a rollout that are sampled at once."""
+
+SCHEDULE = Schedule(epochs=20, batch=64, rate=1e-3, decay="cosine", ema=0.99)
+"""The default schedule, for a discriminator of images."""
+
+
+@dataclass(frozen=True, eq=False)
+class GuidedModel:
+    """
+    A score model with the sampler that will be guided.
+
+    Attributes:
+        sde: whose marginals the score is of.
+        deviation: standard deviation of standardised data.
+        standardiser: from data to what the score sees.
+        score: of standardised data at times t under labels or None: (n, *), (n,), (n,) -> (n, *).
+        sample: (rows, seed, labels or None, states to keep) -> samples and states as data, on the CPU.
+        device: where the score is.
+        steps: of the sampler.
+    """
+
+    sde: SDE
+    deviation: float
+    standardiser: Standardiser
+    score: Score
+    sample: Callable[[int, int, Tensor | None, int], Sampled]
+    device: torch.device
+    steps: int
+
+    def ratio(self, network: nn.Module) -> TimeRatio:
+        """The log ratio that a discriminator's network stands for under this model's SDE."""
+        return TimeRatio(network, self.sde, self.deviation)
+
+
+@dataclass(frozen=True, eq=False)
+class GuideTraining:
+    """
+    How a guide is trained.
+
+    Attributes:
+        schedule: of the training.
+        seed: of samples and order.
+        negatives: samples, rollout or both; see ``training.ratio``.
+        times: law of times.
+        t_min: least time.
+        r1: weight of the gradient penalty.
+        matching: weight of gradient matching.
+        folder: of its log and checkpoints; None writes none.
+        resume: whether to go on from the newest checkpoint in ``folder``.
+    """
+
+    schedule: Schedule = SCHEDULE
+    seed: int = 0
+    negatives: str = "samples"
+    times: str = "log-snr"
+    t_min: float = 1e-2
+    r1: float = 0.0
+    matching: float = 1.0
+    folder: Path | None = None
+    resume: bool = False
+
+    def objective(self, network: nn.Module, model: GuidedModel, labelled: bool = False) -> NoisedRatio:
+        """The discriminator's objective."""
+        return NoisedRatio(
+            model.ratio(network),
+            model.standardiser,
+            self.times,
+            self.t_min,
+            self.r1,
+            self.matching,
+            model.score,
+            labelled,
+            self.negatives,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRatio:
+    """
+    A trained discriminator, and the data and samples that were held out from it.
+
+    Attributes:
+        ratio: log of noised data over noised samples, in standardised data.
+        x: standardised data (n, *), held out.
+        y: standardised samples (n, *), held out.
+        labels: (n,) of both, or None.
+        seconds: taken by the negatives and by the training.
+    """
+
+    ratio: TimeRatio
+    x: Tensor
+    y: Tensor
+    labels: Tensor | None
+    seconds: dict[str, float]
+
+
+def learned_rows(rows: int) -> int:
+    """How many of ``rows`` data a guide learns from; the rest, a fifth, is held out."""
+    return rows - rows // 5
+
+
+def train_ratio(
+    network: nn.Module, model: GuidedModel, data: Tensor, labels: Tensor | None, rows: int, how: GuideTraining
+) -> TrainedRatio:
+    """
+    Trains a discriminator of data against as many samples, on the model's device.
+
+    Args:
+        network: untrained, over (x, c, labels) to (n, 1).
+        model: whose score will be guided.
+        data: (n, *).
+        labels: (n,) for a discriminator that is conditioned on classes, or None.
+        rows: how many of the data are used, drawn at random.
+        how: objective and schedule.
+    """
+    order = torch.randperm(
+        len(data), generator=torch.Generator().manual_seed(mixed_seed(how.seed, Stream.GUIDE_ORDER))
+    )[:rows]
+    x, classes = data[order], None if labels is None else labels[order]
+    began = perf_counter()
+    seed = mixed_seed(how.seed, Stream.GUIDE_SAMPLES) % 2**31
+    y, states = draw_negatives(model, how.negatives, rows, seed, classes)
+    seconds = {"negatives": perf_counter() - began}
+    kept = learned_rows(rows)
+    columns = (x, None if how.negatives == "rollout" else y, states, classes)
+    history = fit(
+        how.objective(network, model, classes is not None),
+        [column[:kept] for column in columns if column is not None],
+        how.schedule,
+        folder=how.folder,
+        **Fitting(str(model.device), resume=how.resume, label="guide").options,
+    )
+    seconds["training"] = history.seconds
+    network = history.averages.get("discriminator", network)
+    return held_out(network, model, x[kept:], y[kept:], None if classes is None else classes[kept:], seconds)
+
+
+def held_out(
+    network: nn.Module, model: GuidedModel, x: Tensor, y: Tensor, labels: Tensor | None, seconds: dict[str, float]
+) -> TrainedRatio:
+    """A trained network, frozen, with data x and samples y that it did not learn from, which are standardised here."""
+    x, y = (model.standardiser.to_model(v.float().to(model.device)) for v in (x, y))
+    ratio = model.ratio(network.requires_grad_(False).to(model.device))
+    return TrainedRatio(ratio, x, y, None if labels is None else labels.to(model.device), seconds)
+
+
+def draw_negatives(
+    model: GuidedModel, kind: str, rows: int, seed: int, labels: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """
+    What the discriminator learns against.
+
+    Args:
+        model: the score and its sampler.
+        kind: ``samples``, ``rollout`` or ``both``.
+        rows: number of negatives.
+        seed: of all.
+        labels: (rows,) the class of each.
+
+    Returns:
+        Finished samples (rows, *) as data; and for a rollout one state of each trajectory, (rows, 1 + d): its time, then its standardised values.
+    """
+    if kind == "samples":
+        return model.sample(rows, seed, labels, 0).x, None
+    samples, states = [], []
+    for first in range(0, rows, CHUNK):
+        own = slice(first, min(first + CHUNK, rows))
+        part_seed = mixed_seed(seed, first) % 2**31
+        made = model.sample(
+            own.stop - own.start, part_seed, None if labels is None else labels[own], min(model.steps, STATES)
+        )
+        samples.append(made.x)
+        usable = (made.times > 0).nonzero().flatten()
+        generator = torch.Generator().manual_seed(mixed_seed(part_seed, Stream.ROLLOUT_STATES))
+        pick = usable[torch.randint(len(usable), (len(made.x),), generator=generator)]
+        x = model.standardiser.to_model(made.states[pick, torch.arange(len(made.x))].to(model.device)).cpu()
+        states.append(torch.cat([made.times[pick].to(x)[:, None], x.flatten(1)], 1))
+    return torch.cat(samples), torch.cat(states)
