@@ -8,7 +8,7 @@ import torch
 
 from ridgewalk.data import part
 from ridgewalk.evaluation.judged import judges_of
-from ridgewalk.judging.claims import FATES, Verdict
+from ridgewalk.judging.claims import FATES
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.store.origin import Source
@@ -16,6 +16,7 @@ from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import train
 from ridgewalk.verbs.train import TrainRequest
 from ridgewalk_studies import claims
+from ridgewalk_studies.parts import Part
 from ridgewalk_studies.vae_gan import latent_claims, latent_space
 
 TINY = ("model.hidden=[64]", "training.epochs=15", "detector.epochs=1", "judges.epochs=2", "walks.frames=7")
@@ -38,19 +39,19 @@ def judges(runs: tuple[Run, Run]) -> list[Judge]:
 
 
 @pytest.fixture(scope="module")
-def measured(runs: tuple[Run, Run], judges: list[Judge]) -> tuple[list[Verdict], dict[str, object]]:
+def measured(runs: tuple[Run, Run], judges: list[Judge]) -> Part:
     return latent_claims.measure(runs[0], judges, seed=0, size=40)
 
 
-def test_every_claim_has_a_verdict_and_a_figure(measured: tuple[list[Verdict], dict[str, object]]) -> None:
-    verdicts, _ = measured
+def test_every_claim_has_a_verdict_and_a_figure(measured: Part) -> None:
+    verdicts = measured.verdicts
     assert len({v.claim.statement for v in verdicts}) == len(verdicts) == 14
     assert all(v.fate in FATES and v.figure and v.how and v.claim.source for v in verdicts)
     assert not any("nan" in v.figure for v in verdicts)
 
 
-def test_eight_pairs_settle_nothing(measured: tuple[list[Verdict], dict[str, object]]) -> None:
-    verdicts, figures = measured
+def test_eight_pairs_settle_nothing(measured: Part) -> None:
+    verdicts, figures = measured.verdicts, measured.figures
     assert figures["pairs"] == 8
     of_pairs = ("guides better", "better drive", "guided exploration keeps", "style", "class", "nearest real")
     told = [v for v in verdicts if any(words in v.claim.statement for words in of_pairs)]
@@ -58,8 +59,8 @@ def test_eight_pairs_settle_nothing(measured: tuple[list[Verdict], dict[str, obj
     assert {v.fate for v in told} == {"undecided"}
 
 
-def test_the_figures_are_plain_and_hold_what_the_claims_say(measured: tuple[list[Verdict], dict[str, object]]) -> None:
-    verdicts, figures = measured
+def test_the_figures_are_plain_and_hold_what_the_claims_say(measured: Part) -> None:
+    verdicts, figures = measured.verdicts, measured.figures
     again = json.loads(json.dumps(figures))
     assert set(again) == {"size", "seed", "pairs", "overfitting", "drives", "levels", "distances", "carried", "energy_based"}  # fmt: skip
     norms = again["drives"]["median_norm"]

@@ -149,7 +149,7 @@ def test_few_fixed_means_are_learned_by_heart_and_fresh_draws_of_broad_posterior
     d, broad = 6, 2 * log(0.8)
     train = AggregatePosterior(0.6 * points(60, d, seed=6).float(), torch.full((60, d), broad))
     held = AggregatePosterior(0.6 * points(600, d, seed=7).float(), torch.full((600, d), broad))
-    found = latents.overfitting(train, held, Prior(1.0), codes=60, steps=400, seeds=(0, 1), hidden=(64, 64))
+    found = latents.overfitting(train, held, 60, latents.Detectors(400, (0, 1), hidden=(64, 64)))
     assert found.codes == 60
     gaps = {v: float(found.gap(v).mean()) for v in latents.VARIANTS}
     assert gaps["one draw"] > 0.3
@@ -162,7 +162,7 @@ def test_few_fixed_means_are_learned_by_heart_and_fresh_draws_of_broad_posterior
 
 def test_one_draw_is_learned_by_heart_as_it_stands() -> None:
     train = AggregatePosterior(points(64, 4, seed=6).float(), torch.zeros(64, 4))
-    found = latents.overfitting(train, train, Prior(1.0), 64, steps=600, seeds=(0,), variants=("one draw",))
+    found = latents.overfitting(train, train, 64, latents.Detectors(600, (0,), ("one draw",)))
     assert float(found.rows["one draw"]["trained on"].mean()) < 0.5  # of its very points, told from fresh draws of r
 
 

@@ -8,7 +8,6 @@ Samplers and likelihoods proven with the exact score of a known density, where n
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,10 +17,12 @@ from ridgewalk.diffusion import SDE, Flow, Heun, RowNoise
 from ridgewalk.diffusion.likelihood import Likelihood, log_likelihood
 from ridgewalk.judging import samples
 from ridgewalk.protocols import VectorField
-from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
+from ridgewalk.reports import Cell, Section, Table, TableBlock
+from ridgewalk.reports.columns import POINTS, SAMPLING
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import SDES, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import SDES, Claim, Criterion, counted, judge
+from ridgewalk_studies.parts import Part
 
 COMPARED = (
     Sampling("heun", 40),
@@ -59,18 +60,8 @@ SAMPLES = Claim(
 )
 
 COLUMNS = {
-    "nfe": Column("NFE", ".0f", None, "evaluations of the score for each sample"),
-    "kl": Column("KL(model || data)", ".3f", "lower", "from samples and the exact density"),
-    "sliced_wasserstein": Column("sliced W2", ".4f", "lower", "to as many draws of the density"),
-    "mmd": Column("MMD^2", ".2g", None, "of 2000 samples and as many draws; unbiased, so it may be below 0"),
-    "nll_of_data": Column("-log p", ".3f", None, "mean of minus the log density of the data at the samples"),
-    "mode_error": Column("mode error", ".3f", "lower", "largest error of a mode's share"),
-    "no_mode": Column(
-        "no mode",
-        ".3f",
-        "lower",
-        "share of samples further from every mode than 98.9 % of its own draws (three deviations in the plane)",
-    ),
+    "nfe": SAMPLING["nfe"],
+    **{k: POINTS[k] for k in ("kl", "sliced_wasserstein", "mmd", "nll_of_data", "mode_error", "no_mode")},
 }
 """Of samples against a density that is known."""
 
@@ -80,12 +71,11 @@ def prove(
     density: GaussianMixture,
     n: int,
     floor: Mapping[str, float],
-    claims: list[Verdict],
     plans: Sequence[Sampling],
     sdes: Sequence[SDE],
     finest: int = FINEST,
-) -> tuple[dict[str, Any], Section]:
-    """Figures and section of the exact score; its claims are appended."""
+) -> Part:
+    """What solvers, likelihoods and samplers give with the exact score."""
     d = run.diffusion
     own = d.density(density)
     orders = {
@@ -95,14 +85,6 @@ def prove(
     }
     off = {k: abs(v - _SOLVERS[k.split(" ", 1)[1]][0]) for k, v in orders.items()}
     worst = max(off, key=lambda k: off[k])
-    claims.append(
-        judge(
-            ORDER,
-            off[worst],
-            figure=f"furthest off: {worst}, slope {orders[worst]:.2f}",
-            how="slope of the log error over the log number of steps, exact score, float64",
-        )
-    )
     errors = {}
     for sde in sdes:
         score = exact_score(own, sde)
@@ -113,14 +95,6 @@ def prove(
         like = Likelihood(Flow(sde, rtol=1e-6, atol=1e-6), divergence="exact", prior_deviation=deviation)
         got = log_likelihood(like, score, x, seed=0).values
         errors[type(sde).__name__] = float((got - noised.log_prob(x)).mean().abs())
-    claims.append(
-        judge(
-            LIKELIHOOD,
-            max(errors.values()),
-            figure=", ".join(f"{k} {v:.4f}" for k, v in errors.items()),
-            how="500 points, exact trace, prior of the data's own variance at t = 1",
-        )
-    )
     score = exact_score(own, d.denoiser.sde)
     rows, cells = {}, {}
     for how in plans:
@@ -131,28 +105,41 @@ def prove(
     cells["draws of the density"] = {k: Cell(v) for k, v in floor.items()}
     ratios = {k: v["kl"] / floor["kl"] for k, v in rows.items()}
     far = max(ratios, key=lambda k: ratios[k])
-    claims.append(
-        judge(
-            SAMPLES,
-            [counted(r, n) for r in ratios.values()],
-            figure="; ".join(f"{k} {v:.2f}" for k, v in ratios.items()),
-            how=f"KL(samples || density) by a histogram, {n} samples of each",
-        )
-    )
     table = Table(COLUMNS, cells, ("draws of the density",))
     section = Section(
         "The exact score: what the samplers themselves do",
         f"{n} samples each under {run.recipe.diffusion.sde}. What differs from the last row is the sampler's own error.",
         [TableBlock(table, "Samplers with the exact score")],
     )
-    return {
+    verdicts = [
+        judge(
+            ORDER,
+            off[worst],
+            figure=f"furthest off: {worst}, slope {orders[worst]:.2f}",
+            how="slope of the log error over the log number of steps, exact score, float64",
+        ),
+        judge(
+            LIKELIHOOD,
+            max(errors.values()),
+            figure=", ".join(f"{k} {v:.4f}" for k, v in errors.items()),
+            how="500 points, exact trace, prior of the data's own variance at t = 1",
+        ),
+        judge(
+            SAMPLES,
+            [counted(r, n) for r in ratios.values()],
+            figure="; ".join(f"{k} {v:.2f}" for k, v in ratios.items()),
+            how=f"KL(samples || density) by a histogram, {n} samples of each",
+        ),
+    ]
+    figures = {
         "orders": orders,
         "likelihood_errors": errors,
         "likelihood_error": max(errors.values()),
         "exact": rows,
         "floor_ratios": ratios,
         "worst_floor_ratio": ratios[far],
-    }, section
+    }
+    return Part(figures, verdicts, [section])
 
 
 _SOLVERS: Mapping[str, tuple[int, Callable[[SDE, VectorField, Tensor, int], Tensor]]] = {

@@ -31,6 +31,7 @@ from ridgewalk.judging.judges import judge as trained_judge
 from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
+from ridgewalk.reports.columns import IMAGES, PATHS, SAMPLING
 from ridgewalk.reports.findings import Findings
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
@@ -221,11 +222,7 @@ def _bits(run: Run, count: int) -> tuple[dict[str, float], TableBlock]:
 METHODS = ("lerp", "slerp", "string", "flow")
 
 PATH_COLUMNS: Mapping[str, Column] = {
-    "precision": Column("precision", ".3f", "higher", "share of interior frames that are real, mean of both judges"),
-    "wholly_real": Column("wholly real", ".3f", "higher", "share of paths with every interior frame real"),
-    "third_class": Column("third class", ".3f", "lower", "probability of neither end's class"),
-    "relative_length": Column("length / LERP", ".2f", None, "in pixels"),
-    "step_evenness": Column("largest / mean", ".2f", "lower", "step between frames"),
+    k: PATHS[k] for k in ("precision", "wholly_real", "third_class", "relative_length", "step_evenness")
 }
 """Of paths through noise, judged."""
 
@@ -347,20 +344,8 @@ def _overhead(run: Run, rows: int = 64, repeats: int = 5) -> dict[str, float]:
 def _table_section(
     graded: Mapping[str, list[samples.GradedImages]], seconds: Mapping[str, float], shown: Mapping[str, Tensor], n: int
 ) -> Section:
-    columns = {
-        "frechet": Column(
-            "Frechet",
-            ".2f",
-            "lower",
-            "distance in the judges' features, mean of both; not comparable with published FID",
-        ),
-        "kid": Column("KID", ".3g", "lower", "kernel distance in the judges' features, mean of both"),
-        "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a real image"),
-        "recall": Column("recall", ".3f", "higher", "share of real images in a 3-NN ball of a sample"),
-        "density": Column("density", ".3f", None, "mean number of real 5-NN balls a sample lies in, over 5"),
-        "coverage": Column("coverage", ".3f", "higher", "share of real images with a sample in their 5-NN ball"),
-        "seconds": Column("s", ".0f", None, "of sampling, decoding included"),
-    }
+    shown_columns = ("frechet", "kid", "precision", "recall", "density", "coverage")
+    columns = {**{k: IMAGES[k] for k in shown_columns}, "seconds": SAMPLING["seconds"]}
     rows = {}
     for name, grades in graded.items():
         mean = samples.pooled(grades)

@@ -24,10 +24,11 @@ from ridgewalk.reports.findings import Findings
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import GUIDANCE, WEIGHTING, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import GUIDANCE, WEIGHTING, Claim, Criterion, counted, judge
 from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, FINEST, prove
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.measures import scores
+from ridgewalk_studies.parts import Part, joined
 
 LEARNED = 0.15
 """KL(model || data) asked of a learned score."""
@@ -77,31 +78,24 @@ def measure(e: Experiment) -> Findings:
     density = _density(first)
     n = e.points
     floor = samples.floor(density, n, True)
-    claims: list[Verdict] = []
-    sections: list[Section] = []
-    found: dict[str, Any] = {"floor": floor}
-    quick = e.quick
-    plans = [replace(how, steps=min(how.steps, 12)) for how in COMPARED] if quick else list(COMPARED)
-    sdes = (VP(),) if quick else (VP(), SubVP(), VE())
-    proven, section = prove(first, density, n, floor, claims, plans, sdes, FINEST // 2 if quick else FINEST)
-    found |= proven
-    sections.append(section)
-    learned, section = _learned(runs, density, n, floor, claims, plans)
-    found["learned"] = learned
-    sections.append(section)
-    wrong, section = _where(first, density, claims)
-    found["score_error"] = wrong
-    sections.append(section)
-    others, section = _others(e, first, n, claims)
-    found |= others
-    sections.append(section)
+    plans = [replace(how, steps=min(how.steps, 12)) for how in COMPARED] if e.quick else list(COMPARED)
+    sdes = (VP(),) if e.quick else (VP(), SubVP(), VE())
+    proven = prove(first, density, n, floor, plans, sdes, FINEST // 2 if e.quick else FINEST)
+    learned = _learned(runs, density, n, floor, plans)
     best = learned[first.recipe.sampling.sampler]
     answer = [
         f"With the exact score every sampler comes within {proven['worst_floor_ratio']:.2f} of the floor's KL and the likelihood within "
         f"{proven['likelihood_error']:.4f} nat of the truth. Learned in {best['seconds']:.0f} s, KL(model || data) is {best['kl']:.3f} "
         f"(floor {floor['kl']:.3f}), KL(data || model) {best['forward_kl']:.3f}."
     ]
-    return Findings(answer, claims, sections, found)
+    return joined(
+        answer,
+        ("", Part({"floor": floor})),
+        ("", proven),
+        ("learned", learned),
+        ("score_error", _where(first, density)),
+        ("", _others(e, first, n)),
+    )
 
 
 def _density(run: Run) -> GaussianMixture:
@@ -117,9 +111,8 @@ def _learned(
     density: GaussianMixture,
     n: int,
     floor: Mapping[str, float],
-    claims: list[Verdict],
     plans: Sequence[Sampling],
-) -> tuple[dict[str, Any], Section]:
+) -> Part:
     rows: dict[str, Any] = {}
     cells: dict[str, dict[str, Cell]] = {}
     shown: dict[str, Any] = {}
@@ -146,15 +139,6 @@ def _learned(
     }
     cells["draws of the density"] = {k: Cell(v) for k, v in floor.items()}
     kls = rows[own.sampler]["each_kl"]
-    claims.append(
-        judge(
-            LEARNS,
-            counted(max(kls), n),
-            max(seconds),
-            figure=f"{', '.join(f'{k:.3f}' for k in kls)} (floor {floor['kl']:.3f}) after {', '.join(f'{s:.0f}' for s in seconds)} s, a value a seed",
-            how=f"{own.sampler}, {n} samples, KL by a histogram",
-        )
-    )
     ground = samples.plane(density)
     draws = samples.draws(density, 4000, 9).float().numpy()
     section = Section(
@@ -178,7 +162,16 @@ def _learned(
             ),
         ],
     )
-    return rows, section
+    verdicts = [
+        judge(
+            LEARNS,
+            counted(max(kls), n),
+            max(seconds),
+            figure=f"{', '.join(f'{k:.3f}' for k in kls)} (floor {floor['kl']:.3f}) after {', '.join(f'{s:.0f}' for s in seconds)} s, a value a seed",
+            how=f"{own.sampler}, {n} samples, KL by a histogram",
+        ),
+    ]
+    return Part(rows, verdicts, [section])
 
 
 _SHOWN = ("heun", "euler-maruyama", "pc", "langevin", "ode")
@@ -200,7 +193,7 @@ def _prior(d: TrainedDiffusion) -> float:
     return math.sqrt(float((d.denoiser.sde.alpha(one) * d.denoiser.deviation) ** 2 + d.denoiser.sde.sigma(one) ** 2))
 
 
-def _where(run: Run, density: GaussianMixture, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
+def _where(run: Run, density: GaussianMixture) -> Part:
     d = run.diffusion
     own = d.density(density)
     found = scores.score_error(d.denoiser.score, own, d.denoiser.sde, TIMES)
@@ -216,16 +209,6 @@ def _where(run: Run, density: GaussianMixture, claims: list[Verdict]) -> tuple[d
     }
     ratios = [float(f.tenths[0] / f.tenths[-1]) for f in found]
     away = [f.outside / float(f.tenths[4:6].mean()) for f in found if f.outside == f.outside]
-    claims.append(
-        judge(
-            RARE,
-            ratios,
-            away,
-            figure=f"error in the thinnest tenth of p_t over that in the densest: {', '.join(f'{r:.1f}' for r in ratios)} "
-            f"(t = {', '.join(f'{t:g}' for t in TIMES)}); outside of what p_t reaches, over the middle: {', '.join(f'{a:.1f}' for a in away)}",
-            how="median relative error of the learned score against the exact one, 20,000 points a level",
-        )
-    )
     columns = {
         "thin": Column(
             "thinnest tenth", ".3f", "lower", "median relative error where p_t is smallest, among its own draws"
@@ -245,10 +228,20 @@ def _where(run: Run, density: GaussianMixture, claims: list[Verdict]) -> tuple[d
     values = [
         {"t": f.t, "level": f.level, "tenths": f.tenths.tolist(), "outside": f.outside, "mean": f.mean} for f in found
     ]
-    return {"levels": values}, section
+    verdicts = [
+        judge(
+            RARE,
+            ratios,
+            away,
+            figure=f"error in the thinnest tenth of p_t over that in the densest: {', '.join(f'{r:.1f}' for r in ratios)} "
+            f"(t = {', '.join(f'{t:g}' for t in TIMES)}); outside of what p_t reaches, over the middle: {', '.join(f'{a:.1f}' for a in away)}",
+            how="median relative error of the learned score against the exact one, 20,000 points a level",
+        ),
+    ]
+    return Part({"levels": values}, verdicts, [section])
 
 
-def _others(e: Experiment, first: Run, n: int, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
+def _others(e: Experiment, first: Run, n: int) -> Part:
     seed = e.settings.reproduce.seeds[0]
     variants, rows = {}, {}
     density = _density(first)
@@ -280,14 +273,6 @@ def _others(e: Experiment, first: Run, n: int, claims: list[Verdict]) -> tuple[d
             }
     reverse = {k: v["kl"] for k, v in variants.items()}
     both = [variants[k]["forward_kl"] for k in ("likelihood", "usual")] if "likelihood" in variants else [math.nan] * 2
-    claims.append(
-        judge(
-            BEST_WEIGHTING,
-            both[0] - both[1],
-            figure=", ".join(f"{k} {v['forward_kl']:.3f}" for k, v in variants.items()),
-            how="KL(data || model) by the flow; 0.005 is what one seed cannot tell from nothing",
-        )
-    )
     blocks = [TableBlock(Table({**COLUMNS, **_MORE}, rows), "Weightings, matchings and SDEs")]
     if more:
         blocks.append(TableBlock(Table({**COLUMNS, **_MORE}, more), "Other densities, up to 64 dimensions"))
@@ -296,7 +281,15 @@ def _others(e: Experiment, first: Run, n: int, claims: list[Verdict]) -> tuple[d
         "One seed each, the same network and time of training; sampled as the recipe says.",
         blocks,
     )
-    return {"variants": variants, "densities": densities, "reverse": reverse}, section
+    verdicts = [
+        judge(
+            BEST_WEIGHTING,
+            both[0] - both[1],
+            figure=", ".join(f"{k} {v['forward_kl']:.3f}" for k, v in variants.items()),
+            how="KL(data || model) by the flow; 0.005 is what one seed cannot tell from nothing",
+        ),
+    ]
+    return Part({"variants": variants, "densities": densities, "reverse": reverse}, verdicts, [section])
 
 
 _MORE = {

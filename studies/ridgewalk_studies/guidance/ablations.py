@@ -11,13 +11,15 @@ from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Window, guided
 from ridgewalk.judging import samples
 from ridgewalk.metrics import statistics, transport
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
+from ridgewalk.reports.columns import GUIDES, POINTS
 from ridgewalk.store.guide import GUIDE, Guide
 from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import guide as guiding
-from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.guidance.measures import GAMMAS, SAMPLES, VALIDATION, Ledger, Way, measured, nll
 from ridgewalk_studies.guidance.measures import guided as by_guide
+from ridgewalk_studies.parts import Part
 
 PILOT = 6
 """Epochs by which the time that joint training takes is told beforehand."""
@@ -80,8 +82,11 @@ AFTERWARDS = Claim(
 
 
 def strengths(
-    e: Experiment, run: Run, guide: Guide, density: GaussianMixture, claims: list[Verdict]
-) -> tuple[dict[str, Any], list[Section]]:
+    e: Experiment,
+    run: Run,
+    guide: Guide,
+    density: GaussianMixture,
+) -> Part:
     """gamma, and schedules of it over levels."""
     model = run.diffusion
     ledger, forward = Ledger(), {}
@@ -100,25 +105,10 @@ def strengths(
     best = min(chosen, key=lambda g: chosen[g])
     rows = {g: ledger.mean(f"gamma {g:g}") for g in GAMMAS}
     change = {k: counted(rows[2.0][k] - rows[1.0][k], e.points) for k in ("precision", "recall", "kl")}
-    claims.append(
-        judge(
-            VARIETY,
-            *change.values(),
-            figure="; ".join(
-                f"gamma {g:g}: precision {v['precision']:.3f}, recall {v['recall']:.3f}, KL {v['kl']:.3f}, KL(data || model) {v['forward']:.3f}"
-                for g, v in rows.items()
-            ),
-            how=f"one seed; by sliced Wasserstein distance to held-out validation points gamma {best:g} would be chosen",
-        )
-    )
     columns = {
-        "kl": Column("KL(model || data)", ".3f", "lower", "by cells, of samples"),
+        **{k: POINTS[k] for k in ("kl", "sliced_wasserstein", "precision", "recall", "mode_error")},
         "forward": Column("KL(data || model)", ".3f", "lower", "by the guided flow's likelihood"),
         "nll": Column("NLL", ".3f", "lower", "of data under the guided flow, in nats"),
-        "sliced_wasserstein": Column("sliced W2", ".3f", "lower", "to as many draws of the density"),
-        "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a draw"),
-        "recall": Column("recall", ".3f", "higher", "share of draws in a 3-NN ball of a sample"),
-        "mode_error": Column("mode weights off by", ".3f", "lower", ""),
     }
     sections = [
         Section(
@@ -127,21 +117,34 @@ def strengths(
             [TableBlock(ledger.table(columns=columns), f"{e.points} samples of each; likelihoods of {len(data)} data")],
         )
     ]
-    scheduled, schedule_section = _schedules(e, run, guide, density, claims)
-    sections.append(schedule_section)
+    scheduled = _schedules(e, run, guide, density)
     found = {
         "gamma": {k: v[0] for k, v in ledger.rows.items()},
         "forward": {k: [v.value, v.low, v.high] for k, v in forward.items()},
         "chosen": best,
         "validation": {str(k): v for k, v in chosen.items()},
-        "schedules": scheduled,
+        "schedules": dict(scheduled.figures),
     }
-    return found, sections
+    verdicts = [
+        judge(
+            VARIETY,
+            *change.values(),
+            figure="; ".join(
+                f"gamma {g:g}: precision {v['precision']:.3f}, recall {v['recall']:.3f}, KL {v['kl']:.3f}, KL(data || model) {v['forward']:.3f}"
+                for g, v in rows.items()
+            ),
+            how=f"one seed; by sliced Wasserstein distance to held-out validation points gamma {best:g} would be chosen",
+        ),
+    ]
+    return Part(found, [*verdicts, *scheduled.verdicts], [*sections, *scheduled.sections])
 
 
 def _schedules(
-    e: Experiment, run: Run, guide: Guide, density: GaussianMixture, claims: list[Verdict]
-) -> tuple[dict[str, Any], Section]:
+    e: Experiment,
+    run: Run,
+    guide: Guide,
+    density: GaussianMixture,
+) -> Part:
     """W over levels, of a discriminator trained by cross-entropy alone, whose gradients are wrong where there is much noise."""
     model, sde = run.diffusion, run.diffusion.denoiser.sde
     bce = e.guide(run, "bce", run.origin.seed, ["guidance.matching=0"])
@@ -163,36 +166,15 @@ def _schedules(
     quiet = [v for v in bce.account.levels if v.level <= 2]
     harm = sum(v.gain < -3 * v.gain_error for v in noisy)
     all_of_it, little = ledger.mean("1 everywhere"), ledger.mean("1 below sigma / alpha = 2")
-    claims.append(
-        judge(
-            NOISY_LEVELS,
-            harm,
-            counted(little["sliced_wasserstein"] - all_of_it["sliced_wasserstein"], e.points),
-            figure=f"guidance raises the held-out denoising error at {harm} of {len(noisy)} levels above sigma / alpha = 2 and at "
-            f"{sum(v.gain < -3 * v.gain_error for v in quiet)} of {len(quiet)} below; sliced Wasserstein {all_of_it['sliced_wasserstein']:.3f} with it, "
-            f"{little['sliced_wasserstein']:.3f} without it there",
-            how="a discriminator trained by cross-entropy alone; not for the document's reason: scores are right there, and a gradient learned from a "
-            "cross-entropy at chance is noise. An exact discriminator needs 1 everywhere",
-        )
-    )
-    columns = {
-        "bce": Column("cross-entropy", ".3f", "lower", "held out; chance is 0.693"),
-        "calibration": Column("calibration error", ".3f", "lower", "expected calibration error"),
-        "gradient_error": Column(
-            "gradient error", ".3g", "lower", "squared, over that of no guidance: 0 right, 1 as good as none"
-        ),
-        "gain": Column("gain", ".3f", "higher", "taken off the held-out denoising error"),
-        "strength": Column("best strength", ".2f", None, "the multiple that gains most"),
-    }
     blocks = [TableBlock(ledger.table(), "Schedules over levels")]
     for name, account in (("cross-entropy alone", bce.account), ("cross-entropy and gradients (the recipe's)", own)):
         cells = {
             f"{v.level:.2g}": {
-                k: Cell(float(getattr(v, k))) if getattr(v, k) is not None else Cell(None) for k in columns
+                k: Cell(float(getattr(v, k))) if getattr(v, k) is not None else Cell(None) for k in GUIDES
             }
             for v in account.levels
         }
-        blocks.append(TableBlock(Table(columns, cells), f"By sigma / alpha: {name}"))
+        blocks.append(TableBlock(Table(GUIDES, cells), f"By sigma / alpha: {name}"))
     section = Section(
         "Where in time: schedules of the strength, and what a discriminator knows by level",
         "The account is taken on held-out data. Cross-entropy near chance does not say whether gradients are right; the gain does.",
@@ -202,12 +184,27 @@ def _schedules(
         "schedules": {k: v[0] for k, v in ledger.rows.items()},
         "account": {"cross-entropy": bce.account.to_json(), "recipe": own.to_json()},
     }
-    return found, section
+    verdicts = [
+        judge(
+            NOISY_LEVELS,
+            harm,
+            counted(little["sliced_wasserstein"] - all_of_it["sliced_wasserstein"], e.points),
+            figure=f"guidance raises the held-out denoising error at {harm} of {len(noisy)} levels above sigma / alpha = 2 and at "
+            f"{sum(v.gain < -3 * v.gain_error for v in quiet)} of {len(quiet)} below; sliced Wasserstein {all_of_it['sliced_wasserstein']:.3f} with it, "
+            f"{little['sliced_wasserstein']:.3f} without it there",
+            how="a discriminator trained by cross-entropy alone; not for the document's reason: scores are right there, and a gradient learned from a "
+            "cross-entropy at chance is noise. An exact discriminator needs 1 everywhere",
+        ),
+    ]
+    return Part(found, verdicts, [section])
 
 
 def discriminators(
-    e: Experiment, run: Run, guide: Guide, density: GaussianMixture, claims: list[Verdict]
-) -> tuple[dict[str, Any], list[Section]]:
+    e: Experiment,
+    run: Run,
+    guide: Guide,
+    density: GaussianMixture,
+) -> Part:
     """Objectives, negatives and networks, each calibrated on held-out data."""
     model, ledger = run.diffusion, Ledger()
     ledger.add("no guidance", measured(Way(model), density, e.points, SAMPLES))
@@ -217,14 +214,6 @@ def discriminators(
         ledger.add(name, _row(model, e.guide(run, folder, run.origin.seed, changes), density, e.points))
     same, own, both = (
         ledger.mean(f"cross-entropy{k}")["kl"] for k in (" alone", ", states of the rollout", ", samples and states")
-    )
-    claims.append(
-        judge(
-            ROLLOUT,
-            counted(own / same, e.points),
-            figure=f"KL {own:.3f} against {same:.3f}, of both together {both:.3f}",
-            how="one seed, cross-entropy alone",
-        )
     )
     columns = {
         **ledger.table().columns,
@@ -236,7 +225,15 @@ def discriminators(
         "One seed; everything else is the recipe's, and every strength is calibrated on held-out data.",
         [TableBlock(ledger.table(columns=columns), f"{e.points} samples of each")],
     )
-    return {k: v[0] for k, v in ledger.rows.items()}, [section]
+    verdicts = [
+        judge(
+            ROLLOUT,
+            counted(own / same, e.points),
+            figure=f"KL {own:.3f} against {same:.3f}, of both together {both:.3f}",
+            how="one seed, cross-entropy alone",
+        ),
+    ]
+    return Part({k: v[0] for k, v in ledger.rows.items()}, verdicts, [section])
 
 
 def _row(model: Any, guide: Guide, density: GaussianMixture, rows: int) -> dict[str, float]:
@@ -254,8 +251,7 @@ def joint(
     runs: Sequence[Run],
     guide: Mapping[int, Guide],
     density: GaussianMixture,
-    claims: list[Verdict],
-) -> tuple[dict[str, Any], Section]:
+) -> Part:
     """Score and discriminator trained together, for as long as one after the other took."""
     ledger = Ledger()
     for run in runs:
@@ -271,14 +267,6 @@ def joint(
         assert both.origin.seed == seed
     better = ledger.difference("one after the other", "together", "kl")
     after, during = ledger.mean("one after the other")["kl"], ledger.mean("together")["kl"]
-    claims.append(
-        judge(
-            AFTERWARDS,
-            better,
-            figure=f"KL {after:.3f} one after the other, {during:.3f} together, difference {better:+.3f}",
-            how=f"{len(runs)} seeds, equal time, Student's interval; together, negatives are drawn anew as the score learns",
-        )
-    )
     columns = {
         **ledger.table().columns,
         "training": Column("s to train", ".0f", None, "score, negatives and discriminator"),
@@ -288,7 +276,15 @@ def joint(
         f"{len(runs)} seeds. Trained together, both move at each step, and the bank of negatives is drawn anew every {runs[0].recipe.guidance.refresh} steps.",
         [TableBlock(ledger.table(columns=columns), f"{e.points} samples of each")],
     )
-    return dict(ledger.rows), section
+    verdicts = [
+        judge(
+            AFTERWARDS,
+            better,
+            figure=f"KL {after:.3f} one after the other, {during:.3f} together, difference {better:+.3f}",
+            how=f"{len(runs)} seeds, equal time, Student's interval; together, negatives are drawn anew as the score learns",
+        ),
+    ]
+    return Part(ledger.rows, verdicts, [section])
 
 
 def _jointly(e: Experiment, run: Run, name: str, epochs: int) -> tuple[Run, Guide]:

@@ -15,18 +15,20 @@ from typing import Any
 from ridgewalk.data import part
 from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.metrics.samples import frechet
-from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports import Cell, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
+from ridgewalk.reports.columns import GUIDES
 from ridgewalk.reports.findings import Findings
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.guidance import pixels, uses
 from ridgewalk_studies.guidance.judged import COLUMNS, Bench, Row, frechet_change, judged, mean, recall_change, row
 from ridgewalk_studies.guidance.measures import GAMMAS, VALIDATION
+from ridgewalk_studies.parts import Part, joined
 
 _CHANGE = Criterion("relative change of the Frechet distance, over seeds and judges", "below", 0, least=SEEDS)
 
@@ -54,48 +56,41 @@ VARIETY = Claim(
 
 def measure(e: Experiment) -> Findings:
     """Trains, guides, samples, judges."""
-    claims: list[Verdict] = []
     seeds = e.settings.reproduce.seeds
     vaes = [e.run(seed, "vae") for seed in seeds]
     judges = judges_of(vaes[0])
     bench = Bench(judges, min(e.points, len(judges[0].reference)))
-    controlled, seconds, sections, rows = _controls(e, vaes, bench, claims)
+    controlled, seconds = _controls(e, vaes, bench)
     vae, base, guide = vaes[0], e.codes(vaes[0]), e.guide(e.with_codes(vaes[0]), "guide", seeds[0], beside=True)
-    strength, section = _strength(vae, base, guide, bench, claims)
-    sections.append(section)
-    given, section = uses.conditional(e, vae, bench, claims)
-    sections.append(section)
-    paths, section = uses.paths(e, e.with_codes(vae), claims)
-    sections.append(section)
-    cost, section = uses.overhead(base, guide, claims)
-    sections.append(section)
-    small, more = pixels.measure(e, judges, bench.rows, claims)
-    sections += more
+    cost = uses.overhead(base, guide)
     changes = controlled["changes"]
+    distance = {name: sum(r["frechet"] for r in rows) / len(rows) for name, rows in controlled["rows"].items()}
     answer = [
         f"Guiding the diffusion of a VAE's codes changes the judges' Frechet distance by {changes['small']['told']} for a small score network and by "
         f"{changes['well']['told']} for one that is trained well, at equal evaluations ({len(seeds)} seeds).",
-        f"Small network: base {rows['base'][0]:.2f}, guided {rows['guided'][0]:.2f}, trained on for the same time {rows['trained longer'][0]:.2f}, "
-        f"twice the evaluations {rows['twice the evaluations'][0]:.2f}; a guided step takes {cost['step']:.2f} times an unguided one.",
+        f"Small network: base {distance['base']:.2f}, guided {distance['guided']:.2f}, trained on for the same time {distance['trained longer']:.2f}, "
+        f"twice the evaluations {distance['twice the evaluations']:.2f}; a guided step takes {cost['step']:.2f} times an unguided one.",
     ]
-    found = {
-        "controls": controlled,
-        "seconds": seconds,
-        "strength": strength,
-        "conditional": given,
-        "paths": paths,
-        "overhead": cost,
-        "pixels": small,
-    }
-    return Findings(answer, claims, sections, found)
+    return joined(
+        answer,
+        ("controls", controlled),
+        ("", Part({"seconds": seconds})),
+        ("strength", _strength(vae, base, guide, bench)),
+        ("conditional", uses.conditional(e, vae, bench)),
+        ("paths", uses.paths(e, e.with_codes(vae))),
+        ("overhead", cost),
+        ("pixels", pixels.measure(e, judges, bench.rows)),
+    )
 
 
 # ----------------------------------------------------------------------------------------------------- controls
 
 
 def _controls(
-    e: Experiment, vaes: Sequence[Run], bench: Bench, claims: list[Verdict]
-) -> tuple[dict[str, Any], list[dict[str, float]], list[Section], dict[str, list[float]]]:
+    e: Experiment,
+    vaes: Sequence[Run],
+    bench: Bench,
+) -> tuple[Part, list[dict[str, float]]]:
     held: dict[str, list[Row]] = {}
     seconds = []
     for vae in vaes:
@@ -141,7 +136,7 @@ def _controls(
         f"{len(vaes)} seeds of everything, both judges, {bench.rows} samples with common noise; the wider of a bootstrap over samples and real images and of "
         "Student's interval over seeds"
     )
-    claims += [
+    verdicts = [
         judge(TAKEN_OFF, small, figure=f"{small:+.0%}", how=how_told),
         judge(
             RECALL,
@@ -198,16 +193,18 @@ def _controls(
         "No diffusion of codes can do better than codes of real images do: that is the row of reconstructions.",
         blocks,
     )
-    told = {name: [mean(rows, "frechet")] for name, rows in held.items()}
-    return figures_found, seconds, [section], told
+    return Part(figures_found, verdicts, [section]), seconds
 
 
 # ----------------------------------------------------------------------------------------- strength, conditions
 
 
 def _strength(
-    vae: Run, base: TrainedDiffusion, guide: Guide, bench: Bench, claims: list[Verdict]
-) -> tuple[dict[str, Any], Section]:
+    vae: Run,
+    base: TrainedDiffusion,
+    guide: Guide,
+    bench: Bench,
+) -> Part:
     """gamma: chosen by the Frechet distance to validation images, reported against the reference images."""
     held = bench.features(part(vae.data, "validation").floats())
     rows: dict[float, Row] = {}
@@ -218,18 +215,6 @@ def _strength(
         other = bench.features(decoded(vae, base.sample(bench.rows, VALIDATION, score=score).x))
         chosen[gamma] = sum(frechet(a, b) for a, b in zip(held, other)) / len(held)
     best = min(chosen, key=lambda g: chosen[g])
-    claims.append(
-        judge(
-            VARIETY,
-            counted(rows[2.0].values["recall"] - rows[1.0].values["recall"], bench.rows),
-            figure="; ".join(
-                f"gamma {g:g}: Frechet {r.values['frechet']:.2f}, precision {r.values['precision']:.3f}, recall {r.values['recall']:.3f}"
-                for g, r in rows.items()
-            ),
-            how=f"one seed; validation images would choose gamma {best:g}. What theory asks for is 1: a better figure at another strength is the metric's "
-            "wish, or a learned gradient that is too small",
-        )
-    )
     cells = {f"gamma {g:g}": {k: Cell(r.values[k]) for k in COLUMNS} for g, r in rows.items()}
     account = {
         f"{v.level:.2g}": {
@@ -240,14 +225,7 @@ def _strength(
         }
         for v in guide.account.levels
     }
-    heads = {
-        "bce": Column("cross-entropy", ".3f", "lower", "held out; chance is 0.693"),
-        "calibration": Column("calibration error", ".3f", "lower", ""),
-        "gain": Column("gain", ".4f", "higher", "taken off the held-out denoising error"),
-        "strength": Column(
-            "best strength", ".2f", None, "the multiple that gains most; where it is not clearly above 0 it is set to 0"
-        ),
-    }
+    heads = {k: GUIDES[k] for k in ("bce", "calibration", "gain", "strength")}
     section = Section(
         "Strength, and what the discriminator knows by level",
         f"The first seed. Validation images choose gamma {best:g}.",
@@ -262,4 +240,16 @@ def _strength(
         "chosen": best,
         "account": guide.account.to_json(),
     }
-    return found, section
+    verdicts = [
+        judge(
+            VARIETY,
+            counted(rows[2.0].values["recall"] - rows[1.0].values["recall"], bench.rows),
+            figure="; ".join(
+                f"gamma {g:g}: Frechet {r.values['frechet']:.2f}, precision {r.values['precision']:.3f}, recall {r.values['recall']:.3f}"
+                for g, r in rows.items()
+            ),
+            how=f"one seed; validation images would choose gamma {best:g}. What theory asks for is 1: a better figure at another strength is the metric's "
+            "wish, or a learned gradient that is too small",
+        ),
+    ]
+    return Part(found, verdicts, [section])

@@ -14,6 +14,7 @@ from ridgewalk.metrics import coverage, statistics
 from ridgewalk.metrics.samples import frechet
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports import Column
+from ridgewalk.reports.columns import IMAGES, SAMPLING
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.run import Run
@@ -23,15 +24,8 @@ from ridgewalk_studies.guidance.measures import SAMPLES, student
 RESAMPLES = 200
 
 COLUMNS: Mapping[str, Column] = {
-    "frechet": Column(
-        "Frechet", ".2f", "lower", "in the judges' features, mean of both; not comparable with published FID"
-    ),
-    "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a real image"),
-    "recall": Column("recall", ".3f", "higher", "share of real images in a 3-NN ball of a sample"),
-    "density": Column("density", ".3f", None, "mean number of real 5-NN balls a sample lies in, over 5"),
-    "coverage": Column("coverage", ".3f", "higher", "share of real images with a sample in their 5-NN ball"),
-    "nfe": Column("NFE", ".0f", None, "evaluations of the score on each"),
-    "seconds": Column("s", ".1f", None, "of sampling, decoding left out"),
+    **{k: IMAGES[k] for k in ("frechet", "precision", "recall", "density", "coverage")},
+    **SAMPLING,
 }
 
 

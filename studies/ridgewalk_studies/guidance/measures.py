@@ -16,23 +16,14 @@ from ridgewalk.metrics import coverage, densities, statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.protocols import VectorField
 from ridgewalk.reports import Cell, Column, Table
+from ridgewalk.reports.columns import POINTS, SAMPLING
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 
 COLUMNS: Mapping[str, Column] = {
-    "nfe": Column(
-        "NFE", ".0f", None, "evaluations of the score on each sample; a guided one has the discriminator's gradient too"
-    ),
-    "kl": Column("KL(model || data)", ".3f", "lower", "by cells, of samples"),
-    "sliced_wasserstein": Column("sliced W2", ".3f", "lower", "to as many draws of the density"),
-    "precision": Column("precision", ".3f", "higher", "share of samples in a 3-NN ball of a draw"),
-    "recall": Column("recall", ".3f", "higher", "share of draws in a 3-NN ball of a sample"),
-    "mode_error": Column("mode weights off by", ".3f", "lower", "sum of absolute differences, halved"),
-    "no_mode": Column(
-        "near no mode", ".3f", "lower", "share of samples further from every mode than 98.9 % of its own draws"
-    ),
-    "seconds": Column("s", ".0f", None, "of sampling"),
+    **{k: POINTS[k] for k in ("kl", "sliced_wasserstein", "precision", "recall", "mode_error", "no_mode")},
+    **SAMPLING,
 }
 """Of samples against a density that is known."""
 

@@ -15,8 +15,9 @@ from ridgewalk.diffusion.sde import SDE
 from ridgewalk.judging import samples
 from ridgewalk.metrics import densities
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, counted, judge
 from ridgewalk_studies.guidance.measures import GAMMAS
+from ridgewalk_studies.parts import Part
 
 FLOOR = 1.2
 """What share of the floor's KL both-guided samples may have."""
@@ -44,7 +45,7 @@ BOTH_PARTS = Claim(
     f"Guided in both parts, the samples' KL is within {FLOOR} of the floor's; in one part alone it is worse.",
     GUIDANCE,
     (
-        Criterion("KL with 300 levels over the floor's", "at most", FLOOR, settled_by="value"),
+        Criterion("KL with the most levels over the floor's", "at most", FLOOR, settled_by="value"),
         Criterion(
             "least increase of KL from both to predictor alone, to corrector alone, to neither",
             "above",
@@ -73,9 +74,7 @@ def wrong(density: GaussianMixture) -> GaussianMixture:
     return GaussianMixture.from_deviations(1.1 * density.means + 0.05, 1.5 * density.variances.sqrt(), weights)
 
 
-def prove(
-    density: GaussianMixture, n: int, claims: list[Verdict], quick: bool = False
-) -> tuple[dict[str, Any], Section]:
+def prove(density: GaussianMixture, n: int, quick: bool = False) -> Part:
     """The guided score, its likelihood over strengths, and which part of a predictor-corrector must be guided."""
     p, sde = density.to(torch.float64), VP()
     q = wrong(p)
@@ -87,14 +86,6 @@ def prove(
         noised = p.noised(float(sde.alpha(time)), float(sde.sigma(time)))
         x = noised.sample(500, torch.Generator().manual_seed(0))[0]
         apart.append(float((full(x, time) - noised.score(x)).abs().max() / noised.score(x).abs().max()))
-    claims.append(
-        judge(
-            SCORE,
-            max(apart),
-            figure=f"relative error {max(apart):.1e}",
-            how="four levels, 500 draws at each, float64",
-        )
-    )
     x = samples.draws(p, 50 if quick else 300, 1)
     one = torch.ones((), dtype=torch.float64)
     spread = math.sqrt(float(sde.alpha(one) ** 2 + sde.sigma(one) ** 2))
@@ -107,15 +98,6 @@ def prove(
     }
     error = abs(gammas[1.0] - truth)
     rises = [v - gammas[1.0] for g, v in gammas.items() if g != 1.0]
-    claims.append(
-        judge(
-            LIKELIHOOD,
-            error,
-            min(rises),
-            figure=f"truth {truth:.3f} nat; " + ", ".join(f"gamma {g:g}: {v:.3f}" for g, v in gammas.items()),
-            how=f"{len(x)} draws, exact divergence through second derivatives of the discriminator",
-        )
-    )
     cell = samples.CELL * float(p.variances.min().sqrt())
     floor = sum(densities.kl_by_cells(samples.draws(p, n, s), p.log_prob, cell) for s in range(3)) / 3
     steps = 20 if quick else 100
@@ -124,33 +106,17 @@ def prove(
         sampler = PredictorCorrector(sde, levels, corrector=Langevin(0.16), corrector_score=corrector)
         return densities.kl_by_cells(sample(sampler, score, n, (2,), seed=3, chunk=n).x.double(), p.log_prob, cell)
 
+    finest = 20 if quick else 300
+    most = f"both, {finest} levels"
     parts = {
         "both": kl(full),
-        "both, 300 levels": kl(full, levels=20 if quick else 300),
+        most: kl(full, levels=finest),
         "predictor alone": kl(full, base),
         "corrector alone": kl(base, full),
         "neither": kl(base),
     }
     both, alone = parts["both"], parts["corrector alone"]
     ordered = [both, parts["predictor alone"], alone, parts["neither"]]
-    claims.append(
-        judge(
-            CORRECTOR,
-            counted(alone / both, n),
-            figure=f"KL: both {both:.3f}, predictor alone {parts['predictor alone']:.3f}, corrector alone {alone:.3f}, "
-            f"neither {parts['neither']:.3f} (floor {floor:.3f})",
-            how=f"{steps} levels, one correction at each, {n} samples",
-        )
-    )
-    claims.append(
-        judge(
-            BOTH_PARTS,
-            counted(parts["both, 300 levels"] / floor, n),
-            counted(min(b - a for a, b in pairwise(ordered)), n),
-            figure=f"{parts['both, 300 levels'] / floor:.2f} of the floor with 300 levels, {both / floor:.2f} with {steps}",
-            how="the floor is the mean KL of three sets of as many draws of the density",
-        )
-    )
     column = {"kl": Column("KL(model || data)", ".3f", "lower", "by cells, of samples")}
     rows = {**{k: {"kl": Cell(v)} for k, v in parts.items()}, "draws of the density": {"kl": Cell(floor)}}
     nlls = {f"gamma {g:g}": {"nll": Cell(v)} for g, v in gammas.items()} | {"truth": {"nll": Cell(truth)}}
@@ -175,4 +141,33 @@ def prove(
         "parts": parts,
         "floor": floor,
     }
-    return found, section
+    verdicts = [
+        judge(
+            SCORE,
+            max(apart),
+            figure=f"relative error {max(apart):.1e}",
+            how="four levels, 500 draws at each, float64",
+        ),
+        judge(
+            LIKELIHOOD,
+            error,
+            min(rises),
+            figure=f"truth {truth:.3f} nat; " + ", ".join(f"gamma {g:g}: {v:.3f}" for g, v in gammas.items()),
+            how=f"{len(x)} draws, exact divergence through second derivatives of the discriminator",
+        ),
+        judge(
+            CORRECTOR,
+            counted(alone / both, n),
+            figure=f"KL: both {both:.3f}, predictor alone {parts['predictor alone']:.3f}, corrector alone {alone:.3f}, "
+            f"neither {parts['neither']:.3f} (floor {floor:.3f})",
+            how=f"{steps} levels, one correction at each, {n} samples",
+        ),
+        judge(
+            BOTH_PARTS,
+            counted(parts[most] / floor, n),
+            counted(min(b - a for a, b in pairwise(ordered)), n),
+            figure=f"{parts[most] / floor:.2f} of the floor with {finest} levels, {both / floor:.2f} with {steps}",
+            how="the floor is the mean KL of three sets of as many draws of the density",
+        ),
+    ]
+    return Part(found, verdicts, [section])

@@ -22,8 +22,10 @@ from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, counted, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.guidance.judged import COLUMNS
+from ridgewalk_studies.parts import Part
 
 MOST = 2000
 """Samples of pixels that are judged: each takes a hundred times what one of codes does."""
@@ -50,8 +52,10 @@ STEPS = 50
 
 
 def measure(
-    e: Experiment, judges: Sequence[Judge], rows: int, claims: list[Verdict]
-) -> tuple[dict[str, Any], list[Section]]:
+    e: Experiment,
+    judges: Sequence[Judge],
+    rows: int,
+) -> Part:
     """Trains, guides, samples, judges, in-paints."""
     run = e.diffusion(e.settings.reproduce.seeds[0])
     assert isinstance(run.data, ImageData)
@@ -75,41 +79,38 @@ def measure(
                 name,
             )
         )
-    columns = {
-        "frechet": Column("Frechet", ".2f", "lower", "in the judges' features, mean of both"),
-        "precision": Column("precision", ".3f", "higher", ""),
-        "recall": Column("recall", ".3f", "higher", ""),
-        "density": Column("density", ".3f", None, ""),
-        "coverage": Column("coverage", ".3f", "higher", ""),
-        "nfe": Column("NFE", ".0f", None, ""),
-        "seconds": Column("s", ".0f", None, "of sampling"),
-    }
     spent = {"base": float(run.diffusion.record["seconds"]), "guide": float(sum(guide.record["seconds"].values()))}
     before, after = found["pixels"]["frechet"], found["pixels, guided"]["frechet"]
-    claims.append(
+    section = Section(
+        "Pixels",
+        f"A small U-Net of images, {spent['base'] / 60:.1f} minutes of training, and its guide, {spent['guide'] / 60:.1f} minutes.",
+        [TableBlock(Table(COLUMNS, cells), f"{n} samples of each"), *blocks],
+    )
+    painted = _painted(run, field, judges, min(rows, PAINTED))
+    verdicts = [
         judge(
             PIXELS,
             counted(after / before, n),
             figure=f"Frechet {before:.1f} becomes {after:.1f} ({after / before - 1:+.0%}), precision {found['pixels']['precision']:.3f} becomes "
             f"{found['pixels, guided']['precision']:.3f}, recall {found['pixels']['recall']:.3f} becomes {found['pixels, guided']['recall']:.3f}",
             how=f"one seed, {n} samples; a small U-Net after {spent['base'] / 60:.0f} minutes, its guide {spent['guide'] / 60:.0f} more",
-        )
-    )
-    section = Section(
-        "Pixels",
-        f"A small U-Net of images, {spent['base'] / 60:.1f} minutes of training, and its guide, {spent['guide'] / 60:.1f} minutes.",
-        [TableBlock(Table(columns, cells), f"{n} samples of each"), *blocks],
-    )
-    painted, paint_section = _painted(run, field, judges, min(rows, PAINTED), claims)
-    return {"samples": found, "seconds": spent, "account": guide.account.to_json(), "in-painting": painted}, [
-        section,
-        paint_section,
+        ),
     ]
+    figures_found = {
+        "samples": found,
+        "seconds": spent,
+        "account": guide.account.to_json(),
+        "in-painting": dict(painted.figures),
+    }
+    return Part(figures_found, [*verdicts, *painted.verdicts], [section, *painted.sections])
 
 
 def _painted(
-    run: Run, field: VectorField, judges: Sequence[Judge], count: int, claims: list[Verdict]
-) -> tuple[dict[str, Any], Section]:
+    run: Run,
+    field: VectorField,
+    judges: Sequence[Judge],
+    count: int,
+) -> Part:
     """The middle of images filled in, by the score and by the guided score; what is seen is put in after each step."""
     assert isinstance(run.data, ImageData)
     d = run.diffusion
@@ -138,15 +139,6 @@ def _painted(
         cells[name] = {"error": Cell.of(statistics.bootstrap_mean(error.double(), 0)), "real": Cell.of(share)}
         rows[name] = out[:12].numpy()
     change = statistics.paired_difference(real["guided"], real["score"], 0)
-    claims.append(
-        judge(
-            PAINTING,
-            change,
-            figure=f"share of filled-in images that both judges take for real, change {change:+.3f}; "
-            f"root mean square error {found['score']['error']:.3f} becomes {found['guided']['error']:.3f}",
-            how="the discriminator knows all images, not those that fit what is seen: it improves the prior alone, and is added before what is seen is put in",
-        )
-    )
     columns = {
         "error": Column(
             "error", ".3f", "lower", "root mean square distance from the image that was hidden; many answers are right"
@@ -167,4 +159,13 @@ def _painted(
             ),
         ],
     )
-    return found, section
+    verdicts = [
+        judge(
+            PAINTING,
+            change,
+            figure=f"share of filled-in images that both judges take for real, change {change:+.3f}; "
+            f"root mean square error {found['score']['error']:.3f} becomes {found['guided']['error']:.3f}",
+            how="the discriminator knows all images, not those that fit what is seen: it improves the prior alone, and is added before what is seen is put in",
+        ),
+    ]
+    return Part(found, verdicts, [section])

@@ -9,7 +9,6 @@ Discriminator guidance where everything is known: proofs by exact ratios, then w
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.judging import samples
@@ -22,6 +21,7 @@ from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict,
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.guidance import ablations, oracle, ways
 from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, guided, measured, quality, told
+from ridgewalk_studies.parts import Part, joined
 
 TAKEN_OFF = {
     key: Claim(
@@ -64,21 +64,13 @@ WELL_TRAINED = Claim(
 
 def measure(e: Experiment) -> Findings:
     """Proves, trains, measures."""
-    claims: list[Verdict] = []
     first = e.diffusion(e.settings.reproduce.seeds[0])
     density = known_density(first)
-    exact, exact_section = oracle.prove(density, e.points, claims, quick=e.quick)
+    exact = oracle.prove(density, e.points, quick=e.quick)
     runs = [first, *(e.diffusion(seed) for seed in e.settings.reproduce.seeds[1:])]
     guide = {run.origin.seed: e.guide(run, "guide", run.origin.seed, beside=True) for run in runs}
-    ledger, seconds, controls = _controls(e, runs, guide, density, claims)
+    ledger, controls = _controls(e, runs, guide, density)
     own = guide[first.origin.seed]
-    swept, strength_sections = ablations.strengths(e, first, own, density, claims)
-    built, built_sections = ablations.discriminators(e, first, own, density, claims)
-    joined, joint_section = ablations.joint(e, runs[:2], guide, density, claims)
-    sampled, sampler_sections = ways.samplers(e, first, own, density, claims)
-    acted, where_sections = ways.where(first, own, density, claims, quick=e.quick)
-    bases, bases_section = _bases(e, density, claims)
-    others, others_section = _others(e)
     change = ledger.change("guided", "base", "kl")
     answer = [
         f"With the exact ratio the guided score is the data's (error {exact['score_error']:.1e}) and its likelihood true within {exact['nll_error']:.4f} nat.",
@@ -87,29 +79,18 @@ def measure(e: Experiment) -> Findings:
         f"The same time spent on a larger score network gives KL {ledger.mean('larger network')['kl']:.3f}, guidance {ledger.mean('guided')['kl']:.3f}, "
         f"more training of the small one {ledger.mean('trained longer')['kl']:.3f}: guide a score that cannot be trained anew.",
     ]
-    found = {
-        "exact": exact,
-        "controls": {**ledger.rows, "seconds": seconds},
-        "strengths": swept,
-        "discriminators": built,
-        "joint": joined,
-        "samplers": sampled,
-        "where": acted,
-        "bases": bases,
-        "others": others,
-    }
-    sections = [
-        exact_section,
-        controls,
-        *strength_sections,
-        *built_sections,
-        joint_section,
-        *sampler_sections,
-        *where_sections,
-        bases_section,
-        others_section,
-    ]
-    return Findings(answer, claims, sections, found)
+    return joined(
+        answer,
+        ("exact", exact),
+        ("controls", controls),
+        ("strengths", ablations.strengths(e, first, own, density)),
+        ("discriminators", ablations.discriminators(e, first, own, density)),
+        ("joint", ablations.joint(e, runs[:2], guide, density)),
+        ("samplers", ways.samplers(e, first, own, density)),
+        ("where", ways.where(first, own, density, quick=e.quick)),
+        ("bases", _bases(e, density)),
+        ("others", _others(e)),
+    )
 
 
 def known_density(run: Run) -> GaussianMixture:
@@ -146,8 +127,7 @@ def _controls(
     runs: Sequence[Run],
     guide: dict[int, Guide],
     density: GaussianMixture,
-    claims: list[Verdict],
-) -> tuple[Ledger, list[dict[str, float]], Section]:
+) -> tuple[Ledger, Part]:
     ledger, seconds = Ledger(), []
     for run in runs:
         own, model = guide[run.origin.seed], run.diffusion
@@ -172,29 +152,6 @@ def _controls(
                 "trained longer": float(more.diffusion.record["seconds"]),
                 "larger network": float(other.diffusion.record["seconds"]),
             }
-        )
-    for key, claim in TAKEN_OFF.items():
-        change = ledger.change("guided", "base", key)
-        claims.append(
-            judge(
-                claim,
-                change,
-                figure=f"{change:.0%}",
-                how=f"{len(runs)} seeds, each a base, negatives, a discriminator and samples of its own; mean change and Student's interval over seeds; "
-                f"{e.points} samples, common noise",
-            )
-        )
-    recall = ledger.difference("guided", "base", "recall")
-    claims.append(judge(RECALL, recall, figure=f"{recall:+.3f}", how="mean difference over seeds"))
-    for control, claim in CONTROLS.items():
-        better = ledger.difference("guided", control, "kl")
-        claims.append(
-            judge(
-                claim,
-                better,
-                figure=f"KL {ledger.mean('guided')['kl']:.3f} against {ledger.mean(control)['kl']:.3f}, difference {better:+.3f}",
-                how="equal time counts negatives, the discriminator's training and its account; the larger network is 3 x 128 with Fourier features",
-            )
         )
     ground = samples.plane(density)
     model = runs[0].diffusion
@@ -228,19 +185,54 @@ def _controls(
             ),
         ],
     )
-    return ledger, seconds, section
+    return ledger, Part(
+        {**ledger.rows, "seconds": seconds}, _against_controls(ledger, e.points, size_of(other)), [section]
+    )
 
 
-def _bases(e: Experiment, density: GaussianMixture, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
+def _against_controls(ledger: Ledger, points: int, larger: str) -> list[Verdict]:
+    """Judges what guidance takes off, its recall, and whether it beats each control."""
+    seeds = len(ledger.rows["base"])
+    changes = {key: ledger.change("guided", "base", key) for key in TAKEN_OFF}
+    better = {control: ledger.difference("guided", control, "kl") for control in CONTROLS}
+    recall, kl = ledger.difference("guided", "base", "recall"), {name: ledger.mean(name)["kl"] for name in ledger.rows}
+    how = (
+        f"{seeds} seeds, each a base, negatives, a discriminator and samples of its own; mean change and Student's interval over seeds; "
+        f"{points} samples, common noise"
+    )
+    equal = f"equal time counts negatives, the discriminator's training and its account; the larger network is {larger}"
+    return [
+        *(judge(claim, changes[key], figure=f"{changes[key]:.0%}", how=how) for key, claim in TAKEN_OFF.items()),
+        judge(RECALL, recall, figure=f"{recall:+.3f}", how="mean difference over seeds"),
+        *(
+            judge(
+                claim,
+                better[c],
+                figure=f"KL {kl['guided']:.3f} against {kl[c]:.3f}, difference {better[c]:+.3f}",
+                how=equal,
+            )
+            for c, claim in CONTROLS.items()
+        ),
+    ]
+
+
+def size_of(run: Run) -> str:
+    """Layers and units of a diffusion's network, as in "2 x 16"."""
+    hidden = run.recipe.diffusion.hidden
+    return f"{len(hidden)} x {hidden[0]}"
+
+
+def _bases(e: Experiment, density: GaussianMixture) -> Part:
     """Bases that lack training, and one that lacks nothing."""
-    ledger, seconds = Ledger(), {}
-    for variant, name, seeds in (
-        ("under", "hardly trained (3 x 64)", e.settings.reproduce.seeds[:2]),
-        ("converged", "converged (2 x 16)", e.settings.reproduce.seeds),
-        ("well", "well trained (3 x 128)", e.settings.reproduce.seeds[:2]),
+    ledger, seconds, names = Ledger(), {}, {}
+    for variant, what, seeds in (
+        ("under", "hardly trained", e.settings.reproduce.seeds[:2]),
+        ("converged", "converged", e.settings.reproduce.seeds),
+        ("well", "well trained", e.settings.reproduce.seeds[:2]),
     ):
         for seed in seeds:
             run = e.diffusion(seed, variant)
+            name = names[variant] = f"{what} ({size_of(run)})"
             own = e.guide(run, "guide", seed, beside=True)
             more = longer(e, run, own, f"{variant}-longer", variant)
             ledger.add(name, measured(Way(run.diffusion), density, e.points, SAMPLES))
@@ -248,21 +240,23 @@ def _bases(e: Experiment, density: GaussianMixture, claims: list[Verdict]) -> tu
             corrected = Way(run.diffusion, guided(run.diffusion, own))
             ledger.add(f"{name}, guided", measured(corrected, density, e.points, SAMPLES))
             seconds[f"{variant}-{seed}"] = {"base": float(run.diffusion.record["seconds"]), "guide": cost(own)}
-    small = "converged (2 x 16)"
+    small, well = names["converged"], names["well"]
     better = ledger.difference(f"{small}, guided", f"{small}, trained longer", "kl")
-    claims.append(
+    worse = ledger.difference(f"{well}, guided", well, "kl")
+    distance = ledger.difference(f"{well}, guided", well, "sliced_wasserstein")
+    section = Section(
+        "When it is worth it",
+        "A base that lacks training, one that lacks capacity, one that lacks little; 'trained longer' had the time that base and guide took together.",
+        [TableBlock(ledger.table(), f"{e.points} samples of each")],
+    )
+    verdicts = [
         judge(
             CONVERGED,
             better,
             figure=f"KL {ledger.mean(small)['kl']:.3f}; trained longer {ledger.mean(f'{small}, trained longer')['kl']:.3f}, guided "
             f"{ledger.mean(f'{small}, guided')['kl']:.3f}, difference {better:+.3f}; change by guidance {ledger.change(f'{small}, guided', small, 'kl'):.0%}",
             how=f"{len(e.settings.reproduce.seeds)} seeds of everything, Student's interval",
-        )
-    )
-    well = "well trained (3 x 128)"
-    worse = ledger.difference(f"{well}, guided", well, "kl")
-    distance = ledger.difference(f"{well}, guided", well, "sliced_wasserstein")
-    claims.append(
+        ),
         judge(
             WELL_TRAINED,
             counted(worse.value, e.points),
@@ -270,17 +264,12 @@ def _bases(e: Experiment, density: GaussianMixture, claims: list[Verdict]) -> tu
             figure=f"KL {told(ledger.values(well, 'kl'))} becomes {told(ledger.values(f'{well}, guided', 'kl'))}; sliced Wasserstein "
             f"{told(ledger.values(well, 'sliced_wasserstein'))} becomes {told(ledger.values(f'{well}, guided', 'sliced_wasserstein'))}",
             how="two seeds",
-        )
-    )
-    section = Section(
-        "When it is worth it",
-        "A base that lacks training, one that lacks capacity, one that lacks little; 'trained longer' had the time that base and guide took together.",
-        [TableBlock(ledger.table(), f"{e.points} samples of each")],
-    )
-    return {**ledger.rows, "seconds": seconds}, section
+        ),
+    ]
+    return Part({**ledger.rows, "seconds": seconds}, verdicts, [section])
 
 
-def _others(e: Experiment) -> tuple[dict[str, Any], Section]:
+def _others(e: Experiment) -> Part:
     """Other densities, with the ways of samples drawn."""
     ledger, blocks = Ledger(), []
     for source in ("swiss-roll", "grid"):
@@ -307,4 +296,4 @@ def _others(e: Experiment) -> tuple[dict[str, Any], Section]:
         "One seed, the same small network and the same settings.",
         [TableBlock(ledger.table(), f"{e.points} samples of each"), *blocks],
     )
-    return dict(ledger.rows), section
+    return Part(ledger.rows, sections=[section])

@@ -16,12 +16,13 @@ from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
 from ridgewalk_studies import timing
-from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, counted, judge
 from ridgewalk_studies.diffusion.images import PATH_COLUMNS
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.guidance.judged import COLUMNS, Bench, row
 from ridgewalk_studies.guidance.measures import SAMPLES
+from ridgewalk_studies.parts import Part
 
 OVERHEAD = 1.10
 """What a guided step may take, over the bare passes of score and discriminator."""
@@ -53,7 +54,7 @@ STEP = Claim(
 METHODS = ("lerp", "flow", "flow-guided")
 
 
-def conditional(e: Experiment, vae: Run, bench: Bench, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
+def conditional(e: Experiment, vae: Run, bench: Bench) -> Part:
     """Class by class: a conditional score, classifier-free guidance, a class-conditional discriminator, and both."""
     model = e.codes(vae, "labels", e.settings.reproduce.variants["labels"])
     guide = e.guide(e.with_codes(vae, model, "labels"), "guide", vae.origin.seed, ["guidance.labels=true"])
@@ -77,17 +78,6 @@ def conditional(e: Experiment, vae: Run, bench: Bench, claims: list[Verdict]) ->
         cells[name] = {**{k: Cell(own.values[k]) for k in COLUMNS if k in own.values}, "class": Cell(float(right))}
         shown[name] = x[:20].numpy()
     plain, better = found["conditional"], found["guided"]
-    claims.append(
-        judge(
-            CLASSES,
-            counted(better["frechet"] - plain["frechet"], bench.rows),
-            counted(better["class"] - plain["class"], bench.rows),
-            figure=f"Frechet {plain['frechet']:.2f} becomes {better['frechet']:.2f}, "
-            f"share of the class asked for {plain['class']:.3f} becomes {better['class']:.3f}; "
-            f"classifier-free guidance of weight 2: {found['classifier-free, weight 2']['frechet']:.2f} and {found['classifier-free, weight 2']['class']:.3f}",
-            how="one seed; negatives are samples of each class at weight 1, so that the guide beside weight 2 corrects another sampler than its own",
-        )
-    )
     columns = {
         **COLUMNS,
         "class": Column(
@@ -111,27 +101,27 @@ def conditional(e: Experiment, vae: Run, bench: Bench, claims: list[Verdict]) ->
             ),
         ],
     )
-    return found, section
+    verdicts = [
+        judge(
+            CLASSES,
+            counted(better["frechet"] - plain["frechet"], bench.rows),
+            counted(better["class"] - plain["class"], bench.rows),
+            figure=f"Frechet {plain['frechet']:.2f} becomes {better['frechet']:.2f}, "
+            f"share of the class asked for {plain['class']:.3f} becomes {better['class']:.3f}; "
+            f"classifier-free guidance of weight 2: {found['classifier-free, weight 2']['frechet']:.2f} and {found['classifier-free, weight 2']['class']:.3f}",
+            how="one seed; negatives are samples of each class at weight 1, so that the guide beside weight 2 corrects another sampler than its own",
+        ),
+    ]
+    return Part(found, verdicts, [section])
 
 
-def paths(e: Experiment, vae: Run, claims: list[Verdict]) -> tuple[dict[str, Any], Section]:
+def paths(e: Experiment, vae: Run) -> Part:
     pairs = min(e.settings.walks.pairs, 100)
     pooled = pool_runs([vae], pairs, "test", METHODS, 0)
     assert pooled is not None
     rows = {m: {k: Cell.of(r.get(k)) for k in PATH_COLUMNS} for m, r in pooled.summary.rows.items()}
     plain, better = pooled.summary.rows["flow"]["precision"], pooled.summary.rows["flow-guided"]["precision"]
     smooth, smoother = pooled.summary.rows["flow"]["step_evenness"], pooled.summary.rows["flow-guided"]["step_evenness"]
-    claims.append(
-        judge(
-            PATHS,
-            counted(better.low - plain.high, plain.n),
-            counted(better.value - plain.value, plain.n),
-            counted(smoother.value - smooth.value, plain.n),
-            figure=f"precision {plain:.3f} becomes {better:.3f}, largest over mean step {smooth.value:.2f} becomes {smoother.value:.2f}; LERP "
-            f"{pooled.summary.rows['lerp']['precision']:.3f}",
-            how=f"{pairs} pairs of test images of two classes",
-        )
-    )
     frames = {m: pooled.measured[0].frames[m][0].numpy() for m in METHODS}
     section = Section(
         "Paths through noise, with and without guidance",
@@ -151,12 +141,21 @@ def paths(e: Experiment, vae: Run, claims: list[Verdict]) -> tuple[dict[str, Any
         m: {k: [r[k].value, r[k].low, r[k].high] for k in PATH_COLUMNS if k in r}
         for m, r in pooled.summary.rows.items()
     }
-    return found, section
+    verdicts = [
+        judge(
+            PATHS,
+            counted(better.low - plain.high, plain.n),
+            counted(better.value - plain.value, plain.n),
+            counted(smoother.value - smooth.value, plain.n),
+            figure=f"precision {plain:.3f} becomes {better:.3f}, largest over mean step {smooth.value:.2f} becomes {smoother.value:.2f}; LERP "
+            f"{pooled.summary.rows['lerp']['precision']:.3f}",
+            how=f"{pairs} pairs of test images of two classes",
+        ),
+    ]
+    return Part(found, verdicts, [section])
 
 
-def overhead(
-    model: TrainedDiffusion, guide: Guide, claims: list[Verdict], rows: int = 5000, repeats: int = 5
-) -> tuple[dict[str, float], Section]:
+def overhead(model: TrainedDiffusion, guide: Guide, rows: int = 5000, repeats: int = 5) -> Part:
     """A guided step over an unguided one, and over the bare passes of both networks, in turns."""
     sampler = build_sampler(Sampling("heun", 10), model.denoiser.sde)
     score, free = guide.score(model, 1.0), model.denoiser.score
@@ -179,14 +178,15 @@ def overhead(
     }
     took = timing.medians(ways, repeats)
     found = {**took, "ratio": took["guided"] / took["bare"], "step": took["guided"] / took["unguided"]}
-    claims.append(
+    columns = {"seconds": Column("s", ".3f", "lower", f"for {nfe} evaluations of {rows} rows")}
+    table = Table(columns, {k: {"seconds": Cell(v)} for k, v in took.items()})
+    verdicts = [
         judge(
             STEP,
             found["ratio"],
             figure=f"{found['ratio']:.3f}; {found['step']:.2f} of an unguided step",
             how=f"Heun's sampler on {rows} codes, {nfe} evaluations, in turns, medians of {repeats}; a discriminator's pass is forward and backward",
-        )
-    )
-    columns = {"seconds": Column("s", ".3f", "lower", f"for {nfe} evaluations of {rows} rows")}
-    table = Table(columns, {k: {"seconds": Cell(v)} for k, v in took.items()})
-    return found, Section("What a guided step costs", "", [TableBlock(table, "Seconds, medians, in turns")])
+        ),
+    ]
+    section = Section("What a guided step costs", "", [TableBlock(table, "Seconds, medians, in turns")])
+    return Part(found, verdicts, [section])

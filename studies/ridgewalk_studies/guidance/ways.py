@@ -20,6 +20,7 @@ from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counte
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, arrivals, guided, measured, nll
 from ridgewalk_studies.measures import scores
+from ridgewalk_studies.parts import Part
 
 WAY = "steps of the sampler, from noise (0) to data (1)"
 TIMES = (0.05, 0.1, 0.2, 0.4)
@@ -85,8 +86,11 @@ TAILS = Claim(
 
 
 def samplers(
-    e: Experiment, run: Run, guide: Guide, density: GaussianMixture, claims: list[Verdict]
-) -> tuple[dict[str, Any], list[Section]]:
+    e: Experiment,
+    run: Run,
+    guide: Guide,
+    density: GaussianMixture,
+) -> Part:
     """Steps, corrections, and the parts of a predictor-corrector."""
     model = run.diffusion
     few = 8 if e.quick else 100
@@ -103,30 +107,12 @@ def samplers(
     ):
         parts.add(name, measured(Way(model, score, pc, corrector), density, e.points, SAMPLES))
     kls = {k: parts.mean(k)["kl"] for k in parts.rows}
-    claims.append(
-        judge(
-            BOTH_PARTS,
-            counted(kls["both"] / min(kls["predictor alone"], kls["corrector alone"]), e.points),
-            figure=", ".join(f"{k} {v:.3f}" for k, v in kls.items()),
-            how=f"KL, {few} levels of one correction each, negatives of that sampler, one seed",
-        )
-    )
     corrected = Ledger()
     for m in corrections:
         how = replace(pc, corrections=m) if m else Sampling("reverse-diffusion", few)
         corrected.add(f"M = {m}", measured(Way(model, how=how), density, e.points, SAMPLES))
         corrected.add(f"M = {m}, guided", measured(Way(model, field, how), density, e.points, SAMPLES))
     least = min(corrected.mean(f"M = {m}")["kl"] for m in corrections)
-    claims.append(
-        judge(
-            FEWER_CORRECTIONS,
-            counted(corrected.mean("M = 1, guided")["kl"] / least, e.points),
-            figure="; ".join(
-                f"M = {m}: {corrected.mean(f'M = {m}')['kl']:.3f} unguided, {corrected.mean(f'M = {m}, guided')['kl']:.3f} guided"
-                for m in corrections
-            ),
-        )
-    )
     evaluated = Ledger()
     for steps in tried:
         how = replace(run.recipe.sampling, steps=steps)
@@ -142,15 +128,6 @@ def samplers(
     )
     most = evaluated.mean(f"{tried[-1]} steps")["kl"]
     enough = [s for s in tried if evaluated.mean(f"{s} steps, guided")["kl"] <= most]
-    claims.append(
-        judge(
-            FEWER_STEPS,
-            counted(min(enough, default=math.inf) / tried[-1], e.points),
-            figure=f"unguided {most:.3f} with {tried[-1]} steps; guided "
-            + ", ".join(f"{evaluated.mean(f'{s} steps, guided')['kl']:.3f} with {s}" for s in tried),
-            how="evaluations of the score: a guided one has the discriminator's gradient too, see the seconds",
-        )
-    )
     sections = [
         Section(
             "Which part of a predictor-corrector, how many corrections, how many evaluations",
@@ -166,12 +143,33 @@ def samplers(
         name: {k: v[0] for k, v in t.rows.items()}
         for name, t in (("parts", parts), ("corrections", corrected), ("steps", evaluated))
     }
-    return found, sections
+    verdicts = [
+        judge(
+            BOTH_PARTS,
+            counted(kls["both"] / min(kls["predictor alone"], kls["corrector alone"]), e.points),
+            figure=", ".join(f"{k} {v:.3f}" for k, v in kls.items()),
+            how=f"KL, {few} levels of one correction each, negatives of that sampler, one seed",
+        ),
+        judge(
+            FEWER_CORRECTIONS,
+            counted(corrected.mean("M = 1, guided")["kl"] / least, e.points),
+            figure="; ".join(
+                f"M = {m}: {corrected.mean(f'M = {m}')['kl']:.3f} unguided, {corrected.mean(f'M = {m}, guided')['kl']:.3f} guided"
+                for m in corrections
+            ),
+        ),
+        judge(
+            FEWER_STEPS,
+            counted(min(enough, default=math.inf) / tried[-1], e.points),
+            figure=f"unguided {most:.3f} with {tried[-1]} steps; guided "
+            + ", ".join(f"{evaluated.mean(f'{s} steps, guided')['kl']:.3f} with {s}" for s in tried),
+            how="evaluations of the score: a guided one has the discriminator's gradient too, see the seconds",
+        ),
+    ]
+    return Part(found, verdicts, sections)
 
 
-def where(
-    run: Run, guide: Guide, density: GaussianMixture, claims: list[Verdict], quick: bool = False
-) -> tuple[dict[str, Any], list[Section]]:
+def where(run: Run, guide: Guide, density: GaussianMixture, quick: bool = False) -> Part:
     """Where guidance is strong, whether it mends the score there, how soon states arrive, and the likelihood of the tails."""
     model, field = run.diffusion, guided(run.diffusion, guide)
     own, sde = model.density(density), model.denoiser.sde
@@ -219,38 +217,13 @@ def where(
     outside = [
         v["outside_after"] / v["outside_before"] for v in found.values() if v["outside_before"] == v["outside_before"]
     ]
-    claims.append(
-        judge(
-            MENDED,
-            stronger,
-            mended,
-            outside,
-            figure=f"strength in the thinnest tenth over the densest {_told(stronger)}; error there after over before {_told(mended)}; "
-            f"outside the data {_told(outside)}",
-            how="at t = " + ", ".join(f"{t:g}" for t in TIMES),
-        )
-    )
     few = 200 if quick else 5000
     ways = {
         "base": arrivals(Way(model), density, few, SAMPLES),
         "guided": arrivals(Way(model, field), density, few, SAMPLES),
     }
     ahead = [g - b for g, b in zip(ways["guided"]["arrived"], ways["base"]["arrived"])]
-    claims.append(
-        judge(
-            SOONER,
-            max(ahead),
-            min(ahead),
-            figure="; ".join(
-                f"{lv:.2g}: {b:.2f} and {g:.2f}"
-                for lv, b, g in zip(ways["base"]["level"], ways["base"]["arrived"], ways["guided"]["arrived"])
-                if lv < 3
-            ),
-            how="share of states whose expected data lie where data are, by sigma / alpha, without and with guidance; the noise is the same",
-        )
-    )
-    tails, told = _tails(run, field, density, 20 if quick else 400)
-    claims.append(told)
+    tails, of_tails = _tails(run, field, density, 20 if quick else 400)
     shown = {name: torch.tensor(v["arrived"]).numpy() for name, v in ways.items()}
     errors = {name: torch.tensor(v["kl"]).numpy() for name, v in ways.items()}
     sections = [
@@ -274,7 +247,29 @@ def where(
             ],
         )
     ]
-    return {"score": found, "arrival": ways, "tails": tails}, sections
+    verdicts = [
+        judge(
+            MENDED,
+            stronger,
+            mended,
+            outside,
+            figure=f"strength in the thinnest tenth over the densest {_told(stronger)}; error there after over before {_told(mended)}; "
+            f"outside the data {_told(outside)}",
+            how="at t = " + ", ".join(f"{t:g}" for t in TIMES),
+        ),
+        judge(
+            SOONER,
+            max(ahead),
+            min(ahead),
+            figure="; ".join(
+                f"{lv:.2g}: {b:.2f} and {g:.2f}"
+                for lv, b, g in zip(ways["base"]["level"], ways["base"]["arrived"], ways["guided"]["arrived"])
+                if lv < 3
+            ),
+            how="share of states whose expected data lie where data are, by sigma / alpha, without and with guidance; the noise is the same",
+        ),
+    ]
+    return Part({"score": found, "arrival": ways, "tails": tails}, [*verdicts, of_tails], sections)
 
 
 def _from_truth(added: VectorField, density: GaussianMixture, sde: Any) -> VectorField:

@@ -165,16 +165,18 @@ def of_paths(found: Mapping[str, Trained], j: Judged, points: Mapping[str, Inter
     s = j.summary
     best = s.differences[MANY]["precision"]
     more = s.rows[MANY]["precision"].value - s.rows[ONE]["precision"].value
+    # points of one line are no independent evidence: what settles a claim is the number of pairs
+    projected, ranked = (replace(points[k], n=min(points[k].n, best.n)) for k in ("second over first", "rank"))
     return [
         judge(
             PROJECTION,
-            points["second over first"],
+            projected,
             figure=f"the second application moves a point {points['second over first'].value:.2f} as far as the first",
             how="0 for a projection",
         ),
         judge(
             MEANS_REAL,
-            points["rank"],
+            ranked,
             figure=f"rank correlation with the judges' realism on straight lines {of(points['rank'])}",
         ),
         judge(MORE_REAL, best, figure=f"precision less LERP's {signed(best)} (many times, fresh pairs)"),

@@ -1,7 +1,7 @@
 """Shapes only: what the factors that a formula reads from every frame say of the paths, beside the judges; ``measures.factors``."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,11 +13,12 @@ from ridgewalk.metrics.ranks import bootstrap_spearman
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import chunked
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk_studies.claims import NETWORK, Claim, Criterion, Verdict, judge, of, plain, signed
+from ridgewalk_studies.claims import NETWORK, Claim, Criterion, judge, of, plain, signed
 from ridgewalk_studies.interpolation.paths import Judged, on_the_line
 from ridgewalk_studies.interpolation.variants import MANY, projection
 from ridgewalk_studies.measures import factors
 from ridgewalk_studies.measures.shapes import measure
+from ridgewalk_studies.parts import Part
 
 ONE_SHAPE = Claim(
     "A small re-projection error means a picture of one shape",
@@ -47,7 +48,7 @@ COLUMNS = {
 }
 
 
-def compared(j: Judged, judges: Sequence[Judge], points: int) -> tuple[list[Verdict], Section, dict[str, Any]]:
+def compared(j: Judged, judges: Sequence[Judge], points: int) -> Part:
     """The factors of every method's paths, and what the re-projection error and the judges know of the residual."""
     held_out = part(j.run.data, "validation").floats()
     below = factors.limit(chunked(j.run.decode, j.run.encode(held_out)).cpu())
@@ -60,7 +61,7 @@ def compared(j: Judged, judges: Sequence[Judge], points: int) -> tuple[list[Verd
     claims = [
         judge(
             ONE_SHAPE,
-            ranks["reprojection"],
+            replace(ranks["reprojection"], n=min(ranks["reprojection"].n, gain.n)),
             figure=f"rank correlation with small residuals on straight lines {of(ranks['reprojection'])}; the judges' realism {of(ranks['judges'])}",
             how="the residual is exact: it needs no judge",
         ),
@@ -89,7 +90,7 @@ def compared(j: Judged, judges: Sequence[Judge], points: int) -> tuple[list[Verd
         "ranks": plain(ranks),
         "gain": plain(gain),
     }
-    return claims, section, measured
+    return Part(measured, claims, [section])
 
 
 def _mean(values: Tensor) -> Interval | None:

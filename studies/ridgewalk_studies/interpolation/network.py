@@ -37,6 +37,7 @@ from ridgewalk_studies.interpolation.variants import (
     trained,
     variants,
 )
+from ridgewalk_studies.parts import Part, joined
 
 SHAPES, BAD = "shapes", "badly-trained"
 
@@ -92,13 +93,11 @@ def measure(e: Experiment) -> Findings:
         "reprojection": {k: [v.value, v.low, v.high] for k, v in points.items()},
         "pairs": len(j.ends),
     }
-    if bad_run is not None:
-        more, section, figures = quality.compared(j, bad_run, i, found[MANY], judges)
-        claims, sections, measured["quality"] = [*claims, *more], [*sections, section], figures
-    if e.source == SHAPES:
-        more, section, figures = factors.compared(j, judges, e.points)
-        claims, sections, measured["factors"] = [*claims, *more], [*sections, section], figures
-    return Findings(claimed.answer(found, j, names), claims, [*sections, realism_section(j.summary)], measured)
+    main = Part(measured, claims, sections)
+    parts = [("quality", quality.compared(j, bad_run, i, found[MANY], judges))] if bad_run is not None else []
+    parts += [("factors", factors.compared(j, judges, e.points))] if e.source == SHAPES else []
+    last = Part({}, sections=[realism_section(j.summary)])
+    return joined(claimed.answer(found, j, names), ("", main), *parts, ("", last))
 
 
 def _milliseconds(found: Mapping[str, Trained], j: Judged) -> dict[str, float]:

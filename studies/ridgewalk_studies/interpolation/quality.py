@@ -19,6 +19,7 @@ from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import NETWORK, Claim, Criterion, Verdict, judge, of, plain, signed
 from ridgewalk_studies.interpolation.paths import Judged, judged, slope
 from ridgewalk_studies.interpolation.variants import MANY, Trained, trained, variants
+from ridgewalk_studies.parts import Part
 
 GARBAGE = Claim(
     "Garbage in, garbage out: over a badly trained VAE the learned paths are less real",
@@ -35,9 +36,7 @@ STEPS = 20
 """First steps of a training, over which its gradient norm is averaged: both networks begin with the same weights."""
 
 
-def compared(
-    good: Judged, bad_run: Run, i: Interpolation, known: Trained, judges: Sequence[Judge]
-) -> tuple[list[Verdict], Section, dict[str, Any]]:
+def compared(good: Judged, bad_run: Run, i: Interpolation, known: Trained, judges: Sequence[Judge]) -> Part:
     """
     Trains the network over the badly trained VAE, and compares.
 
@@ -81,7 +80,7 @@ def compared(
         "flatter": plain(flatter),
         "first gradient": {m: first_gradient(t) for m, (_, t) in models.items()},
     }
-    return claims, section, measured
+    return Part(measured, claims, [section])
 
 
 def first_gradient(t: Trained) -> float:

@@ -12,7 +12,7 @@ Rows are points; what is compared is compared on the same points, so that interv
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, exp, log
 
 import torch
@@ -28,7 +28,7 @@ from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.detectors import train_detector
-from ridgewalk.training.negatives import Negatives
+from ridgewalk.training.negatives import Negatives, Prior
 from ridgewalk.training.noise import Noise
 
 # ------------------------------------------------------------------------------------------------- overfitting
@@ -79,36 +79,45 @@ class Overfitting:
         return self.rows[variant][place or own] - self.rows[variant]["trained on"]
 
 
+@dataclass(frozen=True)
+class Detectors:
+    """
+    How the detectors of ``overfitting`` are trained; all alike but for what is taken for real.
+
+    Attributes:
+        steps: of each training, whatever the number of codes (rounded up to whole epochs).
+        seeds: of weights, order and noise.
+        variants: of ``VARIANTS``.
+        negatives: what is taken for fake.
+        hidden: widths.
+        batch: rows of one step.
+    """
+
+    steps: int
+    seeds: Sequence[int]
+    variants: Sequence[str] = VARIANTS
+    negatives: Negatives = field(default_factory=lambda: Prior(1.0))
+    hidden: Sequence[int] = (256, 256, 256)
+    batch: int = 512
+
+
 def overfitting(
-    train: AggregatePosterior,
-    held: AggregatePosterior,
-    negatives: Negatives,
-    codes: int,
-    steps: int,
-    seeds: Sequence[int],
-    variants: Sequence[str] = VARIANTS,
-    hidden: Sequence[int] = (256, 256, 256),
-    batch: int = 512,
-    rows: int = 4000,
+    train: AggregatePosterior, held: AggregatePosterior, codes: int, trained: Detectors, rows: int = 4000
 ) -> Overfitting:
     """
-    Trains one detector a variant and seed, alike but for what is taken for real, and asks each of the same points.
+    Trains one detector for each variant and seed, and asks all of them of the same points.
 
     Args:
         train: q(z|x) of the model's images; the first ``codes`` are used.
         held: q(z|x) of other images; of the model's own, too, if what is asked is how D_z alone generalises and not the encoder.
-        negatives: of all detectors.
         codes: number trained on.
-        steps: of each training, whatever the number of codes (rounded up to whole epochs).
-        seeds: of weights, order and noise.
-        variants: of ``VARIANTS``.
-        hidden: widths.
-        batch: of the training.
+        trained: how the detectors are trained.
         rows: most points asked of at a place.
     """
+    seeds, variants, negatives = trained.seeds, trained.variants, trained.negatives
     mean, log_variance = train.mean[:codes], train.log_variance[:codes]
-    batch = min(batch, len(mean))
-    epochs = ceil(steps / (len(mean) // batch))
+    batch = min(trained.batch, len(mean))
+    epochs = ceil(trained.steps / (len(mean) // batch))
     n = min(len(mean), len(held.mean), rows)
     total: dict[str, dict[str, Tensor]] = {v: {p: torch.zeros(n) for p in PLACES} for v in variants}
     by_seed: dict[str, dict[str, list[float]]] = {v: {p: [] for p in PLACES} for v in variants}
@@ -125,7 +134,7 @@ def overfitting(
             detector = train_detector(
                 real[v],
                 negatives,
-                hidden=hidden,
+                hidden=trained.hidden,
                 members=1,
                 epochs=epochs,
                 batch=batch,

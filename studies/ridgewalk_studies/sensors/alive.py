@@ -23,6 +23,7 @@ from ridgewalk.store.run import Run
 from ridgewalk_studies import endpoints as choosing
 from ridgewalk_studies.claims import WALKS, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.parts import Part
 from ridgewalk_studies.sensors.walks import (
     ENERGIES,
     Walked,
@@ -102,13 +103,13 @@ def measure(e: Experiment) -> Findings:
     claims = [*_sensor_claims(runs, shape, spread), *_walk_claims(found)]
     misaligned = [m for run in runs for m in measure_misalignment(run, judges, 0) if m.name == "matcher"]
     claims += _fidelity_claims(found, misaligned)
-    affine_claims, affine_section, affine_figures = _affine(e, judges)
+    affine = _affine(e, judges)
     sections = [
         Section("The sensor", diagnoses[0].sentence, [histogram(diagnoses[0], "Scores of the discriminator")]),
         *(kind_section(runs[0], judges, kind, w) for kind, w in found.items()),
         _directions(found),
         *([misalignment_section(misaligned[:1])] if misaligned else []),
-        affine_section,
+        *affine.sections,
     ]
     answer = [_told(found, "high"), _told(found, "low")]
     ratio = {k: found[k].over_lerp("sgw, bce-to-0", "precision") for k in ("high", "low")}
@@ -131,9 +132,9 @@ def measure(e: Experiment) -> Findings:
         },
         "ends": {k: float(w.own.mean()) for k, w in found.items()},
         "misalignment": [m.figures() for m in misaligned],
-        "affine": affine_figures,
+        "affine": dict(affine.figures),
     }
-    return Findings(answer, [*claims, *affine_claims], sections, measured)
+    return Findings(answer, [*claims, *affine.verdicts], sections, measured)
 
 
 def _told(found: Mapping[str, Walked], kind: str) -> str:
@@ -267,10 +268,10 @@ def _directions(found: Mapping[str, Walked]) -> Section:
     )
 
 
-def _affine(e: Experiment, judges: Sequence[Judge]) -> tuple[list[Verdict], Section, dict[str, object]]:
+def _affine(e: Experiment, judges: Sequence[Judge]) -> Part:
     """The same with a discriminator of one affine layer, if the recipe has that variant."""
     if "affine" not in e.settings.reproduce.variants:
-        return [], Section("A discriminator of one affine layer", "The recipe has no such variant."), {}
+        return Part({}, sections=[Section("A discriminator of one affine layer", "The recipe has no such variant.")])
     runs = e.runs("affine")
     diagnoses = [matcher_of(run) for run in runs]
     w = walked(runs, judges, "outlier", e.points, 0)
@@ -289,12 +290,9 @@ def _affine(e: Experiment, judges: Sequence[Judge]) -> tuple[list[Verdict], Sect
         aside=True,
     )
     own = {"sensors": [x.figures() for x in diagnoses], "walks": figures_of({"outlier": w})["outlier"]}
-    return (
-        [claim],
-        Section(
-            "A discriminator of one affine layer",
-            f"{diagnoses[0].sentence} {section.lead}",
-            [text, histogram(diagnoses[0], "Scores of one affine layer"), *section.blocks],
-        ),
-        own,
+    section = Section(
+        "A discriminator of one affine layer",
+        f"{diagnoses[0].sentence} {section.lead}",
+        [text, histogram(diagnoses[0], "Scores of one affine layer"), *section.blocks],
     )
+    return Part(own, [claim], [section])

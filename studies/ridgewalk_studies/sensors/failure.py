@@ -6,15 +6,17 @@ sensor from an equilibrium; a probe that is trained afresh on held-out codes doe
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
+from ridgewalk.reports.columns import SENSORS
 from ridgewalk.reports.findings import Findings
 from ridgewalk_studies.claims import WALKS, Claim, Criterion, Verdict, judge
 from ridgewalk_studies.experiment import Experiment
-from ridgewalk_studies.sensors.walks import figures_of, histogram, kind_section, matcher_of, shape_of, walked
+from ridgewalk_studies.sensors.walks import DEVIATION, figures_of, histogram, kind_section, matcher_of, shape_of, walked
 
 DESCRIBED = "as described"
 NEGLIGIBLE = 0.01
@@ -102,16 +104,12 @@ def measure(e: Experiment) -> Findings:
             "walks": figures_of({"outlier": w})["outlier"],
         }
     columns = {
-        "bce": Column("held-out BCE", ".3f", None, "0.693 is chance"),
-        "spread": Column("logit spread", ".3f", None, "within encodings and within the prior"),
-        "probe": Column(
-            "probe AUC", ".2f", None, "of a classifier trained afresh: 0.5 where encodings and prior are alike"
-        ),
+        "bce": SENSORS["bce"],
+        "spread": replace(SENSORS["logit_spread"], form=".3f"),
+        "probe": SENSORS["probe_auc"],
         "near_half": Column("at 0.5", ".0%", None, "share of encodings that score within 0.05 of 1/2"),
         "correction": Column("correction / drive", ".4f", None, "mean size along walks between outliers"),
-        "deviation": Column(
-            "deviation", ".4f", None, "largest distance from the straight line over the ends' distance"
-        ),
+        "deviation": replace(DEVIATION, form=".4f"),
     }
     table = TableBlock(Table(columns, rows), "The variants side by side")
     answer = [

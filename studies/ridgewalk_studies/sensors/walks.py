@@ -30,12 +30,15 @@ from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path as Curve
 from ridgewalk.reports import Block, Cell, Column, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports.columns import PATHS
 from ridgewalk.reports.paths import ends_name, strip_figure
 from ridgewalk.store.run import Run
 from ridgewalk_studies import endpoints as choosing
 
 ENERGIES = {"sgw": "logit-squared", "sgw, bce-to-half": "bce-to-half", "sgw, bce-to-0": "bce-to-0"}
 """Walks by the name under which they are shown: the energy of each."""
+
+DEVIATION = Column("deviation", ".3f", None, "largest distance from the straight line over the ends' distance")
 
 SHOWN = 2
 
@@ -179,12 +182,9 @@ def kind_table(w: Walked) -> Table:
     columns = {
         "from_half": Column("|score - 1/2|", ".3f", None, "mean over interior frames"),
         "middle_score": Column("score, middle", ".3f", None, "mean over the middle third"),
-        "deviation": Column(
-            "deviation", ".3f", None, "largest distance from the straight line over the ends' distance"
-        ),
+        "deviation": DEVIATION,
         "correction": Column("correction / drive", ".3f", None, "mean size of the correction over the drive's"),
-        "precision": Column("precision", ".3f", "higher", "share of interior frames real to the judges, mean of two"),
-        "arrived": Column("arrived", ".0%", "higher", "share of walks that reached B"),
+        **{k: PATHS[k] for k in ("precision", "arrived")},
     }
     rows = {}
     for walk, own in w.columns.items():

@@ -3,7 +3,7 @@ The smaller claims made of a latent discriminator and its space, each measured o
 
 D_z is trained after the model: draws of q(z|x), fresh in every step, against draws of the prior. All figures are of images of the role
 ``test``, which neither model nor D_z saw; realism is the share of interior frames that lie in a judge's k-NN balls, mean of the judges.
-Each file measures what its name says: ``latent_space`` holds what is measured on, ``latent_sensor`` the claims on D_z, ``latent_paths`` those
+``latent_space`` holds what is measured on, ``latent_sensor`` and ``latent_density`` the claims on D_z, ``latent_paths`` those
 on distances and paths.
 """
 
@@ -18,8 +18,10 @@ from ridgewalk.store.run import Run
 from ridgewalk.training.families.base import family_of
 from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, Verdict, judge, of, plain
 from ridgewalk_studies.measures import attributes
+from ridgewalk_studies.parts import Part
+from ridgewalk_studies.vae_gan.latent_density import energy_based
 from ridgewalk_studies.vae_gan.latent_paths import carried, distances
-from ridgewalk_studies.vae_gan.latent_sensor import drives, energy_based, half_on_data, overfits
+from ridgewalk_studies.vae_gan.latent_sensor import drives, half_on_data, overfits
 from ridgewalk_studies.vae_gan.latent_space import space_of
 
 EITHER_LOSS = Claim(
@@ -29,7 +31,7 @@ EITHER_LOSS = Claim(
 )
 
 
-def measure(run: Run, judges: Sequence[Judge], seed: int, size: int) -> tuple[list[Verdict], dict[str, Any]]:
+def measure(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Part:
     """
     Every claim but that on reconstruction losses (``reconstructions``), with all figures for JSON: [value, low, high, n] each.
 
@@ -43,13 +45,11 @@ def measure(run: Run, judges: Sequence[Judge], seed: int, size: int) -> tuple[li
         ValueError: if the run's codes are not Gaussian, or ``size`` is below 20.
     """
     space = space_of(run, judges, seed, size)
-    claims: list[Verdict] = []
+    parts = [part_of(space) for part_of in (overfits, drives, half_on_data, distances, carried, energy_based)]
     figures: dict[str, Any] = {"size": size, "seed": seed, "pairs": len(space.pairs)}
-    for part_of in (overfits, drives, half_on_data, distances, carried, energy_based):
-        told, found = part_of(space)
-        claims += told
-        figures |= found
-    return claims, figures
+    for one in parts:
+        figures |= one.figures
+    return Part(figures, [v for one in parts for v in one.verdicts])
 
 
 def reconstructions(run_l2: Run, run_l1: Run, judges: Sequence[Judge], seed: int) -> Verdict:

@@ -13,7 +13,8 @@ from ridgewalk.protocols import PathFinder
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, judge, of, plain, signed
 from ridgewalk_studies.measures import attributes
-from ridgewalk_studies.vae_gan.latent_space import Found, Space
+from ridgewalk_studies.parts import Part
+from ridgewalk_studies.vae_gan.latent_space import Space
 
 EUCLIDEAN = Claim(
     "The latent space is locally Euclidean: distances between latents mean something",
@@ -32,7 +33,7 @@ STYLE = Claim(
 )
 
 
-def distances(space: Space, neighbours: int = 20) -> Found:
+def distances(space: Space, neighbours: int = 20) -> Part:
     """Latent distance against that of images and of judges' features, among neighbours and among strangers."""
     n = min(len(space.images), 2 * space.size)
     z, x = space.held.mean[:n], space.images[:n]
@@ -61,10 +62,10 @@ def distances(space: Space, neighbours: int = 20) -> Found:
         figure=f"rank correlation of distances among the {count} nearest: {row('neighbours')}; among strangers: {row('strangers')}",
         how="a point's own Spearman correlation, mean over points",
     )
-    return [verdict], {"distances": plain(found)}
+    return Part({"distances": plain(found)}, [verdict])
 
 
-def carried(space: Space) -> Found:
+def carried(space: Space) -> Part:
     """What a path keeps of its ends: the class that they share, and their style where classes differ."""
     energy = NegativeLogD(space.d_z)
     finders: dict[str, PathFinder] = {
@@ -123,7 +124,7 @@ def carried(space: Space) -> Found:
             how="interior frames; 1/3 by chance",
         )
     )
-    return claims, {"carried": plain(found)}
+    return Part({"carried": plain(found)}, claims)
 
 
 def _class_share(space: Space, frames: Tensor) -> Tensor:

@@ -1,25 +1,22 @@
 """Claims on D_z itself: what it learns from, how it drives a walk, what it says on and off the data, and whether it is an energy."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from math import log
 from typing import Any
 
 import torch
 from torch.nn.functional import softplus
 
-from ridgewalk.energies import AggregatePosterior, DensityRatio, NegativeLogD, PosteriorEnergy, Scaled, typical_force
+from ridgewalk.energies import AggregatePosterior, DensityRatio, NegativeLogD, Scaled, typical_force
 from ridgewalk.finders import ArrivingWalk, GuidedExploration, Lerp
 from ridgewalk.metrics.ranks import bootstrap_spearman
 from ridgewalk.metrics.statistics import bootstrap_mean, bootstrap_ratio, paired_difference
 from ridgewalk.path import chunked
-from ridgewalk.protocols import Energy, PathFinder
+from ridgewalk.protocols import PathFinder
 from ridgewalk.seeds import Stream, mixed_seed
-from ridgewalk.training.detectors import train_detector
-from ridgewalk.training.negatives import Prior
 from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, judge, of, plain, signed
 from ridgewalk_studies.measures import latents
-from ridgewalk_studies.vae_gan.latent_space import SEEDS, Found, Space
+from ridgewalk_studies.parts import Part
+from ridgewalk_studies.vae_gan.latent_space import SEEDS, Space
 
 SMALL_GAP = 0.01
 """Difference of BCE, in nats, that counts as no overfitting; chance is 0.693."""
@@ -74,23 +71,9 @@ FALLS = Claim(
     ),
     "first",
 )
-ENERGY = Claim(
-    "D_z is an energy: p is proportional to exp(-E) with E = -logit or -log D",
-    CONFUSION,
-    (Criterion("log-likelihood lost against the reading that gives the prior back, by each energy,", "below", 0),),
-)
-DENSITY = Claim(
-    "D_z becomes a density estimator of q(z)",
-    CONFUSION,
-    (
-        Criterion("log-likelihood of held-out draws over the prior's", "above", 0),
-        Criterion("the same over the widened mixture's", "above", 0),
-    ),
-    "first",
-)
 
 
-def overfits(space: Space) -> Found:
+def overfits(space: Space) -> Part:
     """D_z on a fixed set of means, on one draw of each, on fresh draws: BCE where trained and left out, and walks."""
     seeds = [mixed_seed(space.seed, Stream.OVERFITTED_DETECTORS, i) for i in range(SEEDS)]
     found: dict[str, Any] = {}
@@ -101,17 +84,8 @@ def overfits(space: Space) -> Found:
     left_out = AggregatePosterior(space.train.mean[kept:], space.train.log_variance[kept:])
     for name, codes in (("few", min(space.size, kept)), ("all", kept)):
         variants = latents.VARIANTS if name == "few" else ("means", "fresh draws")
-        o = latents.overfitting(
-            space.train,
-            left_out,
-            Prior(1.0),
-            codes,
-            space.steps,
-            seeds,
-            variants,
-            batch=256,
-            rows=10 * space.size,
-        )
+        trained = latents.Detectors(space.steps, seeds, variants, batch=256)
+        o = latents.overfitting(space.train, left_out, codes, trained, rows=10 * space.size)
         by_size[name] = o
         gaps = {v: bootstrap_mean(o.gap(v), space.seed) for v in variants}
         less = {
@@ -173,10 +147,10 @@ def overfits(space: Space) -> Found:
         figure=f"realism of arriving walks, fresh less means: {signed(use)}",
         how="energies -log D of equal median force on LERP's middles; paired over pairs of different classes, one detector each",
     )
-    return [first, second, third], {"overfitting": plain(found)}
+    return Part({"overfitting": plain(found)}, [first, second, third])
 
 
-def drives(space: Space) -> Found:
+def drives(space: Space) -> Part:
     """Sizes of the three gradients by place, their direction, and walks that climb each."""
     groups = {
         "encodings": space.held.mean[: space.size],
@@ -241,7 +215,7 @@ def drives(space: Space) -> Found:
         "guided_less_lerp": gain,
     }
     walk = over["guided, log D less D"]
-    return [
+    verdicts = [
         judge(
             LOG_D,
             lasts,
@@ -271,10 +245,11 @@ def drives(space: Space) -> Found:
             + ", ".join(f"{g} {of(cosine[g])} ({of_detector[g].value:.2f})" for g in places),
             how="0 for random directions",
         ),
-    ], {"drives": plain(found)}
+    ]
+    return Part({"drives": plain(found)}, verdicts)
 
 
-def half_on_data(space: Space) -> Found:
+def half_on_data(space: Space) -> Part:
     """D on held-out encodings, on fakes, and by distance from the data, beside the optimum q / (q + p)."""
     n = len(space.draws())
     points = {
@@ -309,7 +284,7 @@ def half_on_data(space: Space) -> Found:
     }
     on, fake, last = means["draws of q(z|x)"], means["prior"], parts[-1].means["D"]
     optimal = found["optimal_mean"]["draws of q(z|x)"]
-    return [
+    verdicts = [
         judge(
             HALF,
             on,
@@ -325,97 +300,5 @@ def half_on_data(space: Space) -> Found:
             f"{of(last)}, 4x outside {', '.join(f'{i.value:.2f}' for i in far)} by {SEEDS} networks (the run's own detector {of(own['4x outside'])})",
             how="the prior's draws are the fakes that it was trained against",
         ),
-    ], {"levels": plain(found)}
-
-
-def energy_based(space: Space) -> Found:
-    """exp(-E) beside a density that is known: two moons, and q(z) of the model's own images; with the prior given back, and without."""
-    found = {"two_moons": two_moons(space), "latents": own_density(space)}
-    moons, own = found["two_moons"], found["latents"]
-    return [
-        judge(
-            ENERGY,
-            [moons["loss"][name] for name in ("-logit", "-log D")],
-            figure=f"two moons with exact density, KL(q || exp(-E)/Z): -logit {moons['-logit']['kl']:.3f}, -log D {moons['-log D']['kl']:.3f}, "
-            f"-logit - log p {moons['restored']['kl']:.3f} nats, whose total mass is {moons['restored']['total']:.3f}; log-likelihood lost for want of "
-            f"log p {signed(moons['loss']['-logit'])} and {signed(moons['loss']['-log D'])}; where q = p the logit's deviation is "
-            f"{moons['equal']['spread']:.3f} and its correlation with log q {moons['equal']['correlation']:.2f}",
-            how=f"one detector of {moons['samples']} samples",
-        ),
-        judge(
-            DENSITY,
-            own["gain"]["prior"],
-            own["gain"]["widened"],
-            figure=f"log-likelihood of held-out draws by exp(l) p / Z over the prior's {signed(own['gain']['prior'])} nats, over the mixture of all q(z|x), "
-            f"widened, {signed(own['gain']['widened'])}, over exp(l) / Z' {signed(own['gain']['-logit'])}; Z {of(own['total'])}",
-            how="Z by draws of the prior",
-        ),
-    ], {"energy_based": plain(found)}
-
-
-def two_moons(space: Space) -> dict[str, Any]:
-    """Two moons, and N(0, I) itself, against N(0, I)."""
-    exact, samples = latents.two_moons(width=0.2), min(20_000, 20 * space.size)
-    generator = torch.Generator().manual_seed(mixed_seed(space.seed, Stream.TWO_MOONS))
-    drawn = exact.draw(
-        torch.randint(len(exact.mean), (samples + 2000,), generator=generator),
-        torch.randn(samples + 2000, 2, generator=generator),
-    )
-    same = torch.randn(samples, 2, generator=generator)
-    settings: dict[str, Any] = {"hidden": (128, 128), "members": 1, "epochs": 20, "rate": 3e-3, "seed": space.seed}
-    detector, flat = (train_detector(z, Prior(1.0), **settings) for z in (drawn[:samples], same))
-    reference = AggregatePosterior(torch.zeros(1, 2), torch.zeros(1, 2))
-    grid, cell = latents.square_grid(4.0, 200, torch.float32)
-    energies: dict[str, Energy] = {
-        "restored": PosteriorEnergy(detector, reference),
-        "-logit": DensityRatio(detector),
-        "-log D": NegativeLogD(detector),
-    }
-    found: dict[str, Any] = {
-        name: asdict(latents.density_fit(energy, exact, drawn[samples:], grid, cell))
-        for name, energy in energies.items()
-    }
-    loss = {n: chunked(e, drawn[samples:]).double() + log(found[n]["total"]) for n, e in energies.items()}
-    found["loss"] = {n: paired_difference(loss[n], loss["restored"], space.seed) for n in ("-logit", "-log D")}
-    logit, log_q = chunked(flat, same), -reference(same)
-    restored = -PosteriorEnergy(flat, reference)(same)
-    found["equal"] = {
-        "spread": float(logit.std()),
-        "correlation": latents.order(logit, log_q)[0],
-        "restored_correlation": latents.order(restored, log_q)[0],
-    }
-    return found | {"samples": samples}
-
-
-def own_density(space: Space) -> dict[str, Any]:
-    """
-    D_z of the run as a density of codes: mean log density of held-out draws, by exp(l) p / Z and by what it can be compared with.
-
-    Z = mean_p exp(l), which is 1 at the optimum; exp(l) / Z' alone has Z' = mean_w exp(l) / w over draws of the widened mixture w.
-    """
-    z, rows = space.draws(), 20 * space.size
-    of_prior = chunked(space.d_z, space.normal(rows, 4)).double()
-    mass = bootstrap_mean(of_prior.exp(), space.seed, resamples=500)
-    generator = torch.Generator().manual_seed(mixed_seed(space.seed, Stream.WIDE_CODES))
-    wide = space.density.draw(
-        torch.randint(len(space.density.mean), (4 * space.size,), generator=generator), space.normal(4 * space.size, 6)
-    )
-    weights = chunked(space.d_z, wide).double() + chunked(space.density, wide, chunk=256).double()
-    log_total = float(torch.logsumexp(weights, 0)) - log(len(wide))
-    logit, log_prior = chunked(space.d_z, z).double(), -chunked(space.prior, z).double()
-    restored = logit + log_prior - log(mass.value)
-    others = {
-        "prior": log_prior,
-        "mixture": -chunked(space.train, z, chunk=256).double(),
-        "widened": -chunked(space.density, z, chunk=256).double(),
-        "-logit": logit - log_total,
-    }
-    return {
-        "log_likelihood": {n: bootstrap_mean(v, space.seed) for n, v in {"restored": restored, **others}.items()},
-        "gain": {n: paired_difference(restored, v, space.seed) for n, v in others.items()},
-        "rank_correlation_with_widened": {
-            n: bootstrap_spearman(v, others["widened"], space.seed, resamples=500)
-            for n, v in (("restored", restored), ("-logit", logit))
-        },
-        "total": mass,
-    }
+    ]
+    return Part({"levels": plain(found)}, verdicts)

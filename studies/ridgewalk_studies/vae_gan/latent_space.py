@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,11 +19,7 @@ from ridgewalk.store.run import Run
 from ridgewalk.training.detectors import train_detector
 from ridgewalk.training.negatives import Prior
 from ridgewalk.training.noise import Noise
-from ridgewalk_studies.claims import Verdict
 from ridgewalk_studies.measures import latents
-
-Found = tuple[list[Verdict], dict[str, Any]]
-"""Judged claims, and every figure behind them for JSON."""
 
 SEEDS = 3
 """Networks of each kind, where what is claimed may hang on one."""

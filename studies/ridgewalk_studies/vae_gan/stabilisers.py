@@ -9,6 +9,7 @@ from ridgewalk.reports import Cell, Column, Section, Table, TableBlock, Text
 from ridgewalk.training.log import read_log
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import figures_of, generative
+from ridgewalk_studies.parts import Part
 
 STEADY = "steady-"
 """Variants of the recipe whose names begin so are compared."""
@@ -17,7 +18,7 @@ LAST = 200
 """Steps of the log's end whose mean is told."""
 
 
-def compared(e: Experiment, judges: Sequence[Judge]) -> tuple[Section, dict[str, Any]]:
+def compared(e: Experiment, judges: Sequence[Judge]) -> Part:
     """What steadies the critic: each stabiliser alone, on the first seed."""
     names = [n for n in e.settings.reproduce.variants if n.startswith(STEADY)]
     rows: dict[str, dict[str, Cell]] = {}
@@ -43,7 +44,7 @@ def compared(e: Experiment, judges: Sequence[Judge]) -> tuple[Section, dict[str,
         notes.append(f"{short}: {told}.")
         measured[short] = {**end, "events": events, **figures_of(g)}
     columns = {
-        "critic": Column("critic's BCE", ".3f", None, f"mean of the last {LAST} steps; 0.693 is chance"),
+        "critic": Column("critic's BCE", ".3f", None, f"mean of the last {LAST} steps at most; 0.693 is chance"),
         "critic_gap": Column(
             "logit gap", ".2f", None, "between its mean logits of real and made images; over 10 it is saturated"
         ),
@@ -57,8 +58,9 @@ def compared(e: Experiment, judges: Sequence[Judge]) -> tuple[Section, dict[str,
         "real": Column("samples real", ".1%", "higher", "share of draws of the prior that the judges take for real"),
     }
     lead = "Each alone on the plain adversarial loss with a fast critic, one seed: what the log says of the game, and what came of it."
-    return Section(
+    section = Section(
         "What steadies the critic",
         lead,
         [TableBlock(Table(columns, rows), "Stabilisers"), Text("\n\n".join(notes), aside=True)],
-    ), measured
+    )
+    return Part(measured, sections=[section])

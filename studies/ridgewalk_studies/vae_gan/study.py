@@ -32,6 +32,7 @@ from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, Verdict, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import Generative, decoded, figures_of, generative
+from ridgewalk_studies.parts import Part, joined
 from ridgewalk_studies.vae_gan import boundaries, latent_claims, stabilisers
 
 SHARPER = 0.2
@@ -73,35 +74,32 @@ def measure(e: Experiment) -> Findings:
     runs = {"vae-gan": e.runs()} | {n: e.runs(n) for n in COMPARED if n in variants}
     judges = e.judges(runs["vae-gan"][0])
     found = {n: generative(own, judges, e.points) for n, own in runs.items()}
-    claims = [*_main_claims(found), *_order_claims(found)]
-    latent_rows, latent_figures = _latents(runs, judges, e.points)
-    steady_section, steady_figures = stabilisers.compared(e, judges)
     bounds, strings = boundaries.compared(runs["vae-gan"], judges, min(e.points, 1000), e.settings.walks.pairs)
-    small, small_figures = latent_claims.measure(runs["vae-gan"][0], judges, 0, e.points)
-    claims += boundaries.verdicts(bounds)
-    claims += small
-    if "l1" in variants and "vae" in runs:
-        claims.append(
-            latent_claims.reconstructions(runs["vae"][0], e.run(e.settings.reproduce.seeds[0], "l1"), judges, 0)
-        )
-    sections = [
-        _models_section(found, judges),
-        Section(
-            "D_z trained along, and afterwards",
-            "Both tell draws of q(z|x) from the prior. The one trained along has followed a moving encoder; the other saw the codes as they are.",
-            [TableBlock(latent_rows, "The latent discriminators as sensors")],
+    parts = [
+        (
+            "models",
+            Part(
+                {n: figures_of(g) for n, g in found.items()},
+                [*_main_claims(found), *_order_claims(found)],
+                [_models_section(found, judges)],
+            ),
         ),
-        boundaries.section(bounds, strings),
-        steady_section,
+        ("latent", _latents(runs, judges, e.points)),
+        (
+            "boundaries",
+            Part(
+                boundaries.figures_of(bounds, strings),
+                boundaries.verdicts(bounds),
+                [boundaries.section(bounds, strings)],
+            ),
+        ),
+        ("steady", stabilisers.compared(e, judges)),
+        ("small_claims", latent_claims.measure(runs["vae-gan"][0], judges, 0, e.points)),
     ]
-    figures_found: dict[str, Any] = {
-        "models": {n: figures_of(g) for n, g in found.items()},
-        "latent": latent_figures,
-        "boundaries": boundaries.figures_of(bounds, strings),
-        "steady": steady_figures,
-        "small_claims": small_figures,
-    }
-    return Findings(_answer(found), claims, sections, figures_found)
+    if "l1" in variants and "vae" in runs:
+        other = e.run(e.settings.reproduce.seeds[0], "l1")
+        parts.append(("", Part({}, [latent_claims.reconstructions(runs["vae"][0], other, judges, 0)])))
+    return joined(_answer(found), *parts)
 
 
 # ------------------------------------------------------------------------------------------------- the models
@@ -233,7 +231,7 @@ def _pictures(found: Mapping[str, Generative]) -> list[Figure]:
 # ------------------------------------------------------------------------------------- D_z, boundaries, stabilisers
 
 
-def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points: int) -> tuple[Table, dict[str, Any]]:
+def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points: int) -> Part:
     """D_z trained along against D_z trained afterwards on the same prior, in every run that has one."""
     rows: dict[str, dict[str, Cell]] = {}
     measured: dict[str, Any] = {}
@@ -260,7 +258,12 @@ def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points:
         ),
         "rank": Column("rank correlation", ".2f", "higher", "of its logit with the judges' realism"),
     }
-    return Table(columns, rows), measured
+    section = Section(
+        "D_z trained along, and afterwards",
+        "Both tell draws of q(z|x) from the prior. The one trained along has followed a moving encoder; the other saw the codes as they are.",
+        [TableBlock(Table(columns, rows), "The latent discriminators as sensors")],
+    )
+    return Part(measured, sections=[section])
 
 
 def _diagnosed(run: Run, sensor: Any) -> SensorDiagnosis:
