@@ -13,7 +13,9 @@ from ridgewalk.data import shapes
 from ridgewalk.finders import Amortised
 from ridgewalk.models.interpolator import interpolator
 from ridgewalk.settings import recipes
+from ridgewalk.store.run import load
 from ridgewalk.training.health import Event
+from ridgewalk.training.interpolation import PathEnergy, Reprojection
 from ridgewalk.training.loop import History
 from ridgewalk_studies.interpolation.claims import gradient_left, sufficient
 from ridgewalk_studies.interpolation.variants import (
@@ -182,3 +184,15 @@ def test_one_pass_is_timed_on_one_thread_which_is_given_back() -> None:
     finder = Amortised(interpolator(3, True, (8,)), 5)
     assert 0 < one_pass(finder, torch.zeros(2, 3), torch.ones(2, 3), frames=4, batch=8) < 100
     assert torch.get_num_threads() == before
+
+
+def test_settings_of_the_network_reach_its_variants(finished: Path) -> None:
+    run = load(next(f.parent for f in finished.rglob("manifest.json")))
+    settings = replace(recipes.read("interpolation-network").interpolation, times=5, curve=0.9, activation="relu")
+    made, pool = variants(settings), run.references[:20]
+    many, ratio = made[MANY](pool, run), made[RATIO](pool, run)
+    assert isinstance(many, Reprojection)
+    assert isinstance(ratio, PathEnergy)
+    assert (many.pairing.times, ratio.pairing.times, ratio.curve) == (5, 5, 0.9)
+    assert any(isinstance(m, torch.nn.ReLU) for m in many.network.modules())
+    assert "silu" in made  # the variant with another activation than the recipe's
