@@ -1,21 +1,28 @@
 """Keys that no recipe sets have the effect that their description says; keys of earlier versions are read at the value that they are now fixed at."""
 
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
 
 from ridgewalk.context import Context
+from ridgewalk.data import load
+from ridgewalk.diagnosis.guides import GuideDiagnosis, LevelDiagnosis
 from ridgewalk.diffusion.building import build_process, build_sampler
+from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio
 from ridgewalk.finders.best import BestOf, build_best_string
 from ridgewalk.finders.geodesic import build_ridge
 from ridgewalk.finders.walk import build_score_guided_walk
+from ridgewalk.judging.judges import judge
 from ridgewalk.models.autoencoders import OUTPUTS, POSTERIORS
+from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.blocks import ACTIVATIONS
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.seeds import mixed_seed
 from ridgewalk.settings import autoencoder, diffusion, fields, recipes
 from ridgewalk.settings.recipes import REMOVED, Recipe
+from ridgewalk.store.guide import Guide
 from ridgewalk.training.denoising import TIMES, WEIGHTINGS
 from ridgewalk.training.duels import GAMES
 from ridgewalk.training.families import base
@@ -120,6 +127,39 @@ def test_settings_of_walks_reach_the_finders() -> None:
     best = build_best_string(context, energy)
     assert isinstance(best, BestOf)
     assert best.length_weight == 0.9
+
+
+def test_the_learning_rate_of_judges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIDGEWALK_CACHE", str(tmp_path))  # judges of these rates are nobody else's
+    data = load("digits")
+    slow, fast = (judge(data, "A", autoencoder.Judges(epochs=1, rate=rate)) for rate in (1e-5, 1e-3))
+    assert slow.accuracy < fast.accuracy
+
+
+def test_the_strength_and_the_window_of_a_guide() -> None:
+    sde = build_process(Recipe().diffusion)
+    found = LevelDiagnosis(
+        level=1.0,
+        bce=0.5,
+        bce_error=0.01,
+        calibration=0.0,
+        gain=0.1,
+        gain_error=0.01,
+        strength=0.5,
+        strength_error=0.01,
+    )
+    levels = torch.tensor([0.01, 1.0, 100.0])
+
+    def guide(**settings: object) -> Guide:
+        network = TimeRatio(TimeMLP(2, (4,), outputs=1), sde, 1.0)
+        return Guide(network, read(guidance=settings).guidance, GuideDiagnosis((found,)), {})
+
+    assert guide(calibrated=False, low=0.1, high=10.0).weight()(levels).tolist() == [0.0, 1.0, 0.0]
+    assert guide(calibrated=False).weight()(levels).tolist() == [1.0, 1.0, 1.0]
+    assert guide(calibrated=True).weight()(levels).tolist() == [0.5, 0.5, 0.5]
+    guidance = guide(gamma=2.5).guidance()
+    assert isinstance(guidance, DiscriminatorGuidance)
+    assert guidance.gamma == 2.5
 
 
 @pytest.mark.parametrize("key", REMOVED)
