@@ -136,7 +136,7 @@ def test_two_dimensional_latents_are_shown_whole(tmp_path: Path) -> None:
         (["--energy", "ratio,"], "commas"),
         (["--energy", "pixel"], "ridgewalk sense"),
         (["--from", 3, "--to", 8, "--methods", "strng"], "'string'"),
-        (["--from", 3, "--to", 8, "--methods", "lerp:ratio"], "asks no energy"),
+        (["--from", 3, "--to", 8, "--methods", "lerp:ratio"], "follows no energy"),
         (["--from", 3, "--to", 8, "--third", 3], "on the line through A and B"),
         (["--from", 3, "--to", 8, "--third", -1], "test image -1"),
         (["--from", 3, "--to", 8, "--third", 5, "--plane", "pca"], "leave it out"),

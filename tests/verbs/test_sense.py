@@ -101,7 +101,7 @@ def test_the_command_line_trains_diagnoses_and_compares(copied: Copy) -> None:
         (["sense", "RUN", "--contrast", "hole"], "did you mean 'holes'"),
         (["walk", "RUN", "--pairs", "2", "--energy", "dual"], "ridgewalk sense RUN"),
         (["report", "RUN", "--methods", "string:duel"], "did you mean 'dual'"),
-        (["report", "RUN", "--methods", "lerp:ratio"], "asks no energy"),
+        (["report", "RUN", "--methods", "lerp:ratio"], "follows no energy"),
     ],
 )
 def test_bad_words_get_a_sentence(smoke: Path, words: list[str], part: str) -> None:

@@ -59,7 +59,7 @@ def refuse_energy(method: str, energy: str | None) -> None:
     """Refuses an energy for a method that follows none."""
     if energy is not None and parse_method(method)[0].energy is None:
         choices = METHODS.choices(lambda m: m.energy is not None)
-        raise ValueError(f"method '{method}' asks no energy; leave out the energy '{energy}', or choose {choices}")
+        raise ValueError(f"method '{method}' follows no energy; leave out the energy '{energy}', or choose {choices}")
 
 
 def build_finder(name: str, context: Context, energy: str | None = None) -> PathFinder:
