@@ -1,5 +1,5 @@
 """
-The command line: verbs only. What they do is in ``runs`` and ``experiments``.
+The command line: it reads options, calls a verb of ``ridgewalk.verbs``, and writes its page by ``ridgewalk.reports``.
 
 Bad input is answered by one sentence on standard error and exit code 2; Ctrl-C by exit code 130. Set RIDGEWALK_DEBUG=1 to
 see tracebacks. torch is imported inside the verbs, so that ``--help`` answers at once.
