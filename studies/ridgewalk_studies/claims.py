@@ -1,25 +1,243 @@
 """
-Where the claims come from, and how their figures are written.
+A claim is data, and one function judges it.
 
-A claim is stated beside the measurement that tests it, as data (``ridgewalk.judging.claims``); its source is one of those below. Five of them are
-documents of this project; they are not published, which is why a claim repeats what they say.
+A claim consists of criteria. A criterion says where a figure must lie, and what settles it:
+
+    above t, below t        beyond the threshold; "at least" and "at most" include it
+    within m of t           no further than m from the target t
+    settled by an interval  the whole interval must lie there; it does not hold where the whole interval lies elsewhere, and is undecided between
+    settled by the value    the value decides: for closed forms, and for figures that the source states without an interval
+
+An interval of fewer than ``least`` points, pairs or images settles nothing, and nor does a figure that is not a number. A bare number settles nothing
+where an interval must.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isinf, isnan
+from typing import Any, Literal, get_args
 
-from ridgewalk.judging.claims import LEAST, SEEDS, Claim, Criterion, Verdict, judge
 from ridgewalk.metrics.statistics import LEVEL, Interval
 
-__all__ = ["LEAST", "SEEDS", "Claim", "Criterion", "Verdict", "counted", "judge", "of", "plain", "signed"]
+Direction = Literal["above", "below", "at least", "at most", "within"]
+Fate = Literal["held", "held in part", "did not hold", "undecided"]
 
-WALKS = "Score-guided path search: manifold misalignment in adversarial autoencoders, a design note"
-NETWORK = "Design of a non-linear interpolation network for traversing manifolds, a design note"
-GUIDANCE = "Correcting score-based diffusion by a discriminator's density ratio, a design note"
-CONFUSION = "A VAE-GAN with two discriminators and its density map of confusion, a design note"
-AAE = "Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), Adversarial autoencoders"
-SDES = "Song, Sohl-Dickstein, Kingma, Kumar, Ermon and Poole (2021), Score-based generative modeling through stochastic differential equations"
-WEIGHTING = "Song, Durkan, Murray and Ermon (2021), Maximum likelihood training of score-based diffusion models"
+FATES: tuple[Fate, ...] = get_args(Fate)
+"""What judging a claim may give."""
+
+LEAST = 50
+"""Points, pairs or images that must stand behind a figure before it settles a claim."""
+
+SEEDS = 2
+"""The least number of values behind Student's interval over seeds, which is itself as wide as few values make it."""
+
+
+Measured = float | Interval | Sequence[float] | Sequence[Interval]
+"""One figure, or several that must all fulfil a criterion, such as one for each seed."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """
+    Where one figure must lie.
+
+    Attributes:
+        metric: what is compared, in words, with its unit.
+        direction: on which side of the threshold the figure must lie; "within" for a distance from ``target``.
+        threshold: the figure's bound, or with "within" the largest distance.
+        target: from what the distance is taken, with "within".
+        part: a weaker threshold; a figure that passes it alone holds in part.
+        refuted: the threshold on whose other side the criterion does not hold; ``part``, or else ``threshold``, by default.
+        settled_by: whether an interval must settle it, or the value decides.
+        least: points, pairs or images that must stand behind an interval.
+    """
+
+    metric: str
+    direction: Direction
+    threshold: float
+    target: float = 0.0
+    part: float | None = None
+    refuted: float | None = None
+    settled_by: Literal["interval", "value"] = "interval"
+    least: int = LEAST
+
+    @property
+    def condition(self) -> str:
+        """The criterion in words."""
+        if isinf(self.threshold) and self.part is not None:
+            return f"{self.metric} {self.direction} {self.part:g}, which holds in part only"
+        if isinf(self.threshold):
+            return f"{self.metric} cannot confirm it, and refutes it where it is not {self.direction} {self.refuted:g}"
+        side = f"{self.direction} {self.threshold:g}" + (f" of {self.target:g}" if self.direction == "within" else "")
+        return f"{self.metric} {side}" + (f" (in part {self.direction} {self.part:g})" if self.part is not None else "")
+
+    def judge(self, measured: Measured) -> Fate:
+        """The fate of a figure, or of several: theirs where all agree, "held in part" where some hold, otherwise undecided."""
+        if isinstance(measured, Sequence):
+            return joined([self.judge(one) for one in measured])
+        if isinstance(measured, float | int):
+            return "undecided" if self.settled_by == "interval" else self._place(measured, measured)
+        if measured.n < self.least:
+            return "undecided"
+        if self.settled_by == "value":
+            return self._place(measured.value, measured.value)
+        # a percentile interval may miss its own value: a correlation near 1 resamples lower
+        return self._place(min(measured.low, measured.value), max(measured.high, measured.value))
+
+    def _place(self, low: float, high: float) -> Fate:
+        """Where an interval, or a value as an interval without width, lies; all is turned so that more is better."""
+        if isnan(low) or isnan(high):
+            return "undecided"
+        if self.direction == "within":
+            ends = abs(low - self.target), abs(high - self.target)
+            low, high = 0.0 if low <= self.target <= high else min(ends), max(ends)
+        sign = 1.0 if self.direction in ("above", "at least") else -1.0
+        worst, best = (low, high) if sign > 0 else (-high, -low)
+        part = self.threshold if self.part is None else self.part
+        refuted = part if self.refuted is None else self.refuted
+
+        def passes(end: float, threshold: float) -> bool:
+            return end >= sign * threshold if self.direction in ("at least", "at most") else end > sign * threshold
+
+        if passes(worst, self.threshold):
+            return "held"
+        if self.part is not None and passes(worst, part):
+            return "held in part"
+        beyond = best < sign * refuted if worst < best or self.settled_by == "interval" else not passes(best, refuted)
+        return "did not hold" if beyond else "undecided"
+
+
+def joined(fates: Sequence[Fate]) -> Fate:
+    """One fate of several: theirs where all agree, "held in part" where some hold, otherwise undecided."""
+    if len(set(fates)) == 1:
+        return fates[0]
+    return "held in part" if {"held", "held in part"} & set(fates) else "undecided"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """
+    What a source says, and what would have to be measured for it to hold.
+
+    Attributes:
+        statement: the claim, in a sentence.
+        source: the paper or document that makes it, by title and year; empty for a question of this project's own.
+        criteria: at least one.
+        rule: "all" of the criteria must hold, and one that does not refutes the claim; where "some" hold, the claim holds in part; the "first"
+            decides, and the others decide whether the claim holds whole or in part; with "weaker" a second, weaker criterion decides whether
+            it holds in part where the first does not.
+    """
+
+    statement: str
+    source: str
+    criteria: tuple[Criterion, ...]
+    rule: Literal["all", "some", "first", "weaker"] = "all"
+
+    def __post_init__(self) -> None:
+        if not self.statement.strip() or not self.criteria:
+            raise ValueError(
+                f"a claim needs a statement and a criterion; got '{self.statement}' and {len(self.criteria)} criteria"
+            )
+
+    @property
+    def condition(self) -> str:
+        """What makes the claim hold, in words."""
+        first, *others = (c.condition for c in self.criteria)
+        if self.rule == "weaker":
+            return f"held: {first}; in part: {others[0]}"
+        in_part = (
+            {"some": "; in part: one of them", "first": f"; in part: {first}"}.get(self.rule, "") if others else ""
+        )
+        return f"held: {' and '.join([first, *others])}{in_part}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    A claim that was judged.
+
+    Attributes:
+        claim: the claim.
+        fate: what became of it.
+        figure: what was measured, in words, with its interval where it has one.
+        how: how it was measured, and on what.
+    """
+
+    claim: Claim
+    fate: Fate
+    figure: str
+    how: str = ""
+
+    def __post_init__(self) -> None:
+        if self.fate not in FATES:
+            raise ValueError(f"a verdict must be one of {', '.join(FATES)}; got '{self.fate}'")
+        if not self.figure.strip():
+            raise ValueError(f"the verdict on '{self.claim.statement}' needs a figure in words; got '{self.figure}'")
+
+
+def judge(claim: Claim, *measured: Measured, figure: str, how: str = "") -> Verdict:
+    """
+    Judges a claim by what was measured.
+
+    Args:
+        claim: the claim.
+        measured: one figure for each criterion, in their order; several figures, such as one for each seed, as a sequence.
+        figure: the figures in words.
+        how: how they were measured.
+
+    Raises:
+        ValueError: if there are more or fewer figures than criteria.
+    """
+    if len(measured) != len(claim.criteria):
+        raise ValueError(f"'{claim.statement}' has {len(claim.criteria)} criteria; got {len(measured)} figures")
+    fates = [c.judge(m) for c, m in zip(claim.criteria, measured)]
+    return Verdict(claim, _combined(fates, claim.rule), figure, how)
+
+
+def _combined(fates: Sequence[Fate], rule: str) -> Fate:
+    if rule == "some":
+        return joined(fates)
+    if rule == "first":
+        return "held in part" if fates[0] == "held" and any(f != "held" for f in fates) else fates[0]
+    if rule == "weaker":
+        return fates[0] if fates[0] != "did not hold" else "held in part" if fates[1] == "held" else fates[1]
+    ranks: tuple[Fate, ...] = ("did not hold", "undecided", "held in part", "held")
+    return min(fates, key=ranks.index)
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """Returns a sentence with the number of claims of each fate."""
+    counts = Counter(v.fate for v in verdicts)
+    return f"Of {len(verdicts)} claims {', '.join(f'{counts[f]} {f}' for f in FATES if counts[f])}."
+
+
+def rows(verdicts: Sequence[Verdict]) -> list[tuple[str, str, str, str]]:
+    """Returns the cells of a table: claim with source, fate, figure, and how it was measured and what would have made it hold."""
+    return [
+        (
+            v.claim.statement + (f" ({v.claim.source})" if v.claim.source else ""),
+            v.fate,
+            v.figure,
+            "; ".join(t for t in (v.how, v.claim.condition) if t),
+        )
+        for v in verdicts
+    ]
+
+
+def records(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
+    """Returns one record for each claim, for JSON."""
+    return [
+        {
+            "claim": v.claim.statement,
+            "source": v.claim.source,
+            "verdict": v.fate,
+            "figure": v.figure,
+            "how": v.how,
+            "condition": v.claim.condition,
+        }
+        for v in verdicts
+    ]
 
 
 def counted(value: float, n: int) -> Interval:

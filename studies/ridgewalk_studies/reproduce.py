@@ -19,12 +19,12 @@ import torch
 
 import ridgewalk
 from ridgewalk.files import free_folder, write_bytes
-from ridgewalk.judging.claims import summary
 from ridgewalk.registry import Buildable, Table
 from ridgewalk.reports import Claims, Page, Section, Text, write
-from ridgewalk.reports.findings import Findings
 from ridgewalk.settings import recipes
+from ridgewalk_studies.claims import records, rows, summary
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings
 
 IDX = ("train-images-idx3-ubyte", "train-images.idx3-ubyte")
 """What MNIST's file of training images is called, with or without .gz."""
@@ -132,7 +132,7 @@ def reproduce(
     found: Findings = driver.build(experiment)
     minutes = (perf_counter() - began) / 60
     figures = {**asked, "source": Path(chosen).name, "minutes": minutes, "answer": list(found.answer), **found.figures}
-    figures["claims"] = Claims(found.claims, "claims").to_rows()
+    figures["claims"] = records(found.claims)
     write_bytes(folder / "result.json", json.dumps(figures, indent=1).encode())
     page = folder / "report.html"
     verdict = [*found.answer, *([summary(found.claims)] if found.claims else [])]
@@ -172,7 +172,9 @@ def _page(e: Experiment, found: Findings, verdict: Sequence[str], minutes: float
     first = Section(
         "What was claimed, and what was found",
         " ".join(t for t in lead if t),
-        [Claims(found.claims, "Claims and verdicts")] if found.claims else [Text("No claim was made of these images.")],
+        [Claims(rows(found.claims), "Claims and verdicts")]
+        if found.claims
+        else [Text("No claim was made of these images.")],
     )
     seeds = ", ".join(map(str, r.seeds))
     return Page(

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,9 +14,11 @@ from commands import refused
 from ridgewalk.energies.building import calibrate
 from ridgewalk.finders import Geodesic, RidgePath
 from ridgewalk.finders.building import measure_forces, split_energy
+from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports.pages import front as page
 from ridgewalk.store.run import load
 from ridgewalk.verbs import compare as front
+from ridgewalk_studies.front import judged
 from ridgewalk_studies.reproduce import STUDIES, names
 
 Copy = Callable[[], Path]
@@ -38,7 +41,6 @@ def test_it_leaves_figures_and_a_report_with_both_fronts(compared: Path) -> None
     assert set(found["front"]) == set(METHODS)
     assert {v["smoothness"]["place"] for v in found["front"].values()} <= {"on", "near", "off"}
     assert found["middle_frechet"][0]["lerp"] == {"A": 1.0, "B": 1.0}
-    assert len(found["claims"]) == 3
     page = (compared / "report.html").read_text()
     for words in ("Realism against smoothness", "Realism against time", "ridge@1", "The paths"):
         assert words in page
@@ -110,6 +112,33 @@ def test_what_it_refuses(smoke: Path, tmp_path: Path) -> None:
     assert "unknown method" in refused("compare", smoke, "--methods", "lerp,strin", "--out", tmp_path / "free")
     assert not (tmp_path / "free").exists()
     assert (tmp_path / "taken" / "file").read_text() == "mine"
+
+
+def interval(value: float, half: float = 0.01, n: int = 200) -> Interval:
+    return Interval(value, value - half, value + half, 0.95, n)
+
+
+def test_what_is_said_of_the_finders_is_judged_by_their_intervals() -> None:
+    rows = {
+        name: {"precision": interval(p), "relative_length": interval(length), "arrived": interval(1.0, 0)}
+        for name, p, length in (
+            ("lerp", 0.5, 1.0),
+            ("graph", 0.7, 2.0),
+            ("geodesic", 0.49, 0.9),
+            ("ridge@4", 0.75, 1.2),
+        )
+    }
+    gains = {m: {"precision": interval(r["precision"].value - 0.5)} for m, r in rows.items()}
+    lines = {"reconstructions": {"precision": 0.8}}
+    pooled = SimpleNamespace(summary=SimpleNamespace(rows=rows, differences=gains, lines=lines))
+    assert [v.fate for v in judged(pooled)] == ["held", "held", "held"]  # type: ignore[arg-type]
+    assert "ridge@4" in judged(pooled)[2].figure  # type: ignore[arg-type]
+    rows["graph"]["relative_length"] = interval(1.25)
+    lines["reconstructions"]["precision"] = 0.75
+    assert [v.fate for v in judged(pooled)] == ["did not hold", "held", "undecided"]  # type: ignore[arg-type]
+    few = {m: {"precision": interval(0.2, n=20)} for m in rows}
+    pooled.summary.differences = few
+    assert judged(pooled)[1].fate == "undecided"  # type: ignore[arg-type]
 
 
 def test_without_a_run_it_trains_the_recipe_front() -> None:

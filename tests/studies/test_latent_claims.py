@@ -8,7 +8,6 @@ import torch
 
 from ridgewalk.data import part
 from ridgewalk.evaluation.judged import judges_of
-from ridgewalk.judging.claims import FATES
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.store.origin import Source
@@ -16,7 +15,8 @@ from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import train
 from ridgewalk.verbs.train import TrainRequest
 from ridgewalk_studies import claims
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.claims import FATES
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.vae_gan import latent_claims, latent_space
 
 TINY = ("model.hidden=[64]", "training.epochs=15", "detector.epochs=1", "judges.epochs=2", "walks.frames=7")

@@ -20,7 +20,6 @@ from ridgewalk.evaluation.methods import Measured, Pooled, figures_of, pool_runs
 from ridgewalk.evaluation.search import search
 from ridgewalk.files import free_folder, refuse_used, write_bytes
 from ridgewalk.finders import Amortised
-from ridgewalk.judging.claims import Claim, Criterion, Verdict, judge, records, summary
 from ridgewalk.judging.comparison import Entry
 from ridgewalk.judging.front import Standing, middle_distance, standings
 from ridgewalk.models.interpolator import interpolator
@@ -43,22 +42,8 @@ TEACHER = "ridge-quick@16"
 ONE_IN = 6
 """One pair is searched for the network per so many codes of the pool."""
 
-MATTERS = 0.05
-"""Gain in precision below which a difference does not matter."""
-
 LONG = 1.3
 """Length over LERP's up to which a path counts as smooth."""
-
-JUMPY = Claim(
-    "A path over a graph of codes is real and jumpy",
-    "",
-    (Criterion("precision less LERP's", "above", 0), Criterion("length over LERP's", "above", LONG)),
-)
-SMOOTH = Claim(
-    "A geodesic of the pull-back metric is smooth and no more real than a straight line",
-    "",
-    (Criterion("precision less LERP's", "at most", MATTERS, refuted=0), Criterion("length over LERP's", "below", 1)),
-)
 
 
 @dataclass(frozen=True)
@@ -110,7 +95,6 @@ class Front:
         smooth: standing of each finder on the front of precision against length.
         quick: standing of each finder on the front of precision against time.
         middles: for each run, by finder and judge, Fréchet distance of middle frames to held-out images over LERP's.
-        claims: judged claims about finders.
         answer: the result in sentences.
         figures: everything measured, for JSON.
     """
@@ -120,7 +104,6 @@ class Front:
     smooth: Mapping[str, Standing]
     quick: Mapping[str, Standing]
     middles: Sequence[Mapping[str, Mapping[str, float]]]
-    claims: Sequence[Verdict]
     answer: Sequence[str]
     figures: Mapping[str, Any]
 
@@ -169,10 +152,9 @@ def compare(runs: Sequence[Run], request: Request) -> Result | None:
     front = measure_front(runs, pairs, request.role, request.methods, request.seed)
     if front is None:
         return None
-    figures = {**front.figures, "answer": list(front.answer), "claims": records(front.claims)}
+    figures = {**front.figures, "answer": list(front.answer)}
     write_bytes(folder / "result.json", json.dumps(figures, indent=1).encode())
-    sentences = [*front.answer, summary(front.claims)]
-    return Result(folder, request, pairs, front, sentences, {"report": str(folder / "report.html"), **figures})
+    return Result(folder, request, pairs, front, front.answer, {"report": str(folder / "report.html"), **figures})
 
 
 def methods_for(run: Run) -> list[str]:
@@ -218,7 +200,7 @@ def measure_front(runs: Sequence[Run], pairs: int, role: str, methods: Sequence[
         "amortised": [{"search": a.searching, "training": a.training, "distance": a.distance} for a in learned],
     }
     answer = _answer(pooled, smooth, quick)
-    return Front(runs, pooled, smooth, quick, middles, _judged(pooled), answer, figures)
+    return Front(runs, pooled, smooth, quick, middles, answer, figures)
 
 
 def learn_paths(run: Run, energy: str) -> Learned:
@@ -268,24 +250,6 @@ def _middles(run: Run, measured: Measured, role: str) -> dict[str, dict[str, flo
     count = min(len(x), len(next(iter(frames.values()))))
     found["reconstructions"] = middle_distance(shown[:count], real, judges)
     return {n: {j: v / found["lerp"][j] for j, v in values.items()} for n, values in found.items()}
-
-
-def _judged(pooled: Pooled) -> list[Verdict]:
-    s, verdicts = pooled.summary, []
-    for method, claim in (("graph", JUMPY), ("geodesic", SMOOTH)):
-        if method in s.rows:
-            gain, length = s.differences[method]["precision"], s.rows[method]["relative_length"]
-            figure = f"precision less LERP's {gain:+.3f}, length {length:.2f} of LERP's"
-            verdicts.append(judge(claim, gain, length, figure=figure))
-    ceiling = s.lines["reconstructions"]["precision"]
-    short = {
-        m: r["precision"] for m, r in s.rows.items() if r["relative_length"].value <= LONG and r["arrived"].value == 1
-    }
-    best = max(short, key=lambda m: short[m].value)
-    figure = f"most real at a length of at most {LONG}: {best}, precision {short[best]:.3f} against the reconstructions' {ceiling:.3f}"
-    below = Criterion("precision of the most real smooth finder", "below", ceiling)
-    neither = Claim("No finder is both as real as reconstructions and smooth", "", (below,))
-    return [*verdicts, judge(neither, short[best], figure=figure, how="the mean of two judges")]
 
 
 def _answer(pooled: Pooled, smooth: Mapping[str, Standing], quick: Mapping[str, Standing]) -> list[str]:

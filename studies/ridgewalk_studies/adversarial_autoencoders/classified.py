@@ -14,11 +14,11 @@ from typing import Any
 from torch import Tensor
 
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import Run
 from ridgewalk_studies.adversarial_autoencoders import shared
 from ridgewalk_studies.claims import Verdict
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.measures.clustering import measure_clusters
 
 OWN, EARLIER = "adversarial autoencoder, published", "M1+M2 (Kingma et al. 2014), published"

@@ -6,9 +6,9 @@ Labels name clusters and measure them; no setting was chosen by those of the tes
 """
 
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk.reports.findings import Findings
 from ridgewalk_studies.adversarial_autoencoders import shared
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.measures.clustering import measure_clusters
 
 PUBLISHED = {16: 9.55, 30: 4.10}

@@ -11,19 +11,19 @@ import torch
 
 from ridgewalk.data import part
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, Text
-from ridgewalk.reports.findings import Findings
 from ridgewalk.reports.samples import sheet
 from ridgewalk.reports.style import png
 from ridgewalk.store.priors import prior_draws
 from ridgewalk_studies.adversarial_autoencoders import shared
 from ridgewalk_studies.adversarial_autoencoders.priors import drawn_codes
-from ridgewalk_studies.claims import AAE as PAPER
 from ridgewalk_studies.claims import Claim, Criterion, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.measures.likelihood import SAMPLES, VALIDATION, likelihood, oracle
 from ridgewalk_studies.measures.parzen import WORTH, Parzen
 from ridgewalk_studies.measures.posterior import match
+from ridgewalk_studies.sources import AAE as PAPER
 
 AAE, GAN = "adversarial autoencoder", "GAN"
 

@@ -21,7 +21,6 @@ from ridgewalk.diagnosis.misalignment import MEAN
 from ridgewalk.metrics.statistics import Interval, paired_difference
 from ridgewalk.path import chunked
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk.reports.findings import Findings
 from ridgewalk.seeds import Stream
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
@@ -29,11 +28,13 @@ from ridgewalk.training.families.matching import MatchingFamily
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.priors import Classed
 from ridgewalk_studies.adversarial_autoencoders import shared
-from ridgewalk_studies.claims import AAE, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.measures.fracturing import Fracturing, fracturing
 from ridgewalk_studies.measures.holes import Holes, holes
 from ridgewalk_studies.measures.posterior import Match, match
+from ridgewalk_studies.sources import AAE
 
 MATCHED = Criterion("AUC of a fresh probe, of every seed,", "within", 0.05, target=0.5)
 PLACED = Criterion(

@@ -29,10 +29,11 @@ from ridgewalk.training.families.matching import MatchingFamily
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Classification
-from ridgewalk_studies.claims import AAE, Claim, Criterion, Verdict, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.measures.posterior import STEPS
+from ridgewalk_studies.sources import AAE
 
 T = TypeVar("T")
 

@@ -11,12 +11,13 @@ import torch
 from ridgewalk.data import part
 from ridgewalk.models.categories import ConditionalAutoencoder
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import Run
 from ridgewalk_studies.adversarial_autoencoders import shared
-from ridgewalk_studies.claims import AAE, Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, counted, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.sources import AAE
 
 OBEYED = Criterion(
     "per cent of decodings in which judges see the class that was told, of every seed",

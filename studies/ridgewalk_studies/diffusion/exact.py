@@ -21,8 +21,9 @@ from ridgewalk.reports import Cell, Section, Table, TableBlock
 from ridgewalk.reports.columns import POINTS, SAMPLING
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import SDES, Claim, Criterion, counted, judge
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.claims import Claim, Criterion, counted, judge
+from ridgewalk_studies.findings import Part
+from ridgewalk_studies.sources import SDES
 
 COMPARED = (
     Sampling("heun", 40),

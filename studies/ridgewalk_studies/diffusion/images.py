@@ -32,7 +32,6 @@ from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.columns import IMAGES, PATHS, SAMPLING
-from ridgewalk.reports.findings import Findings
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import TrainedDiffusion
@@ -40,9 +39,11 @@ from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import diffuse
 from ridgewalk_studies import timing
-from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.sources import GUIDANCE
 
 LIKELIHOODS = 256
 """Test images whose bits per dimension are measured."""

@@ -20,15 +20,15 @@ from ridgewalk.judging import samples
 from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
-from ridgewalk.reports.findings import Findings
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import GUIDANCE, WEIGHTING, Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, counted, judge
 from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, FINEST, prove
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings, Part, joined
 from ridgewalk_studies.measures import scores
-from ridgewalk_studies.parts import Part, joined
+from ridgewalk_studies.sources import GUIDANCE, WEIGHTING
 
 LEARNED = 0.15
 """KL(model || data) asked of a learned score."""

@@ -18,17 +18,17 @@ from ridgewalk.metrics.samples import frechet
 from ridgewalk.reports import Cell, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.columns import GUIDES
-from ridgewalk.reports.findings import Findings
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import SEEDS, Claim, Criterion, counted, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings, Part, joined
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.guidance import pixels, uses
 from ridgewalk_studies.guidance.judged import COLUMNS, Bench, Row, frechet_change, judged, mean, recall_change, row
 from ridgewalk_studies.guidance.measures import GAMMAS, VALIDATION
-from ridgewalk_studies.parts import Part, joined
+from ridgewalk_studies.sources import GUIDANCE
 
 _CHANGE = Criterion("relative change of the Frechet distance, over seeds and judges", "below", 0, least=SEEDS)
 

@@ -15,9 +15,10 @@ from ridgewalk.diffusion.sde import SDE
 from ridgewalk.judging import samples
 from ridgewalk.metrics import densities
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, counted, judge
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.guidance.measures import GAMMAS
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.sources import GUIDANCE
 
 FLOOR = 1.2
 """What share of the floor's KL both-guided samples may have."""

@@ -22,10 +22,11 @@ from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, counted, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.guidance.judged import COLUMNS
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.sources import GUIDANCE
 
 MOST = 2000
 """Samples of pixels that are judged: each takes a hundred times what one of codes does."""

@@ -14,14 +14,14 @@ from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.judging import samples
 from ridgewalk.reports import Figure, Section, TableBlock, figures
 from ridgewalk.reports import samples as pictures
-from ridgewalk.reports.findings import Findings
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import GUIDANCE, SEEDS, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import SEEDS, Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings, Part, joined
 from ridgewalk_studies.guidance import ablations, oracle, ways
 from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, guided, measured, quality, told
-from ridgewalk_studies.parts import Part, joined
+from ridgewalk_studies.sources import GUIDANCE
 
 TAKEN_OFF = {
     key: Claim(

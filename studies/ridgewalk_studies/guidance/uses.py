@@ -16,13 +16,14 @@ from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
 from ridgewalk_studies import timing
-from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, counted, judge
 from ridgewalk_studies.diffusion.images import PATH_COLUMNS
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.guidance.judged import COLUMNS, Bench, row
 from ridgewalk_studies.guidance.measures import SAMPLES
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.sources import GUIDANCE
 
 OVERHEAD = 1.10
 """What a guided step may take, over the bare passes of score and discriminator."""

@@ -16,11 +16,12 @@ from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, 
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import GUIDANCE, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, arrivals, guided, measured, nll
 from ridgewalk_studies.measures import scores
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.sources import GUIDANCE
 
 WAY = "steps of the sampler, from noise (0) to data (1)"
 TIMES = (0.05, 0.1, 0.2, 0.4)

@@ -6,7 +6,7 @@ from math import inf
 
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
-from ridgewalk_studies.claims import NETWORK, Claim, Criterion, Verdict, counted, judge, of, signed
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, counted, judge, of, signed
 from ridgewalk_studies.interpolation.paths import GEODESIC, Judged
 from ridgewalk_studies.interpolation.variants import (
     ALIVE,
@@ -20,6 +20,7 @@ from ridgewalk_studies.interpolation.variants import (
     RATIO,
     Trained,
 )
+from ridgewalk_studies.sources import NETWORK
 
 NEAR = 1.1
 """Curve energy over the geodesic's, below which a path is one, nearly."""

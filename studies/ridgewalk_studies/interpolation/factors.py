@@ -13,12 +13,13 @@ from ridgewalk.metrics.ranks import bootstrap_spearman
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import chunked
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk_studies.claims import NETWORK, Claim, Criterion, judge, of, plain, signed
+from ridgewalk_studies.claims import Claim, Criterion, judge, of, plain, signed
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.interpolation.paths import Judged, on_the_line
 from ridgewalk_studies.interpolation.variants import MANY, projection
 from ridgewalk_studies.measures import factors
 from ridgewalk_studies.measures.shapes import measure
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.sources import NETWORK
 
 ONE_SHAPE = Claim(
     "A small re-projection error means a picture of one shape",

@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from ridgewalk.progress import track
 from ridgewalk.reports import Section
 from ridgewalk.reports.comparison import realism_section
-from ridgewalk.reports.findings import Findings
 from ridgewalk.reports.paths import ends_name, strip_figure
 from ridgewalk_studies.claims import plain
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings, Part, joined
 from ridgewalk_studies.interpolation import claims as claimed
 from ridgewalk_studies.interpolation import factors, paths, quality
 from ridgewalk_studies.interpolation import sections as sections_of
@@ -37,7 +37,6 @@ from ridgewalk_studies.interpolation.variants import (
     trained,
     variants,
 )
-from ridgewalk_studies.parts import Part, joined
 
 SHAPES, BAD = "shapes", "badly-trained"
 

@@ -16,10 +16,11 @@ from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.reports.paths import ends_name, strip_figure
 from ridgewalk.settings.autoencoder import Interpolation
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import NETWORK, Claim, Criterion, Verdict, judge, of, plain, signed
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge, of, plain, signed
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.interpolation.paths import Judged, judged, slope
 from ridgewalk_studies.interpolation.variants import MANY, Trained, trained, variants
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.sources import NETWORK
 
 GARBAGE = Claim(
     "Garbage in, garbage out: over a badly trained VAE the learned paths are less real",

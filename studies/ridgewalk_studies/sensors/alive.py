@@ -17,13 +17,12 @@ from ridgewalk.metrics import statistics
 from ridgewalk.metrics.ranks import bootstrap_spearman
 from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock, Text
-from ridgewalk.reports.findings import Findings
 from ridgewalk.reports.sensors import misalignment_section
 from ridgewalk.store.run import Run
 from ridgewalk_studies import endpoints as choosing
-from ridgewalk_studies.claims import WALKS, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, counted, judge
 from ridgewalk_studies.experiment import Experiment
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.findings import Findings, Part
 from ridgewalk_studies.sensors.walks import (
     ENERGIES,
     Walked,
@@ -34,6 +33,7 @@ from ridgewalk_studies.sensors.walks import (
     shape_of,
     walked,
 )
+from ridgewalk_studies.sources import WALKS
 
 MARGIN = 0.05
 """A difference in precision within this is none that matters."""

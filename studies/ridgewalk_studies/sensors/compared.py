@@ -10,11 +10,12 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.progress import track
 from ridgewalk.reports import Section, TableBlock
 from ridgewalk.reports.comparison import cost_table, realism_section
-from ridgewalk.reports.findings import Findings
 from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import train
-from ridgewalk_studies.claims import WALKS, Claim, Criterion, Verdict, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings
+from ridgewalk_studies.sources import WALKS
 
 SENSORS = (
     "logit-squared",

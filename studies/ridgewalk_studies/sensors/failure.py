@@ -13,10 +13,11 @@ import torch
 
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.reports.columns import SENSORS
-from ridgewalk.reports.findings import Findings
-from ridgewalk_studies.claims import WALKS, Claim, Criterion, Verdict, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.sensors.walks import DEVIATION, figures_of, histogram, kind_section, matcher_of, shape_of, walked
+from ridgewalk_studies.sources import WALKS
 
 DESCRIBED = "as described"
 NEGLIGIBLE = 0.01

@@ -36,7 +36,8 @@ from ridgewalk.store.run import Run
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
 from ridgewalk.verbs.train import fitted_detector
-from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, Verdict, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
+from ridgewalk_studies.sources import CONFUSION
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,10 @@ from ridgewalk.metrics.statistics import bootstrap_mean, bootstrap_ratio
 from ridgewalk.path import chunked
 from ridgewalk.store.run import Run
 from ridgewalk.training.families.base import family_of
-from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, Verdict, judge, of, plain
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge, of, plain
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.measures import attributes
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.sources import CONFUSION
 from ridgewalk_studies.vae_gan.latent_density import energy_based
 from ridgewalk_studies.vae_gan.latent_paths import carried, distances
 from ridgewalk_studies.vae_gan.latent_sensor import drives, half_on_data, overfits

@@ -14,9 +14,10 @@ from ridgewalk.protocols import Energy
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.detectors import train_detector
 from ridgewalk.training.negatives import Prior
-from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, judge, of, plain, signed
+from ridgewalk_studies.claims import Claim, Criterion, judge, of, plain, signed
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.measures import latents
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.sources import CONFUSION
 from ridgewalk_studies.vae_gan.latent_space import Space
 
 ENERGY = Claim(

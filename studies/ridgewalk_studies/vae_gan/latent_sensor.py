@@ -13,9 +13,10 @@ from ridgewalk.metrics.statistics import bootstrap_mean, bootstrap_ratio, paired
 from ridgewalk.path import chunked
 from ridgewalk.protocols import PathFinder
 from ridgewalk.seeds import Stream, mixed_seed
-from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, judge, of, plain, signed
+from ridgewalk_studies.claims import Claim, Criterion, judge, of, plain, signed
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.measures import latents
-from ridgewalk_studies.parts import Part
+from ridgewalk_studies.sources import CONFUSION
 from ridgewalk_studies.vae_gan.latent_space import SEEDS, Space
 
 SMALL_GAP = 0.01

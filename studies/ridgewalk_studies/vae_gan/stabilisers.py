@@ -8,8 +8,8 @@ from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock, Text
 from ridgewalk.training.log import read_log
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Part
 from ridgewalk_studies.generative import figures_of, generative
-from ridgewalk_studies.parts import Part
 
 STEADY = "steady-"
 """Variants of the recipe whose names begin so are compared."""

@@ -26,13 +26,13 @@ from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
-from ridgewalk.reports.findings import Findings
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import CONFUSION, Claim, Criterion, Verdict, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
 from ridgewalk_studies.experiment import Experiment
+from ridgewalk_studies.findings import Findings, Part, joined
 from ridgewalk_studies.generative import Generative, decoded, figures_of, generative
-from ridgewalk_studies.parts import Part, joined
+from ridgewalk_studies.sources import CONFUSION
 from ridgewalk_studies.vae_gan import boundaries, latent_claims, stabilisers
 
 SHARPER = 0.2

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import ridgewalk
 from ridgewalk.judging.front import Standing
-from ridgewalk.reports import Cell, Claims, Column, Figure, Page, Section, Table, TableBlock, Text, figures
+from ridgewalk.reports import Cell, Column, Figure, Page, Section, Table, TableBlock, Text, figures
 from ridgewalk.reports import write as write_page
 from ridgewalk.reports.columns import CLASSES, COST, PATHS, SHAPE
 from ridgewalk.reports.comparison import cost_table, metrics_table, realism_section
@@ -29,12 +29,11 @@ def write(result: Result) -> None:
     o = runs[0].origin
     seeds = ", ".join(str(r.origin.seed) for r in runs)
     about = f"{result.pairs} pairs ({request.role} images), pair seed {request.seed}; model seeds {seeds}"
-    first = Section("Claims about the finders", "", [Claims(result.front.claims, "Claims and verdicts")])
     page = Page(
         f"Finders compared on {source_name(runs[0])}",
         f"{o.recipe}, {o.budget}; {about}; ridgewalk {ridgewalk.__version__}.",
         result.verdict,
-        [first, *sections(result.front)],
+        sections(result.front),
     )
     write_page(page, result.page)
 

@@ -1,12 +1,11 @@
-"""What one part of an experiment gave, and how parts make the findings of the whole."""
+"""What an experiment and its parts found: figures, the claims that they judge, and sections of the report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ridgewalk.judging.claims import Verdict
 from ridgewalk.reports import Section
-from ridgewalk.reports.findings import Findings
+from ridgewalk_studies.claims import Verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +26,24 @@ class Part:
     def __getitem__(self, name: str) -> Any:
         """A figure."""
         return self.figures[name]
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """
+    What a driver found.
+
+    Attributes:
+        answer: to the recipe's question, in a sentence or a few.
+        claims: the claims of the source, judged by the figures.
+        sections: of the report, after the claims.
+        figures: everything measured, for JSON.
+    """
+
+    answer: Sequence[str]
+    claims: Sequence[Verdict]
+    sections: Sequence[Section]
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def joined(answer: Sequence[str], *parts: tuple[str, Part]) -> Findings:

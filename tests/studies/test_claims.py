@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from ridgewalk.judging.claims import LEAST, SEEDS, Claim, Criterion, Fate, Measured, Verdict, judge
 from ridgewalk.metrics.statistics import Interval
+from ridgewalk_studies.claims import LEAST, SEEDS, Claim, Criterion, Fate, Measured, Verdict, judge
 
 
 def interval(value: float, low: float, high: float, n: int = 200) -> Interval:
