@@ -75,9 +75,8 @@ def test_no_arrows_where_there_is_no_force() -> None:
 
 def test_paths_have_their_methods_colour_and_ends_their_letters() -> None:
     line = np.linspace((0, 0), (2, 1), 5)
-    figure = figures.energy_map(
-        X, Y, {"bowl": BOWL}, paths={"lerp": line, "string": line[::-1]}, marks={"A": (0, 0), "B": (2, 1)}
-    )
+    overlay = figures.Overlay({"lerp": line, "string": line[::-1]}, {"A": (0, 0), "B": (2, 1)})
+    figure = figures.energy_map(X, Y, {"bowl": BOWL}, overlay=overlay)
     ax = figure.axes[0]
     assert {"#E69F00", "#009E73"} <= {str(drawn.get_color()) for drawn in ax.lines}
     assert [t.get_text() for t in ax.texts] == ["A", "B"]
@@ -86,9 +85,11 @@ def test_paths_have_their_methods_colour_and_ends_their_letters() -> None:
 
 def test_codes_are_letters_where_labels_are_and_named_dots_elsewhere() -> None:
     codes = np.random.default_rng(0).random((30, 2))
-    short = figures.energy_map(X, Y, {"bowl": BOWL}, codes=codes, labels=[str(i % 3) for i in range(30)]).axes[0]
-    long = figures.energy_map(X, Y, {"bowl": BOWL}, codes=codes, labels=["cat", "dog"] * 15).axes[0]
-    none = figures.energy_map(X, Y, {"bowl": BOWL}, codes=codes).axes[0]
+    short = figures.energy_map(X, Y, {"bowl": BOWL}, codes=figures.Codes(codes, [str(i % 3) for i in range(30)])).axes[
+        0
+    ]
+    long = figures.energy_map(X, Y, {"bowl": BOWL}, codes=figures.Codes(codes, ["cat", "dog"] * 15)).axes[0]
+    none = figures.energy_map(X, Y, {"bowl": BOWL}, codes=figures.Codes(codes)).axes[0]
     assert len(short.texts) == len(none.texts) == 0
     assert [t.get_text() for t in long.texts] == ["cat", "dog"]
     drawn = [np.asarray(c.get_offsets()) for c in short.collections if len(c.get_offsets()) == 10]
@@ -98,7 +99,7 @@ def test_codes_are_letters_where_labels_are_and_named_dots_elsewhere() -> None:
 @pytest.mark.parametrize("name", ["$", "%", "_", "é", " ", "$x^$"])
 def test_labels_of_any_letter_are_drawn(name: str) -> None:
     codes = np.random.default_rng(0).random((4, 2))
-    assert decoded(figures.energy_map(X, Y, {"bowl": BOWL}, codes=codes, labels=[name] * 4)).std() > 5
+    assert decoded(figures.energy_map(X, Y, {"bowl": BOWL}, codes=figures.Codes(codes, [name] * 4))).std() > 5
 
 
 def test_one_panel_and_one_colour_bar_an_energy() -> None:
@@ -126,8 +127,11 @@ def test_images_stand_upright_on_their_points(channels: int) -> None:
         (lambda: figures.energy_map(X, Y, {}), "at least one energy"),
         (lambda: figures.energy_map(X, Y, {"e": BOWL.T}), "16 x 26"),
         (lambda: figures.energy_map(X, Y, {"e": BOWL}, {"e": np.zeros((3, 2))}), r"\(m, 4\)"),
-        (lambda: figures.energy_map(X, Y, {"e": BOWL}, codes=np.zeros((3, 8))), r"codes must be \(n, 2\)"),
-        (lambda: figures.energy_map(X, Y, {"e": BOWL}, codes=np.zeros((3, 2)), labels=["a"]), "label"),
+        (
+            lambda: figures.energy_map(X, Y, {"e": BOWL}, codes=figures.Codes(np.zeros((3, 8)))),
+            r"codes must be \(n, 2\)",
+        ),
+        (lambda: figures.energy_map(X, Y, {"e": BOWL}, codes=figures.Codes(np.zeros((3, 2)), ["a"])), "label"),
         (lambda: figures.decoded_map(X, Y, np.zeros((3, 3, 1, 8, 8))), "16 x 26"),
         (lambda: figures.decoded_map(X[:2], Y[:2], np.zeros((2, 2, 4, 8, 8))), "1 or 3"),
     ],

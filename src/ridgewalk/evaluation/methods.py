@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Any
 
 import torch
@@ -157,6 +158,7 @@ def figures_of(
     seed: int,
 ) -> dict[str, Any]:
     """Returns everything that was measured of the methods, for JSON."""
+    tau, swapped = summary.agreement
     return {
         "recipe": runs[0].origin.recipe,
         "budget": runs[0].origin.budget,
@@ -173,7 +175,7 @@ def figures_of(
         "whole_ratio": {m: [i.value, i.low, i.high] for m, i in summary.whole_ratio.items()},
         "lines": {line: dict(v) for line, v in summary.lines.items()},
         "judges": {j.name: {"accuracy": j.accuracy, "labelled": j.labelled} for j in judges},
-        "agreement": {"tau": summary.agreement[0], "different": summary.agreement[1]},
+        "agreement": {"tau": None if isnan(tau) else tau, "different": swapped},
         "search": {e.method: dict(e.stats) for e in entries},
     }
 

@@ -11,6 +11,7 @@ all its runs.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 
 import torch
 from torch import Tensor
@@ -212,3 +213,19 @@ def summarise(
     whole_walks = [m for m, e in by_name.items() if bool((e.columns["arrived"] == 1).all())]
     best = max(whole_walks, key=lambda m: rows[m]["precision"].value)
     return Summary(rows, differences, gap, whole, means, agreement, best)
+
+
+def describe_agreement(summary: Summary, most: int | None = None) -> str:
+    """
+    Returns a sentence about the agreement of the two judges.
+
+    Args:
+        summary: the comparison.
+        most: number of pairs of methods that are named at most; None for all that the judges order differently.
+    """
+    tau, swapped = summary.agreement
+    if isnan(tau):
+        return "The judges' orders of the methods cannot be compared, because to one of them all methods are equal."
+    pairs = ", ".join(f"{a} and {b}" for a, b in swapped[:most])
+    end = f"; they order these pairs differently: {pairs}." if swapped else " and agree on every pair."
+    return f"The two judges order the methods with Kendall's tau {tau:.2f}{end}"

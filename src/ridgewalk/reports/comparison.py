@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ridgewalk.judging.comparison import Entry, Summary
+from ridgewalk.judging.comparison import Entry, Summary, describe_agreement
 from ridgewalk.reports import Cell, Figure, Section, Table, TableBlock, Text, figures
 from ridgewalk.reports.columns import AGAINST_LERP, COST, PATHS, REAL
 
@@ -85,7 +85,6 @@ def realism_section(summary: Summary) -> Section:
     for m, r in summary.rows.items():
         x, y = r["largest_step"], r["precision"]
         points[m] = (x.value, y.value, x.low, x.high, y.low, y.high)
-    tau, swapped = summary.agreement
     return Section(
         "How real the frames are",
         "A frame is real to a judge when its features lie within a nearest-neighbour ball of a real held-out image. Two judges grade, "
@@ -130,14 +129,8 @@ def realism_section(summary: Summary) -> Section:
                 figures.READING["tradeoff"],
             ),
             Text(
-                f"Judges' order of the methods: Kendall's tau {tau:.2f}."
-                + (
-                    f" They order these pairs differently: {', '.join(f'{x} and {y}' for x, y in swapped)}."
-                    if swapped
-                    else " They agree on every pair of methods."
-                )
-                + "\n\nA path that shows one real-looking frame again and again would score well here: read precision beside "
-                "the steps and the length below.",
+                f"{describe_agreement(summary)}\n\nA path that repeats one frame that looks real would have a high precision: read precision "
+                "beside the steps and the length below.",
                 aside=True,
             ),
         ],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ridgewalk.reports.changes import before_after, histograms
-from ridgewalk.reports.maps import decoded_map, energy_map
+from ridgewalk.reports.maps import Codes, Overlay, decoded_map, energy_map
 from ridgewalk.reports.placing import label_points
 from ridgewalk.reports.scatter import score_scatter
 from ridgewalk.reports.sensing import losses, reliability, score_histogram
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "READING",
+    "Codes",
+    "Overlay",
     "before_after",
     "colour",
     "data_uri",

@@ -1,6 +1,7 @@
-"""Maps of a plane in latent space: what an energy says there, and what the decoder makes of it."""
+"""Maps of a plane in latent space: the values of an energy, and the decoded images."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +17,45 @@ _GROUND = ("#fffdf5", "#eceef4", "#d3d9e6", "#b3bed5", "#92a1c1", "#7486ad")
 
 _LEVELS = 14
 _ROBUST = (0.01, 0.95)
-"""Quantiles of an energy between which its colours run: off the data it can be as steep as it likes."""
+"""Quantiles of an energy between which its colours run, as an energy may have very large values off the data."""
 
 _SINGLE, _PANEL = 640, 460  # CSS pixels: width of axes that stand alone, and of axes among others
 _LEFT, _RIGHT, _BOTTOM, _TOP, _KEY = 54, 92, 46, 30, 30
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """
+    Codes of data projected on the plane, drawn by their labels: as a letter or a digit where the label is one, else as a dot.
+
+    Attributes:
+        places: coordinates (n, 2).
+        labels: classes (n,); None where there are none.
+        strength: opacity of each code (n,) in [0, 1], such as by its nearness to the plane; None for the same of all.
+    """
+
+    places: Array
+    labels: Sequence[str] | Array | None = None
+    strength: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Overlay:
+    """
+    What is drawn over a map.
+
+    Attributes:
+        paths: projected nodes (k, 2) by method.
+        marks: points in circles by letter, such as the ends A and B.
+        axes: the names of the two axes.
+    """
+
+    paths: Mapping[str, Array] = field(default_factory=dict)
+    marks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    axes: tuple[str, str] = ("first direction", "second direction")
+
+
+_BARE = Overlay()
 
 
 def energy_map(
@@ -27,28 +63,20 @@ def energy_map(
     y: Array,
     energies: Mapping[str, Array],
     scores: Mapping[str, Array] | None = None,
-    codes: Array | None = None,
-    labels: Sequence[str] | Array | None = None,
-    paths: Mapping[str, Array] | None = None,
-    marks: Mapping[str, tuple[float, float]] | None = None,
-    axes: tuple[str, str] = ("first direction", "second direction"),
-    strength: Array | None = None,
+    codes: Codes | None = None,
+    overlay: Overlay = _BARE,
 ) -> "Figure":
     """
-    Energies over a plane as filled contours, a panel each, with the data, the score and paths over them.
+    Draws energies over a plane as filled contours, a panel each, with the data, the score and paths over them.
 
     Args:
-        x: (w,) coordinates of the grid along the first axis, increasing.
-        y: (h,) along the second.
-        energies: by name, (h, w). Colours run between two quantiles; what lies beyond has the end colours.
-        scores: by name of the energy, (m, 4): place and projected minus-gradient. An arrow's length is its size, up to the
-            0.9 quantile, where it is cut.
-        codes: (n, 2) projected codes, drawn by their labels: as a letter or a figure where the label is one, else as a dot.
-        labels: (n,) classes.
-        paths: by method, (k, 2) projected nodes.
-        marks: by a letter or so, points to ring, such as the ends A and B.
-        axes: what the two axes are.
-        strength: (n,) in [0, 1], how strongly each code is drawn, such as by its nearness to the plane.
+        x: coordinates (w,) of the grid along the first axis, increasing.
+        y: coordinates (h,) along the second axis.
+        energies: values (h, w) by name. Colours run between two quantiles; values beyond them have the end colours.
+        scores: by name of the energy, place and projected minus-gradient (m, 4). The length of an arrow is the size of the gradient, cut at
+            its 0.9 quantile.
+        codes: codes of data.
+        overlay: paths, marks and the names of the axes.
     """
     across, up = numbers("x", x, 1), numbers("y", y, 1)
     if not energies:
@@ -59,18 +87,18 @@ def energy_map(
                 f"energy '{name}' must have a value at each of {len(up)} x {len(across)} grid points; got {np.shape(values)}"
             )
     limits = float(across[0]), float(across[-1]), float(up[0]), float(up[-1])
-    figure, panels = _sheets(limits, len(energies), bool(paths))
+    figure, panels = _sheets(limits, len(energies), bool(overlay.paths))
     for (ax, bar), (name, values) in zip(panels, energies.items()):
-        plain(ax, axes[0], axes[1], name)
+        plain(ax, *overlay.axes, name)
         _contours(figure, ax, bar, across, up, np.asarray(values, float))
         if codes is not None:
-            _codes(ax, numbers("codes", codes, 2), labels, strength)
+            _codes(ax, codes)
         if scores and name in scores:
             _arrows(ax, numbers(f"scores of '{name}'", scores[name], 2), limits)
-        _paths(ax, paths or {})
-        _marks(ax, marks or {})
+        _paths(ax, overlay.paths)
+        _marks(ax, overlay.marks)
         _frame(ax, limits)
-    _legend(figure, panels[0][0], paths or {})
+    _legend(figure, panels[0][0], overlay.paths)
     return figure
 
 
@@ -78,22 +106,18 @@ def decoded_map(
     x: Array,
     y: Array,
     images: Array,
-    paths: Mapping[str, Array] | None = None,
-    marks: Mapping[str, tuple[float, float]] | None = None,
-    axes: tuple[str, str] = ("first direction", "second direction"),
+    overlay: Overlay = _BARE,
     limits: tuple[float, float, float, float] | None = None,
 ) -> "Figure":
     """
-    What each part of a plane decodes to: an image at each point of a coarse grid, with paths over them.
+    Draws what each part of a plane decodes to: an image at each point of a coarse grid, with paths over them.
 
     Args:
-        x: (w,) coordinates of the grid along the first axis, evenly spaced and increasing.
-        y: (h,) along the second.
+        x: coordinates (w,) of the grid along the first axis, evenly spaced and increasing.
+        y: coordinates (h,) along the second axis.
         images: (h, w, c, height, width) in [0, 1], c = 1 or 3; row 0 belongs to y[0], and is drawn lowest.
-        paths: as in ``energy_map``.
-        marks: as in ``energy_map``.
-        axes: what the two axes are.
-        limits: of the axes: x low, x high, y low, y high; those of an energy map to lay beside.
+        overlay: paths, marks and the names of the axes.
+        limits: x low, x high, y low, y high of the axes, such as those of an energy map; by default those of the images.
     """
     across, up, frames = numbers("x", x, 1), numbers("y", y, 1), numbers("images", images, 5)
     if frames.shape[:2] != (len(up), len(across)) or frames.shape[2] not in (1, 3) or min(frames.shape[:2]) < 2:
@@ -107,10 +131,10 @@ def decoded_map(
         float(up[0]) - step_y / 2,
         float(up[-1]) + step_y / 2,
     )
-    figure, panels = _sheets(around, 1, bool(paths))
+    figure, panels = _sheets(around, 1, bool(overlay.paths))
     ax, bar = panels[0]
     bar.set_axis_off()
-    plain(ax, axes[0], axes[1], "decoded")
+    plain(ax, *overlay.axes, "decoded")
     ax.grid(visible=False)
     for v, row in zip(up, frames):
         for u, image in zip(across, pixels(row, 120)):
@@ -122,10 +146,10 @@ def decoded_map(
                 aspect="auto",
                 zorder=1,
             )
-    _paths(ax, paths or {}, alpha=0.85)
-    _marks(ax, marks or {})
+    _paths(ax, overlay.paths, alpha=0.85)
+    _marks(ax, overlay.marks)
     _frame(ax, around)
-    _legend(figure, ax, paths or {})
+    _legend(figure, ax, overlay.paths)
     return figure
 
 
@@ -179,17 +203,18 @@ def _contours(figure: "Figure", ax: Any, bar: Any, x: Array, y: Array, values: A
     bar.spines[:].set_visible(False)
 
 
-def _codes(ax: Any, codes: Array, labels: Sequence[str] | Array | None, strength: Array | None) -> None:
+def _codes(ax: Any, codes: Codes) -> None:
     from matplotlib.patheffects import withStroke
 
-    names = np.asarray(labels).astype(str) if labels is not None else np.full(len(codes), "")
-    alpha = np.full(len(codes), 0.9) if strength is None else np.asarray(strength)
-    if codes.shape != (len(names), 2) or alpha.shape != (len(codes),):
+    places = numbers("codes", codes.places, 2)
+    names = np.asarray(codes.labels).astype(str) if codes.labels is not None else np.full(len(places), "")
+    alpha = np.full(len(places), 0.9) if codes.strength is None else np.asarray(codes.strength)
+    if places.shape != (len(names), 2) or alpha.shape != (len(places),):
         raise ValueError(
-            f"codes must be (n, 2) with a label and a strength each; got {codes.shape}, {names.shape} and {alpha.shape}"
+            f"codes must be (n, 2) with a label and a strength each; got {places.shape}, {names.shape} and {alpha.shape}"
         )
     for i, kind in enumerate(np.unique(names)):
-        own = codes[names == kind]
+        own = places[names == kind]
         letter = len(kind) == 1 and kind.isascii() and kind.isalnum()
         drawn = ax.scatter(
             own[:, 0],
@@ -219,7 +244,7 @@ def _codes(ax: Any, codes: Array, labels: Sequence[str] | Array | None, strength
 
 
 _DARK = ("#00507a", "#8c3d00", "#00543d", "#8a2f63", "#1f2328", "#5a3d91", "#7a5c00", "#8b1a1a", "#005f6b", "#4d5b16")
-"""A colour a class, all dark; the letters or the names tell classes apart without it."""
+"""A colour for each class, all dark; letters or names distinguish the classes without it."""
 
 
 def _arrows(ax: Any, arrows: Array, limits: tuple[float, float, float, float]) -> None:

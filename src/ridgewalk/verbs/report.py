@@ -15,7 +15,7 @@ from ridgewalk.evaluation.search import distances_to_end
 from ridgewalk.evaluation.sensors import describe_weights, diagnose_sensors, force_figures
 from ridgewalk.files import free_file, refuse_existing
 from ridgewalk.finders.building import measure_forces, split_energy
-from ridgewalk.judging.comparison import Summary, summarise
+from ridgewalk.judging.comparison import Summary, describe_agreement, summarise
 from ridgewalk.store.run import Run
 
 
@@ -116,7 +116,7 @@ def verdict_of(summary: Summary, diagnoses: Sequence[SensorDiagnosis], pairs: in
     return [
         _best(summary, pairs),
         _arrivals(summary),
-        _agreement(summary),
+        describe_agreement(summary, most=4),
         _leniency(summary),
         *(d.sentence for d in diagnoses),
     ]
@@ -142,14 +142,6 @@ def _best(summary: Summary, pairs: int) -> str:
 def _arrivals(summary: Summary) -> str:
     lost = [f"{m} {1 - r['arrived'].value:.0%}" for m, r in summary.rows.items() if r["arrived"].value < 1]
     return f"Paths that did not arrive: {', '.join(lost)}." if lost else "Every path arrived."
-
-
-def _agreement(summary: Summary) -> str:
-    tau, swapped = summary.agreement
-    pairs = ", ".join(f"{a}/{b}" for a, b in swapped[:4])
-    return f"The two judges order the methods with Kendall's tau {tau:.2f}" + (
-        f"; they disagree on {pairs}." if swapped else " and agree on every pair."
-    )
 
 
 def _leniency(summary: Summary) -> str:

@@ -1,7 +1,6 @@
 """The page and the picture of the verb `map`."""
 
 import json
-from typing import Any
 
 import numpy as np
 
@@ -20,15 +19,15 @@ def write(result: Result) -> None:
     """Writes ``map.png``, with all energies side by side, and ``map.html`` into the result's folder."""
     run, view = result.run, result.view
     paths = {n: p.numpy() for n, p in result.paths.items()}
-    below: dict[str, Any] = {"paths": paths, "marks": view.marks, "axes": view.axes}
-    overlay = {"codes": result.codes.numpy(), "strength": _strength(result), "labels": _labels(result), **below}
+    overlay = figures.Overlay(paths, view.marks, view.axes)
+    codes = figures.Codes(result.codes.numpy(), _labels(result), _strength(result))
     grid = result.grid[0].numpy(), result.grid[1].numpy()
     energies, arrows = ({n: v.numpy() for n, v in values.items()} for values in (result.energies, result.arrows))
-    write_bytes(result.folder / "map.png", figures.png(figures.energy_map(*grid, energies, arrows, **overlay)))
+    write_bytes(result.folder / "map.png", figures.png(figures.energy_map(*grid, energies, arrows, codes, overlay)))
     few = f" The {len(result.codes)} of {result.encoded} held-out codes nearest to the plane are drawn."
     maps = [
         Figure(
-            figures.png(figures.energy_map(*grid, {n: energies[n]}, {n: arrows[n]}, **overlay)),
+            figures.png(figures.energy_map(*grid, {n: energies[n]}, {n: arrows[n]}, codes, overlay)),
             f"Filled contours of the energy {n} over the plane, with codes, arrows of the score and paths",
             f"{ENERGIES[n].about}.{'' if view.name == 'whole' else few}",
             f"The energy {n}",
@@ -38,7 +37,7 @@ def write(result: Result) -> None:
     ]
     x, y = (v.numpy() for v in result.cells)
     decoded = Figure(
-        figures.png(figures.decoded_map(x, y, result.images.numpy(), **below, limits=view.limits)),
+        figures.png(figures.decoded_map(x, y, result.images.numpy(), overlay, view.limits)),
         "Decoded images on a coarse grid over the same plane",
         "The same piece of the plane as in the maps of the energies: where an energy is dark, see whether the images are broken.",
         "What the plane decodes to",
