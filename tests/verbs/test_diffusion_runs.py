@@ -15,13 +15,14 @@ from problems import Noised
 from ridgewalk.diffusion import VP, AnnealedLangevin, Heun, Langevin, PredictorCorrector
 from ridgewalk.diffusion import sample as draw_samples
 from ridgewalk.diffusion.building import build_process, build_sampler
+from ridgewalk.evaluation import sampling
 from ridgewalk.models.weights import read_tensors
 from ridgewalk.registry import SAMPLERS
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store import diffusion
 from ridgewalk.store.origin import Source
 from ridgewalk.store.run import load
-from ridgewalk.verbs import draws, train
+from ridgewalk.verbs import train
 from ridgewalk.verbs.train import TrainRequest
 
 Copy = Callable[[], Path]
@@ -236,7 +237,7 @@ def test_settings_make_the_sampler_that_they_name() -> None:
     run_sde = build_sampler(Sampling("heun", 7, churn=3.0, t_min=0.01), build_process(diffusion.Diffusion()), keep=4)
     assert isinstance(run_sde, Heun)
     assert (run_sde.steps, run_sde.churn, run_sde.t_min, run_sde.keep) == (7, 3.0, 0.01, 4)
-    assert draws.KEPT > 0
+    assert sampling.KEPT > 0
 
 
 def test_langevins_steps_are_by_default_those_of_the_sampler() -> None:

@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from commands import call, refused
+from ridgewalk.evaluation import sampling
 from ridgewalk.finders.building import available_methods
 from ridgewalk.judging import samples
 from ridgewalk.store.guide import GUIDE
 from ridgewalk.store.origin import Source
 from ridgewalk.store.run import load
 from ridgewalk.training.ratio import NoisedRatio
-from ridgewalk.verbs import diffuse, draws, train
+from ridgewalk.verbs import diffuse, train
 from ridgewalk.verbs import guide as guiding
 from ridgewalk.verbs.train import TrainRequest
 
@@ -125,11 +126,11 @@ def test_a_guide_is_of_its_own_diffusion_alone(weak: Path, tmp_path: Path) -> No
 
 def test_parts_of_a_predictor_corrector_are_guided_apart(weak: Path, tmp_path: Path) -> None:
     run = load(weak)
-    how = draws.sampling_of(run, sampler="pc", steps=10)
+    how = sampling.sampling_of(run, sampler="pc", steps=10)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the guide is of another sampler
-        drawn = {p: draws.draw(run, draws.Draw(30, 0, how, gamma=1.0, parts=p)).values for p in draws.PARTS}
-    drawn["neither"] = draws.draw(run, draws.Draw(30, 0, how)).values
+        drawn = {p: sampling.draw(run, sampling.Draw(30, 0, how, gamma=1.0, parts=p)).values for p in sampling.PARTS}
+    drawn["neither"] = sampling.draw(run, sampling.Draw(30, 0, how)).values
     for a, b in combinations(drawn, 2):
         assert not torch.equal(drawn[a], drawn[b]), (a, b)
     assert "has one" in refused("sample", weak, "--gamma", 1, "--parts", "corrector")

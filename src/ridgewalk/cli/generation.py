@@ -140,9 +140,9 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw samples of a run, with pictures."""
+    from ridgewalk.evaluation.sampling import sampling_of
     from ridgewalk.reports.pages import samples as page
     from ridgewalk.store.run import load
-    from ridgewalk.verbs.draws import sampling_of
     from ridgewalk.verbs.sample import Request, sample
 
     with bars():
@@ -167,9 +167,9 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a run's samples: by judges that saw none of its images, or by the density that points should have."""
+    from ridgewalk.evaluation.sampling import sampling_of
     from ridgewalk.reports.pages import evaluation as page
     from ridgewalk.store.run import load
-    from ridgewalk.verbs.draws import sampling_of
     from ridgewalk.verbs.evaluate import Request, evaluate
 
     if n is not None and n < 10:

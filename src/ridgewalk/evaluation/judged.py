@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ridgewalk.data import ImageData, part
+from ridgewalk.data import part
 from ridgewalk.judging.comparison import single_images
 from ridgewalk.judging.judges import NAMES, Judge, judge
 from ridgewalk.path import chunked
-from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 
@@ -17,14 +16,9 @@ CEILING_IMAGES = 1000
 """Number of test images whose reconstructions make the ceiling, and of draws of the prior that make the floor."""
 
 
-def judges_for(data: ImageData, settings: Judges) -> list[Judge]:
-    """Returns both judges of a data set, trained now or read from the cache."""
-    return [judge(data, name, settings) for name in NAMES]
-
-
 def judges_of(run: Run) -> list[Judge]:
-    """Returns both judges of the data of a run."""
-    return judges_for(run.data, run.recipe.judges)
+    """Returns both judges of the data of a run, trained now or read from the cache."""
+    return [judge(run.data, name, run.recipe.judges) for name in NAMES]
 
 
 def judge_lines(run: Run, judges: Sequence[Judge], role: str, seed: int) -> dict[str, dict[str, Tensor]]:

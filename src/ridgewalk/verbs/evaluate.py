@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ridgewalk.data import ImageData, part
 from ridgewalk.data.points import PointData
-from ridgewalk.evaluation.judged import judges_for
+from ridgewalk.evaluation.judged import judges_of
+from ridgewalk.evaluation.sampling import KEPT, Draw, Drawn, draw, in_plane
 from ridgewalk.files import free_folder, refuse_used
 from ridgewalk.judging import samples
 from ridgewalk.judging.samples import GradedImages
@@ -19,7 +20,6 @@ from ridgewalk.metrics.layout import asymmetry, borders
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk.verbs.draws import KEPT, Draw, Drawn, draw, in_plane
 
 REAL = "real, held out"
 """Name of the group of real images that samples are compared with."""
@@ -124,7 +124,7 @@ def evaluate(run: Run, request: Request) -> Result:
 
 
 def _images(run: Run, data: ImageData, how: Sampling, request: Request) -> Measured:
-    judges, seed, gamma = judges_for(data, run.recipe.judges), request.seed, request.gamma
+    judges, seed, gamma = judges_of(run), request.seed, request.gamma
     n = min(request.rows or IMAGES, len(judges[0].reference))
     groups = {REAL: torch.cat([part(data, role).floats() for role in ("validation", "test")])[:n]}
     drawn = draw(run, Draw(n, seed, how, gamma=gamma))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ridgewalk.evaluation.sampling import KEPT, Draw, Drawn, draw, in_plane
 from ridgewalk.files import free_folder, refuse_used, write_arrays
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.run import Run
-from ridgewalk.verbs.draws import KEPT, Draw, Drawn, draw, in_plane
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ import platform
 import torch
 
 from ridgewalk.data.points import PointData, points_part
+from ridgewalk.evaluation.sampling import ground, in_plane
 from ridgewalk.reports import Block, Cell, Figure, Page, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports import write as write_page
 from ridgewalk.reports.columns import GUIDES, IMAGES, LAYOUT, POINTS
 from ridgewalk.reports.pages.origin import budget_line
 from ridgewalk.store.guide import Guide
-from ridgewalk.verbs.draws import ground, in_plane
 from ridgewalk.verbs.evaluate import REAL, Measured, Result
 
 SHEET, CLOUD = 64, 4000

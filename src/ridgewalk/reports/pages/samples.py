@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from ridgewalk.evaluation.sampling import ground, in_plane
 from ridgewalk.files import write_bytes
 from ridgewalk.reports import figures
 from ridgewalk.reports import samples as pictures
-from ridgewalk.verbs.draws import ground, in_plane
 from ridgewalk.verbs.sample import Result
 
 SHOWN = 256
