@@ -4,7 +4,7 @@ What the training of adversarial autoencoders costs beside the bare passes of th
     python benchmarks/adversarial.py [RECIPE ...]
 
 A step is watched once: which network was called on how many rows, with or without gradients, for its weights or for its input, or for the gradient itself,
-as R1 does. The bare side repeats those calls and no more, on random rows: forward, backward of the sum, and the move of each player by the same optimiser.
+as R1 does. The bare side repeats those calls and no more, on random rows: forward, backward of the sum, and the step of each optimiser.
 What it leaves out is what the library adds: batches of bytes made floats, noise, augmentation, draws of priors, losses, what is logged, the schedule. Both
 sides alternate in one process, and medians are quoted; asked for is a ratio of times of 1.10 at most. Nothing is written and no diagnostics are run: these
 state their own cost in every manifest (diagnostics_seconds beside seconds).
@@ -27,7 +27,7 @@ from ridgewalk.training.families.base import Networks, family_of
 from ridgewalk.training.loop import fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Objective
-from ridgewalk.training.schedule import optimiser
+from ridgewalk.training.schedule import build_optimiser
 
 STILL = ["labels.shift=0.0", "labels.rotation=0.0", "labels.scale=0.0", "labels.shear=0.0", "labels.invariant=false"]
 CLEAN = [
@@ -71,7 +71,7 @@ class Call:
 
 
 def watched(objective: Objective, batch: tuple[Tensor, ...]) -> dict[str, list[Call]]:
-    """The passes of each player's loss."""
+    """The passes of each optimiser's loss."""
     calls: list[Call] = []
 
     def note(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
@@ -82,10 +82,10 @@ def watched(objective: Objective, batch: tuple[Tensor, ...]) -> dict[str, list[C
 
     hooks = [network.register_forward_pre_hook(note) for network in objective.networks.values()]
     found = {}
-    for player in objective.players:
+    for optimiser in objective.optimisers:
         calls.clear()
-        objective.loss(player, batch, Noise(0, 0))
-        found[player] = list(calls)
+        objective.loss(optimiser, batch, Noise(0, 0))
+        found[optimiser] = list(calls)
     for hook in hooks:
         hook.remove()
     return found
@@ -109,16 +109,18 @@ def measure(name: str) -> dict[str, float]:
     batch = tuple(t[: schedule.batch].float() / 255 if t.dtype == torch.uint8 else t[: schedule.batch] for t in tensors)
     passes = watched(objective, batch)
     weights = {
-        p: [w for k in names for w in objective.networks[k].parameters()] for p, names in objective.players.items()
+        p: [w for k in names for w in objective.networks[k].parameters()] for p, names in objective.optimisers.items()
     }
     rows = {c.shape: torch.rand(c.shape, generator=generator) for calls in passes.values() for c in calls}
 
     def bare() -> None:
-        moves = {p: optimiser(schedule, p, own) for p, own in weights.items()}  # anew, as every training begins with
+        moves = {
+            p: build_optimiser(schedule, p, own) for p, own in weights.items()
+        }  # anew, as every training begins with
         for network in objective.networks.values():
             network.train()
         for _ in range(STEPS):
-            for player, calls in passes.items():
+            for optimiser, calls in passes.items():
                 total, leaves = torch.zeros(()), []
                 for call in calls:
                     x = rows[call.shape]
@@ -130,9 +132,9 @@ def measure(name: str) -> dict[str, float]:
                     if call.twice:
                         total = total + torch.autograd.grad(made.sum(), x, create_graph=True)[0].square().sum()
                     total = total + made.sum() if call.graph else total
-                moves[player].zero_grad(set_to_none=True)
-                total.backward(inputs=[*weights[player], *leaves])
-                moves[player].step()
+                moves[optimiser].zero_grad(set_to_none=True)
+                total.backward(inputs=[*weights[optimiser], *leaves])
+                moves[optimiser].step()
 
     def ours() -> float:
         return fit(objective, tensors, schedule, device="cpu").seconds  # of its steps, without what is done once

@@ -129,11 +129,11 @@ class MetricEnergy:
         return {"interpolator": self.network}
 
     @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
+    def optimisers(self) -> Mapping[str, tuple[str, ...]]:
         """One."""
         return {"interpolation": ("interpolator",)}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """Below 1 where curves are cheaper than straight lines."""
         z_a, z_b, t = self.pairing.draw(batch, noise)
         moved = torch.func.jvp(lambda s: self.network(z_a, z_b, s), (t,), (torch.ones_like(t),))

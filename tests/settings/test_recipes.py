@@ -37,7 +37,7 @@ def test_every_shipped_recipe_parses_and_builds_at_every_budget(name: str, budge
     few = Labelled(torch.zeros(10, *shape), torch.arange(10)) if recipe.labels.count else None
     networks = Networks(family.autoencoder(recipe, shape, 0), family.adversaries(recipe, shape, 0), few)
     stages = family.stages(recipe, networks, seed=0)
-    there = {p for s in stages for p in s.objective.players}
+    there = {p for s in stages for p in s.objective.optimisers}
     assert set(recipe.training.rates) | set(recipe.training.momenta) <= there
     assert sum(s.schedule.epochs for s in stages) == recipe.training.epochs
     assert recipe.detector.negatives in BOUNDARIES

@@ -101,10 +101,10 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_weights(
 
     loss, calls = VAEGAN.loss, iter(range(1000))
 
-    def killed(self, player, batch, noise):  # type: ignore[no-untyped-def]
+    def killed(self, optimiser, batch, noise):  # type: ignore[no-untyped-def]
         if next(calls) == 20:
             raise KeyboardInterrupt
-        return loss(self, player, batch, noise)
+        return loss(self, optimiser, batch, noise)
 
     with monkeypatch.context() as patch:
         patch.setattr(VAEGAN, "loss", killed)

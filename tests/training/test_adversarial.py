@@ -1,4 +1,4 @@
-"""The VAE-GAN's players against their formulas, the penalty against a closed form, and what the log says when a game goes wrong."""
+"""The VAE-GAN's optimisers against their formulas, the penalty against a closed form, and what the log says when a game goes wrong."""
 
 from math import log
 
@@ -34,15 +34,15 @@ def vaegan(**settings: object) -> VAEGAN:
     return VAEGAN(model, critic, **(given | {"adversarial": 0.7} | settings))  # type: ignore[arg-type]
 
 
-def formula(o: VAEGAN, player: str, network: str, x: Tensor, noise: Noise) -> Tensor:
-    """The table of ``training.adversarial``, written out for one of a player's networks."""
+def formula(o: VAEGAN, optimiser: str, network: str, x: Tensor, noise: Noise) -> Tensor:
+    """The table of ``training.adversarial``, written out for one of a optimiser's networks."""
     d, decode, half = o.critic.body, o.model.decoder, len(x) // 2
     mean, log_variance = o.model.encoder(x).chunk(2, dim=1)
     z = mean + (log_variance / 2).exp() * noise.normal(len(x), 3)
     z_p = noise.normal(len(x), 3)
-    if player == "latent":
+    if optimiser == "latent":
         return 0.5 * (F.softplus(-o.latent(z)).mean() + F.softplus(o.latent(z_p)).mean())
-    if player == "critic":
+    if optimiser == "critic":
         on_made = F.softplus(d(decode(z[:half]))).mean() + F.softplus(d(decode(z_p[half:]))).mean()
         return 0.5 * F.softplus(-d(x)).mean() + 0.25 * on_made
     x_hat = decode(z)
@@ -58,12 +58,12 @@ PLAYERS = ("critic", "autoencoder", "latent")
 
 
 @pytest.mark.parametrize("rows", [6, 7])
-@pytest.mark.parametrize("player", PLAYERS)
-def test_each_network_of_a_vaegan_has_its_formulas_gradient(player: str, rows: int) -> None:
+@pytest.mark.parametrize("optimiser", PLAYERS)
+def test_each_network_of_a_vaegan_has_its_formulas_gradient(optimiser: str, rows: int) -> None:
     o, x = vaegan(), images(rows)
-    loss, _ = o.loss(player, (x,), Noise(0, 0))
-    for name in o.players[player]:
-        exact = formula(o, player, name, x, Noise(0, 0))
+    loss, _ = o.loss(optimiser, (x,), Noise(0, 0))
+    for name in o.optimisers[optimiser]:
+        exact = formula(o, optimiser, name, x, Noise(0, 0))
         weights = list(o.networks[name].parameters())
         wanted = torch.autograd.grad(exact, weights)
         for got, expected in zip(torch.autograd.grad(loss, weights, retain_graph=True), wanted):
@@ -71,22 +71,22 @@ def test_each_network_of_a_vaegan_has_its_formulas_gradient(player: str, rows: i
         assert any(g.abs().sum() > 0 for g in wanted)
 
 
-@pytest.mark.parametrize("player", PLAYERS)
-def test_a_players_move_leaves_the_others_where_they_are(player: str) -> None:
+@pytest.mark.parametrize("optimiser", PLAYERS)
+def test_a_players_move_leaves_the_others_where_they_are(optimiser: str) -> None:
     o = vaegan(r1=1.0, instance_noise=0.1)
 
-    class OnePlayer:
-        networks, players, loss = o.networks, {player: o.players[player]}, o.loss
+    class OneOptimiser:
+        networks, optimisers, loss = o.networks, {optimiser: o.optimisers[optimiser]}, o.loss
 
     before = {n: [w.detach().clone() for w in net.parameters()] for n, net in o.networks.items()}
-    fit(OnePlayer(), [images(8)], Schedule(epochs=1, batch=8, optimiser="sgd", rate=0.1), device="cpu")
+    fit(OneOptimiser(), [images(8)], Schedule(epochs=1, batch=8, optimiser="sgd", rate=0.1), device="cpu")
     for name, network in o.networks.items():
         moved = any(not torch.equal(a, b) for a, b in zip(before[name], network.parameters()))
-        assert moved == (name in o.players[player]), name
+        assert moved == (name in o.optimisers[optimiser]), name
 
 
 def test_a_fixed_encoder_is_no_player_and_no_codes_are_told_apart_without_a_latent_discriminator() -> None:
-    assert vaegan(encoder_moves=False, latent=None).players == {"critic": ("critic",), "autoencoder": ("decoder",)}
+    assert vaegan(encoder_moves=False, latent=None).optimisers == {"critic": ("critic",), "autoencoder": ("decoder",)}
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ def test_instance_noise_is_on_all_that_the_critic_sees_and_on_nothing_else() -> 
             self.seen.append(x)  # type: ignore[operator, union-attr]
             return super().forward(x)
 
-    for player, times in (("critic", 2), ("autoencoder", 1)):
+    for optimiser, times in (("critic", 2), ("autoencoder", 1)):
         o = vaegan(instance_noise=2.0)
         critic = Seen(o.critic.body, "real")
         critic.seen = []  # type: ignore[assignment]
         o.critic = critic
-        o.loss(player, (images(400),), Noise(0, 0))
+        o.loss(optimiser, (images(400),), Noise(0, 0))
         assert len(critic.seen) == times  # type: ignore[arg-type]
         for x in critic.seen:  # type: ignore[union-attr]
             assert float(x.std()) > 1.9
@@ -205,13 +205,13 @@ def test_a_cross_entropy_at_chance_is_named_only_where_the_logits_are_flat() -> 
 
 
 class Saturating:
-    """One player whose logged gap is far apart from step 101 on."""
+    """One optimiser whose logged gap is far apart from step 101 on."""
 
     def __init__(self) -> None:
         self.network = nn.Linear(1, 1)
-        self.networks, self.players = {"critic": self.network}, {"critic": ("critic",)}
+        self.networks, self.optimisers = {"critic": self.network}, {"critic": ("critic",)}
 
-    def loss(self, player: str, batch: tuple[Tensor, ...], noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, optimiser: str, batch: tuple[Tensor, ...], noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
         value = self.network(batch[0]).square().mean()
         gap = torch.tensor(20.0 if noise.step >= WINDOW else 1.0)
         return value, {"critic": value, "critic_gap": gap, "critic_spread": torch.ones(())}
@@ -230,10 +230,10 @@ def test_the_log_names_it_and_a_resumed_run_tells_the_same(tmp_path) -> None:  #
         pass
 
     class Dying(Saturating):
-        def loss(self, player: str, batch: tuple[Tensor, ...], noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
+        def loss(self, optimiser: str, batch: tuple[Tensor, ...], noise: Noise) -> tuple[Tensor, dict[str, Tensor]]:
             if noise.step == 260:
                 raise Killed
-            return super().loss(player, batch, noise)
+            return super().loss(optimiser, batch, noise)
 
     torch.manual_seed(0)
     with pytest.raises(Killed), pytest.warns(UserWarning, match="saturated"):

@@ -35,10 +35,10 @@ class Contractive:
         return self.model.networks
 
     @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
+    def optimisers(self) -> Mapping[str, tuple[str, ...]]:
         return {"autoencoder": ("encoder", "decoder")}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         z = self.model.encode(batch[0])
         rec = (self.model.decode(z) - batch[0]).square().flatten(1).sum(1).mean() / 2
         return rec + self.weight * z.square().sum(1).mean(), {"reconstruction": rec}

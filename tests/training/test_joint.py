@@ -1,4 +1,4 @@
-"""Score and discriminator together: what each player moves, when the bank is filled, and that a killed run goes on to the same bits."""
+"""Score and discriminator together: what each optimiser moves, when the bank is filled, and that a killed run goes on to the same bits."""
 
 from pathlib import Path
 
@@ -40,13 +40,13 @@ def made(refresh: int = 3) -> Joint:
 
 def test_each_player_moves_its_own_network_alone() -> None:
     objective = made()
-    for player, own, other in (
+    for optimiser, own, other in (
         ("denoiser", "denoiser", "discriminator"),
         ("discriminator", "discriminator", "denoiser"),
     ):
         for network in objective.networks.values():
             network.zero_grad()
-        objective.loss(player, (DATA[:16],), Noise(0, 0))[0].backward()
+        objective.loss(optimiser, (DATA[:16],), Noise(0, 0))[0].backward()
         grads = {n: [p.grad for p in objective.networks[n].parameters()] for n in (own, other)}
         assert any(g is not None and bool(g.any()) for g in grads[own])
         assert all(g is None or not bool(g.any()) for g in grads[other])

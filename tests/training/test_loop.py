@@ -40,13 +40,13 @@ class Interrupted:
         return self.inner.networks
 
     @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        return self.inner.players
+    def optimisers(self) -> Mapping[str, tuple[str, ...]]:
+        return self.inner.optimisers
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         if noise.step == self.at:
             raise Stop
-        return self.inner.loss(player, batch, noise)
+        return self.inner.loss(optimiser, batch, noise)
 
 
 def user_ae() -> AE:
@@ -146,9 +146,9 @@ def test_an_epoch_shows_every_row_once() -> None:
     seen: list[Tensor] = []
 
     class Spy(AE):
-        def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
             seen.append(batch[0][:, 0, 0, 0])
-            return super().loss(player, batch, noise)
+            return super().loss(optimiser, batch, noise)
 
     rows = torch.arange(40.0)[:, None, None, None].expand(40, *SHAPE).contiguous()
     fit(Spy(user_ae().model), [rows], schedule(2), device="cpu")
@@ -162,9 +162,9 @@ def test_the_moving_average_follows_its_recursion() -> None:
     values: list[Tensor] = []
 
     class Spy(AE):
-        def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+        def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
             values.append(next(self.model.encoder.parameters()).detach().clone())
-            return super().loss(player, batch, noise)
+            return super().loss(optimiser, batch, noise)
 
     torch.manual_seed(1)
     objective = Spy(autoencoders.build(SHAPE, 3, architecture=Architecture(hidden=(8,))))
@@ -210,22 +210,22 @@ def test_a_damaged_checkpoint_is_refused(file: str, damage: str, tmp_path: Path)
 
 def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
     class Bad(AE):
-        def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-            loss, terms = super().loss(player, batch, noise)
+        def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
+            loss, terms = super().loss(optimiser, batch, noise)
             return loss * (torch.nan if noise.step == 6 else 1), {"reconstruction": terms["reconstruction"], "b": loss}
 
     class Poisoned(AE):
         """Its gradient is infinite at step 4 though its loss is finite: the weights are bad after it."""
 
-        def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-            loss, terms = super().loss(player, batch, noise)
+        def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
+            loss, terms = super().loss(optimiser, batch, noise)
             if noise.step == 3:
                 loss = loss + (0 * self.model(batch[0]).mean()).sqrt()
             return loss, terms
 
     class Term(AE):
-        def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-            loss, terms = super().loss(player, batch, noise)
+        def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
+            loss, terms = super().loss(optimiser, batch, noise)
             return loss, {**terms, "strange": loss * (torch.inf if noise.step == 6 else 1)}
 
     with pytest.raises(FloatingPointError, match=r"'reconstruction' became nan at step 8; .*step-00000004"):

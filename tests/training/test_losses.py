@@ -1,4 +1,4 @@
-"""Losses against closed forms, and each player's gradient against its formula."""
+"""Losses against closed forms, and each optimiser's gradient against its formula."""
 
 from math import log
 
@@ -88,24 +88,24 @@ def gradients(loss: Tensor, network: nn.Module) -> list[Tensor]:
     return list(torch.autograd.grad(loss, list(network.parameters()), retain_graph=True))
 
 
-def formula(objective: AAE, player: str, x: Tensor, noise: Noise) -> Tensor:
+def formula(objective: AAE, optimiser: str, x: Tensor, noise: Noise) -> Tensor:
     """The table of ``objectives``, written out."""
     encode, decode, judge = objective.model.encoder, objective.model.decoder, objective.discriminator
     z = encode(x)
-    if player == "autoencoder":
+    if optimiser == "autoencoder":
         return 0.5 * (decode(z) - x).square().flatten(1).sum(1).mean()
-    if player == "discriminator":
+    if optimiser == "discriminator":
         prior = 1.5 * noise.normal(*z.shape)
         return 0.5 * (F.softplus(-judge(prior)).mean() + F.softplus(judge(z)).mean())
     return 0.7 * F.softplus(-judge(z)).mean()
 
 
-@pytest.mark.parametrize("player", ["autoencoder", "discriminator", "matcher"])
-def test_each_player_of_an_aae_has_its_formulas_gradient(player: str) -> None:
+@pytest.mark.parametrize("optimiser", ["autoencoder", "discriminator", "matcher"])
+def test_each_player_of_an_aae_has_its_formulas_gradient(optimiser: str) -> None:
     objective, x = aae(), images()
-    loss, _ = objective.loss(player, (x,), Noise(0, 0))
-    exact = formula(objective, player, x, Noise(0, 0))
-    for name in objective.players[player]:
+    loss, _ = objective.loss(optimiser, (x,), Noise(0, 0))
+    exact = formula(objective, optimiser, x, Noise(0, 0))
+    for name in objective.optimisers[optimiser]:
         network = objective.networks[name]
         for got, expected in zip(gradients(loss, network), gradients(exact, network)):
             assert torch.allclose(got, expected, atol=1e-7)
@@ -120,26 +120,26 @@ def test_a_gaussian_aae_matches_draws_of_q() -> None:
     assert torch.allclose(loss, 0.7 * F.softplus(-objective.discriminator(z)).mean())
 
 
-@pytest.mark.parametrize("player", ["autoencoder", "discriminator", "matcher"])
-def test_a_move_changes_its_own_networks_only(player: str) -> None:
+@pytest.mark.parametrize("optimiser", ["autoencoder", "discriminator", "matcher"])
+def test_a_move_changes_its_own_networks_only(optimiser: str) -> None:
     from ridgewalk.settings.training import Schedule
     from ridgewalk.training.loop import fit
 
-    class OnePlayer:
-        """An AAE in which one player moves."""
+    class OneOptimiser:
+        """An AAE in which one optimiser moves."""
 
         def __init__(self) -> None:
             self.inner = aae()
             self.networks = self.inner.networks
-            self.players = {player: self.inner.players[player]}
+            self.optimisers = {optimiser: self.inner.optimisers[optimiser]}
             self.loss = self.inner.loss
 
-    objective = OnePlayer()
+    objective = OneOptimiser()
     before = {n: [p.detach().clone() for p in net.parameters()] for n, net in objective.networks.items()}
     fit(objective, [images(8)], Schedule(epochs=1, batch=8, optimiser="sgd", rate=0.1), device="cpu")
     for name, network in objective.networks.items():
         moved = any(not torch.equal(a, b) for a, b in zip(before[name], network.parameters()))
-        assert moved == (name in objective.players[player]), name
+        assert moved == (name in objective.optimisers[optimiser]), name
 
 
 def test_the_discriminators_loss_gives_the_encoder_nothing() -> None:

@@ -94,15 +94,15 @@ def squared(x_hat: Tensor) -> Tensor:
     return 0.5 * (x_hat - X).square().flatten(1).sum(1).mean()
 
 
-def simple(o: Matching, player: str, noise: Noise, name: str) -> Tensor:
+def simple(o: Matching, optimiser: str, noise: Noise, name: str) -> Tensor:
     """The loss of the three members with one discriminator, from the formulas of ``training.matching``."""
     e, g, d = o.model.encoder, o.model.decoder, o.discriminators["discriminator"]
     z = e(X, noise.normal(len(X), 3)) if name == "universal" else e(X)
     told = one_hot(torch.where(LABELS < 0, K, LABELS), K + 1)
     seen = torch.cat([z, told], 1) if name == "conditioned" else z
-    if player == "autoencoder":
+    if optimiser == "autoencoder":
         return squared(g(torch.cat([z, one_hot(KNOWN, K)], 1)) if name == "style" else g(z))
-    if player == "matcher":
+    if optimiser == "matcher":
         return 0.7 * fooled(d(seen))
     if name == "conditioned":
         drawn = torch.cat([o.prior.given(LABELS, noise), told], 1)  # type: ignore[attr-defined]
@@ -111,20 +111,20 @@ def simple(o: Matching, player: str, noise: Noise, name: str) -> Tensor:
     return bce(d(drawn), d(seen))
 
 
-def heads(o: Matching, player: str, noise: Noise, name: str) -> Tensor:
+def heads(o: Matching, optimiser: str, noise: Noise, name: str) -> Tensor:
     """The loss of those with styles and classes, from the table of ``training.categories``."""
     m = o.model
     assert isinstance(m, categories.CategoricalAutoencoder)
-    if player == "supervised":
+    if optimiser == "supervised":
         rows = noise.integers(4, 5)
         log_p = m.label(m.encoder(X[rows])).log_softmax(1)
         return -1.3 * log_p[torch.arange(5), KNOWN[rows]].mean()
     f = m.encoder(X)
     s, y = m.style(f), m.label(f).softmax(1)
     d_s, d_y = o.discriminators["style_discriminator"], o.discriminators["label_discriminator"]
-    if player == "matcher":
+    if optimiser == "matcher":
         return 0.7 * fooled(d_s(s)) + 0.4 * fooled(d_y(y))
-    if player == "discriminator":
+    if optimiser == "discriminator":
         y_p = one_hot(noise.integers(K, len(X)), K)
         return bce(d_s(1.5 * noise.normal(len(X), D)), d_s(s)) + bce(d_y(y_p), d_y(y))
     if name != "reduction":
@@ -134,24 +134,24 @@ def heads(o: Matching, player: str, noise: Noise, name: str) -> Tensor:
     return squared(m.decoder(y @ w.T + s)) + 0.6 * sum(F.relu(4.0 - p) for p in pairs)  # type: ignore[union-attr, return-value]
 
 
-def formula(o: Matching, player: str, noise: Noise, name: str) -> Tensor:
-    return (heads if isinstance(o, Categorical) else simple)(o, player, noise, name)
+def formula(o: Matching, optimiser: str, noise: Noise, name: str) -> Tensor:
+    return (heads if isinstance(o, Categorical) else simple)(o, optimiser, noise, name)
 
 
-def players(name: str) -> list[str]:
-    return list(MAKERS[name]().players)
+def optimisers(name: str) -> list[str]:
+    return list(MAKERS[name]().optimisers)
 
 
-CASES = [(name, player) for name in MAKERS for player in players(name)]
+CASES = [(name, optimiser) for name in MAKERS for optimiser in optimisers(name)]
 
 
-@pytest.mark.parametrize(("name", "player"), CASES)
-def test_each_networks_gradient_is_its_formulas(name: str, player: str) -> None:
+@pytest.mark.parametrize(("name", "optimiser"), CASES)
+def test_each_networks_gradient_is_its_formulas(name: str, optimiser: str) -> None:
     o = MAKERS[name]()
-    loss, _ = o.loss(player, BATCHES.get(name, (X,)), Noise(0, 0))
-    exact = formula(o, player, Noise(0, 0), name)
+    loss, _ = o.loss(optimiser, BATCHES.get(name, (X,)), Noise(0, 0))
+    exact = formula(o, optimiser, Noise(0, 0), name)
     torch.testing.assert_close(loss, exact)
-    for network in o.players[player]:
+    for network in o.optimisers[optimiser]:
         weights = list(o.networks[network].parameters())
         wanted = torch.autograd.grad(exact, weights, retain_graph=True)
         for got, expected in zip(torch.autograd.grad(loss, weights, retain_graph=True), wanted):
@@ -159,34 +159,34 @@ def test_each_networks_gradient_is_its_formulas(name: str, player: str) -> None:
         assert any(g.abs().sum() > 0 for g in wanted), network
 
 
-@pytest.mark.parametrize(("name", "player"), CASES)
-def test_a_move_changes_its_own_networks_and_no_other(name: str, player: str) -> None:
+@pytest.mark.parametrize(("name", "optimiser"), CASES)
+def test_a_move_changes_its_own_networks_and_no_other(name: str, optimiser: str) -> None:
     o = MAKERS[name]()
 
-    class OnePlayer:
-        networks, players, loss = o.networks, {player: o.players[player]}, o.loss
+    class OneOptimiser:
+        networks, optimisers, loss = o.networks, {optimiser: o.optimisers[optimiser]}, o.loss
 
     before = {n: [w.detach().clone() for w in net.parameters()] for n, net in o.networks.items()}
-    fit(OnePlayer(), BATCHES.get(name, (X,)), Schedule(epochs=1, batch=6, optimiser="sgd", rate=0.1), device="cpu")
+    fit(OneOptimiser(), BATCHES.get(name, (X,)), Schedule(epochs=1, batch=6, optimiser="sgd", rate=0.1), device="cpu")
     for network, own in before.items():
         moved = any(not torch.equal(a, b) for a, b in zip(own, o.networks[network].parameters()))
-        assert moved == (network in o.players[player]), network
+        assert moved == (network in o.optimisers[optimiser]), network
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_together_each_network_has_the_sum_of_its_gradients(name: str) -> None:
     o, whole = MAKERS[name](), MAKERS[name](together=True)
-    assert set(whole.players) == {"autoencoder", "discriminator"}
+    assert set(whole.optimisers) == {"autoencoder", "discriminator"}
     batch = BATCHES.get(name, (X,))
     if name == "universal":  # whose code is drawn once in place of twice
         return
     loss, _ = whole.loss("autoencoder", batch, Noise(0, 0))
-    apart_ = {p: o.loss(p, batch, Noise(0, 0))[0] for p in o.players if p != "discriminator"}
-    for network in whole.players["autoencoder"]:
+    apart_ = {p: o.loss(p, batch, Noise(0, 0))[0] for p in o.optimisers if p != "discriminator"}
+    for network in whole.optimisers["autoencoder"]:
         got = torch.autograd.grad(loss, list(whole.networks[network].parameters()), retain_graph=True)
         sums = [torch.zeros_like(g) for g in got]
-        for player, own in apart_.items():
-            if network in o.players[player]:
+        for optimiser, own in apart_.items():
+            if network in o.optimisers[optimiser]:
                 grads = torch.autograd.grad(own, list(o.networks[network].parameters()), retain_graph=True)
                 sums = [a + b for a, b in zip(sums, grads)]
         for a, b in zip(got, sums):

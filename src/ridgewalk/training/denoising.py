@@ -31,7 +31,7 @@ from ridgewalk.diffusion.denoiser import Denoiser
 from ridgewalk.diffusion.scaling import Standardiser
 from ridgewalk.diffusion.sde import SDE, along
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss, OnePlayer
+from ridgewalk.training.objectives import Batch, Loss, OneOptimiser
 
 WEIGHTINGS = ("unit", "noise", "likelihood")
 TIMES = ("uniform", "log-normal", "log-snr")
@@ -100,7 +100,7 @@ class Times:
 
 
 @dataclass(eq=False)
-class ScoreMatching(OnePlayer):
+class ScoreMatching(OneOptimiser):
     """
     What the objectives share: the one network that is trained, and the transformation of a batch into its input.
 
@@ -116,7 +116,7 @@ class ScoreMatching(OnePlayer):
         quantised: whether data are images of 256 levels in [0, 1], to be made continuous by uniform noise: (255 x + u) / 256.
     """
 
-    player: ClassVar[str] = "denoiser"
+    optimiser: ClassVar[str] = "denoiser"
 
     denoiser: Denoiser
     standardiser: Standardiser
@@ -169,7 +169,7 @@ class DenoisingScoreMatching(ScoreMatching):
         if self.weighting != "unit":
             self._times.density(torch.ones(1).double())  # refuses what has no density
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """E_t w(t) |F - F*|^2 / d."""
         x, labels = self.inputs(batch, noise)
         n = len(x)
@@ -210,7 +210,7 @@ class ImplicitScoreMatching(ScoreMatching):
             raise ValueError(f"slices must be 0 (the whole trace) or more; got {self.slices}")
         self._times = Times(self.denoiser.sde, "uniform", self.t_min, self.denoiser.deviation)
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """sigma^2 (2 tr(d score / d x) + |score|^2) / d, a mean over times."""
         x, labels = self.inputs(batch, noise)
         n, d = len(x), x[0].numel()

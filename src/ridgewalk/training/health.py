@@ -1,7 +1,7 @@
 """
 Faults of an adversarial training that its log shows while it runs.
 
-The terms of the log are averaged over windows of ``WINDOW`` steps. In each window every player has one of these states, or none:
+The terms of the log are averaged over windows of ``WINDOW`` steps. In each window every optimiser has one of these states, or none:
 
     saturated    |mean logit of one side - mean logit of the other| > 10: half of the logits are then about 5 or more in size
     at chance    |cross-entropy - ln 2| < 0.005 and the logits' spread is below 0.05: dead or at equilibrium, which the log cannot tell apart
@@ -29,7 +29,7 @@ class Event:
 
     Attributes:
         step: the last step of the window.
-        name: of the player.
+        name: of the optimiser.
         state: ``saturated``, ``at chance``, ``collapsed``, ``constant`` or ``posterior``; ``recovered`` when a state ends.
         sentence: the event in words, with the figures.
     """
@@ -83,7 +83,7 @@ class Health:
 
 
 def _states(means: Mapping[str, float]) -> dict[str, tuple[str, str]]:
-    """State and sentence of each player that has one, from the means of a window."""
+    """State and sentence of each optimiser that has one, from the means of a window."""
     found = {}
     for name in (k.removesuffix("_gap") for k in means if k.endswith("_gap")):
         bce, gap, spread = means[name], means[f"{name}_gap"], means[f"{name}_spread"]

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from ridgewalk.protocols import Energy
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss, OnePlayer
+from ridgewalk.training.objectives import Batch, Loss, OneOptimiser
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +80,10 @@ class Pairing:
         return pool[index], pool[partner], t
 
 
-class OfInterpolator(OnePlayer):
+class OfInterpolator(OneOptimiser):
     """An objective of an interpolation network."""
 
-    player: ClassVar[str] = "interpolation"
+    optimiser: ClassVar[str] = "interpolation"
     network: nn.Module
 
     @property
@@ -109,7 +109,7 @@ class Reprojection(OfInterpolator):
     pairing: Pairing
     attraction: float | Callable[[int], float] = 0.1
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """Both terms, and how the outputs vary between pairs."""
         z_a, z_b, t = self.pairing.draw(batch, noise)
         m = len(t) // len(z_a)
@@ -147,7 +147,7 @@ class PathEnergy(OfInterpolator):
                 f"path energies need a pairing with times >= 2 and curve >= 0, finite; got {self.pairing.times}, {self.curve}"
             )
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """The energies of both terms over those of straight lines."""
         z_a, z_b, _ = self.pairing.draw(batch, noise)
         m, n = self.pairing.times, len(z_a)
@@ -198,7 +198,7 @@ class Distilled(OfInterpolator):
         """What the training loop batches: each path."""
         return [self.solutions]
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """The squared distance over that of straight lines."""
         (paths,) = batch
         n, k, m = len(paths), paths.shape[1], self.times

@@ -70,18 +70,18 @@ class Joint:
         return {**self.matching.networks, **self.ratio.networks, "bank": self.bank}
 
     @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
+    def optimisers(self) -> Mapping[str, tuple[str, ...]]:
         """Two."""
-        return {**self.matching.players, **self.ratio.players}
+        return {**self.matching.optimisers, **self.ratio.optimisers}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """The player's own objective."""
-        if player != "discriminator":
-            return self.matching.loss(player, batch, noise)
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
+        """The loss of the objective that the optimiser belongs to."""
+        if optimiser != "discriminator":
+            return self.matching.loss(optimiser, batch, noise)
         if noise.step % self.refresh == 0:
             self._fill(noise.step)
         rows = noise.integers(len(self.bank.samples), len(batch[0]))
-        return self.ratio.loss(player, (batch[0], self.bank.samples[rows]), noise)
+        return self.ratio.loss(optimiser, (batch[0], self.bank.samples[rows]), noise)
 
     def _fill(self, step: int) -> None:
         denoiser, bank = self.matching.denoiser, self.bank.samples

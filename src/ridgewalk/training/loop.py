@@ -1,7 +1,7 @@
 """
 The one training loop: any objective, over tensors in memory, on one device or several processes.
 
-At each step the players of the objective move in order; each player's loss is differentiated with respect to its own
+At each step the optimisers of the objective take their steps in order; the loss of each is differentiated with respect to its own
 parameters only. Over several processes each computes its share of the global batch and gradients are averaged before the
 move, so that no wrapper hides a network and no phase touches another's gradients.
 
@@ -35,7 +35,7 @@ from ridgewalk.training.health import Event, Health
 from ridgewalk.training.log import read_lines, read_log, read_readings
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Objective
-from ridgewalk.training.schedule import decay_factor, optimiser
+from ridgewalk.training.schedule import build_optimiser, decay_factor
 
 INSPECTIONS = 10
 """Times that ``inspect`` is called in a training of as many steps or more."""
@@ -65,7 +65,7 @@ class History:
 def check(
     objective: Objective, rows: Sequence[int], schedule: Schedule, device: str, precision: str, world: int
 ) -> None:
-    """Raises ValueError for what ``fit`` would refuse: rows that fill no batch, a device or precision that is not there, unknown players."""
+    """Raises ValueError for what ``fit`` would refuse: rows that fill no batch, a device or precision that is not there, unknown optimisers."""
     if len(set(rows)) != 1 or rows[0] < schedule.batch:
         raise ValueError(
             f"training needs tensors of equal length, at least one batch of {schedule.batch}; got {list(rows)} rows"
@@ -74,9 +74,9 @@ def check(
         raise ValueError(
             f"a global batch of {schedule.batch} does not divide over {world} processes; choose a multiple"
         )
-    for player in (*schedule.rates, *schedule.momenta):
-        if player not in objective.players:
-            raise ValueError(f"rates: {naming.unknown('player', player, objective.players)}")
+    for name in (*schedule.rates, *schedule.momenta):
+        if name not in objective.optimisers:
+            raise ValueError(f"rates: {naming.unknown('optimiser', name, objective.optimisers)}")
     refuse_precision(precision, resolve_device(device))
 
 
@@ -123,7 +123,7 @@ def fit(
     Trains the objective's networks in place; they end on the CPU or device that they were trained on, in eval mode.
 
     Args:
-        objective: players, networks and losses.
+        objective: optimisers, networks and losses.
         data: tensors with one row an example each, kept in memory on ``device``; uint8 rows are passed on as floats in [0, 1].
         schedule: see ``Schedule``.
         folder: where ``log.jsonl`` and ``checkpoints/`` go; None writes nothing.
@@ -173,12 +173,12 @@ class _Run:
         self.fingerprint = _fingerprint(objective, data, schedule)
         self.parameters = {
             p: [w for name in names for w in objective.networks[name].parameters()]
-            for p, names in objective.players.items()
+            for p, names in objective.optimisers.items()
         }
         # only where gradients are scaled does accelerate do anything here, and it looks for packages at every move: a tenth of a small step
         self.scaled = self.accelerator.scaler is not None
         prepare = self.accelerator.prepare if self.scaled else (lambda o: o)
-        self.optimisers = {p: prepare(optimiser(schedule, p, ws)) for p, ws in self.parameters.items()}
+        self.optimisers = {p: prepare(build_optimiser(schedule, p, ws)) for p, ws in self.parameters.items()}
         self.averages = _averages(objective.networks, schedule.ema)
         self.log: list[dict[str, float]] = []
         self.health, self.events = Health(), list[Event]()
@@ -236,20 +236,20 @@ class _Run:
         factor = decay_factor(self.schedule, step, self.total)
         logged: dict[str, Tensor] = {}
         with seeded(mixed_seed(self.schedule.seed, step, 1 + self.rank), self.device):
-            for player, optimiser in self.optimisers.items():
+            for name, optimiser in self.optimisers.items():
                 with self.accelerator.autocast():
-                    loss, terms = self.objective.loss(player, batch, noise)
+                    loss, terms = self.objective.loss(name, batch, noise)
                 logged |= {name: term.detach().float() for name, term in terms.items()}
                 optimiser.zero_grad(set_to_none=True)
                 backward = self.accelerator.backward if self.scaled else torch.autograd.backward
-                backward(loss, inputs=self.parameters[player])
-                self._average_gradients(player)
+                backward(loss, inputs=self.parameters[name])
+                self._average_gradients(name)
                 if self.schedule.log_gradients:
-                    logged[f"{player}_gradient"] = _norm_of(self.parameters[player])
+                    logged[f"{name}_gradient"] = _norm_of(self.parameters[name])
                 if self.schedule.clip is not None:
-                    self.accelerator.clip_grad_norm_(self.parameters[player], self.schedule.clip)
+                    self.accelerator.clip_grad_norm_(self.parameters[name], self.schedule.clip)
                 for group in optimiser.param_groups:
-                    group["lr"] = factor * self.schedule.rates.get(player, self.schedule.rate)
+                    group["lr"] = factor * self.schedule.rates.get(name, self.schedule.rate)
                 optimiser.step()
         for name, average in self.averages.items():
             average.update_parameters(self.objective.networks[name])
@@ -285,10 +285,10 @@ class _Run:
         if self.world > 1:
             self.accelerator.wait_for_everyone()
 
-    def _average_gradients(self, player: str) -> None:
+    def _average_gradients(self, name: str) -> None:
         if self.world == 1:
             return
-        gradients = [w.grad for w in self.parameters[player] if w.grad is not None]
+        gradients = [w.grad for w in self.parameters[name] if w.grad is not None]
         flat = self.accelerator.reduce(torch.cat([g.flatten() for g in gradients]), reduction="mean")
         for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients])):
             gradient.copy_(part.view_as(gradient))
@@ -349,8 +349,8 @@ class _Run:
             kept = 0
         else:
             states = checkpoint.read(newest, self.saved, self.fingerprint)
-            for player, optimiser in self.optimisers.items():
-                optimiser.load_state_dict(states[player])
+            for name, optimiser in self.optimisers.items():
+                optimiser.load_state_dict(states[name])
             if self.accelerator.scaler is not None and "scaler" in states:
                 self.accelerator.scaler.load_state_dict(states["scaler"])
             kept = step
@@ -383,10 +383,10 @@ def _as_input(rows: Tensor) -> Tensor:
 
 
 def _fingerprint(objective: Objective, data: Sequence[Tensor], schedule: Schedule) -> str:
-    """Of what must agree for a checkpoint to be resumed: parameters' shapes, players, schedule and the data's rows."""
+    """Of what must agree for a checkpoint to be resumed: parameters' shapes, optimisers, schedule and the data's rows."""
     parts = {
         "networks": {n: [list(p.shape) for p in net.parameters()] for n, net in objective.networks.items()},
-        "players": {p: list(names) for p, names in objective.players.items()},
+        "players": {p: list(names) for p, names in objective.optimisers.items()},
         "schedule": asdict(schedule),
         "data": [hashlib.sha256(t.detach().cpu().contiguous().numpy().tobytes()).hexdigest() for t in data],
     }

@@ -1,8 +1,8 @@
 """
-Objectives: their networks, their players with the networks that each of them moves, and each player's loss.
+Objectives: their networks, their optimisers with the networks that each of them updates, and the loss that each optimiser minimises.
 
-A training step lets the players move in order. Player p's loss is differentiated with respect to p's own parameters only,
-so that no gradient leaks from one player's loss into another's network.
+In a training step the optimisers take their steps in order. The loss of each is differentiated with respect to its own parameters only,
+so that no gradient of one loss reaches a network that another optimiser updates.
 
     Detector              1/2 [softplus(-D(z)) + softplus(D(r))]       moves D, z encoded data, r ~ negatives
     PixelDetector         the same on images G(z) and G(r)             moves D
@@ -27,7 +27,7 @@ from ridgewalk.training.noise import Noise
 
 Batch = tuple[Tensor, ...]
 Loss = tuple[Tensor, dict[str, Tensor]]
-"""A player's loss, and the terms that are logged (scalars, detached or not)."""
+"""The loss of one optimiser, and the terms that are logged (scalars, detached or not)."""
 
 
 @runtime_checkable
@@ -40,20 +40,20 @@ class Objective(Protocol):
         ...
 
     @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """The players in the order of their moves, each with the names of the networks whose parameters it moves."""
+    def optimisers(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of the optimisers in the order of their steps, each with the names of the networks that it updates."""
         ...
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """The scalar that ``player`` minimises on this batch, and named terms for the log."""
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
+        """The scalar that the optimiser of this name minimises on a batch, and named terms for the log."""
         ...
 
 
-class OnePlayer(ABC):
-    """An objective with one player, whose optimiser moves all of its networks."""
+class OneOptimiser(ABC):
+    """An objective with one optimiser, which updates all of its networks."""
 
-    player: ClassVar[str]
-    """The player's name."""
+    optimiser: ClassVar[str]
+    """The optimiser's name."""
 
     @property
     @abstractmethod
@@ -61,17 +61,17 @@ class OnePlayer(ABC):
         """The networks by name."""
 
     @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
-        """The one player and the names of its networks."""
-        return {self.player: tuple(self.networks)}
+    def optimisers(self) -> Mapping[str, tuple[str, ...]]:
+        """The one optimiser and the names of its networks."""
+        return {self.optimiser: tuple(self.networks)}
 
     @abstractmethod
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """The loss of the batch, and named terms for the log."""
 
 
 @dataclass(eq=False)
-class Detector(OnePlayer):
+class Detector(OneOptimiser):
     """
     A density-ratio discriminator: encoded data against draws of a reference, post hoc, on frozen codes.
 
@@ -83,7 +83,7 @@ class Detector(OnePlayer):
         jitter: standard deviation of the Gaussian noise that both sides are given, in units of each code dimension; 0 for none.
     """
 
-    player: ClassVar[str] = "discriminator"
+    optimiser: ClassVar[str] = "discriminator"
 
     discriminator: nn.Module
     negatives: Callable[[Tensor, Noise], Tensor]
@@ -94,7 +94,7 @@ class Detector(OnePlayer):
         """The discriminator."""
         return {"discriminator": self.discriminator}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """Balanced binary cross-entropy; chance is ln 2."""
         z = batch[0]
         r = self.negatives(z, noise)  # of the means, where there are such: a boundary is drawn round what is known
@@ -111,7 +111,7 @@ CONTRASTS = ("holes", "real")
 
 
 @dataclass(eq=False)
-class PixelDetector(OnePlayer):
+class PixelDetector(OneOptimiser):
     """
     A discriminator of images that is to see holes of the latent space through the decoder.
 
@@ -127,7 +127,7 @@ class PixelDetector(OnePlayer):
         contrast: ``holes`` or ``real``.
     """
 
-    player: ClassVar[str] = "discriminator"
+    optimiser: ClassVar[str] = "discriminator"
 
     discriminator: nn.Module
     decode: Callable[[Tensor], Tensor]
@@ -143,7 +143,7 @@ class PixelDetector(OnePlayer):
         """The discriminator."""
         return {"discriminator": self.discriminator}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """Balanced binary cross-entropy over the codes (n, d) and images (n, c, h, w) of a batch; chance is ln 2."""
         z, x = batch
         with torch.no_grad():
@@ -154,10 +154,10 @@ class PixelDetector(OnePlayer):
 
 
 @dataclass(eq=False)
-class Classification(OnePlayer):
+class Classification(OneOptimiser):
     """Cross-entropy of a classifier on images (n, c, h, w) and labels (n,), with augmentation, Gaussian pixel noise and label smoothing where asked for."""
 
-    player: ClassVar[str] = "classifier"
+    optimiser: ClassVar[str] = "classifier"
 
     classifier: nn.Module
     pixel_noise: float = 0.0
@@ -169,7 +169,7 @@ class Classification(OnePlayer):
         """The classifier."""
         return {"classifier": self.classifier}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """Mean cross-entropy and the batch's error."""
         x, labels = batch
         x = self.augmentation(x, noise) if self.augmentation else x

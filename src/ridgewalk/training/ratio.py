@@ -30,7 +30,7 @@ from ridgewalk.diffusion.scaling import Standardiser
 from ridgewalk.diffusion.sde import along
 from ridgewalk.training.denoising import Times
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss, OnePlayer
+from ridgewalk.training.objectives import Batch, Loss, OneOptimiser
 
 Score = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """A score under labels: (n, *), (n,), labels (n,) or None -> (n, *)."""
@@ -39,7 +39,7 @@ NEGATIVES = ("samples", "rollout", "both")
 
 
 @dataclass(eq=False)
-class NoisedRatio(OnePlayer):
+class NoisedRatio(OneOptimiser):
     """
     Data against samples at one level a pair.
 
@@ -58,7 +58,7 @@ class NoisedRatio(OnePlayer):
         negatives: one of ``NEGATIVES``.
     """
 
-    player: ClassVar[str] = "discriminator"
+    optimiser: ClassVar[str] = "discriminator"
 
     ratio: TimeRatio
     standardiser: Standardiser
@@ -86,7 +86,7 @@ class NoisedRatio(OnePlayer):
         """The discriminator."""
         return {"discriminator": self.ratio.network}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """Balanced binary cross-entropy over levels, and the terms added; what ``training.health`` watches of a discriminator is logged beside."""
         labels = batch[-1] if self.labelled else None
         sde, x = self.ratio.sde, self.standardiser.to_model(batch[0])

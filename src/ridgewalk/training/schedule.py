@@ -8,7 +8,7 @@ from torch import nn
 from ridgewalk.settings.training import Schedule
 
 
-def optimiser(schedule: Schedule, name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+def build_optimiser(schedule: Schedule, name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimiser called ``name`` of these parameters, at its own learning rate."""
     rate = schedule.rates.get(name, schedule.rate)
     if schedule.optimiser == "sgd":

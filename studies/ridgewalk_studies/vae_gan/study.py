@@ -1,7 +1,7 @@
 """
 The two-discriminator VAE-GAN against the VAE that it is built on.
 
-Trained for each seed: the recipe itself (learned feature loss, all players at once), and the variants ``vae`` (given at least the same training
+Trained for each seed: the recipe itself (learned feature loss, all optimisers at once), and the variants ``vae`` (given at least the same training
 time), ``plain`` (adversarial loss without features) and ``separate`` (the VAE first, decoder and critic then). Compared on held-out images:
 
     reconstructions   squared error, sharpness, distance in the judges' features

@@ -18,17 +18,17 @@ from ridgewalk.settings.recipes import Recipe
 from ridgewalk.training import losses
 from ridgewalk.training.families.base import AutoencoderFamily, Networks
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss, OnePlayer
+from ridgewalk.training.objectives import Batch, Loss, OneOptimiser
 
 IGNORED = frozenset({"beta", "sigma", "adversarial", "pixel_weight", "feature_weight", "latent"})
 """Weights of the objectives that a plain or a variational autoencoder is compared with by variants of one recipe."""
 
 
 @plain_dataclass(eq=False)
-class AE(OnePlayer):
+class AE(OneOptimiser):
     """Deterministic autoencoder: the mean over images of the reconstruction loss."""
 
-    player: ClassVar[str] = "autoencoder"
+    optimiser: ClassVar[str] = "autoencoder"
 
     model: Autoencoder
     reconstruction: str = "half_squared"
@@ -38,7 +38,7 @@ class AE(OnePlayer):
         """The encoder and the decoder."""
         return {"encoder": self.model.encoder, "decoder": self.model.decoder}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """Reconstruction loss of the images of a batch."""
         x = batch[0]
         rec = losses.reconstruction(self.reconstruction, self.model(x), x)

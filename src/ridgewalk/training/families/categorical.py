@@ -15,7 +15,7 @@ autoencoder has learned what classes are; with ``code_noise`` it makes q(s, y | 
 
 ``invariance`` reads y from an augmented image and s from the image itself: what a small map of the image changes is then left to the style.
 
-With labelled images it is the semi-supervised autoencoder; without any, and so without its last player, it finds K clusters by itself; with
+With labelled images it is the semi-supervised autoencoder; without any, and so without the optimiser "supervised", it finds K clusters by itself; with
 the sum W y + s in place of the pair it reduces dimensions, and the hinge holds the columns w_i of W, the heads of clusters, m apart.
 """
 
@@ -109,9 +109,9 @@ class Categorical(Matching):
         return {"style_discriminator": self.adversarial, "label_discriminator": self.label_weight}
 
     @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
+    def optimisers(self) -> Mapping[str, tuple[str, ...]]:
         """With the supervised one, where there are labels and it has a move of its own."""
-        own = super().players
+        own = super().optimisers
         return own if self.labelled is None or self.together else {**own, "supervised": ("encoder", "label")}
 
     def codes(self, batch: Batch, noise: Noise) -> Codes:
@@ -140,12 +140,12 @@ class Categorical(Matching):
         y = categories(rows, self.model.classes, noise)
         return {"style_discriminator": self.prior(rows, noise), "label_discriminator": y}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """Each player's part of the table above."""
-        if player == "supervised":
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
+        """The loss of one optimiser, as in the table above."""
+        if optimiser == "supervised":
             return self._supervised(noise)
-        total, terms = super().loss(player, batch, noise)
-        if player == "autoencoder" and self.together and self.labelled is not None:
+        total, terms = super().loss(optimiser, batch, noise)
+        if optimiser == "autoencoder" and self.together and self.labelled is not None:
             pays, more = self._supervised(noise)
             total, terms = total + pays, terms | more
         return total, terms

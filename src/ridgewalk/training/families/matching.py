@@ -100,7 +100,7 @@ class Matching(ABC):
         return {**self.model.networks, **self.discriminators}
 
     @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
+    def optimisers(self) -> Mapping[str, tuple[str, ...]]:
         """The optimisers of the reconstruction, of the discriminators, and unless ``together`` of the encoder against them."""
         moves = {"autoencoder": tuple(self.model.networks), "discriminator": tuple(self.discriminators)}
         return moves if self.together else {**moves, "matcher": self.encoding}
@@ -110,12 +110,12 @@ class Matching(ABC):
         """Names of the networks that make codes."""
         return tuple(n for n in self.model.networks if n not in ("decoder", "clusters"))
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """The loss of one optimiser, as in the table above."""
-        if player == "discriminator":
+        if optimiser == "discriminator":
             return self._discriminators(batch, noise)
         codes = self.codes(batch, noise)
-        if player == "matcher":
+        if optimiser == "matcher":
             return self._fooled(codes, batch, noise)
         rec = losses.reconstruction(self.reconstruction, self.decoded(codes, batch), batch[0])
         total, terms = self._beside(codes)

@@ -14,14 +14,14 @@ from ridgewalk.training import losses
 from ridgewalk.training.families.autoencoder import IGNORED
 from ridgewalk.training.families.base import AutoencoderFamily, Networks
 from ridgewalk.training.noise import Noise
-from ridgewalk.training.objectives import Batch, Loss, OnePlayer
+from ridgewalk.training.objectives import Batch, Loss, OneOptimiser
 
 
 @plain_dataclass(eq=False)
-class VAE(OnePlayer):
+class VAE(OneOptimiser):
     """Variational autoencoder (Kingma and Welling 2014): the negative evidence bound, its KL term weighted by ``beta``."""
 
-    player: ClassVar[str] = "autoencoder"
+    optimiser: ClassVar[str] = "autoencoder"
 
     model: GaussianAutoencoder
     reconstruction: str = "half_squared"
@@ -32,7 +32,7 @@ class VAE(OnePlayer):
         """The encoder and the decoder."""
         return {"encoder": self.model.encoder, "decoder": self.model.decoder}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
         """Reconstruction from a reparameterised draw, plus beta KL."""
         x = batch[0]
         mean, log_variance = self.model.posterior(x)

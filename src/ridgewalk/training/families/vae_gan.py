@@ -89,28 +89,28 @@ class VAEGAN:
         return own if self.latent is None else {**own, "latent": self.latent}
 
     @property
-    def players(self) -> Mapping[str, tuple[str, ...]]:
+    def optimisers(self) -> Mapping[str, tuple[str, ...]]:
         """The critic first, so that the other losses are computed with its updated weights."""
         own = ("encoder", "decoder") if self.encoder_moves else ("decoder",)
         moves: dict[str, tuple[str, ...]] = {"critic": ("critic",), "autoencoder": own}
         return moves if self.latent is None else {**moves, "latent": ("latent",)}
 
-    def loss(self, player: str, batch: Batch, noise: Noise) -> Loss:
-        """Each player's part of the table above."""
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
+        """The loss of one optimiser, as in the table above."""
         x = batch[0]
-        with torch.set_grad_enabled(player == "autoencoder" and self.encoder_moves):
+        with torch.set_grad_enabled(optimiser == "autoencoder" and self.encoder_moves):
             mean, log_variance = self.model.posterior(x)
             z = reparameterise(mean, log_variance, noise.normal(*mean.shape))
         z_p = noise.normal(*z.shape)
-        if player == "latent":
+        if optimiser == "latent":
             assert self.latent is not None
             on_codes, on_prior = self.latent(z), self.latent(z_p)
             bce = losses.classify(on_codes, on_prior)
             return bce, {"latent": bce} | state("latent", on_codes, on_prior)
         half = len(x) // 2
-        with torch.set_grad_enabled(player == "autoencoder"):
+        with torch.set_grad_enabled(optimiser == "autoencoder"):
             made = self.model.decode(torch.cat([z.detach()[:half], z_p[half:]]))
-        if player == "autoencoder":
+        if optimiser == "autoencoder":
             fit, terms = self._reconstruction(self.model.decode(z), x)
             kl, fooled = losses.gaussian_kl(mean, log_variance), self._halves(losses.fool, made, half, noise)
             drawn = made[half:].detach().float()
@@ -144,7 +144,7 @@ class VAEGAN:
         return (loss(logits[:half]) + loss(logits[half:])) / 2
 
     def _reconstruction(self, x_hat: Tensor, x: Tensor) -> Loss:
-        """The pixel loss and the feature loss, each by its weight; no gradient is taken for the critic, whose player this is not."""
+        """The pixel loss and the feature loss, each by its weight; the critic is not updated by it."""
         total, terms = torch.zeros((), device=x.device), {}
         if self.pixel:
             terms["reconstruction"] = losses.reconstruction(self.reconstruction, x_hat, x)
@@ -223,7 +223,7 @@ class VAEGANObjective(AutoencoderFamily):
         first, half = VAE(second.model, self.reconstruction, self.beta), schedule.epochs // 2
 
         def part(objective: Objective, epochs: int) -> Schedule:
-            rates = {p: r for p, r in schedule.rates.items() if p in objective.players or p not in OPTIMISERS}
+            rates = {p: r for p, r in schedule.rates.items() if p in objective.optimisers or p not in OPTIMISERS}
             return replace(schedule, epochs=epochs, rates=rates)
 
         return [
