@@ -77,7 +77,7 @@ def test_what_is_bad_gets_one_sentence(weak: Path, tmp_path: Path) -> None:
         (["sample", weak, "--gamma", -1], "at least 0"),
         (["sample", weak, "--gamma", "nan"], "finite"),
         (["guide", weak], "already"),
-        (["guide", bare, "--set", "guidance.negatives=2"], "at least 10"),
+        (["guide", bare, "--set", "guidance.negatives=2"], "greater than or equal to 10"),
         (["guide", bare, "--set", "guidance.times=linear"], "log-snr"),
         (["guide", bare, "--set", "training.epochs=2"], "guidance and sampling"),
     ):

@@ -1,4 +1,4 @@
-"""What every verb shares: options, bars, one sentence for what a user can mend, and how a result is printed."""
+"""What the verbs share: options, progress bars, errors as one sentence, and how a result is printed."""
 
 import errno
 import json
@@ -19,7 +19,7 @@ RunFolder = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.", min=0, max=2**63 - 1)]
+Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0, max=2**63 - 1)]
 Shares = Annotated[
     str | None,
     typer.Option(
@@ -31,7 +31,7 @@ Role = Annotated[str, typer.Option(help="Role of the test images that pairs are 
 
 
 def guarded(verb: Callable[..., None]) -> Callable[..., None]:
-    """Turns what a user can mend into one sentence and an exit code."""
+    """Turns errors that a user can correct into one sentence and exit code 2."""
 
     @wraps(verb)
     def run(**arguments: Any) -> None:
@@ -46,7 +46,7 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             place = f" at {error.filename}" if error.filename else ""
             what = (
-                "the disk is full; free some space, and go on: what was written before stands"
+                "the disk is full; free some space and run the command again: files that were written before are whole"
                 if full
                 else error.strerror or str(error)
             )
@@ -91,7 +91,7 @@ def _warn(message: Any, category: type) -> None:
 
 
 def say(text: str) -> None:
-    """Tells on standard error, from process 0."""
+    """Prints a line on standard error, from process 0."""
     if int(os.environ.get("RANK", "0")) == 0:
         print(text, file=sys.stderr, flush=True)
 
@@ -103,7 +103,7 @@ def _stop(sentence: str) -> None:
 
 @contextmanager
 def bars() -> Iterator[None]:
-    """Progress on standard error, from process 0."""
+    """Shows progress bars on standard error, from process 0."""
     from rich.console import Console
 
     from ridgewalk.progress import showing
@@ -114,12 +114,12 @@ def bars() -> Iterator[None]:
 
 @contextmanager
 def resumable(folder: Path) -> Iterator[None]:
-    """Training into ``folder``: whoever stops it is told how to go on."""
+    """Says, when a training into ``folder`` is interrupted, how to resume it."""
     try:
         yield
     except KeyboardInterrupt:
         say(
-            f"ridgewalk: stopped; go on with `ridgewalk train --resume {folder}`."
+            f"ridgewalk: stopped; resume with `ridgewalk train --resume {folder}`."
             if (folder / "run.toml").is_file()
             else "ridgewalk: stopped before anything was written."
         )
@@ -128,16 +128,16 @@ def resumable(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """What goes on where it was stopped when it is asked for again: whoever stops it is told so."""
+    """Says, when a training is interrupted, that the same command resumes it."""
     try:
         yield
     except KeyboardInterrupt:
-        say("ridgewalk: stopped; the same command goes on.")
+        say("ridgewalk: stopped; the same command resumes it.")
         raise SystemExit(130) from None
 
 
 def show(result: Mapping[str, Any], as_json: bool, lines: list[str]) -> None:
-    """The result on standard output, from process 0: as JSON, or in a few lines."""
+    """Prints a result on standard output, from process 0: as JSON, or in a few lines."""
     if int(os.environ.get("RANK", "0")) != 0:
         return
     print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)
@@ -166,7 +166,7 @@ def show_page(result: Reported | None, as_json: bool, kind: str = "report") -> N
 
 
 def listed(text: str | None, option: str) -> list[str] | None:
-    """The names of a comma-separated option; None where it was not given."""
+    """Splits the names of a comma-separated option; None where it was not given."""
     if text is None:
         return None
     names = [name.strip() for name in text.split(",")]
@@ -176,7 +176,7 @@ def listed(text: str | None, option: str) -> list[str] | None:
 
 
 def parsed_shares(text: str | None) -> tuple[float, float] | None:
-    """The two numbers of --shares; None where it was not given."""
+    """Parses the two numbers of --shares; None where it was not given."""
     if text is None:
         return None
     try:

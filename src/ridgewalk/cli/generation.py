@@ -16,7 +16,7 @@ Sampler = Annotated[
         show_default=False,
     ),
 ]
-Steps = Annotated[int | None, typer.Option(help="Of the sampler; by default the recipe's.", show_default=False)]
+Steps = Annotated[int | None, typer.Option(help="Steps of the sampler; by default the recipe's.", show_default=False)]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting, as sampling.churn=10; may be given several times.", show_default=False),
@@ -66,7 +66,7 @@ def diffuse(
 Gamma = Annotated[
     float | None,
     typer.Option(
-        help="Strength of the guide's correction, of a run that `ridgewalk guide` trained one for; 1 is what theory asks for.",
+        help="Strength of the guide's correction, for a run with a guide (`ridgewalk guide`); 1 is the value of the theory.",
         show_default=False,
     ),
 ]
@@ -75,7 +75,9 @@ Gamma = Annotated[
 @guarded
 def guide(
     run: RunFolder,
-    seed: Annotated[int | None, typer.Option(help="Of the discriminator; 0 by default.", show_default=False)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the discriminator; 0 by default.", show_default=False)
+    ] = None,
     joint: Annotated[
         bool, typer.Option("--joint", help="Train the diffusion anew together with its guide, into --out.")
     ] = False,
@@ -126,11 +128,11 @@ def sample(
     ] = None,
     weight: Annotated[
         float | None,
-        typer.Option(help="Of the class: 1 conditional, above 1 classifier-free guidance.", show_default=False),
+        typer.Option(help="Weight of the class: 1 conditional, above 1 classifier-free guidance.", show_default=False),
     ] = None,
     gamma: Gamma = None,
     parts: Annotated[
-        str, typer.Option(help="Of a predictor-corrector, which are guided: both, predictor or corrector.")
+        str, typer.Option(help="Guided parts of a predictor-corrector: both, predictor or corrector.")
     ] = "both",
     prior: Annotated[bool, typer.Option("--prior", help="Draw the autoencoder's prior, not its diffusion.")] = False,
     change: Settings = None,

@@ -181,14 +181,14 @@ def reproduce(
     data: Annotated[
         str | None,
         typer.Option(
-            help="As of train; by default MNIST where its files are at hand ($RIDGEWALK_MNIST, data/mnist), otherwise digits.",
+            help="As for train; by default MNIST where its files are at hand ($RIDGEWALK_MNIST, data/mnist), otherwise digits.",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder; one that holds the same experiment unfinished is gone on with. The first free of runs/RECIPE, ... by default.",
+            help="Folder; the same experiment is resumed where the folder holds it unfinished. By default the first free of runs/RECIPE, ...",
             show_default=False,
         ),
     ] = None,
@@ -214,7 +214,7 @@ def reproduce(
             )
         except KeyboardInterrupt:
             if asked:
-                say(f"ridgewalk: stopped; the same command with --out {asked[0]} goes on.")
+                say(f"ridgewalk: stopped; the same command with --out {asked[0]} resumes it.")
             raise SystemExit(130) from None
     show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
 

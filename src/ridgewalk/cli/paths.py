@@ -51,7 +51,7 @@ def walk(
     keep: Annotated[
         str | None,
         typer.Option(
-            help="style or class: this part of the code stays the first image's, where a run's codes have both.",
+            help="style or class: this part of the code stays as in the first image; for runs whose codes have both.",
             show_default=False,
         ),
     ] = None,
@@ -227,12 +227,12 @@ def project(
     steps: Annotated[
         int | None,
         typer.Option(
-            help="Most steps of the descent (300 by default), Langevin's (200) or tempering's (400) after as many of burn-in.",
+            help="Largest number of steps of the descent (default 300), or steps of Langevin (200) or tempering (400) after as many of burn-in.",
             show_default=False,
         ),
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option(help="T of --langevin or --tempered; 1 by default.", show_default=False)
+        float | None, typer.Option(help="Temperature T of --langevin or --tempered; 1 by default.", show_default=False)
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -266,7 +266,7 @@ def benchmark(
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the table goes, as JSON.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="File of the figures as JSON.", show_default=False)] = None,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: Json = False,
@@ -297,7 +297,7 @@ def compare(
     data: Annotated[
         str | None,
         typer.Option(
-            help="As of train, where no run is named; MNIST where its files are at hand, otherwise digits, by default.",
+            help="As for train, where no run is named; MNIST where its files are at hand, otherwise digits, by default.",
             show_default=False,
         ),
     ] = None,
@@ -319,7 +319,7 @@ def compare(
         ),
     ] = None,
     role: Role = "test",
-    budget: Annotated[str, typer.Option(help="smoke, cpu or full, of the training.")] = "cpu",
+    budget: Annotated[str, typer.Option(help="Budget of the training: smoke, cpu or full.")] = "cpu",
     seed: Seed = 0,
     device: Device = "auto",
     as_json: Json = False,

@@ -1,4 +1,4 @@
-"""Paths as animated GIF files, forth and back."""
+"""Paths as animated GIF files, from a to b and back."""
 
 import io
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ def write_gif(
     frames: Array | Sequence[Array], path: Path, seconds: float = 2.0, upscale: int | None = None, columns: int = 4
 ) -> None:
     """
-    Paths from a to b and back, in a loop that rests at the ends; written whole or not at all.
+    Writes paths from a to b and back as a loop that pauses at the ends; the file is written atomically.
 
     Args:
         frames: (k, c, h, w) in [0, 1], c = 1 or 3; or several paths of one shape, shown together.
-        path: of the file.
-        seconds: of one way, rests apart; a GIF shows at most 50 frames a second.
-        upscale: file pixels for each image pixel; by default what brings small images to ``LEAST_SIDE``.
-        columns: paths side by side, at most.
+        path: the file.
+        seconds: duration from a to b without the pauses; a GIF shows at most 50 frames a second.
+        upscale: file pixels for each image pixel; by default as many as enlarge small images to ``LEAST_SIDE``.
+        columns: largest number of paths side by side.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What a change did to points: their images before and after, and how a quantity was spread."""
+"""Points before and after a change: their images, and the distribution of a quantity."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ _SIDE = 104  # file pixels of an image, about
 
 def before_after(before: Array, after: Array) -> "Figure":
     """
-    Images in pairs, twelve a line: before above, after below.
+    Draws images in pairs, twelve in a line, those before above those after.
 
     Args:
         before: (n, c, h, w) in [0, 1], c = 1 or 3.
-        after: the same shape; image i is what became of image i.
+        after: the same shape, in the same order.
     """
     first, second = numbers("before", before, 4), numbers("after", after, 4)
     if first.shape != second.shape or first.shape[1] not in (1, 3):
@@ -52,12 +52,12 @@ def before_after(before: Array, after: Array) -> "Figure":
 
 def histograms(groups: Mapping[str, Array], xlabel: str, bins: int = 40) -> "Figure":
     """
-    How a quantity is spread in groups of points, over equal bins.
+    Draws the distribution of a quantity in groups of points, over equal bins.
 
     Args:
-        groups: values by group, any number of them finite.
-        xlabel: the quantity.
-        bins: over the range of all groups; the highest percent is counted at its edge, so that a few wild values do not flatten the rest.
+        groups: values by group; values that are not finite are left out.
+        xlabel: the name of the quantity.
+        bins: number of bins over the range of all groups; the highest percent is counted in the last bin, so that outliers do not widen the range.
     """
     arrays = {name: numbers(f"values of '{name}'", v, 1).astype(float) for name, v in groups.items()}
     every = np.concatenate([v[np.isfinite(v)] for v in arrays.values()])

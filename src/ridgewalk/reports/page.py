@@ -20,13 +20,13 @@ from ridgewalk.reports.tables import Table
 @dataclass(frozen=True)
 class Figure:
     """
-    A picture with its words.
+    A picture with its title and caption.
 
     Attributes:
         image: a PNG, GIF or JPEG file, such as ``figures.png`` gives.
-        alt: what it shows, for whoever cannot see it.
-        caption: what is to be seen in it.
-        title: over it.
+        alt: a description for readers who cannot see it.
+        caption: what to see in it.
+        title: the heading above it.
         reading: how to read it, in a sentence; ``figures.READING`` has one for each kind of figure.
         wide: shown at its own size and scrolled sideways, as strips are, rather than shrunk to a narrow screen.
     """
@@ -64,7 +64,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class TableBlock:
-    """A table under its title, and how to read it; what its columns mean is folded away beneath it."""
+    """A table under its title, and how to read it; the meaning of its columns is folded away below it."""
 
     table: Table
     title: str = ""
@@ -123,7 +123,7 @@ class Page:
         sections: in order.
         settings: values by name, tables of them by table; folded away at the end.
         subtitle: the question that the page answers.
-        provenance: what made it: version, command, seed, machine.
+        provenance: how it was made: version, command, seed, machine.
     """
 
     title: str

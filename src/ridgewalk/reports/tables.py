@@ -21,7 +21,7 @@ class Cell:
         value: None or NaN where it was not measured.
         low: end of its interval, where it has one.
         high: the other end.
-        note: a word or two under it, such as "46 % arrived".
+        note: a few words below the value, such as "46 % arrived".
     """
 
     value: float | None
@@ -54,7 +54,7 @@ class Column:
         heading: over it.
         form: format of its values and intervals, as in ``format(value, form)``: ``.3f``, ``+.1%``.
         better: ``higher`` or ``lower``, the direction in which its best is set off; None sets off none.
-        about: what it means, in a sentence.
+        about: the meaning of its values, in a sentence.
     """
 
     heading: str
@@ -108,7 +108,7 @@ class Table:
                 )
 
     def best(self, key: str) -> set[str]:
-        """Names of the rows with the best value as it is written: what reads alike is tied; where all tie, none is best."""
+        """Names of the rows with the best value as it is written: values that are written alike are tied, and where all tie, none is best."""
         column = self.columns[key]
         if column.better is None:
             return set()
