@@ -1,5 +1,6 @@
 """Detectors learn known density ratios; verdicts on constructed cases are right."""
 
+from dataclasses import replace
 from math import log
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from ridgewalk.diagnosis.sensors import SensorDiagnosis, diagnose
 from ridgewalk.geometry import lerp
 from ridgewalk.models.discriminators import Discriminator
-from ridgewalk.training.detectors import train_detector
+from ridgewalk.training.detectors import SCHEDULE, train_detector
 from ridgewalk.training.noise import Noise
 
 
@@ -29,7 +30,13 @@ class Wide:
 
 @pytest.fixture(scope="module")
 def learned() -> Discriminator:
-    return train_detector(normal(4000, 2), Wide(2.0), hidden=(64, 64), members=2, epochs=15, batch=256, rate=3e-3)
+    return train_detector(
+        normal(4000, 2),
+        Wide(2.0),
+        hidden=(64, 64),
+        members=2,
+        schedule=replace(SCHEDULE, epochs=15, batch=256, rate=3e-3),
+    )
 
 
 def exact(z: Tensor) -> Tensor:
@@ -54,7 +61,8 @@ def test_a_detector_comes_frozen_and_says_its_sign(learned: Discriminator) -> No
 def test_the_same_seed_gives_the_same_detector() -> None:
     codes = normal(200, 2)
     one, two, other = (
-        train_detector(codes, hidden=(8,), members=2, epochs=1, batch=32, seed=seed)(codes) for seed in (0, 0, 1)
+        train_detector(codes, hidden=(8,), members=2, schedule=replace(SCHEDULE, epochs=1, batch=32, seed=seed))(codes)
+        for seed in (0, 0, 1)
     )
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
@@ -62,7 +70,7 @@ def test_the_same_seed_gives_the_same_detector() -> None:
 
 def test_members_are_different_networks_whose_logits_are_averaged() -> None:
     codes = normal(200, 2)
-    both = train_detector(codes, hidden=(8,), members=2, epochs=1, batch=32)
+    both = train_detector(codes, hidden=(8,), members=2, schedule=replace(SCHEDULE, epochs=1, batch=32))
     members = both.body.members
     logits = torch.stack([member(codes) for member in members])  # type: ignore[union-attr]
     assert not torch.allclose(logits[0], logits[1], atol=1e-3)

@@ -1,5 +1,6 @@
 """What a latent discriminator does: its gradients in closed form, medians, levels by distance, overfitting where it must be, densities that are known."""
 
+from dataclasses import replace
 from math import log, pi
 
 import pytest
@@ -12,7 +13,7 @@ from ridgewalk.fields import score
 from ridgewalk.metrics import calibration
 from ridgewalk.models.discriminators import Discriminator, latent_discriminator
 from ridgewalk.path import chunked
-from ridgewalk.training.detectors import train_detector
+from ridgewalk.training.detectors import SCHEDULE, train_detector
 from ridgewalk.training.negatives import Prior
 from ridgewalk_studies.measures import latents
 
@@ -200,7 +201,9 @@ def test_a_detector_of_two_moons_gives_their_density_with_the_reference_and_not_
     moons, reference = latents.two_moons(width=0.2), gaussian(1.0)
     which = torch.randint(48, (20_000,), generator=torch.Generator().manual_seed(1))
     codes = moons.draw(which, points(20_000, 2, seed=9).float())
-    detector = train_detector(codes, Prior(1.0), hidden=(128, 128), members=1, epochs=20, rate=3e-3)
+    detector = train_detector(
+        codes, Prior(1.0), hidden=(128, 128), members=1, schedule=replace(SCHEDULE, epochs=20, rate=3e-3)
+    )
     grid, cell = latents.square_grid(4.0, 200, torch.float32)
     restored = latents.density_fit(PosteriorEnergy(detector, reference), moons, codes[:2000], grid, cell)
     plain = latents.density_fit(DensityRatio(detector), moons, codes[:2000], grid, cell)
@@ -215,7 +218,7 @@ def test_a_detector_of_two_moons_gives_their_density_with_the_reference_and_not_
 
 def test_where_data_are_the_reference_the_learned_logit_is_nearly_flat_and_the_restored_energy_is_right() -> None:
     codes = points(8000, 2, seed=10).float()
-    detector = train_detector(codes, Prior(1.0), hidden=(32, 32), members=1, epochs=5)
+    detector = train_detector(codes, Prior(1.0), hidden=(32, 32), members=1, schedule=replace(SCHEDULE, epochs=5))
     assert float(chunked(detector, codes).std()) < 0.15
     restored = PosteriorEnergy(detector, gaussian(1.0))
     assert latents.order(-chunked(restored, codes), -gaussian(1.0)(codes))[0] > 0.98

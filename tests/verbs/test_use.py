@@ -1,6 +1,7 @@
 """A run in Python, as the README uses it, and any pair of modules that know nothing of ridgewalk."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ridgewalk.evaluation.ends import draw_ends
 from ridgewalk.evaluation.search import search
 from ridgewalk.store.origin import Source
 from ridgewalk.store.priors import prior_draws
+from ridgewalk.training.detectors import SCHEDULE
 from ridgewalk.verbs import train
 from ridgewalk.verbs.train import TrainRequest
 
@@ -102,7 +104,7 @@ def test_any_pair_of_modules_can_be_walked() -> None:
     encoder, decoder = UsersEncoder(), UsersDecoder()
     with torch.no_grad():
         codes = encoder(torch.randn(600, 6))
-    detector = train_detector(codes, hidden=(32,), members=1, epochs=3, batch=64)
+    detector = train_detector(codes, hidden=(32,), members=1, schedule=replace(SCHEDULE, epochs=3, batch=64))
     energy = DensityRatio(detector)
     path = StringMethod(energy, nodes=9, iterations=20)(codes[:4], codes[4:8])
     assert path.nodes.shape == (4, 9, 2)
@@ -116,7 +118,9 @@ def test_a_ring_is_walked_around_and_not_across() -> None:
     angle = torch.rand(1500, generator=torch.Generator().manual_seed(0)) * 2 * torch.pi
     codes = 2 * torch.stack([angle.cos(), angle.sin()], 1)
     codes = codes + 0.1 * torch.randn(1500, 2, generator=torch.Generator().manual_seed(1))
-    detector = train_detector(codes, hidden=(64, 64), members=2, epochs=15, batch=256, rate=3e-3)
+    detector = train_detector(
+        codes, hidden=(64, 64), members=2, schedule=replace(SCHEDULE, epochs=15, batch=256, rate=3e-3)
+    )
     z_a, z_b = torch.tensor([[2.0, 0.0]]), torch.tensor([[-1.8, 0.8]])
     path = StringMethod(DensityRatio(detector), nodes=33, iterations=600, step=0.02, smoothing=0.1)(z_a, z_b)
     assert path.nodes.norm(dim=2).min() > 1.2  # the straight line comes within 0.4 of the centre

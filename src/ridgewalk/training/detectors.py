@@ -1,6 +1,7 @@
-"""Detectors of holes, trained on any model's codes: density-ratio discriminators of codes, and of what the decoder makes of them."""
+"""Training of detectors of holes on any model's codes: density-ratio discriminators of codes, and of their decodings."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,6 +15,12 @@ from ridgewalk.training.loop import fit
 from ridgewalk.training.negatives import Negatives, mixture
 from ridgewalk.training.objectives import Detector, PixelDetector
 
+SCHEDULE = Schedule(epochs=20, batch=512, decay="cosine")
+"""The default schedule of a detector of codes."""
+
+PIXEL_SCHEDULE = Schedule(epochs=10, batch=256, decay="cosine")
+"""The default schedule of a pixel detector."""
+
 
 def train_detector(
     codes: Tensor,
@@ -22,49 +29,40 @@ def train_detector(
     hidden: Sequence[int] = (256, 256, 256),
     act: str = "relu",
     members: int = 3,
-    epochs: int = 20,
-    batch: int = 512,
-    rate: float = 1e-3,
-    seed: int = 0,
+    schedule: Schedule = SCHEDULE,
     device: str = "cpu",
     log_variance: Tensor | None = None,
 ) -> Discriminator:
     """
-    A density-ratio discriminator of codes against off-data points: its logit estimates log q(z) - log r(z).
+    Trains a density-ratio discriminator of codes against off-data points: its logit estimates log q(z) - log r(z).
 
     Args:
-        codes: (n, d) of real data.
+        codes: (n, d) codes of real data.
         negatives: sampler of r (``training.negatives``); by default the mixture of prior, LERP points and shells.
-        hidden: widths of its layers.
-        act: name of its activation.
-        members: networks trained from different seeds whose logits are averaged.
-        epochs: of the training.
-        batch: of the training.
-        rate: of the training.
-        seed: of initial weights, order and noise.
-        device: to train on.
-        log_variance: (n, d) of q(z|x), where ``codes`` are its means; every step then takes fresh draws in place of the means.
+        hidden: widths of the layers.
+        act: name of the activation.
+        members: number of networks, trained from different seeds, whose logits are averaged.
+        schedule: of the training; its seed is that of initial weights, order and noise. A batch larger than the data is cut.
+        device: on which it is trained.
+        log_variance: (n, d) log-variances of q(z|x), where ``codes`` are its means; every step then takes fresh draws in place of the means.
 
     Returns:
         A discriminator positive for ``encoded``, frozen, on the CPU.
     """
     check_tensor(codes, "codes")
     if codes.dim() != 2 or not codes.isfinite().all():
-        raise ValueError(f"a detector learns from finite codes (n, d); got shape {tuple(codes.shape)}")
+        raise ValueError(f"a detector is trained on finite codes (n, d); got shape {tuple(codes.shape)}")
     if members < 1:
-        raise ValueError(f"a detector has at least 1 member; got {members}")
+        raise ValueError(f"a detector needs at least 1 member; got {members}")
     trained = []
     for i in range(members):
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mixed_seed(seed, Stream.DETECTOR, i))
+            torch.manual_seed(mixed_seed(schedule.seed, Stream.DETECTOR, i))
             network = latent_discriminator(codes.shape[1], "encoded", hidden, act)
-        schedule = Schedule(
-            epochs=epochs, batch=min(batch, len(codes)), rate=rate, decay="cosine", seed=mixed_seed(seed, i)
-        )
         fit(
             Detector(network, negatives or mixture()),
             [codes] if log_variance is None else [codes, log_variance],
-            schedule,
+            replace(schedule, batch=min(schedule.batch, len(codes)), seed=mixed_seed(schedule.seed, i)),
             device=device,
             label=f"detector {i + 1} of {members}",
             shared=False,
@@ -81,27 +79,21 @@ def train_pixel_detector(
     negatives: Negatives | None = None,
     *,
     contrast: str = "holes",
-    epochs: int = 10,
-    batch: int = 256,
-    rate: float = 1e-3,
-    seed: int = 0,
+    schedule: Schedule = PIXEL_SCHEDULE,
     device: str = "cpu",
 ) -> Discriminator:
     """
-    Trains a pixel discriminator D_x to see holes of the latent space in what they decode to.
+    Trains a pixel discriminator D_x to detect holes of the latent space from their decodings.
 
     Args:
-        codes: (n, d) of real data.
-        images: (n, c, h, w) that they are codes of, uint8 or floats in [0, 1].
+        codes: (n, d) codes of real data.
+        images: (n, c, h, w) images of these codes, uint8 or floats in [0, 1].
         decode: the frozen decoder, on ``device``.
         discriminator: logits of images, positive for ``encoded`` (contrast ``holes``) or ``real``; trained in place.
         negatives: sampler of off-data codes; by default the mixture of prior, LERP points and shells.
         contrast: ``holes`` or ``real``; see ``training.objectives.PixelDetector``.
-        epochs: of the training.
-        batch: of the training.
-        rate: of the training.
-        seed: of order and noise.
-        device: to train on.
+        schedule: of the training; its seed is that of order and noise. A batch larger than the data is cut.
+        device: on which it is trained.
 
     Returns:
         The discriminator, frozen, on the CPU.
@@ -111,7 +103,7 @@ def train_pixel_detector(
         raise ValueError(
             f"a pixel detector of contrast '{contrast}' is positive for '{wanted}'; got '{discriminator.positive}'"
         )
-    schedule = Schedule(epochs=epochs, batch=min(batch, len(codes)), rate=rate, decay="cosine", seed=seed)
+    schedule = replace(schedule, batch=min(schedule.batch, len(codes)))
     objective = PixelDetector(discriminator, decode, negatives or mixture(), contrast)
     fit(objective, [codes, images], schedule, device=device, label="pixel detector", shared=False)
     return frozen(discriminator.cpu())

@@ -27,6 +27,7 @@ from ridgewalk.store.autoencoder import AUTOENCODER, PIXEL_SENSORS, new_detector
 from ridgewalk.store.diffusion import DIFFUSION, DiffusionData
 from ridgewalk.store.origin import Data, Origin, Source, read_settings, write_settings
 from ridgewalk.store.run import Run, load
+from ridgewalk.training import detectors
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.detectors import train_detector, train_pixel_detector
 from ridgewalk.training.devices import resolve_device
@@ -230,10 +231,7 @@ def fitted_detector(
         hidden=d.hidden,
         act=d.activation,
         members=d.members,
-        epochs=d.epochs,
-        batch=d.batch,
-        rate=d.rate,
-        seed=seed,
+        schedule=replace(detectors.SCHEDULE, epochs=d.epochs, batch=d.batch, rate=d.rate, seed=seed),
         device=device,
         log_variance=log_variance,
     )
@@ -269,9 +267,7 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
         new_pixel_detector(run.recipe, run.origin.image, contrast, seed),
         BOUNDARIES[run.recipe.detector.negatives](),
         contrast=contrast,
-        epochs=p.epochs,
-        batch=p.batch,
-        seed=seed,
+        schedule=replace(detectors.PIXEL_SCHEDULE, epochs=p.epochs, batch=p.batch, seed=seed),
         device=device,
     )
     record = artifact.save(run.folder, {name: {name: network}}, {"contrast": contrast, "seed": seed})

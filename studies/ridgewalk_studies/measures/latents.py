@@ -12,7 +12,7 @@ Rows are points; what is compared is compared on the same points, so that interv
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, exp, log
 
 import torch
@@ -27,7 +27,7 @@ from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
 from ridgewalk.seeds import Stream, mixed_seed
-from ridgewalk.training.detectors import train_detector
+from ridgewalk.training.detectors import SCHEDULE, train_detector
 from ridgewalk.training.negatives import Negatives, Prior
 from ridgewalk.training.noise import Noise
 
@@ -136,9 +136,7 @@ def overfitting(
                 negatives,
                 hidden=trained.hidden,
                 members=1,
-                epochs=epochs,
-                batch=batch,
-                seed=seed,
+                schedule=replace(SCHEDULE, epochs=epochs, batch=batch, seed=seed),
                 log_variance=log_variance if v == "fresh draws" else None,
             )
             first.setdefault(v, detector)

@@ -13,7 +13,7 @@ AUC is over points that it never saw. Below 0.5 by chance is possible, as is a d
 Source: Lopez-Paz and Oquab (2017), Revisiting classifier two-sample tests; Bonneel et al. (2015); Gretton et al. (2012).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.metrics.transport import sliced_wasserstein
 from ridgewalk.path import chunked
 from ridgewalk.seeds import Stream, mixed_seed
-from ridgewalk.training.detectors import train_detector
+from ridgewalk.training.detectors import SCHEDULE, train_detector
 from ridgewalk.training.noise import Noise
 
 PAIRED = 5000
@@ -142,10 +142,7 @@ def network_auc(codes: Tensor, others: Tensor, seed: int = 0, device: str = "cpu
         _Rows(seen_other),
         hidden=(128, 128),
         members=1,
-        epochs=-(-steps // (len(seen) // batch)),
-        batch=batch,
-        rate=1e-3,
-        seed=seed,
+        schedule=replace(SCHEDULE, epochs=-(-steps // (len(seen) // batch)), batch=batch, seed=seed),
         device=device,
     )
     logits = chunked(probe, torch.cat([asked, asked_other]))

@@ -1,6 +1,6 @@
 """Claims on D_z as an energy and as a density: beside two moons, whose density is known, and beside q(z) of the model's own images."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import log
 from typing import Any
 
@@ -12,7 +12,7 @@ from ridgewalk.metrics.statistics import bootstrap_mean, paired_difference
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
 from ridgewalk.seeds import Stream, mixed_seed
-from ridgewalk.training.detectors import train_detector
+from ridgewalk.training.detectors import SCHEDULE, train_detector
 from ridgewalk.training.negatives import Prior
 from ridgewalk_studies.claims import Claim, Criterion, judge, of, plain, signed
 from ridgewalk_studies.findings import Part
@@ -71,8 +71,10 @@ def two_moons(space: Space) -> dict[str, Any]:
         torch.randn(samples + 2000, 2, generator=generator),
     )
     same = torch.randn(samples, 2, generator=generator)
-    settings: dict[str, Any] = {"hidden": (128, 128), "members": 1, "epochs": 20, "rate": 3e-3, "seed": space.seed}
-    detector, flat = (train_detector(z, Prior(1.0), **settings) for z in (drawn[:samples], same))
+    schedule = replace(SCHEDULE, rate=3e-3, seed=space.seed)
+    detector, flat = (
+        train_detector(z, Prior(1.0), hidden=(128, 128), members=1, schedule=schedule) for z in (drawn[:samples], same)
+    )
     reference = AggregatePosterior(torch.zeros(1, 2), torch.zeros(1, 2))
     grid, cell = latents.square_grid(4.0, 200, torch.float32)
     energies: dict[str, Energy] = {

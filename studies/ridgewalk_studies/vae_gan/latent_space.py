@@ -1,7 +1,7 @@
 """What the claims on a latent space are measured on: codes, images, pairs, densities and a D_z of a trained Gaussian autoencoder."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from ridgewalk.path import Path, chunked
 from ridgewalk.protocols import PathFinder
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.store.run import Run
-from ridgewalk.training.detectors import train_detector
+from ridgewalk.training.detectors import SCHEDULE, train_detector
 from ridgewalk.training.negatives import Prior
 from ridgewalk.training.noise import Noise
 from ridgewalk_studies.measures import latents
@@ -137,9 +137,12 @@ def space_of(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Space:
             train.mean,
             Prior(1.0),
             members=1,
-            epochs=max(1, round(2 * steps / (len(train.mean) // batch))),
-            batch=batch,
-            seed=mixed_seed(seed, Stream.LATENT_DETECTORS, i),
+            schedule=replace(
+                SCHEDULE,
+                epochs=max(1, round(2 * steps / (len(train.mean) // batch))),
+                batch=batch,
+                seed=mixed_seed(seed, Stream.LATENT_DETECTORS, i),
+            ),
             log_variance=train.log_variance,
         )
         for i in range(SEEDS)
