@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ from ridgewalk.models.weights import read_tensors
 TRAIN = ["train", "digits", "--data", "digits", "--budget", "smoke", "--device", "cpu", "--set", "detector.epochs=1"]
 TRAIN += ["--set", "training.checkpoint_every=5", "--set", "training.log_every=1", "--set", "training.ema=0.9"]
 
+PATIENCE = 300
+"""Seconds that a process may take, of which it needs a tenth: on a machine that runs much else, imports alone take a minute."""
+
 
 def start(*words: object, cwd: Path, prepare: Callable[[], None] | None = None) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "ridgewalk", *map(str, words)]
@@ -30,14 +34,14 @@ def start(*words: object, cwd: Path, prepare: Callable[[], None] | None = None) 
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, error = process.communicate(timeout=120)
+    out, error = process.communicate(timeout=PATIENCE)
     assert "Traceback" not in error, error
     return process.returncode, out, error
 
 
 def wait_for_step(process: subprocess.Popen[str], run: Path, step: int) -> None:
     """Returns once the log of ``run`` has ``step`` lines."""
-    log, until = run / "log.jsonl", time.monotonic() + 90
+    log, until = run / "log.jsonl", time.monotonic() + PATIENCE
     while time.monotonic() < until:
         if log.is_file() and log.read_text().count("\n") >= step:
             return
@@ -107,8 +111,15 @@ def test_ctrl_c_says_how_to_go_on(straight: Path, tmp_path: Path) -> None:
     same(run, straight)
 
 
-def limited(size: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+@contextmanager
+def limited(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond ``size`` bytes, as on a disk with a quota."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def newest(run: Path) -> Path:
@@ -117,7 +128,8 @@ def newest(run: Path) -> Path:
 
 def test_a_file_that_cannot_be_written_leaves_the_last_checkpoint_whole(straight: Path, killed: Path) -> None:
     before = {p.name: p.read_bytes() for p in newest(killed).iterdir()}
-    code, _, error = ended(start("train", "--resume", killed, cwd=killed, prepare=limited(200_000)))
+    with limited(200_000):
+        code, _, error = call("train", "--resume", killed)
     assert code == 2, error
     assert len(error.strip().splitlines()) == 1
     assert error.strip().startswith("ridgewalk: ")
@@ -144,7 +156,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_named(small_disk: Path) -> None:
-    code, _, error = ended(start(*TRAIN, "--out", small_disk / "run", cwd=small_disk))
+    code, _, error = call(*TRAIN, "--out", small_disk / "run")
     assert code == 2
     assert "the disk is full" in error
     assert not list(small_disk.rglob("*.tmp"))

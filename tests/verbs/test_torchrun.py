@@ -22,7 +22,7 @@ def torchrun(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=400,  # a tenth of it is needed where nothing else runs
         check=False,
     )
 
