@@ -93,7 +93,7 @@ class ReducedAutoencoder(CategoricalAutoencoder):
 
 class ConditionalAutoencoder(Autoencoder):
     """
-    An autoencoder whose decoder is told the class.
+    An autoencoder whose decoder is conditioned on the class.
 
     Args:
         encoder: images (n, c, h, w) -> styles (n, d).

@@ -78,25 +78,25 @@ class Summed(nn.Module):
         return (self.style(z[:, : self.dims]) + self.label(z[:, self.dims :]))[:, None]
 
 
-class Untold(nn.Module):
+class Unlabelled(nn.Module):
     """
-    The logit of a code by a discriminator of (code, class) that is told that the class is not known.
+    The logit of a code by a discriminator of (code, class), read under the class "not labelled".
 
     Args:
-        told: logits of (n, d + K + 1), the last column for "not labelled".
+        conditioned: logits of (n, d + K + 1), the last column for "not labelled".
         classes: K.
     """
 
-    def __init__(self, told: nn.Module, classes: int) -> None:
+    def __init__(self, conditioned: nn.Module, classes: int) -> None:
         super().__init__()
-        self.told = told
+        self.conditioned = conditioned
         self.classes = classes
 
     def forward(self, z: Tensor) -> Tensor:
         """(n, d) -> (n, 1)."""
         c = z.new_zeros(len(z), self.classes + 1)
         c[:, -1] = 1
-        return self.told(torch.cat([z, c], dim=1))[:, None]
+        return self.conditioned(torch.cat([z, c], dim=1))[:, None]
 
 
 class Part(nn.Module):

@@ -167,7 +167,7 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = (), source: 
 
 
 def changed(recipe: Recipe, changes: Sequence[str], tables: Sequence[str]) -> Recipe:
-    """The recipe with settings "table.key=value" of some of its tables put in; ValueError for a table that is not one of them."""
+    """The recipe with some settings changed, each "table.key=value"; ValueError for a table that is not in ``tables``."""
     merged = to_table(recipe)
     for change in changes:
         name, key, value = _change(change)

@@ -1,5 +1,5 @@
 """
-How a discriminator D and whoever it watches pay, on rows p of its positive side and rows q of the other:
+Losses of a discriminator D and of its opponent, on rows p of the positive side and rows q of the negative one:
 
     bce           D  1/2 [softplus(-D(p)) + softplus(D(q))]          opponent  softplus(-D(q))
     hinge         D  1/2 [relu(1 - D(p)) + relu(1 + D(q))]           opponent  -D(q)
@@ -24,7 +24,7 @@ from ridgewalk.training.objectives import Loss
 
 @dataclass(frozen=True)
 class Game:
-    """What the discriminator pays on logits of both sides, and what its opponent pays on logits of its own."""
+    """The loss of the discriminator on the logits of both sides, and that of its opponent on the logits of the negative side."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     opponent: Callable[[Tensor], Tensor]
@@ -40,11 +40,11 @@ GAMES = {
 @dataclass(frozen=True)
 class Duel:
     """
-    A game, and what steadies it.
+    A game, and what stabilises it.
 
     Args:
         loss: one of ``GAMES``.
-        r1: gamma of gamma / 2 E |grad D(p)|^2, added to what the discriminator pays; 0 for none.
+        r1: gamma of gamma / 2 E |grad D(p)|^2, added to the loss of the discriminator; 0 for none.
         noise: standard deviation of Gaussian noise on all that the discriminator sees (Sonderby et al. 2017); 0 for none.
     """
 
@@ -58,25 +58,25 @@ class Duel:
 
     def discriminate(self, name: str, d: nn.Module, positive: Tensor, negative: Tensor, noise: Noise) -> Loss:
         """
-        What ``d`` pays, and the terms that are logged of it.
+        The loss of ``d``, and the terms that are logged.
 
         NAME is its cross-entropy whatever the game, as that has a chance level; NAME_gap and NAME_spread are what ``training.health`` watches,
         of the game whose gradients vanish where the gap is wide; NAME_prior and NAME_encoded the mean logits of the two sides.
         """
         on_p, on_q = d(self.seen(positive, noise)), d(self.seen(negative, noise))
-        pays = GAMES[self.loss].discriminator(on_p, on_q)
-        terms = {name: pays if self.loss == "bce" else losses.classify(on_p, on_q)}
+        own = GAMES[self.loss].discriminator(on_p, on_q)
+        terms = {name: own if self.loss == "bce" else losses.classify(on_p, on_q)}
         terms |= {f"{name}_prior": on_p.detach().float().mean(), f"{name}_encoded": on_q.detach().float().mean()}
         terms |= state(name, on_p, on_q, gap="gap" if self.loss == "bce" else "apart")
         if self.loss != "bce":
-            terms[f"{name}_{self.loss}"] = pays
+            terms[f"{name}_{self.loss}"] = own
         if not self.r1:
-            return pays, terms
+            return own, terms
         penalty = losses.r1_penalty(d, positive)
-        return pays + self.r1 / 2 * penalty, terms | {f"{name}_r1": penalty}
+        return own + self.r1 / 2 * penalty, terms | {f"{name}_r1": penalty}
 
     def fool(self, d: nn.Module, negative: Tensor, noise: Noise) -> Tensor:
-        """What the opponent pays, whose rows are the negative side."""
+        """The loss of the opponent, whose rows are the negative side."""
         return GAMES[self.loss].opponent(d(self.seen(negative, noise)))
 
     def seen(self, rows: Tensor, noise: Noise) -> Tensor:

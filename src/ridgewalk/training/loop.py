@@ -49,7 +49,7 @@ class History:
     """
     What a run logged: one value a step for each term, ``steps`` from 1; ``seconds`` in the loop, for the last ``taken`` steps.
 
-    ``events`` are what ``training.health`` saw in it; they are told as warnings, and stand in the log, when they happen.
+    ``events`` are what ``training.health`` saw in it; each is warned of when it happens, and is written into the log.
     ``readings`` are the lines of ``inspect``, in order.
     """
 
@@ -89,7 +89,7 @@ class Fitting:
         device: auto, cpu, cuda or mps.
         precision: no (float32), bf16 or fp16.
         tensorboard: whether to log to TensorBoard too.
-        resume: whether to go on from the newest checkpoint.
+        resume: whether to resume from the newest checkpoint.
         label: of the progress bar.
     """
 
@@ -127,14 +127,14 @@ def fit(
         data: tensors with one row an example each, kept in memory on ``device``; uint8 rows are passed on as floats in [0, 1].
         schedule: see ``Schedule``.
         folder: where ``log.jsonl`` and ``checkpoints/`` go; None writes nothing.
-        resume: go on from the newest checkpoint in ``folder``; every later loss equals that of a run never interrupted.
+        resume: from the newest checkpoint in ``folder``; every later loss equals that of a run never interrupted.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: ``no`` (float32), ``bf16`` or ``fp16``.
         tensorboard: also log to TensorBoard, in ``folder``.
         label: of the progress bar.
         inspect: called ``INSPECTIONS`` times, the last time after the last step, with the networks in eval mode, but for batch
             normalisation, which reads each batch as in training; its lines stand in the log and in the history, and where one's
-            ``reading`` differs from the one before of its ``name``, its ``sentence`` is told as a warning.
+            ``reading`` differs from the one before of its ``name``, its ``sentence`` is given as a warning.
         shared: whether the processes of a distributed run work on this together; otherwise the one that calls trains alone.
 
     Raises:

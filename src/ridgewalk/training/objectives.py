@@ -117,8 +117,8 @@ class PixelDetector(OneOptimiser):
 
     What is contrasted with decodings G(r) of off-data points r decides what it sees:
 
-        holes   decodings G(z) of encoded data: both sides are decoded, so that blur tells nothing and only the hole does
-        real    real images x, the naive choice: the decoder's blur tells all, on the data as off it
+        holes   decodings G(z) of encoded data: both sides are decoded, so that they differ by the hole and not by blur
+        real    real images x, the naive choice: the sides differ by the decoder's blur, on the data as off it
 
     Args:
         discriminator: logits of images, positive for ``encoded`` (holes) or ``real``.

@@ -10,7 +10,7 @@ With f = E(x'), s = S(f), y = softmax(L(f)), prior draws s_p ~ p(s) and y_p one-
     matcher        w softplus(-D_s(s)) + w_y softplus(-D_y(y))                          moves E, S, L
     supervised     c CE(L(E(x_l')), t)                                                  moves E, L
 
-``label_noise`` puts Gaussian noise on the logits of y in training (not on those of labelled images), so that a class is not settled before the
+``label_noise`` puts Gaussian noise on the logits of y in training (not on those of labelled images), so that no class is decided before the
 autoencoder has learned what classes are; with ``code_noise`` it makes q(s, y | x) a law in place of a point.
 
 ``invariance`` reads y from an augmented image and s from the image itself: what a small map of the image changes is then left to the style.
@@ -146,8 +146,8 @@ class Categorical(Matching):
             return self._supervised(noise)
         total, terms = super().loss(optimiser, batch, noise)
         if optimiser == "autoencoder" and self.together and self.labelled is not None:
-            pays, more = self._supervised(noise)
-            total, terms = total + pays, terms | more
+            loss, more = self._supervised(noise)
+            total, terms = total + loss, terms | more
         return total, terms
 
     def _beside(self, codes: Codes) -> Loss:

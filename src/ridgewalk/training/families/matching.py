@@ -137,8 +137,8 @@ class Matching(ABC):
         encoded, drawn = self._shown(batch, noise)
         total, terms = torch.zeros((), device=batch[0].device), dict[str, Tensor]()
         for name, d in self.discriminators.items():
-            pays, own = self.duel.discriminate(name, d, drawn[name], encoded[name], noise)
-            total, terms = total + pays, terms | own
+            loss, own = self.duel.discriminate(name, d, drawn[name], encoded[name], noise)
+            total, terms = total + loss, terms | own
         return total, terms
 
     def _shown(self, batch: Batch, noise: Noise) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:

@@ -40,7 +40,7 @@ class VAEGAN:
 
     ``feature`` > 0 is the learned reconstruction loss of Larsen et al. (2016), on what the critic's last layer reads; ``feature`` = 0 with
     ``pixel`` = 1 the plain adversarial loss added to a VAE. As there, the adversarial loss does not reach the encoder, nor the
-    reconstruction the critic. The latent discriminator tells reparameterised draws of q(z|x) from draws of the prior, and
+    reconstruction the critic. The latent discriminator separates reparameterised draws of q(z|x) from draws of the prior, and
     gives nothing back to the encoder: the KL term holds the codes together.
 
     Args:
