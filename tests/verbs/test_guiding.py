@@ -116,7 +116,12 @@ def test_a_guide_is_of_its_own_diffusion_alone(weak: Path, tmp_path: Path) -> No
     other = tmp_path / "other"
     train.start(
         TrainRequest(
-            "diffusion-2d", Source("ring"), other, changes=[*WEAK, "diffusion.sde=ve"], budget="smoke", device="cpu"
+            "diffusion-2d",
+            Source("ring"),
+            other,
+            changes=[*WEAK, "diffusion.sde=ve", "diffusion.epochs=1"],
+            budget="smoke",
+            device="cpu",
         )
     )
     for name in ("guide.json", "guide.safetensors"):
