@@ -4,6 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,12 +23,40 @@ BOTH = {
 }
 
 
+def proven(found: dict[str, Any]) -> None:
+    orders = {"VP euler": 1, "VP midpoint": 2, "VP rk4": 4, "VP ddim": 1, "VP heun": 2}
+    assert found["orders"] == pytest.approx(orders, abs=0.25)
+    assert found["likelihood_error"] < 0.01
+
+
+def judged(found: dict[str, Any]) -> None:
+    assert set(found["samples"]) >= {"real, held out", "prior of the VAE", "codes", "pixels"}
+    assert all(0 <= row["A"]["precision"][0] <= 1 for row in found["samples"].values())
+    assert found["inverse"]["in-painting, replacement"]["constraint"] < 1e-5  # what is seen is put in after every step
+
+
+def guided(found: dict[str, Any]) -> None:
+    assert found["exact"]["score_error"] < 1e-5
+    assert found["exact"]["nll_error"] < 0.01
+    assert min(found["exact"]["nll"], key=lambda g: found["exact"]["nll"][g]) == "1.0"
+
+
+def controlled(found: dict[str, Any]) -> None:
+    rows = found["controls"]["rows"]
+    assert rows["guided"][0]["nfe"] == rows["base"][0]["nfe"] < rows["twice the evaluations"][0]["nfe"]
+    assert rows["training images"][0]["frechet"] < rows["base"][0]["frechet"]
+
+
+TRUE = {"diffusion-2d": proven, "diffusion-mnist": judged, "guidance-2d": guided, "guidance-mnist": controlled}
+
+
 @pytest.mark.parametrize("name", BOTH)
 def test_it_runs_from_training_to_report(name: str, tmp_path: Path) -> None:
     source, words = BOTH[name]
     result = reproduce(name, source=source, budget="smoke", out=tmp_path / "r", device="cpu")
     found = json.loads((tmp_path / "r" / "result.json").read_text())
     assert found["claims"]
+    TRUE[name](found)
     page = result.page.read_text()
     for word in words:
         assert word in page
