@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from ridgewalk.data import Images
 from ridgewalk.settings import recipes
 from ridgewalk.training.families.base import Networks, family_of
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Objective
 from ridgewalk.training.schedule import build_optimiser
@@ -137,7 +137,7 @@ def measure(name: str) -> dict[str, float]:
                 moves[optimiser].step()
 
     def ours() -> float:
-        return fit(objective, tensors, schedule, device="cpu").seconds  # of its steps, without what is done once
+        return fit(objective, tensors, schedule, Fitting("cpu")).seconds  # of its steps, without what is done once
 
     ours(), bare()
     pairs = [(ours(), seconds(bare)) for _ in range(ROUNDS)]

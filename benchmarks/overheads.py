@@ -34,7 +34,7 @@ from ridgewalk.models.discriminators import Discriminator, MeanLogit, image_disc
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.families.adversarial import AAE
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 
 ROUNDS = 5
 
@@ -56,7 +56,7 @@ def training() -> dict[str, float]:
 
     def ours() -> None:
         model, discriminator = networks()
-        fit(AAE(model, discriminator), [floats], Schedule(epochs=1, batch=256), device="cpu")
+        fit(AAE(model, discriminator), [floats], Schedule(epochs=1, batch=256), Fitting("cpu"))
 
     def bare() -> None:
         model, discriminator = networks()

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from ridgewalk.models.blocks import mlp
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.interpolation import Pairing
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Batch, Loss
 
@@ -161,7 +161,7 @@ def trained(name: str, codes: Tensor, seed: int) -> tuple[Bent, float]:
         network = Bent(scale)
     objective = MetricEnergy(network, metric, Pairing(codes, seed=seed))
     data = objective.pairing.data()
-    fit(objective, data, SCHEDULE, device="cpu", label=f"training {name}")
+    fit(objective, data, SCHEDULE, Fitting("cpu", label=f"training {name}"))
     with torch.no_grad():
         again = objective.loss("interpolation", tuple(part[:CODES] for part in data), Noise(seed, 2**40))[0]
     return network, float(again)

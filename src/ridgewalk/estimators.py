@@ -40,7 +40,7 @@ from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.duels import Corruption
 from ridgewalk.training.families.categorical import Categorical
 from ridgewalk.training.labelled import Labelled
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.priors import Gaussian
 
 Array = NDArray[Any]
@@ -113,7 +113,7 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             decay="cosine",
             seed=mixed_seed(seed, Stream.ESTIMATOR_STEPS),
         )
-        history = fit(objective, [x], schedule, device=self.device, label=type(self).__name__, shared=False)
+        history = fit(objective, [x], schedule, Fitting(self.device, label=type(self).__name__, shared=False))
         self.loss_curve_ = history.terms["reconstruction"].numpy()
         settle(model, x)
         self.model_ = model.cpu().double().requires_grad_(False)

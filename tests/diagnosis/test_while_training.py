@@ -15,7 +15,7 @@ from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.families.adversarial import AAE
 from ridgewalk.training.log import read_log, read_readings
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 
 
 class Scores(nn.Module):
@@ -91,8 +91,8 @@ def test_inspecting_changes_nothing_and_is_logged(tmp_path) -> None:  # type: ig
     looked, plain = game(), game()
     schedule = Schedule(epochs=5, batch=16)
     with pytest.warns(UserWarning, match=r"step \d+: discriminator"):
-        history = fit(looked, [x], schedule, folder=tmp_path, device="cpu", inspect=Inspector(looked, (x,)))
-    fit(plain, [x], schedule, device="cpu")
+        history = fit(looked, [x], schedule, Fitting("cpu"), folder=tmp_path, inspect=Inspector(looked, (x,)))
+    fit(plain, [x], schedule, Fitting("cpu"))
     for name, network in looked.networks.items():
         for a, b in zip(network.state_dict().values(), plain.networks[name].state_dict().values()):
             assert torch.equal(a, b), name

@@ -15,7 +15,7 @@ from ridgewalk.training import losses
 from ridgewalk.training.families.vae_gan import VAEGAN
 from ridgewalk.training.health import WINDOW, Health
 from ridgewalk.training.log import read_log
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.noise import Noise
 
 SHAPE = (1, 4, 4)
@@ -79,7 +79,7 @@ def test_a_players_move_leaves_the_others_where_they_are(optimiser: str) -> None
         networks, optimisers, loss = o.networks, {optimiser: o.optimisers[optimiser]}, o.loss
 
     before = {n: [w.detach().clone() for w in net.parameters()] for n, net in o.networks.items()}
-    fit(OneOptimiser(), [images(8)], Schedule(epochs=1, batch=8, optimiser="sgd", rate=0.1), device="cpu")
+    fit(OneOptimiser(), [images(8)], Schedule(epochs=1, batch=8, optimiser="sgd", rate=0.1), Fitting("cpu"))
     for name, network in o.networks.items():
         moved = any(not torch.equal(a, b) for a, b in zip(before[name], network.parameters()))
         assert moved == (name in o.optimisers[optimiser]), name
@@ -221,7 +221,7 @@ def test_the_log_names_it_and_a_resumed_run_tells_the_same(tmp_path) -> None:  #
     data = [torch.randn(4, 1)]
     whole = Schedule(epochs=300, batch=4, checkpoint_every=150, log_every=10)
     with pytest.warns(UserWarning, match=r"step 200: critic is saturated"):
-        straight = fit(Saturating(), data, whole, folder=tmp_path / "a", device="cpu")
+        straight = fit(Saturating(), data, whole, Fitting("cpu"), folder=tmp_path / "a")
     steps, events = read_log(tmp_path / "a" / "log.jsonl")
     assert [e["event"] for e in events] == ["saturated"]
     assert [int(line["step"]) for line in steps] == list(range(1, 301))
@@ -237,8 +237,8 @@ def test_the_log_names_it_and_a_resumed_run_tells_the_same(tmp_path) -> None:  #
 
     torch.manual_seed(0)
     with pytest.raises(Killed), pytest.warns(UserWarning, match="saturated"):
-        fit(Dying(), data, whole, folder=tmp_path / "b", device="cpu")
+        fit(Dying(), data, whole, Fitting("cpu"), folder=tmp_path / "b")
     with pytest.warns(UserWarning, match="saturated"):  # back at step 150, the window up to 200 is seen again
-        again = fit(Saturating(), data, whole, folder=tmp_path / "b", resume=True, device="cpu")
+        again = fit(Saturating(), data, whole, Fitting("cpu", resume=True), folder=tmp_path / "b")
     assert again.events == straight.events
     assert [e["step"] for e in read_log(tmp_path / "b" / "log.jsonl")[1]] == [200]

@@ -13,7 +13,7 @@ from ridgewalk.settings.training import Schedule
 from ridgewalk.training import joint
 from ridgewalk.training.denoising import DenoisingScoreMatching
 from ridgewalk.training.joint import Bank, Joint
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.ratio import NoisedRatio
 
@@ -72,7 +72,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pyte
     """Killed between two fillings of the bank, whose samples are of weights that no longer are."""
     schedule = Schedule(epochs=3, batch=16, rate=1e-2, ema=0.9, checkpoint_every=1, log_every=1)
     whole = made(5)
-    fit(whole, [DATA], schedule, folder=tmp_path / "whole", device="cpu")
+    fit(whole, [DATA], schedule, Fitting("cpu"), folder=tmp_path / "whole")
     killed, real, asked = made(5), joint.Joint.loss, []
 
     def broken(self, *arguments):  # type: ignore[no-untyped-def]
@@ -83,10 +83,10 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(joint.Joint, "loss", broken)
     with pytest.raises(KeyboardInterrupt):
-        fit(killed, [DATA], schedule, folder=tmp_path / "killed", device="cpu")
+        fit(killed, [DATA], schedule, Fitting("cpu"), folder=tmp_path / "killed")
     monkeypatch.undo()
     resumed = made(5)
-    fit(resumed, [DATA], schedule, folder=tmp_path / "killed", resume=True, device="cpu")
+    fit(resumed, [DATA], schedule, Fitting("cpu", resume=True), folder=tmp_path / "killed")
     for name, network in whole.networks.items():
         for a, b in zip(network.state_dict().values(), resumed.networks[name].state_dict().values()):
             assert torch.equal(a, b), name

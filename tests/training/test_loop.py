@@ -17,7 +17,7 @@ from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.families.adversarial import AAE
 from ridgewalk.training.families.autoencoder import AE
 from ridgewalk.training.families.vae import VAE
-from ridgewalk.training.loop import History, fit
+from ridgewalk.training.loop import Fitting, History, fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Batch, Loss, Objective
 
@@ -94,12 +94,12 @@ def test_a_run_interrupted_and_resumed_equals_one_never_interrupted(
 ) -> None:
     plan = schedule(**SCHEDULES[settings])
     straight = make()  # type: ignore[operator]
-    whole = fit(straight, [X], plan, folder=tmp_path / "whole", device="cpu")
+    whole = fit(straight, [X], plan, Fitting("cpu"), folder=tmp_path / "whole")
     with pytest.raises(Stop):
-        fit(Interrupted(make(), stop), [X], plan, folder=tmp_path / "cut", device="cpu")  # type: ignore[operator]
+        fit(Interrupted(make(), stop), [X], plan, Fitting("cpu"), folder=tmp_path / "cut")  # type: ignore[operator]
     torch.rand(3)  # what else draws from the global generator must not matter
     again = make()  # type: ignore[operator]
-    resumed = fit(again, [X], plan, folder=tmp_path / "cut", resume=True, device="cpu")
+    resumed = fit(again, [X], plan, Fitting("cpu", resume=True), folder=tmp_path / "cut")
     assert (tmp_path / "cut" / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
     for name, tensor in states(straight, whole).items():
         assert torch.equal(tensor, states(again, resumed)[name]), name
@@ -110,32 +110,32 @@ def test_a_run_interrupted_and_resumed_equals_one_never_interrupted(
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
     first, second = vae(), vae()
-    fit(first, [X], schedule(), folder=tmp_path, device="cpu")
+    fit(first, [X], schedule(), Fitting("cpu"), folder=tmp_path)
     log = (tmp_path / "log.jsonl").read_text()
-    fit(second, [X], schedule(), folder=tmp_path, resume=True, device="cpu")
+    fit(second, [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
     assert (tmp_path / "log.jsonl").read_text() == log
     assert all(torch.equal(a, b) for a, b in zip(first.model.parameters(), second.model.parameters()))
 
 
 def test_a_torn_last_line_of_the_log_is_dropped(tmp_path: Path) -> None:
     with pytest.raises(Stop):
-        fit(Interrupted(vae(), 6), [X], schedule(), folder=tmp_path / "cut", device="cpu")
+        fit(Interrupted(vae(), 6), [X], schedule(), Fitting("cpu"), folder=tmp_path / "cut")
     with (tmp_path / "cut" / "log.jsonl").open("a") as file:
         file.write('{"step": 5, "recon')
-    fit(vae(), [X], schedule(), folder=tmp_path / "cut", resume=True, device="cpu")
-    fit(vae(), [X], schedule(), folder=tmp_path / "whole", device="cpu")
+    fit(vae(), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path / "cut")
+    fit(vae(), [X], schedule(), Fitting("cpu"), folder=tmp_path / "whole")
     assert (tmp_path / "cut" / "log.jsonl").read_text() == (tmp_path / "whole" / "log.jsonl").read_text()
 
 
 def test_training_does_not_touch_the_global_generator() -> None:
     objective = user_ae()
     before = torch.random.get_rng_state()
-    fit(objective, [X], schedule(1), device="cpu")
+    fit(objective, [X], schedule(1), Fitting("cpu"))
     assert torch.equal(before, torch.random.get_rng_state())
 
 
 def test_each_step_has_its_line(tmp_path: Path) -> None:
-    history = fit(vae(), [X], schedule(), folder=tmp_path, device="cpu")
+    history = fit(vae(), [X], schedule(), Fitting("cpu"), folder=tmp_path)
     lines = [json.loads(text) for text in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 16))
     assert history.steps.tolist() == list(range(1, 16))
@@ -151,7 +151,7 @@ def test_an_epoch_shows_every_row_once() -> None:
             return super().loss(optimiser, batch, noise)
 
     rows = torch.arange(40.0)[:, None, None, None].expand(40, *SHAPE).contiguous()
-    fit(Spy(user_ae().model), [rows], schedule(2), device="cpu")
+    fit(Spy(user_ae().model), [rows], schedule(2), Fitting("cpu"))
     first, second = torch.cat(seen[:5]), torch.cat(seen[5:])
     assert torch.equal(first.sort().values, torch.arange(40.0))
     assert torch.equal(second.sort().values, torch.arange(40.0))
@@ -168,7 +168,7 @@ def test_the_moving_average_follows_its_recursion() -> None:
 
     torch.manual_seed(1)
     objective = Spy(autoencoders.build(SHAPE, 3, architecture=Architecture(hidden=(8,))))
-    history = fit(objective, [X], schedule(1, ema=0.9), device="cpu")
+    history = fit(objective, [X], schedule(1, ema=0.9), Fitting("cpu"))
     values.append(next(objective.model.encoder.parameters()).detach())
     average = values[1]  # the first update copies
     for value in values[2:]:
@@ -178,15 +178,15 @@ def test_the_moving_average_follows_its_recursion() -> None:
 
 def test_a_resume_with_other_settings_or_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Stop):
-        fit(Interrupted(vae(), 6), [X], schedule(), folder=tmp_path, device="cpu")
+        fit(Interrupted(vae(), 6), [X], schedule(), Fitting("cpu"), folder=tmp_path)
     with pytest.raises(ValueError, match="other settings or other data"):
-        fit(vae(), [X], schedule(rate=0.5), folder=tmp_path, resume=True, device="cpu")
+        fit(vae(), [X], schedule(rate=0.5), Fitting("cpu", resume=True), folder=tmp_path)
     with pytest.raises(ValueError, match="other settings or other data"):
-        fit(vae(), [255 - X], schedule(), folder=tmp_path, resume=True, device="cpu")
+        fit(vae(), [255 - X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
 
 
 def test_only_the_newest_checkpoints_stay(tmp_path: Path) -> None:
-    fit(vae(), [X], schedule(), folder=tmp_path, device="cpu")
+    fit(vae(), [X], schedule(), Fitting("cpu"), folder=tmp_path)
     assert [p.name for p in sorted((tmp_path / "checkpoints").iterdir())] == ["step-00000012", "step-00000015"]
     newest = checkpoint.latest(tmp_path / "checkpoints")
     assert newest is not None
@@ -197,7 +197,7 @@ def test_only_the_newest_checkpoints_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut", "altered", "removed"])
 def test_a_damaged_checkpoint_is_refused(file: str, damage: str, tmp_path: Path) -> None:
     with pytest.raises(Stop):
-        fit(Interrupted(vae(), 6), [X], schedule(), folder=tmp_path, device="cpu")
+        fit(Interrupted(vae(), 6), [X], schedule(), Fitting("cpu"), folder=tmp_path)
     target = tmp_path / "checkpoints" / "step-00000004" / file
     content = target.read_bytes()
     if damage == "removed":
@@ -205,7 +205,7 @@ def test_a_damaged_checkpoint_is_refused(file: str, damage: str, tmp_path: Path)
     else:
         target.write_bytes(content[: len(content) // 2] if damage == "cut" else content[:-9] + b"!" + content[-8:])
     with pytest.raises(ValueError, match="step-00000004"):
-        fit(vae(), [X], schedule(), folder=tmp_path, resume=True, device="cpu")
+        fit(vae(), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
 
 
 def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
@@ -229,11 +229,11 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
             return loss, {**terms, "strange": loss * (torch.inf if noise.step == 6 else 1)}
 
     with pytest.raises(FloatingPointError, match=r"'reconstruction' became nan at step 8; .*step-00000004"):
-        fit(Bad(user_ae().model), [X], schedule(), folder=tmp_path / "bad", device="cpu")
+        fit(Bad(user_ae().model), [X], schedule(), Fitting("cpu"), folder=tmp_path / "bad")
     with pytest.raises(FloatingPointError, match=r"'strange' became inf at step 7; .*step-00000004"):
-        fit(Term(user_ae().model), [X], schedule(), folder=tmp_path / "term", device="cpu")
+        fit(Term(user_ae().model), [X], schedule(), Fitting("cpu"), folder=tmp_path / "term")
     with pytest.raises(FloatingPointError, match=r"weights of '.*' are not finite after step 4; no checkpoint"):
-        fit(Poisoned(user_ae().model), [X], schedule(), folder=tmp_path / "poisoned", device="cpu")
+        fit(Poisoned(user_ae().model), [X], schedule(), Fitting("cpu"), folder=tmp_path / "poisoned")
     assert checkpoint.latest(tmp_path / "poisoned" / "checkpoints") is None
 
 
@@ -261,17 +261,17 @@ def test_a_schedule_refuses_what_it_cannot_keep(settings: dict[str, object]) -> 
 
 def test_what_a_run_cannot_do_is_refused_before_it_begins(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"at least one batch of 8; got \[5\]"):
-        fit(vae(), [X[:5]], schedule(), device="cpu", folder=tmp_path)
+        fit(vae(), [X[:5]], schedule(), Fitting("cpu"), folder=tmp_path)
     with pytest.raises(ValueError, match="equal length"):
-        fit(vae(), [X, X[:20]], schedule(), device="cpu", folder=tmp_path)
+        fit(vae(), [X, X[:20]], schedule(), Fitting("cpu"), folder=tmp_path)
     with pytest.raises(ValueError, match="bf16"):
-        fit(vae(), [X], schedule(), device="cpu", precision="bf61", folder=tmp_path)
+        fit(vae(), [X], schedule(), Fitting("cpu", precision="bf61"), folder=tmp_path)
     with pytest.raises(ValueError, match="fp16"):
-        fit(vae(), [X], schedule(), device="cpu", precision="fp16", folder=tmp_path)
+        fit(vae(), [X], schedule(), Fitting("cpu", precision="fp16"), folder=tmp_path)
     with pytest.raises(ValueError, match="autoencoder"):
-        fit(vae(), [X], schedule(rates={"autoencodr": 1e-3}), device="cpu", folder=tmp_path)
+        fit(vae(), [X], schedule(rates={"autoencodr": 1e-3}), Fitting("cpu"), folder=tmp_path)
     with pytest.raises(ValueError, match="folder"):
-        fit(vae(), [X], schedule(), device="cpu", resume=True)
+        fit(vae(), [X], schedule(), Fitting("cpu", resume=True))
     assert not list(tmp_path.iterdir())
 
 
@@ -283,5 +283,5 @@ def test_a_device_that_is_not_there_is_refused(name: str) -> None:
 
 def test_bfloat16_trains_and_keeps_float32_weights() -> None:
     objective = vae()
-    fit(objective, [X], schedule(), device="cpu", precision="bf16")
+    fit(objective, [X], schedule(), Fitting("cpu", precision="bf16"))
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in objective.model.parameters())

@@ -123,7 +123,7 @@ def test_a_gaussian_aae_matches_draws_of_q() -> None:
 @pytest.mark.parametrize("optimiser", ["autoencoder", "discriminator", "matcher"])
 def test_a_move_changes_its_own_networks_only(optimiser: str) -> None:
     from ridgewalk.settings.training import Schedule
-    from ridgewalk.training.loop import fit
+    from ridgewalk.training.loop import Fitting, fit
 
     class OneOptimiser:
         """An AAE in which one optimiser moves."""
@@ -136,7 +136,7 @@ def test_a_move_changes_its_own_networks_only(optimiser: str) -> None:
 
     objective = OneOptimiser()
     before = {n: [p.detach().clone() for p in net.parameters()] for n, net in objective.networks.items()}
-    fit(objective, [images(8)], Schedule(epochs=1, batch=8, optimiser="sgd", rate=0.1), device="cpu")
+    fit(objective, [images(8)], Schedule(epochs=1, batch=8, optimiser="sgd", rate=0.1), Fitting("cpu"))
     for name, network in objective.networks.items():
         moved = any(not torch.equal(a, b) for a, b in zip(before[name], network.parameters()))
         assert moved == (name in objective.optimisers[optimiser]), name

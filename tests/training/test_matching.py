@@ -18,7 +18,7 @@ from ridgewalk.training.families.conditioned import LabelConditioned
 from ridgewalk.training.families.matching import Matching
 from ridgewalk.training.families.style import StyleContent
 from ridgewalk.training.labelled import Labelled
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.priors import Gaussian, Mixture
 
@@ -167,7 +167,7 @@ def test_a_move_changes_its_own_networks_and_no_other(name: str, optimiser: str)
         networks, optimisers, loss = o.networks, {optimiser: o.optimisers[optimiser]}, o.loss
 
     before = {n: [w.detach().clone() for w in net.parameters()] for n, net in o.networks.items()}
-    fit(OneOptimiser(), BATCHES.get(name, (X,)), Schedule(epochs=1, batch=6, optimiser="sgd", rate=0.1), device="cpu")
+    fit(OneOptimiser(), BATCHES.get(name, (X,)), Schedule(epochs=1, batch=6, optimiser="sgd", rate=0.1), Fitting("cpu"))
     for network, own in before.items():
         moved = any(not torch.equal(a, b) for a, b in zip(own, o.networks[network].parameters()))
         assert moved == (network in o.optimisers[optimiser]), network

@@ -10,7 +10,7 @@ from ridgewalk.models.interpolator import ExactInterpolator, Interpolator, inter
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.health import WINDOW
 from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Reprojection, variety
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.noise import Noise
 
 
@@ -112,10 +112,10 @@ def test_without_attraction_it_collapses_is_named_and_with_it_is_not() -> None:
         free, held = interpolator(2, False, (32, 32)), interpolator(2, False, (32, 32))
     pairing = Pairing(latents(640, 2))
     with pytest.warns(UserWarning, match="interpolation network has collapsed"):
-        history = fit(Reprojection(free, lambda z: z / 2, pairing, 0.0), pairing.data(), schedule, device="cpu")
+        history = fit(Reprojection(free, lambda z: z / 2, pairing, 0.0), pairing.data(), schedule, Fitting("cpu"))
     assert float(history.terms["variety"][-WINDOW:].mean()) < 0.05
     assert float(history.terms["interpolation_gradient"][:20].min()) > 0  # it was no vanishing gradient that led there
-    kept = fit(Reprojection(held, lambda z: z / 2, pairing, 1.0), pairing.data(), schedule, device="cpu")
+    kept = fit(Reprojection(held, lambda z: z / 2, pairing, 1.0), pairing.data(), schedule, Fitting("cpu"))
     assert not kept.events
     assert float(kept.terms["variety"][-WINDOW:].mean()) > 0.5
 
@@ -174,7 +174,7 @@ def test_an_exact_network_learns_the_solutions_of_a_search() -> None:
         torch.manual_seed(0)
         network = interpolator(3, True, (32, 32))
     objective = Distilled(network, bent_paths(200, 9, 2.0))
-    history = fit(objective, objective.data(), Schedule(epochs=40, batch=20, rate=3e-3), device="cpu")
+    history = fit(objective, objective.data(), Schedule(epochs=40, batch=20, rate=3e-3), Fitting("cpu"))
     assert float(history.terms["distance"][-20:].mean()) < 0.05
     torch.testing.assert_close(  # pairs that it never saw
         network(latents(50, seed=7), latents(50, seed=8), torch.full((50,), 0.5)),

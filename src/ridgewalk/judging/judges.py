@@ -29,7 +29,7 @@ from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.path import chunked
 from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.settings.training import Schedule
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.objectives import Classification
 
 _VERSION = 1
@@ -155,9 +155,7 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
             Classification(classifier, pixel_noise=noise),
             [x, labels],
             schedule,
-            device=device,
-            label=f"judge {name}",
-            shared=False,
+            Fitting(device, label=f"judge {name}", shared=False),
         )
         classifier.cpu()
         save_networks(file, {"classifier": classifier})

@@ -207,8 +207,8 @@ def train(
         data.matching(denoiser, settings),
         data.tensors,
         settings.schedule(mixed_seed(seed, Stream.DENOISER_STEPS)),
+        how,
         folder=folder / DIFFUSION.log,
-        **how.options,
     )
     network = history.averages.get("denoiser", denoiser.network)
     notes = {"seconds": history.seconds, "steps": len(history.steps)}

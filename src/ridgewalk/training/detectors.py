@@ -11,7 +11,7 @@ from ridgewalk.energies import frozen
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, latent_discriminator
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.training import Schedule
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.negatives import Negatives, mixture
 from ridgewalk.training.objectives import Detector, PixelDetector
 
@@ -63,9 +63,7 @@ def train_detector(
             Detector(network, negatives or mixture()),
             [codes] if log_variance is None else [codes, log_variance],
             replace(schedule, batch=min(schedule.batch, len(codes)), seed=mixed_seed(schedule.seed, i)),
-            device=device,
-            label=f"detector {i + 1} of {members}",
-            shared=False,
+            Fitting(device, label=f"detector {i + 1} of {members}", shared=False),
         )
         trained.append(network.cpu())
     return frozen(trained[0] if members == 1 else Discriminator(MeanLogit(trained), "encoded"))
@@ -105,5 +103,5 @@ def train_pixel_detector(
         )
     schedule = replace(schedule, batch=min(schedule.batch, len(codes)))
     objective = PixelDetector(discriminator, decode, negatives or mixture(), contrast)
-    fit(objective, [codes, images], schedule, device=device, label="pixel detector", shared=False)
+    fit(objective, [codes, images], schedule, Fitting(device, label="pixel detector", shared=False))
     return frozen(discriminator.cpu())

@@ -156,8 +156,8 @@ def train_ratio(
         how.objective(network, model, classes is not None),
         [column[:kept] for column in columns if column is not None],
         how.schedule,
+        Fitting(str(model.device), resume=how.resume, label="guide"),
         folder=how.folder,
-        **Fitting(str(model.device), resume=how.resume, label="guide").options,
     )
     seconds["training"] = history.seconds
     network = history.averages.get("discriminator", network)

@@ -83,14 +83,15 @@ def check(
 @dataclass(frozen=True)
 class Fitting:
     """
-    Where and how ``fit`` runs; nothing here changes what is learned, but for the rounding of devices and precisions.
+    Where and how ``fit`` runs. None of it changes what is learned, except that devices and precisions round differently.
 
     Attributes:
-        device: auto, cpu, cuda or mps.
-        precision: no (float32), bf16 or fp16.
-        tensorboard: whether to log to TensorBoard too.
-        resume: whether to resume from the newest checkpoint.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``no`` (float32), ``bf16`` or ``fp16``.
+        tensorboard: whether to log to TensorBoard too, in the training's folder.
+        resume: whether to resume from the newest checkpoint; every later loss then equals that of an uninterrupted training.
         label: of the progress bar.
+        shared: whether the processes of a distributed run train together; otherwise the process that calls trains alone.
     """
 
     device: str = "auto"
@@ -98,50 +99,36 @@ class Fitting:
     tensorboard: bool = False
     resume: bool = False
     label: str = "training"
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """As keyword arguments of ``fit``."""
-        return asdict(self)
+    shared: bool = True
 
 
 def fit(
     objective: Objective,
     data: Sequence[Tensor],
     schedule: Schedule,
+    fitting: Fitting = Fitting(),
     *,
     folder: Path | None = None,
-    resume: bool = False,
-    device: str = "auto",
-    precision: str = "no",
-    tensorboard: bool = False,
-    label: str = "training",
-    shared: bool = True,
     inspect: Inspect | None = None,
 ) -> History:
     """
-    Trains the objective's networks in place; they end on the CPU or device that they were trained on, in eval mode.
+    Trains the objective's networks in place; they end in evaluation mode on the device that they were trained on.
 
     Args:
-        objective: optimisers, networks and losses.
-        data: tensors with one row an example each, kept in memory on ``device``; uint8 rows are passed on as floats in [0, 1].
+        objective: networks, optimisers and losses.
+        data: tensors with one row for each example, kept in memory on the device; uint8 rows are passed on as floats in [0, 1].
         schedule: see ``Schedule``.
-        folder: where ``log.jsonl`` and ``checkpoints/`` go; None writes nothing.
-        resume: from the newest checkpoint in ``folder``; every later loss equals that of a run never interrupted.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        precision: ``no`` (float32), ``bf16`` or ``fp16``.
-        tensorboard: also log to TensorBoard, in ``folder``.
-        label: of the progress bar.
-        inspect: called ``INSPECTIONS`` times, the last time after the last step, with the networks in eval mode, but for batch
-            normalisation, which reads each batch as in training; its lines stand in the log and in the history, and where one's
-            ``reading`` differs from the one before of its ``name``, its ``sentence`` is given as a warning.
-        shared: whether the processes of a distributed run work on this together; otherwise the one that calls trains alone.
+        fitting: device, precision, resuming and labels; see ``Fitting``.
+        folder: where ``log.jsonl`` and ``checkpoints/`` are written; None writes nothing.
+        inspect: called ``INSPECTIONS`` times, the last time after the last step, with the networks in evaluation mode, except that batch
+            normalisation uses the statistics of each batch as in training. Its lines are added to the log and to the history. Where the
+            ``reading`` of a line differs from that of the previous line of its ``name``, its ``sentence`` is issued as a warning.
 
     Raises:
-        ValueError: for data that cannot fill one batch, or a checkpoint that does not belong to these settings.
-        FloatingPointError: when a term is not finite; it names the step, the term and the last checkpoint.
+        ValueError: for data that cannot fill one batch, or a checkpoint of other settings.
+        FloatingPointError: when a term is not finite; the message names the step, the term and the last checkpoint.
     """
-    return _Run(objective, data, schedule, folder, device, precision, tensorboard, shared, inspect).go(resume, label)
+    return _Run(objective, data, schedule, fitting, folder, inspect).go()
 
 
 class _Run:
@@ -150,17 +137,18 @@ class _Run:
         objective: Objective,
         data: Sequence[Tensor],
         schedule: Schedule,
+        fitting: Fitting,
         folder: Path | None,
-        device: str,
-        precision: str,
-        tensorboard: bool,
-        shared: bool,
         inspect: Inspect | None,
     ) -> None:
+        shared = fitting.shared
         world = int(os.environ.get("WORLD_SIZE", "1")) if shared else 1  # torchrun's
-        check(objective, [t.shape[0] for t in data], schedule, device, precision, world)
+        check(objective, [t.shape[0] for t in data], schedule, fitting.device, fitting.precision, world)
+        self.fitting = fitting
         self.objective, self.schedule, self.folder = objective, schedule, folder
-        self.accelerator = accelerator(resolve_device(device), precision, folder if tensorboard else None)
+        self.accelerator = accelerator(
+            resolve_device(fitting.device), fitting.precision, folder if fitting.tensorboard else None
+        )
         self.device = self.accelerator.device
         self.world = self.accelerator.num_processes if shared else 1
         self.rank = self.accelerator.process_index if shared else 0
@@ -189,10 +177,10 @@ class _Run:
     def saved(self) -> dict[str, nn.Module]:
         return {**self.objective.networks, **{f"ema:{name}": average for name, average in self.averages.items()}}
 
-    def go(self, resume: bool, label: str) -> History:
-        start = self._restore() if resume else 0
+    def go(self) -> History:
+        start = self._restore() if self.fitting.resume else 0
         began = time.perf_counter()
-        steps = track(range(start, self.total), label, total=self.total - start)
+        steps = track(range(start, self.total), self.fitting.label, total=self.total - start)
         order = torch.empty(0)
         for step in steps:
             epoch, place = divmod(step, self.per_epoch)

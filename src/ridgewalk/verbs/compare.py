@@ -29,7 +29,7 @@ from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.training import Schedule
 from ridgewalk.store.run import Run
 from ridgewalk.training.interpolation import Distilled
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 
 KNOBS = (1, 2, 4, 8, 16, 32)
 """Realisms of the ridge paths."""
@@ -227,7 +227,7 @@ def learn_paths(run: Run, energy: str) -> Learned:
         network = interpolator(run.size, True, i.hidden, i.activation)
     objective = Distilled(network, taught, i.times)
     schedule = Schedule(epochs=i.epochs, batch=min(i.batch, count), rate=i.rate, decay="cosine", seed=run.origin.seed)
-    history = fit(objective, objective.data(), schedule, device=str(run.device), label=AMORTISED, shared=False)
+    history = fit(objective, objective.data(), schedule, Fitting(str(run.device), label=AMORTISED, shared=False))
     away = history.terms["distance"]
     finder = Amortised(objective.network.eval(), run.recipe.walks.frames, spacing=run.decode)
     return Learned(finder, searching, history.seconds, float(away[-max(1, len(away) // 10) :].mean()))

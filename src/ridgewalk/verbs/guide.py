@@ -119,8 +119,8 @@ def train_jointly(run: Run, folder: Path, changes: Sequence[str] = (), seed: int
         replace(
             d.schedule(mixed_seed(own, Stream.DENOISER_STEPS)), rates={"denoiser": d.rate, "discriminator": g.rate}
         ),
+        Fitting(str(old.device), resume=resume, label="joint"),
         folder=folder / diffusion.DIFFUSION.log,
-        **Fitting(str(old.device), resume=resume, label="joint").options,
     )
     notes = {"seconds": history.seconds, "steps": len(history.steps), "joint": True}
     network = history.averages.get("denoiser", denoiser.network)

@@ -168,9 +168,9 @@ def _train_autoencoder(folder: Path, origin: Origin, recipe: Recipe, data: Image
             stage.objective,
             tensors,
             stage.schedule,
+            replace(how, label=f"{stage.label} {origin.recipe}"),
             folder=folder / stage.folder,
             inspect=inspector,
-            **replace(how, label=f"{stage.label} {origin.recipe}").options,
         )
         readings |= {str(line["name"]): line for line in history.readings}
         diagnostics += inspector.seconds if inspector else 0.0

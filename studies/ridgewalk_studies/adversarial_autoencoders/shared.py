@@ -26,7 +26,7 @@ from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.duels import Corruption
 from ridgewalk.training.families.base import family_of
 from ridgewalk.training.families.matching import MatchingFamily
-from ridgewalk.training.loop import fit
+from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Classification
 from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
@@ -208,7 +208,7 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
         return corrupt(labelled.augmentation(x, noise), noise)
 
     objective = Classification(network, augmentation=seen)
-    fit(objective, [labelled.images, labelled.labels], schedule, device="cpu", label="control with dropout")
+    fit(objective, [labelled.images, labelled.labels], schedule, Fitting("cpu", label="control with dropout"))
     settle(network, labelled.images)
     test = run.data.test
     wrong = chunked(lambda x: network(x), test.floats()).argmax(dim=1) != test.labels

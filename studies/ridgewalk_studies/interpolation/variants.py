@@ -22,7 +22,7 @@ from ridgewalk.settings.autoencoder import Interpolation
 from ridgewalk.settings.training import Schedule
 from ridgewalk.store.run import Run
 from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Reprojection
-from ridgewalk.training.loop import History, fit
+from ridgewalk.training.loop import Fitting, History, fit
 
 LAMBDAS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Attractions that are swept; the recipe's own, where it is none of them, is swept with them."""
@@ -182,7 +182,7 @@ def trained(run: Run, i: Interpolation, pool: Tensor, make: Variant, label: str)
         data = objective.data()
     else:
         data = objective.pairing.data()
-    history = fit(objective, data, own, device=str(run.device), label=label, shared=False)
+    history = fit(objective, data, own, Fitting(str(run.device), label=label, shared=False))
     return Trained(Amortised(objective.network, run.recipe.walks.frames), history, before)
 
 
