@@ -60,7 +60,7 @@ def main(out: Path) -> None:
     schedule = Schedule(epochs=60, batch=64, rate=1e-3, decay="cosine", ema=0.99)
     guide = train_guide(model, images, sampler, how=GuideTraining(schedule, matching=10.0))
     guide.save(out / "guide")
-    print(guide.account.sentence)
+    print(guide.diagnosis.sentence)
     for name, guidance in (("the pipeline", None), ("guided", guide.guidance())):
         pipeline = as_pipeline(model, sampler, guidance)
         drawn = pipeline(len(held), torch.Generator().manual_seed(1), output_type="pt").images

@@ -68,8 +68,8 @@ def test_a_guided_pipeline_draws_images_nearer_to_the_data(guide: ImageGuide) ->
     assert float(drawn["model"]) == pytest.approx(0.6, abs=0.01)
     assert float(drawn["guided"]) == pytest.approx(0.5, abs=0.03)
     assert torch.equal(drawn["blind"], drawn["model"])
-    assert guide.account.verdict == "alive"
-    assert sum(v.gain for v in guide.account.levels) > 0.01
+    assert guide.diagnosis.verdict == "alive"
+    assert sum(v.gain for v in guide.diagnosis.levels) > 0.01
 
 
 def test_a_guide_comes_back_from_disk_for_its_own_sde_only(guide: ImageGuide, tmp_path: Path) -> None:

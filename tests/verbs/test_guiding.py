@@ -45,7 +45,7 @@ def test_guiding_brings_a_weak_models_samples_nearer_to_the_data(weak: Path) -> 
     """KL(model || data) falls by half at least, at the same number of evaluations of the score."""
     run = load(weak)
     guide = run.guide
-    assert guide.account.verdict == "alive"
+    assert guide.diagnosis.verdict == "alive"
     ring = run.density
     plain, better = run.diffusion.sample(4000, 5), run.diffusion.sample(4000, 5, score=guide.score(run.diffusion))
     assert plain.nfe == better.nfe

@@ -48,11 +48,11 @@ class ImageGuide:
 
     Attributes:
         ratio: log of noised images over noised samples, of images in [-1, 1].
-        account: what it is worth, level by level.
+        diagnosis: its figures on held-out data, at each noise level.
     """
 
     ratio: TimeRatio
-    account: GuideDiagnosis
+    diagnosis: GuideDiagnosis
 
     def guidance(self, gamma: float = 1.0, calibrated: bool = True) -> VectorField:
         """
@@ -62,13 +62,13 @@ class ImageGuide:
             gamma: strength.
             calibrated: whether w is what gains most on held-out images at each level, or 1.
         """
-        window = self.account.strengths if calibrated else Window()
+        window = self.diagnosis.strengths if calibrated else Window()
         return DiscriminatorGuidance(self.ratio, self.ratio.sde, gamma, window)
 
     def save(self, folder: str | Path) -> None:
         """Writes ``guide.safetensors`` and ``guide.json`` into a folder."""
         weights = {"guide": {"guide": self.ratio.network}}
-        GUIDE.save(Path(folder), weights, {"held_out": self.account.to_json(), "sde": repr(self.ratio.sde)})
+        GUIDE.save(Path(folder), weights, {"held_out": self.diagnosis.to_json(), "sde": repr(self.ratio.sde)})
 
 
 def train_guide(

@@ -111,7 +111,7 @@ def guide(
         {"run": str(folder), **{k: v for k, v in trained.record.items() if k != "settings"}},
         as_json,
         [
-            f"trained: guide of {folder}; {trained.account.sentence}",
+            f"trained: guide of {folder}; {trained.diagnosis.sentence}",
             f"next: ridgewalk evaluate {folder} --gamma 1",
         ],
     )

@@ -42,13 +42,13 @@ class Guide:
     Attributes:
         ratio: log of noised data over noised samples, in standardised data.
         settings: of its training, and how it guides.
-        account: what was measured on held-out data, at each noise level.
+        diagnosis: its figures on held-out data, at each noise level.
         record: what ``guide.json`` holds.
     """
 
     ratio: TimeRatio
     settings: Guidance
-    account: GuideDiagnosis
+    diagnosis: GuideDiagnosis
     record: Mapping[str, Any]
 
     @property
@@ -62,7 +62,7 @@ class Guide:
         window = Window(s.low, s.high or math.inf)
         if not s.calibrated:
             return window
-        strengths: Strengths = self.account.strengths
+        strengths: Strengths = self.diagnosis.strengths
         return lambda level: window(level) * strengths(level)
 
     def guidance(self, gamma: float | None = None, labels: Tensor | None = None) -> VectorField:
@@ -105,8 +105,8 @@ class Guide:
                 f"the guide's negatives are of another sampler ({', '.join(differs)}): the ratio that it learned is not that of the samples "
                 "that it corrects; train a guide with the same settings"
             )
-        if self.account.verdict == "at chance":
-            found.append(self.account.sentence)
+        if self.diagnosis.verdict == "at chance":
+            found.append(self.diagnosis.sentence)
         return found
 
     def _check_labels(self, labels: Tensor | None) -> None:
@@ -179,7 +179,7 @@ def load(folder: Path, model: TrainedDiffusion) -> Guide:
     """
     if not GUIDE.is_in(folder):
         raise ValueError(f"{folder} has no guide: train one with `ridgewalk guide {folder}`")
-    (settings, account, seed, denoiser), record = GUIDE.read(folder, _parse)
+    (settings, diagnosis, seed, denoiser), record = GUIDE.read(folder, _parse)
     if denoiser != model.record["sha256"]:
         raise ValueError(
             f"the guide in {folder} was trained on another diffusion than the one beside it: its SDE, its shape or its weights are others; "
@@ -188,11 +188,11 @@ def load(folder: Path, model: TrainedDiffusion) -> Guide:
     body = network(settings, model, seed)
     GUIDE.fill(folder, record, {"guide": {"guide": body}})
     body.eval().requires_grad_(False).to(model.device)
-    return Guide(TimeRatio(body, model.denoiser.sde, model.denoiser.deviation), settings, account, record)
+    return Guide(TimeRatio(body, model.denoiser.sde, model.denoiser.deviation), settings, diagnosis, record)
 
 
 def _parse(record: dict[str, Any]) -> tuple[Guidance, GuideDiagnosis, int, str]:
-    """Settings, account, seed and the diffusion's checksum of a record."""
+    """Settings, diagnosis, seed and the diffusion's checksum of a record."""
     settings = read_table(Guidance, record["settings"])
     _ = record["sampling"].items()
     return settings, GuideDiagnosis.from_json(record["held_out"]), int(record["seed"]), str(record["denoiser"])

@@ -2,7 +2,7 @@
 Training of a guide: a discriminator of a score model's samples, whose gradient will correct the score.
 
     negatives      samples of the sampler that will be guided, as many as there are data
-    held out       a fifth of data and samples, on which ``diagnosis.guides.account`` measures the guide and calibrates its strength
+    held out       a fifth of data and samples, on which ``diagnosis.guides.diagnose`` measures the guide and calibrates its strength
     objective      ``training.ratio.NoisedRatio`` on the rest
 
 Nothing here knows whether the score is a diffusion of ridgewalk's own or another library's: ``GuidedModel`` is all that it needs.

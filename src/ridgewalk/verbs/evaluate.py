@@ -118,8 +118,8 @@ def evaluate(run: Run, request: Request) -> Result:
     verdict, guide = list(measured.verdict), None
     if request.gamma is not None:
         guide = run.guide
-        verdict.append(f"The guide: {guide.account.sentence}.")
-        figures["guide"] = guide.account.to_json()
+        verdict.append(f"The guide: {guide.diagnosis.sentence}.")
+        figures["guide"] = guide.diagnosis.to_json()
     return Result(folder, run, request, how, measured, guide, verdict, figures)
 
 

@@ -154,31 +154,31 @@ def _schedules(
     """W over levels, of a discriminator trained by cross-entropy alone, whose gradients are wrong where there is much noise."""
     model, sde = run.diffusion, run.diffusion.denoiser.sde
     bce = e.guide(run, "bce", run.origin.seed, ["guidance.matching=0"])
-    own = guide.account
+    own = guide.diagnosis
     weights: Mapping[str, Callable[[Tensor], Tensor]] = {
         "1 everywhere": Window(),
         "1 below sigma / alpha = 0.5": Window(0, 0.5),
         "1 below sigma / alpha = 2": Window(0, 2.0),
         "1 above sigma / alpha = 0.5": Window(0.5),
         "falling as 1 - t": lambda level: 1 - sde.time_of(level.double()).to(level),
-        "calibrated on held-out data": bce.account.strengths,
+        "calibrated on held-out data": bce.diagnosis.strengths,
     }
     ledger = Ledger()
     ledger.add("none", measured(Way(model), density, e.points, SAMPLES))
     for name, weight in weights.items():
         score = guided(model.denoiser.score, DiscriminatorGuidance(bce.ratio, sde, 1.0, weight))
         ledger.add(name, measured(Way(model, score), density, e.points, SAMPLES))
-    noisy = [v for v in bce.account.levels if v.level > 2]
-    quiet = [v for v in bce.account.levels if v.level <= 2]
+    noisy = [v for v in bce.diagnosis.levels if v.level > 2]
+    quiet = [v for v in bce.diagnosis.levels if v.level <= 2]
     harm = sum(v.gain < -3 * v.gain_error for v in noisy)
     all_of_it, little = ledger.mean("1 everywhere"), ledger.mean("1 below sigma / alpha = 2")
     blocks = [TableBlock(ledger.table(), "Schedules over levels")]
-    for name, account in (("cross-entropy alone", bce.account), ("cross-entropy and gradients (the recipe's)", own)):
+    for name, figures in (("cross-entropy alone", bce.diagnosis), ("cross-entropy and gradients (the recipe's)", own)):
         cells = {
             f"{v.level:.2g}": {
                 k: Cell(float(getattr(v, k))) if getattr(v, k) is not None else Cell(None) for k in GUIDES
             }
-            for v in account.levels
+            for v in figures.levels
         }
         blocks.append(TableBlock(Table(GUIDES, cells), f"By sigma / alpha: {name}"))
     section = Section(
@@ -188,7 +188,7 @@ def _schedules(
     )
     found = {
         "schedules": {k: v[0] for k, v in ledger.rows.items()},
-        "account": {"cross-entropy": bce.account.to_json(), "recipe": own.to_json()},
+        "account": {"cross-entropy": bce.diagnosis.to_json(), "recipe": own.to_json()},
     }
     verdicts = [
         judge(
@@ -247,7 +247,7 @@ def _row(model: Any, guide: Guide, density: GaussianMixture, rows: int) -> dict[
     seconds = guide.record["seconds"]
     return {
         **values,
-        "gain": sum(v.gain for v in guide.account.levels),
+        "gain": sum(v.gain for v in guide.diagnosis.levels),
         "training": float(seconds.get("training", seconds.get("joint", 0.0))),
     }
 

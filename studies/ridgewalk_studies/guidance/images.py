@@ -223,7 +223,7 @@ def _strength(
             "gain": Cell(v.gain),
             "strength": Cell(v.strength),
         }
-        for v in guide.account.levels
+        for v in guide.diagnosis.levels
     }
     heads = {k: GUIDES[k] for k in ("bce", "calibration", "gain", "strength")}
     section = Section(
@@ -238,7 +238,7 @@ def _strength(
         "rows": {f"{g:g}": dict(r.values) for g, r in rows.items()},
         "validation": {f"{g:g}": v for g, v in chosen.items()},
         "chosen": best,
-        "account": guide.account.to_json(),
+        "account": guide.diagnosis.to_json(),
     }
     verdicts = [
         judge(

@@ -100,7 +100,7 @@ def measure(
     figures_found = {
         "samples": found,
         "seconds": spent,
-        "account": guide.account.to_json(),
+        "account": guide.diagnosis.to_json(),
         "in-painting": dict(painted.figures),
     }
     return Part(figures_found, [*verdicts, *painted.verdicts], [section, *painted.sections])

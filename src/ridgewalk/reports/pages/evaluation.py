@@ -98,6 +98,6 @@ def guide_table(guide: Guide) -> Block:
     """Returns the held-out figures of a guide, level by level."""
     cells = {
         f"{v.level:.2g}": {k: Cell(getattr(v, k)) for k in GUIDES if getattr(v, k) is not None}
-        for v in guide.account.levels
+        for v in guide.diagnosis.levels
     }
     return TableBlock(Table(GUIDES, cells), "The guide, by sigma / alpha, on held-out data")
