@@ -228,6 +228,18 @@ def test_walks_that_cannot_be_taken(words: list[str], said: str, smoke: Path) ->
     assert said in refused("walk", smoke, *words, within=smoke)
 
 
+def test_a_method_may_name_its_energy(smoke: Path, tmp_path: Path) -> None:
+    """METHOD:ENERGY is METHOD with --energy ENERGY, to the bit; two different energies are refused."""
+    ends = ["--from", "3", "--to", "8", "--frames", "5"]
+    good("walk", smoke, *ends, "--method", "sgw-arriving:ratio", "--out", tmp_path / "a")
+    good("walk", smoke, *ends, "--method", "sgw-arriving", "--energy", "ratio", "--out", tmp_path / "b")
+    a, b = (np.load(tmp_path / n / "paths.npz")["nodes"] for n in "ab")
+    assert np.array_equal(a, b)
+    assert json.loads((tmp_path / "a" / "stats.json").read_text())["energy"] == "ratio"
+    words = ["--method", "string:ratio", "--energy", "neg-log-d"]
+    assert "give one of them" in refused("walk", smoke, *ends, *words, within=smoke)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -38,7 +38,10 @@ def walk(
     role: Role = "test",
     method: Annotated[
         str,
-        typer.Option(help=f"{METHODS.choices()}; ridge@R weighs realism against shortness. See `ridgewalk methods`."),
+        typer.Option(
+            help=f"{METHODS.choices()}; ridge@R weighs realism against shortness, and METHOD:ENERGY names an energy. "
+            "See `ridgewalk methods`."
+        ),
     ] = "string",
     energy: Annotated[
         str | None,
@@ -72,10 +75,14 @@ def walk(
     as_json: Json = False,
 ) -> None:
     """Walk from one image to another, or between many pairs."""
+    from ridgewalk.finders.building import split_energy
     from ridgewalk.reports.pages import walk as page
     from ridgewalk.store.run import load
     from ridgewalk.verbs.walk import Request, walk
 
+    method, named = split_energy(method)
+    if named and energy and named != energy:
+        raise ValueError(f"--method {method}:{named} names an energy, and --energy {energy} another; give one of them")
     with bars():
         request = Request(
             start=start,
@@ -83,7 +90,7 @@ def walk(
             pairs=pairs,
             role=role,
             method=method,
-            energy=energy,
+            energy=energy or named,
             shares=parsed_shares(shares),
             keep=keep,
             same_class=same_class,
