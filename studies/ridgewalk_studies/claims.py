@@ -108,6 +108,11 @@ class Criterion:
         return "did not hold" if beyond else "undecided"
 
 
+def by_value(metric: str, direction: Direction, threshold: float, **more: float) -> Criterion:
+    """A criterion that the value decides, without an interval; ``more`` are ``target``, ``part`` and ``refuted``."""
+    return Criterion(metric, direction, threshold, settled_by="value", **more)  # type: ignore[arg-type]
+
+
 def joined(fates: Sequence[Fate]) -> Fate:
     """One fate of several: theirs where all agree, "held in part" where some hold, otherwise undecided."""
     if len(set(fates)) == 1:

@@ -16,7 +16,7 @@ from ridgewalk.reports.style import png
 from ridgewalk.store.priors import prior_draws
 from ridgewalk_studies.adversarial_autoencoders import shared
 from ridgewalk_studies.adversarial_autoencoders.priors import drawn_codes
-from ridgewalk_studies.claims import Claim, Criterion, judge
+from ridgewalk_studies.claims import Claim, by_value, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.generative import decoded
@@ -50,15 +50,7 @@ PUBLISHED: dict[str, dict[str, float]] = {
 WORTH_OF_IT = Claim(
     "A higher Parzen likelihood is a better model",
     PAPER,
-    (
-        Criterion(
-            "our best model's likelihood less that of real images, in standard errors",
-            "at most",
-            -inf,
-            refuted=2,
-            settled_by="value",
-        ),
-    ),
+    (by_value("our best model's likelihood less that of real images, in standard errors", "at most", -inf, refuted=2),),
 )
 """Refuted by a model whose images score higher than real ones; no measurement of this kind can confirm it."""
 

@@ -28,7 +28,7 @@ from ridgewalk.training.families.matching import MatchingFamily
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.priors import Classed
 from ridgewalk_studies.adversarial_autoencoders import shared
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.measures.fracturing import Fracturing, fracturing
@@ -37,9 +37,7 @@ from ridgewalk_studies.measures.posterior import Match, match
 from ridgewalk_studies.sources import AAE
 
 MATCHED = Criterion("AUC of a fresh probe, of every seed,", "within", 0.05, target=0.5)
-PLACED = Criterion(
-    "per cent of codes in their own class's part, of every seed,", "above", 90, part=50, settled_by="value"
-)
+PLACED = by_value("per cent of codes in their own class's part, of every seed,", "above", 90, part=50)
 FRACTURED = Claim(
     "Without a prior an autoencoder fractures the manifold, and matching one mends it: like images get more alike codes",
     AAE,

@@ -29,7 +29,7 @@ from ridgewalk.training.families.matching import MatchingFamily
 from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Classification
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.measures.posterior import STEPS
@@ -163,9 +163,7 @@ def reached(
         lower: whether less is better.
         unit: of the figure, in words.
     """
-    criterion = Criterion(
-        f"figure of every seed,{unit},", "at most" if lower else "at least", target, settled_by="value"
-    )
+    criterion = by_value(f"figure of every seed,{unit},", "at most" if lower else "at least", target)
     figure = f"{said(values, unit)}; published {target:g}{unit}"
     claim = Claim(statement, AAE, (criterion,))
     return judge(claim, list(values), figure=figure, how=how)

@@ -13,25 +13,20 @@ from ridgewalk.models.categories import ConditionalAutoencoder
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.store.run import Run
 from ridgewalk_studies.adversarial_autoencoders import shared
-from ridgewalk_studies.claims import Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, by_value, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.generative import decoded
 from ridgewalk_studies.sources import AAE
 
-OBEYED = Criterion(
-    "per cent of decodings in which judges see the class that was told, of every seed",
-    "above",
-    95,
-    part=75,
-    settled_by="value",
+OBEYED = by_value(
+    "per cent of decodings in which judges see the class that was told, of every seed", "above", 95, part=75
 )
-LEAKED = Criterion(
+LEAKED = by_value(
     "points by which a classifier of styles exceeds the most frequent class's share, of every seed",
     "below",
     10,
     part=40,
-    settled_by="value",
 )
 
 PROBED = 2000

@@ -21,7 +21,7 @@ from ridgewalk.reports import Cell, Section, Table, TableBlock
 from ridgewalk.reports.columns import POINTS, SAMPLING
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, by_value, counted, judge
 from ridgewalk_studies.findings import Part
 from ridgewalk_studies.sources import SDES
 
@@ -46,17 +46,17 @@ FLOOR = 1.2
 ORDER = Claim(
     "Every solver of the probability flow converges at its order.",
     SDES,
-    (Criterion("largest difference of a slope from the order", "at most", 0.25, settled_by="value"),),
+    (by_value("largest difference of a slope from the order", "at most", 0.25),),
 )
 LIKELIHOOD = Claim(
     "The likelihood by the probability flow is the density's own, within 0.01 nat.",
     SDES,
-    (Criterion("mean difference in nats", "at most", 0.01, settled_by="value"),),
+    (by_value("mean difference in nats", "at most", 0.01),),
 )
 SAMPLES = Claim(
     f"With an exact score every sampler's KL is within {FLOOR} of the floor's.",
     SDES,
-    (Criterion("KL of each sampler over that of as many draws", "at most", FLOOR, settled_by="value"),),
+    (by_value("KL of each sampler over that of as many draws", "at most", FLOOR),),
     "some",
 )
 

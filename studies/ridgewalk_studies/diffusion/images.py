@@ -39,7 +39,7 @@ from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import diffuse
 from ridgewalk_studies import timing
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import Claim, Verdict, by_value, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.generative import decoded
@@ -58,14 +58,14 @@ NO_FLOOR = (
 CHEAP = Claim(
     "The sampler's own overhead over the bare passes of its network is at most 1.10.",
     "",
-    (Criterion("seconds of the sampler over those of bare passes", "at most", 1.1, settled_by="value"),),
+    (by_value("seconds of the sampler over those of bare passes", "at most", 1.1),),
 )
 CODES = Claim(
     "A diffusion of codes beats the same autoencoder's prior samples on precision and on Frechet distance.",
     GUIDANCE,
     (
-        Criterion("Frechet distance less that of the prior's samples, by each judge", "below", 0, settled_by="value"),
-        Criterion("gap between the intervals of precision, by each judge", "above", 0, settled_by="value"),
+        by_value("Frechet distance less that of the prior's samples, by each judge", "below", 0),
+        by_value("gap between the intervals of precision, by each judge", "above", 0),
     ),
     "some",
 )

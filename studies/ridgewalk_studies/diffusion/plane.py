@@ -23,7 +23,7 @@ from ridgewalk.reports import samples as pictures
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, by_value, counted, judge
 from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, FINEST, prove
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings, Part, joined
@@ -37,31 +37,23 @@ LEARNS = Claim(
     f"KL(model || data) of a learned score is at most {LEARNED} after at most two minutes of training.",
     "",
     (
-        Criterion("KL(model || data) of the worst seed", "at most", LEARNED, settled_by="value"),
-        Criterion("longest training in seconds", "at most", 120, settled_by="value"),
+        by_value("KL(model || data) of the worst seed", "at most", LEARNED),
+        by_value("longest training in seconds", "at most", 120),
     ),
 )
 RARE = Claim(
     "The score is wrong above all where data are rare.",
     GUIDANCE,
     (
-        Criterion("error in the thinnest tenth over the densest, at each level", "above", 1, settled_by="value"),
-        Criterion("error outside of the data over the middle, at each level", "above", 1, settled_by="value"),
+        by_value("error in the thinnest tenth over the densest, at each level", "above", 1),
+        by_value("error outside of the data over the middle, at each level", "above", 1),
     ),
     "first",
 )
 BEST_WEIGHTING = Claim(
     "Likelihood weighting gives the best likelihood.",
     WEIGHTING,
-    (
-        Criterion(
-            "KL(data || model) less the usual weighting's, of one seed",
-            "below",
-            -0.005,
-            refuted=0.005,
-            settled_by="value",
-        ),
-    ),
+    (by_value("KL(data || model) less the usual weighting's, of one seed", "below", -0.005, refuted=0.005),),
 )
 
 EXACT = 16

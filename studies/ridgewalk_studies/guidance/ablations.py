@@ -15,7 +15,7 @@ from ridgewalk.reports.columns import GUIDES, POINTS
 from ridgewalk.store.guide import GUIDE, Guide
 from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import guide as guiding
-from ridgewalk_studies.claims import SEEDS, Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import SEEDS, Claim, Criterion, by_value, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Part
 from ridgewalk_studies.guidance.measures import GAMMAS, SAMPLES, VALIDATION, Ledger, Way, measured, nll
@@ -48,13 +48,8 @@ VARIETY = Claim(
     "Too much guidance costs variety, and quality alone does not show it.",
     GUIDANCE,
     (
-        Criterion(
-            "lesser of the rise of precision and the fall of recall from strength 1 to 2",
-            "above",
-            0,
-            settled_by="value",
-        ),
-        Criterion("rise of KL(model || data) from strength 1 to 2", "above", 0, settled_by="value"),
+        by_value("lesser of the rise of precision and the fall of recall from strength 1 to 2", "above", 0),
+        by_value("rise of KL(model || data) from strength 1 to 2", "above", 0),
     ),
     "weaker",
 )
@@ -62,22 +57,15 @@ NOISY_LEVELS = Claim(
     "The strength should be small where there is much noise.",
     GUIDANCE,
     (
-        Criterion(
-            "levels above sigma / alpha = 2 at which guidance raises the held-out denoising error",
-            "above",
-            0,
-            settled_by="value",
-        ),
-        Criterion(
-            "sliced Wasserstein distance without guidance there, less that with it", "below", 0, settled_by="value"
-        ),
+        by_value("levels above sigma / alpha = 2 at which guidance raises the held-out denoising error", "above", 0),
+        by_value("sliced Wasserstein distance without guidance there, less that with it", "below", 0),
     ),
     "some",
 )
 ROLLOUT = Claim(
     "Negatives from the sampler's own way are as good as its samples noised again.",
     "",
-    (Criterion("KL over that with noised samples", "at most", 1.1, settled_by="value"),),
+    (by_value("KL over that with noised samples", "at most", 1.1),),
 )
 AFTERWARDS = Claim(
     "A discriminator trained after the score is the efficient choice.",

@@ -21,7 +21,7 @@ from ridgewalk.reports.columns import GUIDES
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import SEEDS, Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import SEEDS, Claim, Criterion, by_value, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings, Part, joined
 from ridgewalk_studies.generative import decoded
@@ -50,7 +50,7 @@ WELL_TRAINED = Claim(
 VARIETY = Claim(
     "Too much guidance costs variety.",
     GUIDANCE,
-    (Criterion("recall at strength 2 less that at 1", "below", -0.01, settled_by="value"),),
+    (by_value("recall at strength 2 less that at 1", "below", -0.01),),
 )
 
 

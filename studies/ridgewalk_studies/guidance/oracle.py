@@ -15,7 +15,7 @@ from ridgewalk.diffusion.sde import SDE
 from ridgewalk.judging import samples
 from ridgewalk.metrics import densities
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk_studies.claims import Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, by_value, counted, judge
 from ridgewalk_studies.findings import Part
 from ridgewalk_studies.guidance.measures import GAMMAS
 from ridgewalk_studies.sources import GUIDANCE
@@ -27,32 +27,27 @@ FLOOR = 1.2
 SCORE = Claim(
     "With the exact ratio the guided score is the data's.",
     GUIDANCE,
-    (Criterion("relative error of the score", "at most", 1e-5, settled_by="value"),),
+    (by_value("relative error of the score", "at most", 1e-5),),
 )
 LIKELIHOOD = Claim(
     "The guided flow's likelihood, with the divergence of the whole drift, is the data's; at any other strength it is worse.",
     GUIDANCE,
     (
-        Criterion("difference from the truth in nats", "at most", 0.01, settled_by="value"),
-        Criterion("least increase at another strength in nats", "above", 0, settled_by="value"),
+        by_value("difference from the truth in nats", "at most", 0.01),
+        by_value("least increase at another strength in nats", "above", 0),
     ),
 )
 CORRECTOR = Claim(
     "Guiding the corrector suffices.",
     GUIDANCE,
-    (Criterion("KL with the corrector alone over KL with both parts guided", "at most", 2, settled_by="value"),),
+    (by_value("KL with the corrector alone over KL with both parts guided", "at most", 2),),
 )
 BOTH_PARTS = Claim(
     f"Guided in both parts, the samples' KL is within {FLOOR} of the floor's; in one part alone it is worse.",
     GUIDANCE,
     (
-        Criterion("KL with the most levels over the floor's", "at most", FLOOR, settled_by="value"),
-        Criterion(
-            "least increase of KL from both to predictor alone, to corrector alone, to neither",
-            "above",
-            0,
-            settled_by="value",
-        ),
+        by_value("KL with the most levels over the floor's", "at most", FLOOR),
+        by_value("least increase of KL from both to predictor alone, to corrector alone, to neither", "above", 0),
     ),
     "some",
 )

@@ -22,7 +22,7 @@ from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, by_value, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Part
 from ridgewalk_studies.guidance.judged import COLUMNS
@@ -40,7 +40,7 @@ PAINTED = 200
 PIXELS = Claim(
     "Guidance works in pixels too, by a U-Net's encoder.",
     GUIDANCE,
-    (Criterion("Frechet distance over the unguided", "below", 0.95, settled_by="value"),),
+    (by_value("Frechet distance over the unguided", "below", 0.95),),
 )
 PAINTING = Claim(
     "In-painting under guidance gives more real images.",

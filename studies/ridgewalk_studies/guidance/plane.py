@@ -16,7 +16,7 @@ from ridgewalk.reports import Figure, Section, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import SEEDS, Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import SEEDS, Claim, Criterion, Verdict, by_value, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings, Part, joined
 from ridgewalk_studies.guidance import ablations, oracle, ways
@@ -56,8 +56,8 @@ WELL_TRAINED = Claim(
     "Guidance of a well-trained base is no worse.",
     GUIDANCE,
     (
-        Criterion("mean rise of KL", "at most", 0.01, settled_by="value"),
-        Criterion("mean rise of the sliced Wasserstein distance", "at most", 0.005, settled_by="value"),
+        by_value("mean rise of KL", "at most", 0.01),
+        by_value("mean rise of the sliced Wasserstein distance", "at most", 0.005),
     ),
 )
 

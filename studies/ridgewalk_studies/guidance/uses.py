@@ -16,7 +16,7 @@ from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
 from ridgewalk_studies import timing
-from ridgewalk_studies.claims import Claim, Criterion, counted, judge
+from ridgewalk_studies.claims import Claim, by_value, counted, judge
 from ridgewalk_studies.diffusion.images import PATH_COLUMNS
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Part
@@ -32,24 +32,24 @@ CLASSES = Claim(
     "A class-conditional discriminator guides conditional samples.",
     GUIDANCE,
     (
-        Criterion("Frechet distance less the unguided", "below", 0, settled_by="value"),
-        Criterion("share of the class asked for less the unguided", "above", -0.01, settled_by="value"),
+        by_value("Frechet distance less the unguided", "below", 0),
+        by_value("share of the class asked for less the unguided", "above", -0.01),
     ),
 )
 PATHS = Claim(
     "Guided, paths through noise are smoother and more real.",
     GUIDANCE,
     (
-        Criterion("gap between the intervals of precision", "above", 0, settled_by="value"),
-        Criterion("precision less the unguided", "above", 0, settled_by="value"),
-        Criterion("largest over mean step less the unguided", "at most", 0, settled_by="value"),
+        by_value("gap between the intervals of precision", "above", 0),
+        by_value("precision less the unguided", "above", 0),
+        by_value("largest over mean step less the unguided", "at most", 0),
     ),
     "some",
 )
 STEP = Claim(
     f"A guided step takes at most {OVERHEAD:.2f} of the bare passes of score and discriminator.",
     "",
-    (Criterion("seconds of the guided sampler over those of bare passes", "at most", OVERHEAD, settled_by="value"),),
+    (by_value("seconds of the guided sampler over those of bare passes", "at most", OVERHEAD),),
 )
 
 METHODS = ("lerp", "flow", "flow-guided")

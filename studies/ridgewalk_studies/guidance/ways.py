@@ -16,7 +16,7 @@ from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, 
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Part
 from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, arrivals, guided, measured, nll
@@ -31,38 +31,25 @@ CORRECTIONS = (0, 1, 2, 4)
 BOTH_PARTS = Claim(
     "A learned guide belongs in predictor and corrector both.",
     "",
-    (Criterion("KL with both parts guided over the least with one alone", "below", 1, settled_by="value"),),
+    (by_value("KL with both parts guided over the least with one alone", "below", 1),),
 )
 FEWER_CORRECTIONS = Claim(
     "Guided, fewer corrector steps are needed.",
     GUIDANCE,
-    (
-        Criterion(
-            "KL with one guided correction over the least with any number of unguided ones",
-            "at most",
-            1,
-            settled_by="value",
-        ),
-    ),
+    (by_value("KL with one guided correction over the least with any number of unguided ones", "at most", 1),),
 )
 FEWER_STEPS = Claim(
     "Guided, fewer evaluations give the same quality.",
     GUIDANCE,
-    (
-        Criterion(
-            "steps whose guided KL is that of the most unguided steps, over the most", "below", 1, settled_by="value"
-        ),
-    ),
+    (by_value("steps whose guided KL is that of the most unguided steps, over the most", "below", 1),),
 )
 MENDED = Claim(
     "Guidance acts most where data are rare, and mends the score there.",
     GUIDANCE,
     (
-        Criterion(
-            "strength in the thinnest tenth over that in the densest, at each level", "above", 1, settled_by="value"
-        ),
-        Criterion("error in the thinnest tenth, guided over unguided, at each level", "below", 1, settled_by="value"),
-        Criterion("error outside of the data, guided over unguided, at each level", "below", 1, settled_by="value"),
+        by_value("strength in the thinnest tenth over that in the densest, at each level", "above", 1),
+        by_value("error in the thinnest tenth, guided over unguided, at each level", "below", 1),
+        by_value("error outside of the data, guided over unguided, at each level", "below", 1),
     ),
     "some",
 )
@@ -70,8 +57,8 @@ SOONER = Claim(
     "Guided trajectories reach the data sooner.",
     GUIDANCE,
     (
-        Criterion("largest lead in the share that arrived", "above", 0.05, settled_by="value"),
-        Criterion("least lead", "above", -0.02, settled_by="value"),
+        by_value("largest lead in the share that arrived", "above", 0.05),
+        by_value("least lead", "above", -0.02),
     ),
     "first",
 )

@@ -6,7 +6,7 @@ from math import inf
 
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, counted, judge, of, signed
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, counted, judge, of, signed
 from ridgewalk_studies.interpolation.paths import GEODESIC, Judged
 from ridgewalk_studies.interpolation.variants import (
     ALIVE,
@@ -29,28 +29,26 @@ CHEAPER = 10
 """Times that one pass must be cheaper than a search, to replace it."""
 
 
-_VARIETY = Criterion("variety without attraction", "below", COLLAPSED, settled_by="value")
+_VARIETY = by_value("variety without attraction", "below", COLLAPSED)
 
 COLLAPSES = Claim("Without attraction every pair collapses to one image", NETWORK, (_VARIETY,))
 VANISHING = Claim(
     "The collapse is one of vanishing gradients",
     NETWORK,
-    (Criterion("gradient norm there over its first steps'", "below", 0.01, settled_by="value"),),
+    (by_value("gradient norm there over its first steps'", "below", 0.01),),
 )
 ATTRACTION = Claim(
     "Attraction prevents it",
     NETWORK,
     (
-        Criterion(
-            f"least attraction from which on variety is above {ALIVE} (0 where none is)", "above", 0, settled_by="value"
-        ),
+        by_value(f"least attraction from which on variety is above {ALIVE} (0 where none is)", "above", 0),
         _VARIETY,
     ),
 )
 CURRICULUM = Claim(
     "An attraction that falls with the steps prevents it too",
     NETWORK,
-    (Criterion("variety with a falling attraction", "above", ALIVE, settled_by="value"),),
+    (by_value("variety with a falling attraction", "above", ALIVE),),
 )
 PROJECTION = Claim(
     "E(G(.)) is a projection on to the learned manifold",
@@ -70,11 +68,7 @@ MORE_REAL = Claim(
 PAIRING = Claim(
     "Many times for each pair, and pairs from the whole pool, are needed to learn the path",
     NETWORK,
-    (
-        Criterion(
-            "precision less that with one time and fixed pairs, of one seed,", "above", inf, part=0, settled_by="value"
-        ),
-    ),
+    (by_value("precision less that with one time and fixed pairs, of one seed,", "above", inf, part=0),),
 )
 IS_GEODESIC = Claim(
     "A path learned from re-projection approximates the geodesic",
@@ -89,7 +83,7 @@ TEACHING = Claim(
 ONE_PASS = Claim(
     f"One pass replaces a search: at least {CHEAPER} times cheaper",
     NETWORK,
-    (Criterion("time of the search over that of one pass", "at least", CHEAPER, settled_by="value"),),
+    (by_value("time of the search over that of one pass", "at least", CHEAPER),),
 )
 
 

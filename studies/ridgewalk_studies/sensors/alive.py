@@ -20,7 +20,7 @@ from ridgewalk.reports import Cell, Column, Section, Table, TableBlock, Text
 from ridgewalk.reports.sensors import misalignment_section
 from ridgewalk.store.run import Run
 from ridgewalk_studies import endpoints as choosing
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, counted, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings, Part
 from ridgewalk_studies.sensors.walks import (
@@ -42,11 +42,11 @@ BELL = Claim(
     "The scores have the shape of a bell round 0.5: a live sensor",
     WALKS,
     (
-        Criterion("peaks of the smoothed histogram", "at most", 1, settled_by="value"),
-        Criterion("5 % quantile", "below", 0.5, settled_by="value"),
-        Criterion("95 % quantile", "above", 0.5, settled_by="value"),
-        Criterion("spread of the logits", "above", 0.1, settled_by="value"),
-        Criterion("spread of the logits", "below", 2, settled_by="value"),
+        by_value("peaks of the smoothed histogram", "at most", 1),
+        by_value("5 % quantile", "below", 0.5),
+        by_value("95 % quantile", "above", 0.5),
+        by_value("spread of the logits", "above", 0.1),
+        by_value("spread of the logits", "below", 2),
     ),
 )
 DENSE = Claim(
@@ -57,7 +57,7 @@ DENSE = Claim(
 ENDS = Claim(
     "There are ends with scores near 0.85",
     WALKS,
-    (Criterion("highest score of a test image", "at least", 0.8, settled_by="value"),),
+    (by_value("highest score of a test image", "at least", 0.8),),
 )
 STAYS_OUT = Claim(
     "LERP between high scores stays out of D = 1/2",
@@ -73,7 +73,7 @@ DIFFERS = Claim(
 ARRIVES = Claim(
     "The walk reaches B",
     WALKS,
-    (Criterion("share of walks between outliers that arrived", "at least", 1, part=0.5, settled_by="value"),),
+    (by_value("share of walks between outliers that arrived", "at least", 1, part=0.5),),
 )
 SAME_ARTEFACTS = Criterion("change of precision against LERP", "within", MARGIN, refuted=0)
 REAL_ENDS = Criterion("precision of the ends' reconstructions less that of typical ends'", "above", -MARGIN)
@@ -85,7 +85,7 @@ MISALIGNED = Claim(
 AFFINE = Claim(
     "With a discriminator of a single affine layer the sensor works as well",
     "",
-    (Criterion("share of the sensors that are alive", "at least", 1, settled_by="value"), PULLED),
+    (by_value("share of the sensors that are alive", "at least", 1), PULLED),
 )
 
 

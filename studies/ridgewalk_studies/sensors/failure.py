@@ -13,7 +13,7 @@ import torch
 
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.reports.columns import SENSORS
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.sensors.walks import DEVIATION, figures_of, histogram, kind_section, matcher_of, shape_of, walked
@@ -23,11 +23,11 @@ DESCRIBED = "as described"
 NEGLIGIBLE = 0.01
 """Of the drive, or of the ends' distance: below it a walk is LERP."""
 
-PILED = Criterion("share of encodings within 0.05 of 1/2", "at least", 0.9, part=0.5, settled_by="value")
-DEAD = Criterion("share of the sensors that are dead by a fresh probe", "at least", 1, settled_by="value")
+PILED = by_value("share of encodings within 0.05 of 1/2", "at least", 0.9, part=0.5)
+DEAD = by_value("share of the sensors that are dead by a fresh probe", "at least", 1)
 VANISHES = Criterion("size of the correction over the drive's", "below", NEGLIGIBLE)
 STRAIGHT = Criterion("distance from the straight line over that of the ends", "below", NEGLIGIBLE)
-FLAT = Criterion("range of LERP's score, median of walks,", "below", 0.02, settled_by="value")
+FLAT = by_value("range of LERP's score, median of walks,", "below", 0.02)
 
 
 def measure(e: Experiment) -> Findings:

@@ -28,7 +28,7 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings, Part, joined
 from ridgewalk_studies.generative import Generative, decoded, figures_of, generative
@@ -39,15 +39,13 @@ SHARPER = 0.2
 """By how much the judges' feature distance is to fall."""
 
 SHARPER_BY = Criterion("feature distance of reconstructions over the VAE's", "below", 1 - SHARPER)
-NO_WORSE = Criterion(
-    "Frechet distance over the VAE's, mean of two judges, of every seed", "at most", 1, settled_by="value"
-)
+NO_WORSE = by_value("Frechet distance over the VAE's, mean of two judges, of every seed", "at most", 1)
 NOT_BETA = Claim(
     "[vae-gan] the gain is the discriminator's, and not that of a lighter KL term",
     "",
     (
         Criterion("feature distance over that of a VAE with the same beta", "below", 1),
-        Criterion("Frechet distance over that VAE's, of every seed", "below", 1, settled_by="value"),
+        by_value("Frechet distance over that VAE's, of every seed", "below", 1),
     ),
     "some",
 )
@@ -56,7 +54,7 @@ JOINTLY = Claim(
     CONFUSION,
     (
         Criterion("feature distance of separate over joint training", "above", 1),
-        Criterion("Frechet distance of separate over joint training, of every seed", "at least", 1, settled_by="value"),
+        by_value("Frechet distance of separate over joint training, of every seed", "at least", 1),
     ),
     "some",
 )
