@@ -75,7 +75,7 @@ class Criterion:
     def judge(self, measured: Measured) -> Fate:
         """The fate of a figure, or of several: theirs where all agree, "held in part" where some hold, otherwise undecided."""
         if isinstance(measured, Sequence):
-            return joined([self.judge(one) for one in measured])
+            return combine_fates([self.judge(one) for one in measured])
         if isinstance(measured, float | int):
             return "undecided" if self.settled_by == "interval" else self._place(measured, measured)
         if measured.n < self.least:
@@ -113,7 +113,7 @@ def by_value(metric: str, direction: Direction, threshold: float, **more: float)
     return Criterion(metric, direction, threshold, settled_by="value", **more)  # type: ignore[arg-type]
 
 
-def joined(fates: Sequence[Fate]) -> Fate:
+def combine_fates(fates: Sequence[Fate]) -> Fate:
     """One fate of several: theirs where all agree, "held in part" where some hold, otherwise undecided."""
     if len(set(fates)) == 1:
         return fates[0]
@@ -202,7 +202,7 @@ def judge(claim: Claim, *measured: Measured, figure: str, how: str = "") -> Verd
 
 def _combined(fates: Sequence[Fate], rule: str) -> Fate:
     if rule == "some":
-        return joined(fates)
+        return combine_fates(fates)
     if rule == "first":
         return "held in part" if fates[0] == "held" and any(f != "held" for f in fates) else fates[0]
     if rule == "weaker":
@@ -245,7 +245,7 @@ def records(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
     ]
 
 
-def counted(value: float, n: int) -> Interval:
+def with_count(value: float, n: int) -> Interval:
     """A figure without an interval, and the number of points, pairs or images that it is of."""
     return Interval(value, value, value, LEVEL, n)
 

@@ -46,7 +46,7 @@ class Findings:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-def joined(answer: Sequence[str], *parts: tuple[str, Part]) -> Findings:
+def join_parts(answer: Sequence[str], *parts: tuple[str, Part]) -> Findings:
     """The findings of named parts: their verdicts and sections in order, and the figures of each under its name, or at the top where it is ""."""
     figures: dict[str, Any] = {}
     for name, part in parts:

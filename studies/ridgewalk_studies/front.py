@@ -35,10 +35,10 @@ def measure(e: Experiment) -> Findings:
     front = measure_front(runs, e.settings.walks.pairs, "test", None, 0)
     if front is None:
         return Findings([], [], [])
-    return Findings(front.answer, judged(front.pooled), sections(front), front.figures)
+    return Findings(front.answer, judge_front(front.pooled), sections(front), front.figures)
 
 
-def judged(pooled: Pooled) -> list[Verdict]:
+def judge_front(pooled: Pooled) -> list[Verdict]:
     """The verdicts on what is said of graph paths, of geodesics and of the best finder."""
     s, verdicts = pooled.summary, []
     for method, claim in (("graph", JUMPY), ("geodesic", SMOOTH)):

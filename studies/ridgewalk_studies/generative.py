@@ -51,10 +51,10 @@ def generative(runs: Sequence[Run], judges: Sequence[Judge], points: int) -> Gen
     for run in runs:
         images = part(run.data, "test")
         x = images.take(torch.arange(min(points, len(images)))).floats()
-        for name, value in reconstruction_columns(x, decoded(run, run.encode(x)), judges).items():
+        for name, value in reconstruction_columns(x, decode_images(run, run.encode(x)), judges).items():
             columns.setdefault(name, []).append(value)
         wanted = len(judges[0].reference)
-        drawn = decoded(run, prior_draws(run, wanted, 0))
+        drawn = decode_images(run, prior_draws(run, wanted, 0))
         shares = []
         for judge in judges:
             features = judge.features(drawn)
@@ -65,7 +65,7 @@ def generative(runs: Sequence[Run], judges: Sequence[Judge], points: int) -> Gen
     return Generative({n: torch.cat(v) for n, v in columns.items()}, distances, real, seconds, runs[0])
 
 
-def decoded(run: Run, z: Tensor) -> Tensor:
+def decode_images(run: Run, z: Tensor) -> Tensor:
     """Images of codes, some at once, on the CPU."""
     return chunked(run.decode, z.to(run.device)).cpu()
 

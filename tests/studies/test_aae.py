@@ -68,7 +68,7 @@ def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path)
     if recipe == "aae-priors":
         run = ridgewalk.load(tmp_path / "out" / "run-0")
         for figure, role in (("match", "test"), ("match_unseen", "judge_b")):
-            codes = priors.drawn_codes(run, part(run.data, role).floats()[:100])
+            codes = priors.draw_codes(run, part(run.data, role).floats()[:100])
             distance = sliced_wasserstein(codes.double(), prior_draws(run, 200, 1)[:100].double())
             assert found[figure]["mixture, conditioned"][0]["sliced_wasserstein"] == pytest.approx(distance)
     if recipe == "aae-semisupervised":
@@ -169,7 +169,7 @@ def test_what_a_prior_does_is_judged_by_intervals_and_beyond_a_decoders_blur() -
         ((0.7,), "did not hold"),
         ((0.51, 0.7), "held in part"),
     ):
-        assert priors._matched({"a": [row(v) for v in aucs]}, {"a": [row(0.5) for _ in aucs]})[0].verdict == fate
+        assert priors._matched({"a": [row(v) for v in aucs]}, {"a": [row(0.5) for _ in aucs]})[0].fate == fate
 
     def hollow(unreal: float, floor: float) -> Holes:
         rows = torch.arange(1000) / 1000
@@ -184,15 +184,15 @@ def test_what_a_prior_does_is_judged_by_intervals_and_beyond_a_decoders_blur() -
         (broken, few, "did not hold"),
         (few, few, "undecided"),
     ):
-        assert priors._hollow({"gaussian": [own], "vae": [other]})[0].verdict == fate
+        assert priors._hollow({"gaussian": [own], "vae": [other]})[0].fate == fate
 
     def torn(rank: float) -> Fracturing:
         return Fracturing({"rank": torch.full((1000,), rank, dtype=torch.float64)}, torch.ones(10), 5)
 
     for ranks, fate in (((0.1, 0.2), "held"), ((0.2, 0.1), "did not hold")):
-        assert priors._fractured({"gaussian": [torn(ranks[0])], "ae": [torn(ranks[1])]})[0].verdict == fate
+        assert priors._fractured({"gaussian": [torn(ranks[0])], "ae": [torn(ranks[1])]})[0].fate == fate
     for share, fate in ((0.95, "held"), (0.6, "held in part"), (0.3, "did not hold")):
-        assert priors._placed({"a": [torch.arange(100) < 100 * share]})[0].verdict == fate
+        assert priors._placed({"a": [torch.arange(100) < 100 * share]})[0].fate == fate
 
 
 def test_the_control_is_the_network_itself_with_dropout_before_its_affine_layers() -> None:
@@ -200,7 +200,7 @@ def test_the_control_is_the_network_itself_with_dropout_before_its_affine_layers
     for network, first, rates in (("mlp", True, [0.2, 0.5, 0.5]), ("conv", False, [0.5, 0.5])):
         own = categorical((1, 8, 8), 2, 3, Architecture(network, (6, 5)))
         bare = nn.Sequential(own.encoder, own.label)
-        found = shared.dropped(bare, first=first).eval()
+        found = shared.with_dropout(bare, first=first).eval()
         assert torch.equal(found(images), bare(images))
         assert [layer.p for layer in found if isinstance(layer, nn.Dropout)] == rates
         follows = [b for a, b in itertools.pairwise(found) if isinstance(a, nn.Dropout)]
@@ -218,8 +218,8 @@ def conditioned(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_codes_in_the_middle_of_their_petal_are_in_place(conditioned: Run) -> None:
     angle = 2 * torch.pi * torch.arange(10) / 10
     middles = 1.4 * torch.stack([angle.cos(), angle.sin()], dim=1)
-    assert priors.placed(conditioned, middles, torch.arange(10)).all()
-    assert not priors.placed(conditioned, middles, (torch.arange(10) + 1) % 10).any()
+    assert priors.in_own_part(conditioned, middles, torch.arange(10)).all()
+    assert not priors.in_own_part(conditioned, middles, (torch.arange(10) + 1) % 10).any()
 
 
 def test_an_error_over_seeds_is_their_mean_with_its_spread() -> None:
@@ -227,14 +227,14 @@ def test_an_error_over_seeds_is_their_mean_with_its_spread() -> None:
     assert cell.value == 2.0
     assert cell.note is not None
     assert cell.note.startswith("+- 1.41, 2 seeds")
-    assert shared.reached("it is low", [1.0, 3.0], 2.0, "").verdict == "held in part"
-    assert shared.reached("it is low", [1.0, 1.5], 2.0, "").verdict == "held"
-    assert shared.reached("it is high", [1.0, 1.5], 2.0, "", lower=False).verdict == "did not hold"
+    assert shared.judge_published("it is low", [1.0, 3.0], 2.0, "").fate == "held in part"
+    assert shared.judge_published("it is low", [1.0, 1.5], 2.0, "").fate == "held"
+    assert shared.judge_published("it is high", [1.0, 1.5], 2.0, "", lower=False).fate == "did not hold"
 
 
 def test_fewer_mistakes_are_told_from_more_and_from_noise() -> None:
     generator = torch.Generator().manual_seed(0)
     few, many = (torch.rand(2000, generator=generator) < p for p in (0.02, 0.08))
-    assert shared.fewer("fewer", [few], [many], "").verdict == "held"
-    assert shared.fewer("fewer", [many], [few], "").verdict == "did not hold"
-    assert shared.fewer("fewer", [few], [few], "").verdict == "undecided"
+    assert shared.judge_fewer_mistakes("fewer", [few], [many], "").fate == "held"
+    assert shared.judge_fewer_mistakes("fewer", [many], [few], "").fate == "did not hold"
+    assert shared.judge_fewer_mistakes("fewer", [few], [few], "").fate == "undecided"

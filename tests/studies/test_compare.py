@@ -18,7 +18,7 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports.pages import front as page
 from ridgewalk.store.run import load
 from ridgewalk.verbs import compare as front
-from ridgewalk_studies.front import judged
+from ridgewalk_studies.front import judge_front
 from ridgewalk_studies.reproduce import STUDIES, names
 
 Copy = Callable[[], Path]
@@ -131,14 +131,14 @@ def test_what_is_said_of_the_finders_is_judged_by_their_intervals() -> None:
     gains = {m: {"precision": interval(r["precision"].value - 0.5)} for m, r in rows.items()}
     lines = {"reconstructions": {"precision": 0.8}}
     pooled = SimpleNamespace(summary=SimpleNamespace(rows=rows, differences=gains, lines=lines))
-    assert [v.fate for v in judged(pooled)] == ["held", "held", "held"]  # type: ignore[arg-type]
-    assert "ridge@4" in judged(pooled)[2].figure  # type: ignore[arg-type]
+    assert [v.fate for v in judge_front(pooled)] == ["held", "held", "held"]  # type: ignore[arg-type]
+    assert "ridge@4" in judge_front(pooled)[2].figure  # type: ignore[arg-type]
     rows["graph"]["relative_length"] = interval(1.25)
     lines["reconstructions"]["precision"] = 0.75
-    assert [v.fate for v in judged(pooled)] == ["did not hold", "held", "undecided"]  # type: ignore[arg-type]
+    assert [v.fate for v in judge_front(pooled)] == ["did not hold", "held", "undecided"]  # type: ignore[arg-type]
     few = {m: {"precision": interval(0.2, n=20)} for m in rows}
     pooled.summary.differences = few
-    assert judged(pooled)[1].fate == "undecided"  # type: ignore[arg-type]
+    assert judge_front(pooled)[1].fate == "undecided"  # type: ignore[arg-type]
 
 
 def test_without_a_run_it_trains_the_recipe_front() -> None:

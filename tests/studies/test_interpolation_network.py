@@ -27,7 +27,7 @@ from ridgewalk_studies.interpolation.variants import (
     RATIO,
     Trained,
     one_pass,
-    swept,
+    sweep_names,
     variants,
 )
 from ridgewalk_studies.reproduce import reproduce
@@ -126,13 +126,13 @@ def test_shapes_are_measured_in_factors_without_a_change_of_the_command(
 
 def test_the_sweep_has_the_recipes_own_attraction_once() -> None:
     i = recipes.read("interpolation-network").interpolation
-    assert list(swept(i)) == list(LAMBDAS)
-    assert swept(i)[i.attraction] == ONE
-    other = swept(replace(i, attraction=0.03))
+    assert list(sweep_names(i)) == list(LAMBDAS)
+    assert sweep_names(i)[i.attraction] == ONE
+    other = sweep_names(replace(i, attraction=0.03))
     assert other[0.03] == ONE
     assert other[0.1] == "lambda 0.1"
     assert list(other) == sorted({*LAMBDAS, 0.03})
-    assert set(swept(i).values()) | {FALLING} <= set(variants(i))
+    assert set(sweep_names(i).values()) | {FALLING} <= set(variants(i))
 
 
 def logged(variety: float, *events: Event) -> Trained:

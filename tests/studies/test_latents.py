@@ -124,7 +124,7 @@ def test_a_mixture_is_widened_to_the_density_of_other_points() -> None:
     # components of sd 0.1 round draws of N(0, I): Silverman's width for 2000 points in 2-d is 2000^(-1/6) = 0.28
     mixture = AggregatePosterior(points(2000, 2, seed=11).float(), torch.full((2000, 2), 2 * log(0.1)))
     other, fresh = points(1000, 2, seed=12).float(), points(1000, 2, seed=13).float()
-    wide, factor = latents.widened(mixture, other)
+    wide, factor = latents.widen(mixture, other)
     assert factor in (2, 2.5, 3, 3.5)
     truth = float(gaussian(1.0)(fresh).mean())
     assert truth < float(wide(fresh).mean()) < truth + 0.03 < float(mixture(fresh).mean())

@@ -82,9 +82,11 @@ def measure_semisupervised(e: Experiment) -> Findings:
             f"With {count} labels the error is that of the paper": published.get(OWN, {}).get(count),
             f"With {count} labels it is below that of M1+M2": published.get(EARLIER, {}).get(count),
         }
-        claims += [shared.reached(says, errors[v], value, how) for says, value in told.items() if value is not None]
+        claims += [
+            shared.judge_published(says, errors[v], value, how) for says, value in told.items() if value is not None
+        ]
         claims.append(
-            shared.fewer(
+            shared.judge_fewer_mistakes(
                 f"With {count} labels it makes fewer mistakes than the same network with dropout, taught by the labels alone",
                 wrong[v],
                 control[v],
@@ -128,7 +130,7 @@ def _answer(
         if v in control:
             other = _percent(control[v])
             told.append(
-                f"{labels_of(own[0])} labels {shared.said(errors[v])}, the same network with dropout {sum(other) / len(other):.2f} %"
+                f"{labels_of(own[0])} labels {shared.describe_seeds(errors[v])}, the same network with dropout {sum(other) / len(other):.2f} %"
             )
     return "Test errors: " + "; ".join(told) + "."
 
@@ -161,7 +163,7 @@ def measure_reduction(e: Experiment) -> Findings:
             rows[f"{kind}{own[0].recipe.model.latent}-d, {rule}"] = {"error": shared.over_seeds(errors)}
             if count in published and own[0].recipe.model.latent == 2 and (count != "none" or k == CLUSTERS):
                 claims.append(
-                    shared.reached(
+                    shared.judge_published(
                         f"In two dimensions, {_with(count)}, the error is that of the paper"
                         + (f", {rule}" if count == "none" else ""),
                         errors,
@@ -190,5 +192,7 @@ def measure_reduction(e: Experiment) -> Findings:
         Section("The plane", blocks=pictures),
         shared.games({v or "run": own for v, own in runs.items()}),
     ]
-    answer = "; ".join(f"{_with(labels_of(own[0]))} {shared.said(figures[v or 'run'])}" for v, own in runs.items())
+    answer = "; ".join(
+        f"{_with(labels_of(own[0]))} {shared.describe_seeds(figures[v or 'run'])}" for v, own in runs.items()
+    )
     return Findings([f"Test errors in the plane: {answer}."], claims, sections, figures)

@@ -46,13 +46,13 @@ def measure(e: Experiment) -> Findings:
         figures[f"clusters-{k}" if variant == "run" else variant] = values
         rows[name] = {n: shared.over_seeds(v) for n, v in values.items()}
         answers.append(
-            f"{name}: error by majority {shared.said(values['majority'])}, by exemplars {shared.said(values['exemplar'])}"
+            f"{name}: error by majority {shared.describe_seeds(values['majority'])}, by exemplars {shared.describe_seeds(values['exemplar'])}"
         )
         if str(k) in published and not paper:
             rows[f"{k} clusters, published"] = {"exemplar": Cell(published[str(k)])}
             for rule in ("exemplar", "majority"):
                 claims.append(
-                    shared.reached(
+                    shared.judge_published(
                         f"{k} clusters have the paper's error without a label, named by {rule}",
                         values[rule],
                         published[str(k)],

@@ -15,11 +15,11 @@ from ridgewalk.reports.samples import sheet
 from ridgewalk.reports.style import png
 from ridgewalk.store.priors import prior_draws
 from ridgewalk_studies.adversarial_autoencoders import shared
-from ridgewalk_studies.adversarial_autoencoders.priors import drawn_codes
+from ridgewalk_studies.adversarial_autoencoders.priors import draw_codes
 from ridgewalk_studies.claims import Claim, by_value, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
-from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.generative import decode_images
 from ridgewalk_studies.measures.likelihood import SAMPLES, VALIDATION, likelihood, oracle
 from ridgewalk_studies.measures.parzen import WORTH, Parzen
 from ridgewalk_studies.measures.posterior import match
@@ -70,7 +70,7 @@ def measure(e: Experiment) -> Findings:
     scores: dict[str, list[Parzen]] = {}
     claims, answers, images, matches = [], [], {}, []
     for name, own in runs.items():
-        drawn = [decoded(run, prior_draws(run, count, run.origin.seed)) for run in own]
+        drawn = [decode_images(run, prior_draws(run, count, run.origin.seed)) for run in own]
         found = [likelihood(x, first.data, points=limit) for x in drawn]
         rows[f"ours, {name}"] = _row(found) | {
             "minutes": shared.over_seeds([float(r.manifest["seconds"]) / 60 for r in own])
@@ -82,13 +82,15 @@ def measure(e: Experiment) -> Findings:
         if not name.startswith("paper"):  # whose figures stand beside ours, where claims are not made of them
             told = {"is that of the paper": published.get(AAE), "is above a GAN's": published.get(GAN)}
             claims += [
-                shared.reached(f"[{name}] the log-likelihood {says}", values, value, how, lower=False, unit=" nats")
+                shared.judge_published(
+                    f"[{name}] the log-likelihood {says}", values, value, how, lower=False, unit=" nats"
+                )
                 for says, value in told.items()
                 if value is not None
             ]
-        answers.append(f"{name}: {shared.said(values, ' nats')} with {count} samples.")
+        answers.append(f"{name}: {shared.describe_seeds(values, ' nats')} with {count} samples.")
         images[name] = drawn[0][:SHOWN]
-        z = drawn_codes(own[0], part(own[0].data, "test").floats())
+        z = draw_codes(own[0], part(own[0].data, "test").floats())
         m = match(z, prior_draws(own[0], 2 * len(z), 1).cpu(), steps=shared.probe_steps(e))
         matches.append(f"{name}: {m}")
     best = max((p for own in scores.values() for p in own), key=lambda p: p.value)

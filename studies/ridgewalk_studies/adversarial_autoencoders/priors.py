@@ -28,7 +28,7 @@ from ridgewalk.training.families.matching import MatchingFamily
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.priors import Classed
 from ridgewalk_studies.adversarial_autoencoders import shared
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge, with_count
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
 from ridgewalk_studies.measures.fracturing import Fracturing, fracturing
@@ -60,13 +60,13 @@ NEAREST = 15
 """Draws of the prior that say which part of it a code lies in."""
 
 
-def drawn_codes(run: Run, x: Tensor, seed: int = 0) -> Tensor:
+def draw_codes(run: Run, x: Tensor, seed: int = 0) -> Tensor:
     """A draw of q(z|x) for each image, on the CPU: (n, d)."""
     noise = Noise(seed, Stream.TRUE_PRIOR)
     return chunked(lambda v: run.model.draw(v.to(run.device), lambda *s: noise.normal(*s).to(run.device)).cpu(), x)
 
 
-def placed(run: Run, z: Tensor, labels: Tensor, draws: int = 300) -> Tensor:
+def in_own_part(run: Run, z: Tensor, labels: Tensor, draws: int = 300) -> Tensor:
     """Of each code, whether most of the nearest draws of the prior are of its own class's part: bool (n,)."""
     family = run.recipe.objective
     assert isinstance(family, MatchingFamily)
@@ -97,13 +97,13 @@ def measure(e: Experiment) -> Findings:
         adversarial = isinstance(own[0].recipe.objective, MatchingFamily)
         for run in own:
             if adversarial:
-                z = drawn_codes(run, x)
-                for found, codes in ((matches, z), (unseen, drawn_codes(run, alike))):
+                z = draw_codes(run, x)
+                for found, codes in ((matches, z), (unseen, draw_codes(run, alike))):
                     found.setdefault(name, []).append(
                         match(codes, prior_draws(run, 2 * len(codes), 1).cpu(), steps=shared.probe_steps(e))
                     )
                 if run.recipe.objective.name == "aae-conditioned":
-                    places.setdefault(name, []).append(placed(run, z, labels))
+                    places.setdefault(name, []).append(in_own_part(run, z, labels))
             torn.setdefault(name, []).append(fracturing(lambda v, r=run: r.encode(v).cpu(), x, labels))  # type: ignore[misc]
             codes = run.encode(x)
             empty.setdefault(name, []).append(holes(prior_draws(run, len(codes), 2), codes, run.decode, judges))
@@ -174,9 +174,9 @@ def _placed(places: Mapping[str, Sequence[Tensor]]) -> list[Verdict]:
     for name, own in places.items():
         shares = [100 * float(p.double().mean()) for p in own]
         claim = Claim(f"[{name}] each class takes its own part of the prior", AAE, (PLACED,))
-        figure = f"in place {shared.said(shares)}"
+        figure = f"in place {shared.describe_seeds(shares)}"
         how = "held-out images, whose labels were never shown"
-        found.append(judge(claim, counted(min(shares), len(own[0])), figure=figure, how=how))
+        found.append(judge(claim, with_count(min(shares), len(own[0])), figure=figure, how=how))
     return found
 
 

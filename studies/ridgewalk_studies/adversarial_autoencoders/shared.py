@@ -31,7 +31,7 @@ from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Classification
 from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge
 from ridgewalk_studies.experiment import Experiment
-from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.generative import decode_images
 from ridgewalk_studies.measures.posterior import STEPS
 from ridgewalk_studies.sources import AAE
 
@@ -143,13 +143,13 @@ def over_seeds(values: Sequence[float], note: str = "") -> Cell:
     return Cell(float(v.mean()), note=", ".join(t for t in (told, note) if t))
 
 
-def said(values: Sequence[float], unit: str = " %") -> str:
+def describe_seeds(values: Sequence[float], unit: str = " %") -> str:
     """A value a seed, and their mean."""
     mean = sum(values) / len(values)
     return f"{mean:.2f}{unit} (by seed: {', '.join(f'{v:.2f}' for v in values)})"
 
 
-def reached(
+def judge_published(
     statement: str, values: Sequence[float], target: float, how: str, lower: bool = True, unit: str = " %"
 ) -> Verdict:
     """
@@ -164,7 +164,7 @@ def reached(
         unit: of the figure, in words.
     """
     criterion = by_value(f"figure of every seed,{unit},", "at most" if lower else "at least", target)
-    figure = f"{said(values, unit)}; published {target:g}{unit}"
+    figure = f"{describe_seeds(values, unit)}; published {target:g}{unit}"
     claim = Claim(statement, AAE, (criterion,))
     return judge(claim, list(values), figure=figure, how=how)
 
@@ -188,7 +188,7 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
     assert labelled is not None
     own = family_of(recipe).autoencoder(recipe, images.shape, mixed_seed(seed, Stream.CLASSIFIER))
     assert isinstance(own, CategoricalAutoencoder)
-    network = dropped(nn.Sequential(own.encoder, own.label), first=recipe.model.network == "mlp")
+    network = with_dropout(nn.Sequential(own.encoder, own.label), first=recipe.model.network == "mlp")
     batch = min(labelled.batch, len(labelled.labels))
     epochs = max(1, int(run.manifest["steps"]) // (len(labelled.labels) // batch))
     schedule = Schedule(
@@ -214,7 +214,7 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
     return wrong
 
 
-def dropped(network: nn.Module, hidden: float = 0.5, images: float = 0.2, first: bool = True) -> nn.Sequential:
+def with_dropout(network: nn.Module, hidden: float = 0.5, images: float = 0.2, first: bool = True) -> nn.Sequential:
     """
     The network's layers in a row, with dropout before each affine one (Srivastava et al. 2014).
 
@@ -235,7 +235,7 @@ def dropped(network: nn.Module, hidden: float = 0.5, images: float = 0.2, first:
     return nn.Sequential(*layers)
 
 
-def fewer(statement: str, own: Sequence[Tensor], other: Sequence[Tensor], how: str) -> Verdict:
+def judge_fewer_mistakes(statement: str, own: Sequence[Tensor], other: Sequence[Tensor], how: str) -> Verdict:
     """Judges a claim that one makes fewer mistakes than another on the same images, which are resampled with all their seeds."""
     difference: Interval = paired_difference(
         torch.stack([w.double() for w in own]).mean(0), torch.stack([w.double() for w in other]).mean(0), 0
@@ -299,7 +299,7 @@ def styles_by_class(run: Run, title: str) -> Figure:
         rows = []
         for i in range(len(x)):
             y = torch.eye(model.classes, device=run.device)
-            rows.append(torch.cat([x[i : i + 1], decoded(run, model.join(style[i].expand(len(y), -1), y))]))
+            rows.append(torch.cat([x[i : i + 1], decode_images(run, model.join(style[i].expand(len(y), -1), y))]))
     drawn = png(
         sheet(torch.cat(rows).numpy(), columns=model.classes + 1, cell=max(16, min(44, 660 // (model.classes + 1))))
     )
@@ -315,7 +315,7 @@ def heads(run: Run, title: str, confident: int = 9) -> Figure:
     q = classes_of(run, images)
     style = torch.zeros(model.classes, model.dims, device=run.device)
     with torch.no_grad():
-        made = decoded(run, model.join(style, torch.eye(model.classes, device=run.device)))
+        made = decode_images(run, model.join(style, torch.eye(model.classes, device=run.device)))
     rows = []
     for k in range(model.classes):
         best = q[:, k].topk(min(confident, len(q))).indices
@@ -334,7 +334,7 @@ def manifold(run: Run, title: str, side: int = 20, reach: float = 0.0) -> Figure
     low, high = (-reach * torch.ones(2), reach * torch.ones(2)) if reach else (low, high)
     xs, ys = torch.linspace(float(low[0]), float(high[0]), side), torch.linspace(float(high[1]), float(low[1]), side)
     points = torch.stack([xs.repeat(side), ys.repeat_interleave(side)], dim=1)
-    drawn = png(sheet(decoded(run, points).numpy(), columns=side, cell=30))
+    drawn = png(sheet(decode_images(run, points).numpy(), columns=side, cell=30))
     says = "Codes on a lattice, decoded: left to right the first dimension, top to bottom the second one downwards."
     return Figure(drawn, "Decoded images on a lattice in the plane of codes", says, title, wide=True)
 

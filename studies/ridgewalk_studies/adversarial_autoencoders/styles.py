@@ -13,10 +13,10 @@ from ridgewalk.models.categories import ConditionalAutoencoder
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.store.run import Run
 from ridgewalk_studies.adversarial_autoencoders import shared
-from ridgewalk_studies.claims import Claim, by_value, counted, judge
+from ridgewalk_studies.claims import Claim, by_value, judge, with_count
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
-from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.generative import decode_images
 from ridgewalk_studies.sources import AAE
 
 OBEYED = by_value(
@@ -33,7 +33,7 @@ PROBED = 2000
 """Largest number of styles that the class is read from."""
 
 
-def leaked(run: Run, points: int) -> tuple[float, float]:
+def read_class_from_style(run: Run, points: int) -> tuple[float, float]:
     """Accuracy of a fresh classifier of styles, by five-fold cross-validation, and the share of the most frequent class, in per cent."""
     from sklearn.model_selection import cross_val_score
     from sklearn.pipeline import make_pipeline
@@ -66,10 +66,10 @@ def measure(e: Experiment) -> Findings:
                 style = model.split(x.to(run.device))[0]
                 told = torch.arange(model.classes, device=run.device).repeat(len(style))
                 y = shared.one_hot_of(told, model.classes)
-                made = decoded(run, model.join(style.repeat_interleave(model.classes, dim=0), y))
+                made = decode_images(run, model.join(style.repeat_interleave(model.classes, dim=0), y))
             seen = [(j.probabilities(made).argmax(1) == told.cpu()).double().mean() for j in judges]
             obeyed.append(100 * float(torch.stack(seen).mean()))
-            leak, chance = leaked(run, e.points)
+            leak, chance = read_class_from_style(run, e.points)
             leaks.append(leak)
             chances.append(chance)
             errors.append(100 * float(shared.mistakes(run).double().mean()))
@@ -82,14 +82,14 @@ def measure(e: Experiment) -> Findings:
         claims += [
             judge(
                 Claim(f"[{name}] any style can be written in any class", AAE, (OBEYED,)),
-                counted(min(obeyed), e.points),
-                figure=f"told class seen {shared.said(obeyed)}",
+                with_count(min(obeyed), e.points),
+                figure=f"told class seen {shared.describe_seeds(obeyed)}",
                 how="mean of two judges' classifiers, which saw none of the images",
             ),
             judge(
                 Claim(f"[{name}] the style tells nothing of the class", AAE, (LEAKED,)),
-                counted(max(a - b for a, b in zip(leaks, chances)), e.points),
-                figure=f"class read from styles {shared.said(leaks)}, chance {max(chances):.1f} %",
+                with_count(max(a - b for a, b in zip(leaks, chances)), e.points),
+                figure=f"class read from styles {shared.describe_seeds(leaks)}, chance {max(chances):.1f} %",
                 how="a support vector machine on held-out styles",
             ),
         ]
@@ -112,7 +112,7 @@ def measure(e: Experiment) -> Findings:
     ]
     first = figures["run"]
     answer = (
-        f"A class that is told is seen in {shared.said(first['obeyed'])} of decodings; from the style alone a fresh classifier reads it with "
-        f"{shared.said(first['leaked'])}."
+        f"A class that is told is seen in {shared.describe_seeds(first['obeyed'])} of decodings; from the style alone a fresh classifier reads it with "
+        f"{shared.describe_seeds(first['leaked'])}."
     )
     return Findings([answer], claims, sections, figures)

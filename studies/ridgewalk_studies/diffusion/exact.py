@@ -21,7 +21,7 @@ from ridgewalk.reports import Cell, Section, Table, TableBlock
 from ridgewalk.reports.columns import POINTS, SAMPLING
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import Claim, by_value, counted, judge
+from ridgewalk_studies.claims import Claim, by_value, judge, with_count
 from ridgewalk_studies.findings import Part
 from ridgewalk_studies.sources import SDES
 
@@ -127,7 +127,7 @@ def prove(
         ),
         judge(
             SAMPLES,
-            [counted(r, n) for r in ratios.values()],
+            [with_count(r, n) for r in ratios.values()],
             figure="; ".join(f"{k} {v:.2f}" for k, v in ratios.items()),
             how=f"KL(samples || density) by a histogram, {n} samples of each",
         ),

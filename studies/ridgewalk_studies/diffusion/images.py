@@ -39,10 +39,10 @@ from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk.verbs import diffuse
 from ridgewalk_studies import timing
-from ridgewalk_studies.claims import Claim, Verdict, by_value, counted, judge
+from ridgewalk_studies.claims import Claim, Verdict, by_value, judge, with_count
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
-from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.generative import decode_images
 from ridgewalk_studies.sources import GUIDANCE
 
 LIKELIHOODS = 256
@@ -155,8 +155,8 @@ def _samples(
     held = torch.cat([part(pixels.data, role).floats() for role in ("validation", "test")])
     rows["real, held out"] = held[:n]
     codes = vae.encode(held[:n])
-    rows["reconstructions of the VAE"] = decoded(vae, codes)
-    rows["prior of the VAE"] = decoded(vae, prior_draws(vae, n, 0))
+    rows["reconstructions of the VAE"] = decode_images(vae, codes)
+    rows["prior of the VAE"] = decode_images(vae, prior_draws(vae, n, 0))
     own = e.settings.sampling
     plans: list[tuple[str, TrainedDiffusion, Sampling]] = [
         ("codes", vae.diffusion, own),
@@ -167,7 +167,7 @@ def _samples(
     for name, model, how in plans:
         began = perf_counter()
         made = model.sample(n, 0, how)
-        rows[name] = decoded(vae, made.x) if model is vae.diffusion else made.x.clamp(0, 1)
+        rows[name] = decode_images(vae, made.x) if model is vae.diffusion else made.x.clamp(0, 1)
         seconds[name] = perf_counter() - began
     shown = {name: x[:SHOWN] for name, x in rows.items()}
     return rows, seconds, shown
@@ -185,8 +185,8 @@ def _claims(graded: Mapping[str, list[samples.GradedImages]]) -> list[Verdict]:
         f"judge {a.judge}: {own['frechet'].value:.2f} against {base['frechet'].value:.2f}, precision {_with(a)} against {_with(b)}"
         for a, own, b, base in pairs
     )
-    nearer = [counted(own["frechet"].value - base["frechet"].value, own["frechet"].n) for _, own, _, base in pairs]
-    apart = [counted(own["precision"].low - base["precision"].high, own["precision"].n) for _, own, _, base in pairs]
+    nearer = [with_count(own["frechet"].value - base["frechet"].value, own["frechet"].n) for _, own, _, base in pairs]
+    apart = [with_count(own["precision"].low - base["precision"].high, own["precision"].n) for _, own, _, base in pairs]
     return [judge(CODES, nearer, apart, figure=figure)]
 
 

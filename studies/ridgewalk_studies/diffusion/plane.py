@@ -23,10 +23,10 @@ from ridgewalk.reports import samples as pictures
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import Claim, by_value, counted, judge
+from ridgewalk_studies.claims import Claim, by_value, judge, with_count
 from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, FINEST, prove
 from ridgewalk_studies.experiment import Experiment
-from ridgewalk_studies.findings import Findings, Part, joined
+from ridgewalk_studies.findings import Findings, Part, join_parts
 from ridgewalk_studies.measures import scores
 from ridgewalk_studies.sources import GUIDANCE, WEIGHTING
 
@@ -80,7 +80,7 @@ def measure(e: Experiment) -> Findings:
         f"{proven['likelihood_error']:.4f} nat of the truth. Learned in {best['seconds']:.0f} s, KL(model || data) is {best['kl']:.3f} "
         f"(floor {floor['kl']:.3f}), KL(data || model) {best['forward_kl']:.3f}."
     ]
-    return joined(
+    return join_parts(
         answer,
         ("", Part({"floor": floor})),
         ("", proven),
@@ -157,7 +157,7 @@ def _learned(
     verdicts = [
         judge(
             LEARNS,
-            counted(max(kls), n),
+            with_count(max(kls), n),
             max(seconds),
             figure=f"{', '.join(f'{k:.3f}' for k in kls)} (floor {floor['kl']:.3f}) after {', '.join(f'{s:.0f}' for s in seconds)} s, a value a seed",
             how=f"{own.sampler}, {n} samples, KL by a histogram",

@@ -15,11 +15,11 @@ from ridgewalk.reports.columns import GUIDES, POINTS
 from ridgewalk.store.guide import GUIDE, Guide
 from ridgewalk.store.run import Run, load
 from ridgewalk.verbs import guide as guiding
-from ridgewalk_studies.claims import SEEDS, Claim, Criterion, by_value, counted, judge
+from ridgewalk_studies.claims import SEEDS, Claim, Criterion, by_value, judge, with_count
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Part
-from ridgewalk_studies.guidance.measures import GAMMAS, SAMPLES, VALIDATION, Ledger, Way, measured, nll
-from ridgewalk_studies.guidance.measures import guided as by_guide
+from ridgewalk_studies.guidance.measures import GAMMAS, SAMPLES, VALIDATION, Ledger, Way, measure_way, nll
+from ridgewalk_studies.guidance.measures import guided_score as by_guide
 from ridgewalk_studies.sources import GUIDANCE
 
 PILOT = 6
@@ -89,7 +89,7 @@ def strengths(
     chosen: dict[float, float] = {}
     for gamma in GAMMAS:
         name, score = f"gamma {gamma:g}", by_guide(model, guide, gamma)
-        values = measured(Way(model, score), density, e.points, SAMPLES)
+        values = measure_way(Way(model, score), density, e.points, SAMPLES)
         missed = nll(model, score, data)
         forward[name] = statistics.bootstrap_mean(missed + log_p, 0)
         ledger.add(name, {**values, "forward": forward[name].value, "nll": float(missed.mean())})
@@ -121,8 +121,8 @@ def strengths(
     verdicts = [
         judge(
             VARIETY,
-            counted(min(rise["precision"], -rise["recall"]), e.points),
-            counted(rise["kl"], e.points),
+            with_count(min(rise["precision"], -rise["recall"]), e.points),
+            with_count(rise["kl"], e.points),
             figure="; ".join(
                 f"gamma {g:g}: precision {v['precision']:.3f}, recall {v['recall']:.3f}, KL {v['kl']:.3f}, KL(data || model) {v['forward']:.3f}"
                 for g, v in rows.items()
@@ -152,10 +152,10 @@ def _schedules(
         "calibrated on held-out data": bce.diagnosis.strengths,
     }
     ledger = Ledger()
-    ledger.add("none", measured(Way(model), density, e.points, SAMPLES))
+    ledger.add("none", measure_way(Way(model), density, e.points, SAMPLES))
     for name, weight in weights.items():
         score = guided(model.denoiser.score, DiscriminatorGuidance(bce.ratio, sde, 1.0, weight))
-        ledger.add(name, measured(Way(model, score), density, e.points, SAMPLES))
+        ledger.add(name, measure_way(Way(model, score), density, e.points, SAMPLES))
     noisy = [v for v in bce.diagnosis.levels if v.level > 2]
     quiet = [v for v in bce.diagnosis.levels if v.level <= 2]
     harm = sum(v.gain < -3 * v.gain_error for v in noisy)
@@ -182,7 +182,7 @@ def _schedules(
         judge(
             NOISY_LEVELS,
             harm,
-            counted(little["sliced_wasserstein"] - all_of_it["sliced_wasserstein"], e.points),
+            with_count(little["sliced_wasserstein"] - all_of_it["sliced_wasserstein"], e.points),
             figure=f"guidance raises the held-out denoising error at {harm} of {len(noisy)} levels above sigma / alpha = 2 and at "
             f"{sum(v.gain < -3 * v.gain_error for v in quiet)} of {len(quiet)} below; sliced Wasserstein {all_of_it['sliced_wasserstein']:.3f} with it, "
             f"{little['sliced_wasserstein']:.3f} without it there",
@@ -201,7 +201,7 @@ def discriminators(
 ) -> Part:
     """Objectives, negatives and networks, each calibrated on held-out data."""
     model, ledger = run.diffusion, Ledger()
-    ledger.add("no guidance", measured(Way(model), density, e.points, SAMPLES))
+    ledger.add("no guidance", measure_way(Way(model), density, e.points, SAMPLES))
     ledger.add("the recipe's", _row(model, guide, density, e.points))
     built = {n: v for n, v in BUILT.items() if not (e.quick and v[0] in SPARED)}
     for name, (folder, changes) in built.items():
@@ -222,7 +222,7 @@ def discriminators(
     verdicts = [
         judge(
             ROLLOUT,
-            counted(own / same, e.points),
+            with_count(own / same, e.points),
             figure=f"KL {own:.3f} against {same:.3f}, of both together {both:.3f}",
             how="one seed, cross-entropy alone",
         ),
@@ -231,7 +231,7 @@ def discriminators(
 
 
 def _row(model: Any, guide: Guide, density: GaussianMixture, rows: int) -> dict[str, float]:
-    values = measured(Way(model, by_guide(model, guide)), density, rows, SAMPLES)
+    values = measure_way(Way(model, by_guide(model, guide)), density, rows, SAMPLES)
     seconds = guide.record["seconds"]
     return {
         **values,
@@ -257,7 +257,7 @@ def joint(
         both, together = _jointly(e, run, "joint", epochs)
         ledger.add("one after the other", {**_row(run.diffusion, own, density, e.points), "training": spent})
         ledger.add("together", _row(both.diffusion, together, density, e.points))
-        ledger.add("together, unguided", measured(Way(both.diffusion), density, e.points, SAMPLES))
+        ledger.add("together, unguided", measure_way(Way(both.diffusion), density, e.points, SAMPLES))
         assert both.origin.seed == seed
     better = ledger.difference("one after the other", "together", "kl")
     after, during = ledger.mean("one after the other")["kl"], ledger.mean("together")["kl"]

@@ -21,12 +21,21 @@ from ridgewalk.reports.columns import GUIDES
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import SEEDS, Claim, Criterion, by_value, counted, judge
+from ridgewalk_studies.claims import SEEDS, Claim, Criterion, by_value, judge, with_count
 from ridgewalk_studies.experiment import Experiment
-from ridgewalk_studies.findings import Findings, Part, joined
-from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.findings import Findings, Part, join_parts
+from ridgewalk_studies.generative import decode_images
 from ridgewalk_studies.guidance import pixels, uses
-from ridgewalk_studies.guidance.judged import COLUMNS, Bench, Row, frechet_change, judged, mean, recall_change, row
+from ridgewalk_studies.guidance.judged import (
+    COLUMNS,
+    Bench,
+    Row,
+    frechet_change,
+    judge_images,
+    judge_samples,
+    mean,
+    recall_change,
+)
 from ridgewalk_studies.guidance.measures import GAMMAS, VALIDATION
 from ridgewalk_studies.sources import GUIDANCE
 
@@ -71,7 +80,7 @@ def measure(e: Experiment) -> Findings:
         f"Small network: base {distance['base']:.2f}, guided {distance['guided']:.2f}, trained on for the same time {distance['trained longer']:.2f}, "
         f"twice the evaluations {distance['twice the evaluations']:.2f}; a guided step takes {cost['step']:.2f} times an unguided one.",
     ]
-    return joined(
+    return join_parts(
         answer,
         ("controls", controlled),
         ("", Part({"seconds": seconds})),
@@ -105,15 +114,15 @@ def _controls(
         how = base.sampling
         images = part(vae.data, "model").floats()[: bench.rows]
         own: dict[str, Row] = {
-            "base": judged(vae, base, bench),
-            "twice the evaluations": judged(vae, base, bench, replace(how, steps=2 * how.steps)),
-            "trained longer": judged(vae, longer, bench),
-            "guided": judged(vae, base, bench, score=guide.score(base, 1.0)),
-            "guided, cross-entropy alone": judged(vae, base, bench, score=plain.score(base, 1.0)),
-            "well trained": judged(vae, well, bench),
-            "well trained, guided": judged(vae, well, bench, score=of_well.score(well, 1.0)),
-            "reconstructions of training images": row(decoded(vae, vae.encode(images)), bench),
-            "training images": row(images, bench),
+            "base": judge_samples(vae, base, bench),
+            "twice the evaluations": judge_samples(vae, base, bench, replace(how, steps=2 * how.steps)),
+            "trained longer": judge_samples(vae, longer, bench),
+            "guided": judge_samples(vae, base, bench, score=guide.score(base, 1.0)),
+            "guided, cross-entropy alone": judge_samples(vae, base, bench, score=plain.score(base, 1.0)),
+            "well trained": judge_samples(vae, well, bench),
+            "well trained, guided": judge_samples(vae, well, bench, score=of_well.score(well, 1.0)),
+            "reconstructions of training images": judge_images(decode_images(vae, vae.encode(images)), bench),
+            "training images": judge_images(images, bench),
         }
         for name, found in own.items():
             held.setdefault(name, []).append(found)
@@ -211,8 +220,8 @@ def _strength(
     chosen: dict[float, float] = {}
     for gamma in GAMMAS:
         score = guide.score(base, gamma)
-        rows[gamma] = judged(vae, base, bench, score=score)
-        other = bench.features(decoded(vae, base.sample(bench.rows, VALIDATION, score=score).x))
+        rows[gamma] = judge_samples(vae, base, bench, score=score)
+        other = bench.features(decode_images(vae, base.sample(bench.rows, VALIDATION, score=score).x))
         chosen[gamma] = sum(frechet(a, b) for a, b in zip(held, other)) / len(held)
     best = min(chosen, key=lambda g: chosen[g])
     cells = {f"gamma {g:g}": {k: Cell(r.values[k]) for k in COLUMNS} for g, r in rows.items()}
@@ -243,7 +252,7 @@ def _strength(
     verdicts = [
         judge(
             VARIETY,
-            counted(rows[2.0].values["recall"] - rows[1.0].values["recall"], bench.rows),
+            with_count(rows[2.0].values["recall"] - rows[1.0].values["recall"], bench.rows),
             figure="; ".join(
                 f"gamma {g:g}: Frechet {r.values['frechet']:.2f}, precision {r.values['precision']:.3f}, recall {r.values['recall']:.3f}"
                 for g, r in rows.items()

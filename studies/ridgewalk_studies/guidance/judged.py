@@ -18,7 +18,7 @@ from ridgewalk.reports.columns import IMAGES, SAMPLING
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.run import Run
-from ridgewalk_studies.generative import decoded
+from ridgewalk_studies.generative import decode_images
 from ridgewalk_studies.guidance.measures import SAMPLES, student
 
 RESAMPLES = 200
@@ -65,17 +65,17 @@ class Row:
     images: Tensor
 
 
-def judged(
+def judge_samples(
     run: Run, model: TrainedDiffusion, bench: Bench, how: Sampling | None = None, score: Any = None, seed: int = SAMPLES
 ) -> Row:
     """Samples of codes, decoded and judged."""
     began = perf_counter()
     made = model.sample(bench.rows, seed, how, score=score)
     seconds = perf_counter() - began
-    return row(decoded(run, made.x), bench, {"nfe": float(made.nfe), "seconds": seconds})
+    return judge_images(decode_images(run, made.x), bench, {"nfe": float(made.nfe), "seconds": seconds})
 
 
-def row(x: Tensor, bench: Bench, more: Mapping[str, float] | None = None) -> Row:
+def judge_images(x: Tensor, bench: Bench, more: Mapping[str, float] | None = None) -> Row:
     """Images (n, c, h, w), judged against the reference images."""
     values: dict[str, list[float]] = {}
     seen, features = [], bench.features(x)

@@ -67,7 +67,7 @@ def quality(x: Tensor, density: GaussianMixture, modes: bool = True, seed: int =
     return {**found, "precision": balls.precision, "recall": balls.recall}
 
 
-def measured(way: Way, density: GaussianMixture, rows: int, seed: int, modes: bool = True) -> dict[str, float]:
+def measure_way(way: Way, density: GaussianMixture, rows: int, seed: int, modes: bool = True) -> dict[str, float]:
     """A way of sampling, measured: quality, evaluations, seconds."""
     from time import perf_counter
 
@@ -77,7 +77,7 @@ def measured(way: Way, density: GaussianMixture, rows: int, seed: int, modes: bo
     return {**quality(made.x, density, modes), "nfe": made.nfe, "seconds": seconds}
 
 
-def guided(model: TrainedDiffusion, guide: Guide, gamma: float = 1.0) -> VectorField:
+def guided_score(model: TrainedDiffusion, guide: Guide, gamma: float = 1.0) -> VectorField:
     """The guided score of all rows."""
     score = guide.score(model, gamma)
     assert not isinstance(score, PerRows)
@@ -180,6 +180,6 @@ def student(values: Tensor, level: float = statistics.LEVEL) -> Interval:
     return Interval(mean, mean - half, mean + half, level, n)
 
 
-def told(values: Sequence[float], form: str = ".3f") -> str:
+def format_values(values: Sequence[float], form: str = ".3f") -> str:
     """Values in a row of words."""
     return ", ".join(f"{v:{form}}" for v in values)

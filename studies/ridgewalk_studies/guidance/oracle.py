@@ -15,7 +15,7 @@ from ridgewalk.diffusion.sde import SDE
 from ridgewalk.judging import samples
 from ridgewalk.metrics import densities
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk_studies.claims import Claim, by_value, counted, judge
+from ridgewalk_studies.claims import Claim, by_value, judge, with_count
 from ridgewalk_studies.findings import Part
 from ridgewalk_studies.guidance.measures import GAMMAS
 from ridgewalk_studies.sources import GUIDANCE
@@ -153,15 +153,15 @@ def prove(density: GaussianMixture, n: int, quick: bool = False) -> Part:
         ),
         judge(
             CORRECTOR,
-            counted(alone / both, n),
+            with_count(alone / both, n),
             figure=f"KL: both {both:.3f}, predictor alone {parts['predictor alone']:.3f}, corrector alone {alone:.3f}, "
             f"neither {parts['neither']:.3f} (floor {floor:.3f})",
             how=f"{steps} levels, one correction at each, {n} samples",
         ),
         judge(
             BOTH_PARTS,
-            counted(parts[most] / floor, n),
-            counted(min(b - a for a, b in pairwise(ordered)), n),
+            with_count(parts[most] / floor, n),
+            with_count(min(b - a for a, b in pairwise(ordered)), n),
             figure=f"{parts[most] / floor:.2f} of the floor with {finest} levels, {both / floor:.2f} with {steps}",
             how="the floor is the mean KL of three sets of as many draws of the density",
         ),

@@ -22,7 +22,7 @@ from ridgewalk.reports import samples as pictures
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import Claim, Criterion, by_value, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, by_value, judge, with_count
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Part
 from ridgewalk_studies.guidance.judged import COLUMNS
@@ -91,7 +91,7 @@ def measure(
     verdicts = [
         judge(
             PIXELS,
-            counted(after / before, n),
+            with_count(after / before, n),
             figure=f"Frechet {before:.1f} becomes {after:.1f} ({after / before - 1:+.0%}), precision {found['pixels']['precision']:.3f} becomes "
             f"{found['pixels, guided']['precision']:.3f}, recall {found['pixels']['recall']:.3f} becomes {found['pixels, guided']['recall']:.3f}",
             how=f"one seed, {n} samples; a small U-Net after {spent['base'] / 60:.0f} minutes, its guide {spent['guide'] / 60:.0f} more",

@@ -16,11 +16,11 @@ from ridgewalk.reports import Figure, Section, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import SEEDS, Claim, Criterion, Verdict, by_value, counted, judge
+from ridgewalk_studies.claims import SEEDS, Claim, Criterion, Verdict, by_value, judge, with_count
 from ridgewalk_studies.experiment import Experiment
-from ridgewalk_studies.findings import Findings, Part, joined
+from ridgewalk_studies.findings import Findings, Part, join_parts
 from ridgewalk_studies.guidance import ablations, oracle, ways
-from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, guided, measured, quality, told
+from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, format_values, guided_score, measure_way, quality
 from ridgewalk_studies.sources import GUIDANCE
 
 TAKEN_OFF = {
@@ -79,7 +79,7 @@ def measure(e: Experiment) -> Findings:
         f"The same time spent on a larger score network gives KL {ledger.mean('larger network')['kl']:.3f}, guidance {ledger.mean('guided')['kl']:.3f}, "
         f"more training of the small one {ledger.mean('trained longer')['kl']:.3f}: guide a score that cannot be trained anew.",
     ]
-    return joined(
+    return join_parts(
         answer,
         ("exact", exact),
         ("controls", controls),
@@ -139,11 +139,11 @@ def _controls(
             "base, twice the evaluations": Way(model, how=replace(how, steps=2 * how.steps)),
             "trained longer": Way(more.diffusion),
             "larger network": Way(other.diffusion),
-            "guided": Way(model, guided(model, own)),
-            "guided, cross-entropy alone": Way(model, guided(model, plain)),
+            "guided": Way(model, guided_score(model, own)),
+            "guided, cross-entropy alone": Way(model, guided_score(model, plain)),
         }
         for name, way in rows.items():
-            ledger.add(name, measured(way, density, e.points, SAMPLES))
+            ledger.add(name, measure_way(way, density, e.points, SAMPLES))
         ledger.add("draws of the density", quality(samples.draws(density, e.points, 101 + run.origin.seed), density))
         seconds.append(
             {
@@ -158,16 +158,16 @@ def _controls(
     shown = {
         "draws of the density": samples.draws(density, 4000, 9).float().numpy(),
         "base": model.sample(4000, SAMPLES).x.numpy(),
-        "guided": model.sample(4000, SAMPLES, score=guided(model, guide[runs[0].origin.seed])).x.numpy(),
+        "guided": model.sample(4000, SAMPLES, score=guided_score(model, guide[runs[0].origin.seed])).x.numpy(),
     }
     few = {
         "base": model.sample(24, 5, keep=40).states.numpy(),
-        "guided": model.sample(24, 5, keep=40, score=guided(model, guide[runs[0].origin.seed])).states.numpy(),
+        "guided": model.sample(24, 5, keep=40, score=guided_score(model, guide[runs[0].origin.seed])).states.numpy(),
     }
     section = Section(
         "A base that is too small: guidance against its controls",
-        f"Means over {len(runs)} seeds. Base {told([s['base'] for s in seconds], '.0f')} s of training; negatives, discriminator and account "
-        f"{told([sum(s.get(k, 0.0) for k in ('negatives', 'training', 'account')) for s in seconds], '.0f')} s.",
+        f"Means over {len(runs)} seeds. Base {format_values([s['base'] for s in seconds], '.0f')} s of training; negatives, discriminator and account "
+        f"{format_values([sum(s.get(k, 0.0) for k in ('negatives', 'training', 'account')) for s in seconds], '.0f')} s.",
         [
             TableBlock(ledger.table(("draws of the density",)), f"{e.points} samples of each"),
             Figure(
@@ -235,10 +235,10 @@ def _bases(e: Experiment, density: GaussianMixture) -> Part:
             name = names[variant] = f"{what} ({size_of(run)})"
             own = e.guide(run, "guide", seed, beside=True)
             more = longer(e, run, own, f"{variant}-longer", variant)
-            ledger.add(name, measured(Way(run.diffusion), density, e.points, SAMPLES))
-            ledger.add(f"{name}, trained longer", measured(Way(more.diffusion), density, e.points, SAMPLES))
-            corrected = Way(run.diffusion, guided(run.diffusion, own))
-            ledger.add(f"{name}, guided", measured(corrected, density, e.points, SAMPLES))
+            ledger.add(name, measure_way(Way(run.diffusion), density, e.points, SAMPLES))
+            ledger.add(f"{name}, trained longer", measure_way(Way(more.diffusion), density, e.points, SAMPLES))
+            corrected = Way(run.diffusion, guided_score(run.diffusion, own))
+            ledger.add(f"{name}, guided", measure_way(corrected, density, e.points, SAMPLES))
             seconds[f"{variant}-{seed}"] = {"base": float(run.diffusion.record["seconds"]), "guide": cost(own)}
     small, well = names["converged"], names["well"]
     better = ledger.difference(f"{small}, guided", f"{small}, trained longer", "kl")
@@ -259,10 +259,10 @@ def _bases(e: Experiment, density: GaussianMixture) -> Part:
         ),
         judge(
             WELL_TRAINED,
-            counted(worse.value, e.points),
-            counted(distance.value, e.points),
-            figure=f"KL {told(ledger.values(well, 'kl'))} becomes {told(ledger.values(f'{well}, guided', 'kl'))}; sliced Wasserstein "
-            f"{told(ledger.values(well, 'sliced_wasserstein'))} becomes {told(ledger.values(f'{well}, guided', 'sliced_wasserstein'))}",
+            with_count(worse.value, e.points),
+            with_count(distance.value, e.points),
+            figure=f"KL {format_values(ledger.values(well, 'kl'))} becomes {format_values(ledger.values(f'{well}, guided', 'kl'))}; sliced Wasserstein "
+            f"{format_values(ledger.values(well, 'sliced_wasserstein'))} becomes {format_values(ledger.values(f'{well}, guided', 'sliced_wasserstein'))}",
             how="two seeds",
         ),
     ]
@@ -276,9 +276,9 @@ def _others(e: Experiment) -> Part:
         run = e.diffusion(e.settings.reproduce.seeds[0], source=source)
         density, own = known_density(run), e.guide(run, "guide", 0, beside=True)
         modes = source in samples.MODES
-        corrected = guided(run.diffusion, own)
+        corrected = guided_score(run.diffusion, own)
         for name, way in ((source, Way(run.diffusion)), (f"{source}, guided", Way(run.diffusion, corrected))):
-            ledger.add(name, measured(way, density, e.points, SAMPLES, modes))
+            ledger.add(name, measure_way(way, density, e.points, SAMPLES, modes))
         few = {
             "base": run.diffusion.sample(24, 5, keep=40).states.numpy(),
             "guided": run.diffusion.sample(24, 5, keep=40, score=corrected).states.numpy(),

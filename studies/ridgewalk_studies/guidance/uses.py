@@ -16,12 +16,12 @@ from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
 from ridgewalk_studies import timing
-from ridgewalk_studies.claims import Claim, by_value, counted, judge
+from ridgewalk_studies.claims import Claim, by_value, judge, with_count
 from ridgewalk_studies.diffusion.images import PATH_COLUMNS
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Part
-from ridgewalk_studies.generative import decoded
-from ridgewalk_studies.guidance.judged import COLUMNS, Bench, row
+from ridgewalk_studies.generative import decode_images
+from ridgewalk_studies.guidance.judged import COLUMNS, Bench, judge_images
 from ridgewalk_studies.guidance.measures import SAMPLES
 from ridgewalk_studies.sources import GUIDANCE
 
@@ -72,8 +72,8 @@ def conditional(e: Experiment, vae: Run, bench: Bench) -> Part:
     cells, found, shown = {}, {}, {}
     for name, (score, how) in ways.items():
         made = model.sample(bench.rows, SAMPLES, how, labels if score is None else None, score=score)
-        x = decoded(vae, made.x)
-        own = row(x, bench, {"nfe": float(made.nfe)})
+        x = decode_images(vae, made.x)
+        own = judge_images(x, bench, {"nfe": float(made.nfe)})
         right = torch.stack([j.probabilities(x).argmax(1).cpu() == labels for j in bench.judges]).double().mean()
         found[name] = {**own.values, "class": float(right)}
         cells[name] = {**{k: Cell(own.values[k]) for k in COLUMNS if k in own.values}, "class": Cell(float(right))}
@@ -105,8 +105,8 @@ def conditional(e: Experiment, vae: Run, bench: Bench) -> Part:
     verdicts = [
         judge(
             CLASSES,
-            counted(better["frechet"] - plain["frechet"], bench.rows),
-            counted(better["class"] - plain["class"], bench.rows),
+            with_count(better["frechet"] - plain["frechet"], bench.rows),
+            with_count(better["class"] - plain["class"], bench.rows),
             figure=f"Frechet {plain['frechet']:.2f} becomes {better['frechet']:.2f}, "
             f"share of the class asked for {plain['class']:.3f} becomes {better['class']:.3f}; "
             f"classifier-free guidance of weight 2: {found['classifier-free, weight 2']['frechet']:.2f} and {found['classifier-free, weight 2']['class']:.3f}",
@@ -145,9 +145,9 @@ def paths(e: Experiment, vae: Run) -> Part:
     verdicts = [
         judge(
             PATHS,
-            counted(better.low - plain.high, plain.n),
-            counted(better.value - plain.value, plain.n),
-            counted(smoother.value - smooth.value, plain.n),
+            with_count(better.low - plain.high, plain.n),
+            with_count(better.value - plain.value, plain.n),
+            with_count(smoother.value - smooth.value, plain.n),
             figure=f"precision {plain:.3f} becomes {better:.3f}, largest over mean step {smooth.value:.2f} becomes {smoother.value:.2f}; LERP "
             f"{pooled.summary.rows['lerp']['precision']:.3f}",
             how=f"{pairs} pairs of test images of two classes",

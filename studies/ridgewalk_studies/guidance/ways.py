@@ -16,10 +16,10 @@ from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, 
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge, with_count
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Part
-from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, arrivals, guided, measured, nll
+from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, arrivals, guided_score, measure_way, nll
 from ridgewalk_studies.measures import scores
 from ridgewalk_studies.sources import GUIDANCE
 
@@ -85,34 +85,35 @@ def samplers(
     corrections, tried = (CORRECTIONS[:2], STEPS[:3]) if e.quick else (CORRECTIONS, STEPS)
     pc = Sampling("pc", few)
     own = e.guide(run, "pc", run.origin.seed, [f"sampling.sampler={pc.sampler}", f"sampling.steps={pc.steps}"])
-    field, plain = guided(model, own), model.denoiser.score
+    field, plain = guided_score(model, own), model.denoiser.score
     parts = Ledger()
-    parts.add("neither", measured(Way(model, how=pc), density, e.points, SAMPLES))
+    parts.add("neither", measure_way(Way(model, how=pc), density, e.points, SAMPLES))
     for name, score, corrector in (
         ("both", field, None),
         ("predictor alone", field, plain),
         ("corrector alone", plain, field),
     ):
-        parts.add(name, measured(Way(model, score, pc, corrector), density, e.points, SAMPLES))
+        parts.add(name, measure_way(Way(model, score, pc, corrector), density, e.points, SAMPLES))
     kls = {k: parts.mean(k)["kl"] for k in parts.rows}
     corrected = Ledger()
     for m in corrections:
         how = replace(pc, corrections=m) if m else Sampling("reverse-diffusion", few)
-        corrected.add(f"M = {m}", measured(Way(model, how=how), density, e.points, SAMPLES))
-        corrected.add(f"M = {m}, guided", measured(Way(model, field, how), density, e.points, SAMPLES))
+        corrected.add(f"M = {m}", measure_way(Way(model, how=how), density, e.points, SAMPLES))
+        corrected.add(f"M = {m}, guided", measure_way(Way(model, field, how), density, e.points, SAMPLES))
     least = min(corrected.mean(f"M = {m}")["kl"] for m in corrections)
     evaluated = Ledger()
     for steps in tried:
         how = replace(run.recipe.sampling, steps=steps)
-        evaluated.add(f"{steps} steps", measured(Way(model, how=how), density, e.points, SAMPLES))
+        evaluated.add(f"{steps} steps", measure_way(Way(model, how=how), density, e.points, SAMPLES))
         evaluated.add(
-            f"{steps} steps, guided", measured(Way(model, guided(model, guide), how), density, e.points, SAMPLES)
+            f"{steps} steps, guided",
+            measure_way(Way(model, guided_score(model, guide), how), density, e.points, SAMPLES),
         )
     matched = e.guide(run, "ten", run.origin.seed, ["sampling.steps=10"])
     ten = replace(run.recipe.sampling, steps=10)
     evaluated.add(
         "10 steps, guided, negatives of 10 steps",
-        measured(Way(model, guided(model, matched), ten), density, e.points, SAMPLES),
+        measure_way(Way(model, guided_score(model, matched), ten), density, e.points, SAMPLES),
     )
     most = evaluated.mean(f"{tried[-1]} steps")["kl"]
     enough = [s for s in tried if evaluated.mean(f"{s} steps, guided")["kl"] <= most]
@@ -134,13 +135,13 @@ def samplers(
     verdicts = [
         judge(
             BOTH_PARTS,
-            counted(kls["both"] / min(kls["predictor alone"], kls["corrector alone"]), e.points),
+            with_count(kls["both"] / min(kls["predictor alone"], kls["corrector alone"]), e.points),
             figure=", ".join(f"{k} {v:.3f}" for k, v in kls.items()),
             how=f"KL, {few} levels of one correction each, negatives of that sampler, one seed",
         ),
         judge(
             FEWER_CORRECTIONS,
-            counted(corrected.mean("M = 1, guided")["kl"] / least, e.points),
+            with_count(corrected.mean("M = 1, guided")["kl"] / least, e.points),
             figure="; ".join(
                 f"M = {m}: {corrected.mean(f'M = {m}')['kl']:.3f} unguided, {corrected.mean(f'M = {m}, guided')['kl']:.3f} guided"
                 for m in corrections
@@ -148,7 +149,7 @@ def samplers(
         ),
         judge(
             FEWER_STEPS,
-            counted(min(enough, default=math.inf) / tried[-1], e.points),
+            with_count(min(enough, default=math.inf) / tried[-1], e.points),
             figure=f"unguided {most:.3f} with {tried[-1]} steps; guided "
             + ", ".join(f"{evaluated.mean(f'{s} steps, guided')['kl']:.3f} with {s}" for s in tried),
             how="evaluations of the score: a guided one has the discriminator's gradient too, see the seconds",
@@ -159,7 +160,7 @@ def samplers(
 
 def where(run: Run, guide: Guide, density: GaussianMixture, quick: bool = False) -> Part:
     """Where guidance is strong, whether it mends the score there, how soon states arrive, and the likelihood of the tails."""
-    model, field = run.diffusion, guided(run.diffusion, guide)
+    model, field = run.diffusion, guided_score(run.diffusion, guide)
     own, sde = model.density(density), model.denoiser.sde
     rows = 500 if quick else 10000
 

@@ -6,7 +6,7 @@ from math import inf
 
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.statistics import Interval
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, counted, judge, of, signed
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge, of, signed, with_count
 from ridgewalk_studies.interpolation.paths import GEODESIC, Judged
 from ridgewalk_studies.interpolation.variants import (
     ALIVE,
@@ -177,7 +177,7 @@ def of_paths(found: Mapping[str, Trained], j: Judged, points: Mapping[str, Inter
         judge(MORE_REAL, best, figure=f"precision less LERP's {signed(best)} (many times, fresh pairs)"),
         judge(
             PAIRING,
-            counted(more, best.n),
+            with_count(more, best.n),
             figure="precision " + ", ".join(f"{n}: {s.rows[n]['precision'].value:.3f}" for n in found if "pairs" in n),
             how="four trainings at equal cost, one seed",
         ),

@@ -49,7 +49,7 @@ COLUMNS = {
 }
 
 
-def compared(j: Judged, judges: Sequence[Judge], points: int) -> Part:
+def compare_factors(j: Judged, judges: Sequence[Judge], points: int) -> Part:
     """The factors of every method's paths, and what the re-projection error and the judges know of the residual."""
     held_out = part(j.run.data, "validation").floats()
     below = factors.limit(chunked(j.run.decode, j.run.encode(held_out)).cpu())

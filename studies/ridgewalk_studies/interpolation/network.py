@@ -20,7 +20,7 @@ from ridgewalk.reports.comparison import realism_section
 from ridgewalk.reports.paths import ends_name, strip_figure
 from ridgewalk_studies.claims import plain
 from ridgewalk_studies.experiment import Experiment
-from ridgewalk_studies.findings import Findings, Part, joined
+from ridgewalk_studies.findings import Findings, Part, join_parts
 from ridgewalk_studies.interpolation import claims as claimed
 from ridgewalk_studies.interpolation import factors, paths, quality
 from ridgewalk_studies.interpolation import sections as sections_of
@@ -33,8 +33,8 @@ from ridgewalk_studies.interpolation.variants import (
     RATIO,
     Trained,
     one_pass,
-    swept,
-    trained,
+    sweep_names,
+    train_variant,
     variants,
 )
 
@@ -55,13 +55,13 @@ def measure(e: Experiment) -> Findings:
     pool = run.references[: i.pool]
     chosen = variants(i)
     found = {
-        name: trained(run, i, pool, make, name)
+        name: train_variant(run, i, pool, make, name)
         for name, make in track(chosen.items(), "interpolation networks", total=len(chosen))
     }
-    j = paths.judged(run, judges, found, teacher=True)
+    j = paths.judge_paths(run, judges, found, teacher=True)
     milliseconds = _milliseconds(found, j)
     points = paths.idempotence(j, judges, e.points)
-    names = swept(i)
+    names = sweep_names(i)
     claims = [
         *claimed.of_training(found, j, names),
         *claimed.of_paths(found, j, points),
@@ -73,7 +73,7 @@ def measure(e: Experiment) -> Findings:
         _strips(j),
         sections_of.sweep(found, j, names),
         sections_of.collapse(found),
-        sections_of.distilled(found, j),
+        sections_of.distillation(found, j),
     ]
     measured: dict[str, object] = {
         "variants": {n: {t: found[n].end(t) for t in found[n].history.terms} for n in found},
@@ -93,10 +93,10 @@ def measure(e: Experiment) -> Findings:
         "pairs": len(j.ends),
     }
     main = Part(measured, claims, sections)
-    parts = [("quality", quality.compared(j, bad_run, i, found[MANY], judges))] if bad_run is not None else []
-    parts += [("factors", factors.compared(j, judges, e.points))] if e.source == SHAPES else []
+    parts = [("quality", quality.compare_models(j, bad_run, i, found[MANY], judges))] if bad_run is not None else []
+    parts += [("factors", factors.compare_factors(j, judges, e.points))] if e.source == SHAPES else []
     last = Part({}, sections=[realism_section(j.summary)])
-    return joined(claimed.answer(found, j, names), ("", main), *parts, ("", last))
+    return join_parts(claimed.answer(found, j, names), ("", main), *parts, ("", last))
 
 
 def _milliseconds(found: Mapping[str, Trained], j: Judged) -> dict[str, float]:

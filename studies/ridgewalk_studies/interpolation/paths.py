@@ -59,7 +59,7 @@ class Judged:
         return statistics.bootstrap_ratio(own, base, 0)
 
 
-def judged(run: Run, judges: Sequence[Judge], found: Mapping[str, Trained], teacher: bool) -> Judged:
+def judge_paths(run: Run, judges: Sequence[Judge], found: Mapping[str, Trained], teacher: bool) -> Judged:
     """Paths of LERP, of each network, geodesics and, where asked for, strings under the networks' energy, on the run's test pairs."""
     frames = run.recipe.walks.frames
     ends = draw_ends(run, run.recipe.walks.pairs, 0, "test")

@@ -18,8 +18,8 @@ from ridgewalk.settings.autoencoder import Interpolation
 from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge, of, plain, signed
 from ridgewalk_studies.findings import Part
-from ridgewalk_studies.interpolation.paths import Judged, judged, slope
-from ridgewalk_studies.interpolation.variants import MANY, Trained, trained, variants
+from ridgewalk_studies.interpolation.paths import Judged, judge_paths, slope
+from ridgewalk_studies.interpolation.variants import MANY, Trained, train_variant, variants
 from ridgewalk_studies.sources import NETWORK
 
 GARBAGE = Claim(
@@ -37,7 +37,7 @@ STEPS = 20
 """First steps of a training, over which its gradient norm is averaged: both networks begin with the same weights."""
 
 
-def compared(good: Judged, bad_run: Run, i: Interpolation, known: Trained, judges: Sequence[Judge]) -> Part:
+def compare_models(good: Judged, bad_run: Run, i: Interpolation, known: Trained, judges: Sequence[Judge]) -> Part:
     """
     Trains the network over the badly trained VAE, and compares.
 
@@ -48,8 +48,8 @@ def compared(good: Judged, bad_run: Run, i: Interpolation, known: Trained, judge
         known: the network over the well trained one.
         judges: of both.
     """
-    own = trained(bad_run, i, bad_run.references[: i.pool], variants(i)[MANY], f"{MANY}, badly trained VAE")
-    bad = judged(bad_run, judges, {MANY: own}, teacher=False)
+    own = train_variant(bad_run, i, bad_run.references[: i.pool], variants(i)[MANY], f"{MANY}, badly trained VAE")
+    bad = judge_paths(bad_run, judges, {MANY: own}, teacher=False)
     models = {"well trained": (good, known), "badly trained": (bad, own)}
     slopes = {n: slope(j) for n, (j, _) in models.items()}
     flatter = statistics.bootstrap_ratio(slopes["well trained"], slopes["badly trained"], 0)

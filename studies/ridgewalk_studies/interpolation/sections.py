@@ -123,7 +123,7 @@ def collapse(found: Mapping[str, Trained]) -> Section:
     )
 
 
-def distilled(found: Mapping[str, Trained], j: Judged) -> Section:
+def distillation(found: Mapping[str, Trained], j: Judged) -> Section:
     """Both ways to train the exact network on one energy, and the search that one of them learns from."""
     columns = {
         "precision": PRECISION,

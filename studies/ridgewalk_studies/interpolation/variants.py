@@ -86,7 +86,7 @@ class Trained:
         return told[-1].step if told and told[-1].state == "constant" else None
 
 
-def swept(i: Interpolation) -> dict[float, str]:
+def sweep_names(i: Interpolation) -> dict[float, str]:
     """The sweep of constant attractions from the lowest up, each with its variant's name."""
     return {w: ONE if w == i.attraction and w > 0 else f"lambda {w:g}" for w in sorted({*LAMBDAS, i.attraction})}
 
@@ -119,11 +119,11 @@ def variants(i: Interpolation) -> dict[str, Variant]:
 
     def distilled(pool: Tensor, run: Run) -> Distilled:
         network = exact(pool)  # drawn first: the same weights to begin with as the others'
-        return Distilled(network, searched(run, pool, max(2, len(pool) // SEARCHED)), i.times)
+        return Distilled(network, search_pairs(run, pool, max(2, len(pool) // SEARCHED)), i.times)
 
     other = "relu" if i.activation != "relu" else "silu"
     return {
-        **{n: plain(w, fresh=False, redrawn=False) for w, n in swept(i).items() if n != ONE},
+        **{n: plain(w, fresh=False, redrawn=False) for w, n in sweep_names(i).items() if n != ONE},
         FALLING: plain(_falling(i.attraction), fresh=False, redrawn=False),
         ONE: plain(fresh=False, redrawn=False),
         "many times, fixed pairs": plain(fresh=False, times=i.times),
@@ -148,7 +148,7 @@ def projection(run: Run) -> Callable[[Tensor], Tensor]:
     return lambda z: run.model.encode(run.model.decode(z))
 
 
-def searched(run: Run, pool: Tensor, count: int) -> Tensor:
+def search_pairs(run: Run, pool: Tensor, count: int) -> Tensor:
     """The string method's paths between ``count`` pairs of the pool, as many nodes as it relaxes: (count, k, d)."""
     generator = torch.Generator().manual_seed(mixed_seed(run.origin.seed, Stream.SEARCHED_PAIRS))
     first = torch.randperm(len(pool), generator=generator)[:count]
@@ -169,7 +169,7 @@ def schedule(i: Interpolation, pool: int, seed: int) -> Schedule:
     )
 
 
-def trained(run: Run, i: Interpolation, pool: Tensor, make: Variant, label: str) -> Trained:
+def train_variant(run: Run, i: Interpolation, pool: Tensor, make: Variant, label: str) -> Trained:
     """One variant's network, its weights and order of the run's seed."""
     began = perf_counter()
     with torch.random.fork_rng(devices=[]):

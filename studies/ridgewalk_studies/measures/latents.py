@@ -222,7 +222,7 @@ def optimal_logit(data: Energy, reference: Energy, z: Tensor) -> Tensor:
     return chunked(reference, z, chunk=256) - chunked(data, z, chunk=256)
 
 
-def widened(
+def widen(
     mixture: AggregatePosterior, points: Tensor, factors: Sequence[float] = (1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6)
 ) -> tuple[AggregatePosterior, float]:
     """

@@ -20,7 +20,7 @@ from ridgewalk.reports import Cell, Column, Section, Table, TableBlock, Text
 from ridgewalk.reports.sensors import misalignment_section
 from ridgewalk.store.run import Run
 from ridgewalk_studies import endpoints as choosing
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, counted, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge, with_count
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings, Part
 from ridgewalk_studies.sensors.walks import (
@@ -31,7 +31,7 @@ from ridgewalk_studies.sensors.walks import (
     kind_section,
     matcher_of,
     shape_of,
-    walked,
+    walk_pairs,
 )
 from ridgewalk_studies.sources import WALKS
 
@@ -97,7 +97,7 @@ def measure(e: Experiment) -> Findings:
     scores = torch.cat([d.scores["encoded"] for d in diagnoses])
     shape, spread = shape_of(scores), float(np.mean([d.spread for d in diagnoses]))
     found = {
-        kind: walked(runs, judges, kind, e.points, 0)
+        kind: walk_pairs(runs, judges, kind, e.points, 0)
         for kind in track(choosing.KINDS, "walks by kind of ends", total=len(choosing.KINDS))
     }
     claims = [*_sensor_claims(runs, shape, spread), *_walk_claims(found)]
@@ -201,7 +201,7 @@ def _walk_claims(found: Mapping[str, Walked]) -> list[Verdict]:
         judge(DIFFERS, moved, figure=f"leaves the straight line by {moved:.3f} of the ends' distance"),
         judge(
             ARRIVES,
-            counted(share, len(arrived)),
+            with_count(share, len(arrived)),
             figure=f"{share:.0%} of the walks between outliers arrived",
             how="as written, the walk has no guarantee of it",
         ),
@@ -274,7 +274,7 @@ def _affine(e: Experiment, judges: Sequence[Judge]) -> Part:
         return Part({}, sections=[Section("A discriminator of one affine layer", "The recipe has no such variant.")])
     runs = e.runs("affine")
     diagnoses = [matcher_of(run) for run in runs]
-    w = walked(runs, judges, "outlier", e.points, 0)
+    w = walk_pairs(runs, judges, "outlier", e.points, 0)
     d, pull, moved = w.over_lerp("sgw", "precision"), w.over_lerp("sgw", "from_half"), w.mean("sgw", "deviation")
     alive = sum(x.verdict == "alive" for x in diagnoses) / len(diagnoses)
     claim = judge(

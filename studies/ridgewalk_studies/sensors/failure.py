@@ -16,7 +16,15 @@ from ridgewalk.reports.columns import SENSORS
 from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
-from ridgewalk_studies.sensors.walks import DEVIATION, figures_of, histogram, kind_section, matcher_of, shape_of, walked
+from ridgewalk_studies.sensors.walks import (
+    DEVIATION,
+    figures_of,
+    histogram,
+    kind_section,
+    matcher_of,
+    shape_of,
+    walk_pairs,
+)
 from ridgewalk_studies.sources import WALKS
 
 DESCRIBED = "as described"
@@ -44,7 +52,7 @@ def measure(e: Experiment) -> Findings:
         scores = torch.cat([d.scores["encoded"] for d in diagnoses])
         shape, spread = shape_of(scores), float(np.mean([d.spread for d in diagnoses]))
         probe = float(np.mean([d.probe_auc for d in diagnoses]))
-        w = walked(runs, judges, "outlier", e.points, 0)
+        w = walk_pairs(runs, judges, "outlier", e.points, 0)
         correction, deviation = w.mean("sgw", "correction"), w.mean("sgw", "deviation")
         is_dead = all(d.verdict == "dead" for d in diagnoses)
         dead += [variant or DESCRIBED] if is_dead else []

@@ -84,7 +84,7 @@ def off_line(path: Curve, z_a: Tensor, z_b: Tensor) -> Tensor:
     return off.view(path.nodes.shape[:2]).amax(dim=1) / row_norm(z_b - z_a).flatten()
 
 
-def walked(runs: Sequence[Run], judges: Sequence[Judge], kind: str, count: int, seed: int) -> Walked:
+def walk_pairs(runs: Sequence[Run], judges: Sequence[Judge], kind: str, count: int, seed: int) -> Walked:
     """Walks between ends of one kind in every run, pooled."""
     every = [_one(run, judges, kind, count, seed) for run in runs]
     first = every[0]

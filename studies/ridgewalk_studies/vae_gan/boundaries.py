@@ -63,7 +63,7 @@ def detector(run: Run, boundary: str) -> Discriminator:
     return fitted_detector(run.recipe, run.model, part(run.data, "model"), BOUNDARIES[boundary](), run.origin.seed)
 
 
-def compared(
+def compare_boundaries(
     runs: Sequence[Run], judges: Sequence[Judge], points: int, pairs: int, names: Sequence[str] = tuple(BOUNDARIES)
 ) -> tuple[dict[str, Boundary], Summary]:
     """
@@ -122,7 +122,7 @@ def _task(sensor: Discriminator, held_out: Tensor, boundary: str) -> tuple[float
     return values[0], values[1], values[3]
 
 
-def aligned(b: Boundary) -> Interval | None:
+def mean_alignment(b: Boundary) -> Interval | None:
     """Rank correlation of the logit with realism over all points, the mean over runs; None where there were too few points."""
     found = [m.readings[-1].correlation[POOLED][MEAN] for m in b.alignment]
     return _mean([i for i in found if i is not None])
@@ -183,7 +183,7 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
             "whole": Cell.of(row["wholly_real"]),
             "step": Cell.of(row["largest_step"]),
         }
-        for key, value in (("rank", aligned(b)), ("unreal", unreal(b))):
+        for key, value in (("rank", mean_alignment(b)), ("unreal", unreal(b))):
             if value is not None:
                 rows[name][key] = Cell.of(value)
     base = s.rows["lerp"]
@@ -228,7 +228,7 @@ REASONABLE = Claim(
 
 def verdicts(found: Mapping[str, Boundary]) -> list[Verdict]:
     """What the source says of the boundaries, judged."""
-    ranks = {n: i for n, b in found.items() if (i := aligned(b)) is not None}
+    ranks = {n: i for n, b in found.items() if (i := mean_alignment(b)) is not None}
     order = sorted(ranks, key=lambda n: -ranks[n].value)
     figure = f"rank correlation with realism: {', '.join(f'{n} {ranks[n]:.2f}' for n in order)}"
     how = "over prior draws, LERP points and encodings, mean of two judges and all seeds"

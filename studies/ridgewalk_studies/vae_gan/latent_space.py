@@ -128,7 +128,7 @@ def space_of(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Space:
     train, held, other = posterior(part(run.data, "model").floats(shuffled)), posterior(x), posterior(validation)
     b, steps, start = max(2, size // 5), max(20, size * 3 // 5), len(validation)
     drawn = other.draw(torch.arange(start), Noise(mixed_seed(seed, Stream.NORMAL_CODES), 0).normal(*other.mean.shape))
-    density, factor = latents.widened(train, drawn)
+    density, factor = latents.widen(train, drawn)
     ends = draw_ends(run, b, seed)
     pairs = torch.stack([ends.index_a, ends.index_b], 1) - start
     batch = min(512, len(train.mean))

@@ -18,7 +18,7 @@ LAST = 200
 """Steps of the log's end whose mean is told."""
 
 
-def compared(e: Experiment, judges: Sequence[Judge]) -> Part:
+def compare_stabilisers(e: Experiment, judges: Sequence[Judge]) -> Part:
     """What steadies the critic: each stabiliser alone, on the first seed."""
     names = [n for n in e.settings.reproduce.variants if n.startswith(STEADY)]
     rows: dict[str, dict[str, Cell]] = {}

@@ -30,8 +30,8 @@ from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge
 from ridgewalk_studies.experiment import Experiment
-from ridgewalk_studies.findings import Findings, Part, joined
-from ridgewalk_studies.generative import Generative, decoded, figures_of, generative
+from ridgewalk_studies.findings import Findings, Part, join_parts
+from ridgewalk_studies.generative import Generative, decode_images, figures_of, generative
 from ridgewalk_studies.sources import CONFUSION
 from ridgewalk_studies.vae_gan import boundaries, latent_claims, stabilisers
 
@@ -72,7 +72,9 @@ def measure(e: Experiment) -> Findings:
     runs = {"vae-gan": e.runs()} | {n: e.runs(n) for n in COMPARED if n in variants}
     judges = e.judges(runs["vae-gan"][0])
     found = {n: generative(own, judges, e.points) for n, own in runs.items()}
-    bounds, strings = boundaries.compared(runs["vae-gan"], judges, min(e.points, 1000), e.settings.walks.pairs)
+    bounds, strings = boundaries.compare_boundaries(
+        runs["vae-gan"], judges, min(e.points, 1000), e.settings.walks.pairs
+    )
     parts = [
         (
             "models",
@@ -91,13 +93,13 @@ def measure(e: Experiment) -> Findings:
                 [boundaries.section(bounds, strings)],
             ),
         ),
-        ("steady", stabilisers.compared(e, judges)),
+        ("steady", stabilisers.compare_stabilisers(e, judges)),
         ("small_claims", latent_claims.measure(runs["vae-gan"][0], judges, 0, e.points)),
     ]
     if "l1" in variants and "vae" in runs:
         other = e.run(e.settings.reproduce.seeds[0], "l1")
         parts.append(("", Part({}, [latent_claims.reconstructions(runs["vae"][0], other, judges, 0)])))
-    return joined(_answer(found), *parts)
+    return join_parts(_answer(found), *parts)
 
 
 # ------------------------------------------------------------------------------------------------- the models
@@ -212,8 +214,8 @@ def _models_section(found: Mapping[str, Generative], judges: Sequence[Judge]) ->
 def _pictures(found: Mapping[str, Generative]) -> list[Figure]:
     first = next(iter(found.values())).run
     x = part(first.data, "test").take(torch.arange(SHOWN)).floats()
-    made = {"images": x} | {n: decoded(g.run, g.run.encode(x)) for n, g in found.items()}
-    drawn = {n: decoded(g.run, prior_draws(g.run, SHOWN, 0)) for n, g in found.items()}
+    made = {"images": x} | {n: decode_images(g.run, g.run.encode(x)) for n, g in found.items()}
+    drawn = {n: decode_images(g.run, prior_draws(g.run, SHOWN, 0)) for n, g in found.items()}
     pictures = []
     for title, rows, says in (
         ("Reconstructions", made, f"The first {SHOWN} test images, not chosen, and what each model makes of them."),
