@@ -13,9 +13,10 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
 
-from ridgewalk.adapters import GuideTraining, as_pipeline, load_score, train_guide
+from ridgewalk.adapters import as_pipeline, load_score, save_guide, train_guide
 from ridgewalk.diffusion import Heun
 from ridgewalk.metrics.transport import sliced_wasserstein
+from ridgewalk.settings.diffusion import Guidance
 from ridgewalk.settings.training import Schedule
 
 
@@ -58,8 +59,8 @@ def main(out: Path) -> None:
     model = load_score(out / "pipeline")
     sampler = Heun(model.sde, 18)
     schedule = Schedule(epochs=60, batch=64, rate=1e-3, decay="cosine", ema=0.99)
-    guide = train_guide(model, images, sampler, how=GuideTraining(schedule, matching=10.0))
-    guide.save(out / "guide")
+    guide = train_guide(model, images, sampler, settings=Guidance(matching=10.0, t_min=1e-2), schedule=schedule)
+    save_guide(guide, out / "guide")
     print(guide.diagnosis.sentence)
     for name, guidance in (("the pipeline", None), ("guided", guide.guidance())):
         pipeline = as_pipeline(model, sampler, guidance)

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.adapters import GuideTraining, ImageGuide, ScoreModel, as_pipeline, load_guide, train_guide
+from ridgewalk.adapters import ScoreModel, as_pipeline, load_guide, save_guide, train_guide
 from ridgewalk.data import GaussianMixture, exact_score
 from ridgewalk.diffusion import VE, VP, Heun
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.settings.training import Schedule
+from ridgewalk.store.guide import Guide
 
 pytest.importorskip("diffusers")
 
@@ -53,12 +54,12 @@ class Rows(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def guide() -> ImageGuide:
+def guide() -> Guide:
     schedule = Schedule(epochs=25, batch=128, rate=3e-3, decay="cosine", ema=0.99)
-    return train_guide(model(), images(), Heun(SDE, 8), network=Rows(), how=GuideTraining(schedule))
+    return train_guide(model(), images(), Heun(SDE, 8), network=Rows(), schedule=schedule)
 
 
-def test_a_guided_pipeline_draws_images_nearer_to_the_data(guide: ImageGuide) -> None:
+def test_a_guided_pipeline_draws_images_nearer_to_the_data(guide: Guide) -> None:
     """Their mean brightness: 0.5 of the images, 0.6 of the model."""
     own, sampler = model(), Heun(SDE, 8)
     drawn = {
@@ -72,8 +73,8 @@ def test_a_guided_pipeline_draws_images_nearer_to_the_data(guide: ImageGuide) ->
     assert sum(v.gain for v in guide.diagnosis.levels) > 0.01
 
 
-def test_a_guide_comes_back_from_disk_for_its_own_sde_only(guide: ImageGuide, tmp_path: Path) -> None:
-    guide.save(tmp_path / "g")
+def test_a_guide_comes_back_from_disk_for_its_own_sde_only(guide: Guide, tmp_path: Path) -> None:
+    save_guide(guide, tmp_path / "g")
     again = load_guide(model(), tmp_path / "g", Rows())
     x, t = torch.randn(5, *SHAPE), torch.tensor(0.3)
     assert torch.equal(again.guidance()(x, t), guide.guidance()(x, t))
@@ -93,7 +94,7 @@ def test_the_default_discriminator_is_a_u_nets_encoder_and_one_at_chance_is_name
     own, sampler = model(), Heun(SDE, 4)
     x = (as_pipeline(own, sampler)(300, torch.Generator().manual_seed(9), output_type="pt").images).clamp(0, 1)
     with pytest.warns(UserWarning, match="at chance"):
-        blind = train_guide(own, x, sampler, how=GuideTraining(Schedule(epochs=1, batch=120)))
+        blind = train_guide(own, x, sampler, schedule=Schedule(epochs=1, batch=120))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert blind.guidance()(torch.randn(2, *SHAPE), torch.tensor(0.5)).shape == (2, *SHAPE)

@@ -12,9 +12,8 @@ samples is held out, on which the guide is measured at each noise level and its 
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +21,13 @@ from torch import Tensor, nn
 from ridgewalk.adapters.diffusers import ScoreModel
 from ridgewalk.diagnosis.guides import GuideDiagnosis, HeldOut, diagnose, held_times
 from ridgewalk.diffusion import Sampled, Standardiser, sample
-from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio, Window
-from ridgewalk.models.artifact import Artifact
+from ridgewalk.diffusion.guidance import TimeRatio
 from ridgewalk.models.unet import UNetEncoder, UNetLayers
-from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
-from ridgewalk.training.guide import GuidedModel, GuideTraining, train_ratio
+from ridgewalk.settings.diffusion import Guidance
+from ridgewalk.settings.training import Schedule
+from ridgewalk.store.guide import GUIDE, Guide
+from ridgewalk.training.guide import GuidedModel, train_ratio
 
 FEWEST = 10
 """Images from which a guide can be trained."""
@@ -35,40 +35,9 @@ FEWEST = 10
 CHUNK = 100
 """Images that are sampled and measured at once."""
 
-DEFAULTS = GuideTraining()
+SCHEDULE = Schedule(epochs=20, batch=64, rate=1e-3, decay="cosine", ema=0.99)
 
-GUIDE = Artifact("guide", ("guide",))
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class ImageGuide:
-    """
-    A trained discriminator of a score model's samples.
-
-    Attributes:
-        ratio: log of noised images over noised samples, of images in [-1, 1].
-        diagnosis: its figures on held-out data, at each noise level.
-    """
-
-    ratio: TimeRatio
-    diagnosis: GuideDiagnosis
-
-    def guidance(self, gamma: float = 1.0, calibrated: bool = True) -> VectorField:
-        """
-        Gamma w(t) grad log r, to be added to the score.
-
-        Args:
-            gamma: strength.
-            calibrated: whether w is what gains most on held-out images at each level, or 1.
-        """
-        window = self.diagnosis.strengths if calibrated else Window()
-        return DiscriminatorGuidance(self.ratio, self.ratio.sde, gamma, window)
-
-    def save(self, folder: str | Path) -> None:
-        """Writes ``guide.safetensors`` and ``guide.json`` into a folder."""
-        weights = {"guide": {"guide": self.ratio.network}}
-        GUIDE.save(Path(folder), weights, {"held_out": self.diagnosis.to_json(), "sde": repr(self.ratio.sde)})
+SETTINGS = Guidance(t_min=1e-2)
 
 
 def train_guide(
@@ -77,8 +46,11 @@ def train_guide(
     sampler: Callable[..., Sampled],
     *,
     network: nn.Module | None = None,
-    how: GuideTraining = DEFAULTS,
-) -> ImageGuide:
+    settings: Guidance = SETTINGS,
+    schedule: Schedule = SCHEDULE,
+    seed: int = 0,
+    folder: Path | None = None,
+) -> Guide:
     """
     Trains a discriminator of images against as many samples, on the model's device.
 
@@ -87,7 +59,10 @@ def train_guide(
         images: real ones in [0, 1], (n, c, h, w).
         sampler: made with ``model.sde``; the one that will be guided.
         network: over (x, c, labels) to (n, 1), smooth; the encoder half of a U-Net by default.
-        how: schedule, seed and objective of the training; its negatives are samples.
+        settings: of the objective and of the guidance: times, t_min, r1, matching, gamma, calibrated.
+        schedule: of the training.
+        seed: of samples and order.
+        folder: of its log and checkpoints; None writes none.
 
     Raises:
         ValueError: for too few images, images of another shape, and samplers of another SDE.
@@ -114,11 +89,17 @@ def train_guide(
         return replace(made, x=standardiser.to_data(made.x).cpu())
 
     guided = GuidedModel(model.sde, model.deviation, standardiser, score, draw, device, 0)
-    trained = train_ratio(network or encoder(model.shape, how.seed), guided, images, None, len(images), how)
+    body, own = network or encoder(model.shape, seed), replace(settings, negatives=len(images))
+    trained = train_ratio(body, guided, images, own, seed, schedule=schedule, folder=folder)
     found = diagnose(trained.ratio, score, HeldOut(trained.x, trained.y), held_times(model.sde), chunk=CHUNK)
     if found.verdict == "at chance":
         warnings.warn(found.sentence, stacklevel=2)
-    return ImageGuide(trained.ratio, found)
+    return Guide(trained.ratio, settings, found, {"held_out": found.to_json(), "sde": repr(model.sde)})
+
+
+def save_guide(guide: Guide, folder: str | Path) -> None:
+    """Writes ``guide.safetensors`` and ``guide.json`` of a guide that ``train_guide`` returned into a folder."""
+    GUIDE.save(Path(folder), {"guide": {"guide": guide.ratio.network}}, guide.record)
 
 
 def encoder(shape: tuple[int, int, int], seed: int = 0, channels: int = 32) -> nn.Module:
@@ -129,14 +110,17 @@ def encoder(shape: tuple[int, int, int], seed: int = 0, channels: int = 32) -> n
         return UNetEncoder(shape, UNetLayers(channels, (1, 2, 2)[:levels], attention=()))
 
 
-def load_guide(model: ScoreModel, folder: str | Path, network: nn.Module | None = None) -> ImageGuide:
+def load_guide(
+    model: ScoreModel, folder: str | Path, network: nn.Module | None = None, settings: Guidance = SETTINGS
+) -> Guide:
     """
-    The guide that ``ImageGuide.save`` wrote for a model.
+    The guide that ``save_guide`` wrote for a model.
 
     Args:
         model: that it was trained on.
         folder: of its files.
         network: of the architecture that it was trained with, where that was not the default.
+        settings: of the guidance: gamma, calibrated, low, high.
 
     Raises:
         ValueError: if there is none, its files were altered, or it was trained under another SDE.
@@ -149,4 +133,4 @@ def load_guide(model: ScoreModel, folder: str | Path, network: nn.Module | None 
     body = network or encoder(model.shape)
     GUIDE.fill(Path(folder), record, {"guide": {"guide": body}})
     body.eval().requires_grad_(False).to(next(model.network.parameters()).device)
-    return ImageGuide(TimeRatio(body, model.sde, model.deviation), found)
+    return Guide(TimeRatio(body, model.sde, model.deviation), settings, found, record)

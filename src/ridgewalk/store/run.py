@@ -174,7 +174,8 @@ class Run:
 
     @property
     def size(self) -> int:
-        """Dimensions of its codes."""
+        """Dimensions of its codes; ValueError where there is no autoencoder."""
+        _ = self.autoencoder
         return family_of(self.recipe).code_size(self.recipe)
 
     @property

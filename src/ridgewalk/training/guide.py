@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ridgewalk.diffusion import SDE, Sampled, Standardiser
 from ridgewalk.diffusion.guidance import TimeRatio
 from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk.settings.diffusion import Guidance
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.ratio import NoisedRatio, Score
@@ -28,9 +29,6 @@ STATES = 20
 
 CHUNK = 2000
 """Trajectories of a rollout that are sampled at once."""
-
-SCHEDULE = Schedule(epochs=20, batch=64, rate=1e-3, decay="cosine", ema=0.99)
-"""The default schedule, for a discriminator of images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,47 +58,11 @@ class GuidedModel:
         """The log ratio that a discriminator's network stands for under this model's SDE."""
         return TimeRatio(network, self.sde, self.deviation)
 
-
-@dataclass(frozen=True, eq=False)
-class GuideTraining:
-    """
-    How a guide is trained.
-
-    Attributes:
-        schedule: of the training.
-        seed: of samples and order.
-        negatives: samples, rollout or both; see ``training.ratio``.
-        times: law of times.
-        t_min: least time.
-        r1: weight of the gradient penalty.
-        matching: weight of gradient matching.
-        folder: of its log and checkpoints; None writes none.
-        resume: whether to go on from the newest checkpoint in ``folder``.
-    """
-
-    schedule: Schedule = SCHEDULE
-    seed: int = 0
-    negatives: str = "samples"
-    times: str = "log-snr"
-    t_min: float = 1e-2
-    r1: float = 0.0
-    matching: float = 1.0
-    folder: Path | None = None
-    resume: bool = False
-
-    def objective(self, network: nn.Module, model: GuidedModel, labelled: bool = False) -> NoisedRatio:
+    def objective(self, network: nn.Module, settings: Guidance) -> NoisedRatio:
         """The discriminator's objective."""
-        return NoisedRatio(
-            model.ratio(network),
-            model.standardiser,
-            self.times,
-            self.t_min,
-            self.r1,
-            self.matching,
-            model.score,
-            labelled,
-            self.negatives,
-        )
+        s = settings
+        terms = (s.times, s.t_min, s.r1, s.matching)
+        return NoisedRatio(self.ratio(network), self.standardiser, *terms, self.score, s.labels, s.kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,13 +85,15 @@ class TrainedRatio:
     seconds: dict[str, float]
 
 
-def learned_rows(rows: int) -> int:
-    """How many of ``rows`` data a guide learns from; the rest, a fifth, is held out."""
-    return rows - rows // 5
-
-
 def train_ratio(
-    network: nn.Module, model: GuidedModel, data: Tensor, labels: Tensor | None, rows: int, how: GuideTraining
+    network: nn.Module,
+    model: GuidedModel,
+    data: Tensor,
+    settings: Guidance,
+    seed: int,
+    labels: Tensor | None = None,
+    schedule: Schedule | None = None,
+    folder: Path | None = None,
 ) -> TrainedRatio:
     """
     Trains a discriminator of data against as many samples, on the model's device.
@@ -137,27 +101,28 @@ def train_ratio(
     Args:
         network: untrained, over (x, c, labels) to (n, 1).
         model: whose score will be guided.
-        data: (n, *).
-        labels: (n,) for a discriminator that is conditioned on classes, or None.
-        rows: how many of the data are used, drawn at random.
-        how: objective and schedule.
+        data: (n, *), of which ``settings.negatives`` are drawn at random.
+        settings: of the objective.
+        seed: of samples and order.
+        labels: (n,) of the data, where the discriminator is conditioned on classes.
+        schedule: in place of that of the settings.
+        folder: of its log and checkpoints, from which a training that was stopped is resumed; None writes none.
     """
-    order = torch.randperm(
-        len(data), generator=torch.Generator().manual_seed(mixed_seed(how.seed, Stream.GUIDE_ORDER))
-    )[:rows]
+    rows = min(len(data), settings.negatives)
+    kept = rows - rows // 5
+    generator = torch.Generator().manual_seed(mixed_seed(seed, Stream.GUIDE_ORDER))
+    order = torch.randperm(len(data), generator=generator)[:rows]
     x, classes = data[order], None if labels is None else labels[order]
     began = perf_counter()
-    seed = mixed_seed(how.seed, Stream.GUIDE_SAMPLES) % 2**31
-    y, states = draw_negatives(model, how.negatives, rows, seed, classes)
+    y, states = draw_negatives(model, settings.kind, rows, mixed_seed(seed, Stream.GUIDE_SAMPLES) % 2**31, classes)
     seconds = {"negatives": perf_counter() - began}
-    kept = learned_rows(rows)
-    columns = (x, None if how.negatives == "rollout" else y, states, classes)
+    columns = (x, None if settings.kind == "rollout" else y, states, classes)
     history = fit(
-        how.objective(network, model, classes is not None),
+        model.objective(network, settings),
         [column[:kept] for column in columns if column is not None],
-        how.schedule,
-        Fitting(str(model.device), resume=how.resume, label="guide"),
-        folder=how.folder,
+        schedule or settings.schedule(mixed_seed(seed, Stream.GUIDE_STEPS), kept),
+        Fitting(str(model.device), resume=folder is not None and folder.is_dir(), label="guide"),
+        folder=folder,
     )
     seconds["training"] = history.seconds
     network = history.averages.get("discriminator", network)

@@ -21,7 +21,7 @@ from ridgewalk.store.diffusion import DiffusionData
 from ridgewalk.store.guide import GUIDE, Guide
 from ridgewalk.store.origin import read_settings, write_settings
 from ridgewalk.store.run import Run
-from ridgewalk.training.guide import GuideTraining, TrainedRatio, held_out, learned_rows, train_ratio
+from ridgewalk.training.guide import TrainedRatio, held_out, train_ratio
 from ridgewalk.training.joint import Bank, Joint
 from ridgewalk.training.loop import Fitting, fit
 
@@ -59,16 +59,12 @@ def train(
     body = guide.network(settings, run.diffusion, seed)
     accepted()
     data = run.encode(part(run.data, "model").floats()).cpu() if run.has_latents else run.rows("model")
-    rows = min(len(data), settings.negatives)
-    how = replace(
-        _training(settings, seed),
-        schedule=settings.schedule(mixed_seed(seed, Stream.GUIDE_STEPS), learned_rows(rows)),
-        folder=place / GUIDE.log,
-        resume=GUIDE.started_in(place),
-    )
     labels = run.labels("model") if settings.labels else None
-    trained = train_ratio(body, guide.guided_model(run.diffusion, sampling), data, labels, rows, how)
-    return _save(place, trained, run, settings, sampling, {"seed": seed, "negatives": rows})
+    guided = guide.guided_model(run.diffusion, sampling)
+    trained = train_ratio(body, guided, data, settings, seed, labels, folder=place / GUIDE.log)
+    return _save(
+        place, trained, run, settings, sampling, {"seed": seed, "negatives": min(len(data), settings.negatives)}
+    )
 
 
 def train_jointly(run: Run, folder: Path, changes: Sequence[str] = (), seed: int | None = None) -> tuple[Run, Guide]:
@@ -106,7 +102,7 @@ def train_jointly(run: Run, folder: Path, changes: Sequence[str] = (), seed: int
     body, guided = guide.network(g, blank, own), guide.guided_model(blank, sampling)
     objective = Joint(
         data.matching(denoiser, d),
-        _training(g, own).objective(body, guided),
+        guided.objective(body, g),
         Bank(g.bank, old.shape),
         build_sampler(sampling, denoiser.sde),
         g.refresh,
@@ -132,12 +128,6 @@ def train_jointly(run: Run, folder: Path, changes: Sequence[str] = (), seed: int
     guided = guide.guided_model(model, sampling)
     trained = held_out(body, guided, held, samples, None, {"joint": history.seconds})
     return joined, _save(folder, trained, joined, g, sampling, {"seed": own, "negatives": g.bank})
-
-
-def _training(settings: Guidance, seed: int) -> GuideTraining:
-    """The settings of a discriminator's training; its schedule depends on the rows."""
-    s = settings
-    return GuideTraining(seed=seed, negatives=s.kind, times=s.times, t_min=s.t_min, r1=s.r1, matching=s.matching)
 
 
 def _save(
