@@ -6,9 +6,11 @@ from typing import Any, get_args
 import pytest
 import torch
 
+import ridgewalk
 from ridgewalk.context import Context
 from ridgewalk.data import load
 from ridgewalk.diagnosis.guides import GuideDiagnosis, LevelDiagnosis
+from ridgewalk.diffusion import Denoiser, Standardiser
 from ridgewalk.diffusion.building import build_process, build_sampler
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio
 from ridgewalk.finders.best import BestOf, build_best_string
@@ -22,7 +24,9 @@ from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.seeds import mixed_seed
 from ridgewalk.settings import autoencoder, diffusion, fields, recipes
 from ridgewalk.settings.recipes import REMOVED, Recipe
+from ridgewalk.store.diffusion import DiffusionData
 from ridgewalk.store.guide import Guide
+from ridgewalk.store.origin import Source
 from ridgewalk.training.denoising import TIMES, WEIGHTINGS
 from ridgewalk.training.duels import GAMES
 from ridgewalk.training.families import base
@@ -33,6 +37,9 @@ from ridgewalk.training.losses import RECONSTRUCTIONS
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.ratio import NEGATIVES
+from ridgewalk.verbs.diffuse import diffuse
+from ridgewalk.verbs.guide import _training as guide_training
+from ridgewalk.verbs.train import TrainRequest, start
 
 SHAPE = (1, 8, 8)
 
@@ -106,6 +113,26 @@ def test_settings_of_a_diffusion() -> None:
     assert d.schedule(0).clip == 0.25
     log_alpha = -(0.2 * 0.5 + (5.0 - 0.2) * 0.5**2 / 2) / 2  # minus half the integral of beta from 0 to t = 0.5
     assert float(build_process(d).alpha(torch.tensor(0.5)).log()) == pytest.approx(log_alpha, rel=1e-5)
+
+
+def test_settings_of_score_matching() -> None:
+    d = read(diffusion={"t_min": 0.02, "drop": 0.4, "labels": True}).diffusion
+    data = DiffusionData(torch.randn(8, 2), Standardiser.between(0.0, 1.0), labels=torch.arange(8) % 2, classes=2)
+    objective = data.matching(Denoiser(TimeMLP(2, (4,), classes=2), build_process(d), 1.0), d)
+    assert (objective.t_min, objective.drop) == (0.02, 0.4)
+    assert guide_training(read(guidance={"t_min": 0.03}).guidance, seed=0).t_min == 0.03
+
+
+def test_a_diffusion_learns_draws_of_the_posterior_where_it_is_gaussian(tmp_path: Path, smoke: Path) -> None:
+    quick = ["training.epochs=1", "detector.epochs=1", "detector.members=1"]
+    run = start(TrainRequest("vae", Source("digits"), tmp_path / "vae", "smoke", changes=quick, device="cpu"))
+    changes, made = ["diffusion.epochs=1", "diffusion.hidden=[8]"], []
+    for draws in ("true", "false"):
+        diffuse(run, [*changes, f"diffusion.draws={draws}"], device="cpu", folder=tmp_path / draws)
+        made.append((tmp_path / draws / "denoiser.safetensors").read_bytes())
+    assert made[0] != made[1]
+    with pytest.raises(ValueError, match=r"diffusion\.draws needs model\.posterior"):
+        diffuse(ridgewalk.load(smoke), ["diffusion.draws=true"], device="cpu", folder=tmp_path / "none")
 
 
 def test_settings_of_a_sampler() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from ridgewalk.data import ImageData, part
 from ridgewalk.diagnosis.measure import distances, logit_figures, probe_auc
 from ridgewalk.diagnosis.verdict import Subject, judge
 from ridgewalk.fields import row_norm, score
@@ -135,3 +136,19 @@ class Inspector:
         ]
         self.seconds += perf_counter() - began
         return lines
+
+
+FEWEST = 20
+"""Smallest number of held-out images on which discriminators are diagnosed."""
+
+HELD_OUT = 1000
+"""Largest number of held-out images on which discriminators are diagnosed while they are trained."""
+
+
+def build_inspector(objective: object, data: ImageData, seed: int) -> Inspector | None:
+    """The inspector of an adversarial objective on validation images without their labels; None for other objectives, and where images are too few."""
+    if not isinstance(objective, TwoSided) or len(data.test) // 10 < FEWEST:  # the role's share of the test images
+        return None
+    images = part(data, "validation")
+    held_out = images.take(torch.arange(min(HELD_OUT, len(images)))).floats()
+    return Inspector(objective, (held_out, torch.full((len(held_out),), -1)), seed)

@@ -40,7 +40,7 @@ from ridgewalk.store.autoencoder import TrainedAutoencoder
 from ridgewalk.store.diffusion import DIFFUSION, TrainedDiffusion
 from ridgewalk.store.guide import GUIDE, Guide
 from ridgewalk.store.origin import Data, Origin, read_settings
-from ridgewalk.training.families.base import family_of
+from ridgewalk.training.families.base import family_of, has_autoencoder
 from ridgewalk.training.negatives import lerp_points
 
 
@@ -241,7 +241,7 @@ def load(folder: str | Path, device: str = "cpu") -> Run:
     """
     folder = Path(folder)
     origin, recipe = read_settings(folder)
-    of_data = recipe.objective.name == "diffusion"
+    of_data = not has_autoencoder(recipe)
     if of_data and not DIFFUSION.is_in(folder):
         raise ValueError(autoencoder.unfinished(folder))
     own = None if of_data else autoencoder.load(folder, origin, recipe, device)

@@ -7,9 +7,13 @@ import torch
 from torch import Tensor
 
 from ridgewalk.callables import check_tensor
+from ridgewalk.data import Images
 from ridgewalk.energies import frozen
+from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, latent_discriminator
+from ridgewalk.path import chunked
 from ridgewalk.seeds import Stream, mixed_seed
+from ridgewalk.settings.autoencoder import Detector as Settings
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.negatives import Negatives, mixture
@@ -67,6 +71,36 @@ def train_detector(
         )
         trained.append(network.cpu())
     return frozen(trained[0] if members == 1 else Discriminator(MeanLogit(trained), "encoded"))
+
+
+def train_model_detector(
+    model: Autoencoder, images: Images, settings: Settings, negatives: Negatives, seed: int, device: str = "cpu"
+) -> Discriminator:
+    """
+    Trains the detector of a model's codes of images: of their means, or where the settings ask for it of fresh draws of q(z|x).
+
+    Args:
+        model: the autoencoder.
+        images: that it was trained on.
+        settings: networks and schedule.
+        negatives: sampler of points off the data.
+        seed: of initial weights, order and noise.
+        device: on which it is trained.
+    """
+    where, x = next(model.parameters()).device, images.floats()
+    log_variance = None
+    if settings.samples and isinstance(model, GaussianAutoencoder):
+        log_variance = chunked(lambda v: model.posterior(v.to(where))[1].cpu(), x)
+    return train_detector(
+        chunked(lambda v: model.encode(v.to(where)).cpu(), x),
+        negatives,
+        hidden=settings.hidden,
+        act=settings.activation,
+        members=settings.members,
+        schedule=replace(SCHEDULE, epochs=settings.epochs, batch=settings.batch, rate=settings.rate, seed=seed),
+        device=device,
+        log_variance=log_variance,
+    )
 
 
 def train_pixel_detector(

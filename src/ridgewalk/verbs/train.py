@@ -10,16 +10,14 @@ import torch
 from torch import nn
 
 from ridgewalk import processes
-from ridgewalk.data import ImageData, Images, part
+from ridgewalk.data import ImageData, part
 from ridgewalk.data.points import PointData, points_part
-from ridgewalk.diagnosis.while_training import Inspector, TwoSided
+from ridgewalk.diagnosis.while_training import build_inspector
 from ridgewalk.diffusion import Standardiser
 from ridgewalk.diffusion.building import build_network
 from ridgewalk.energies import frozen
 from ridgewalk.files import refuse_used
-from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
-from ridgewalk.models.discriminators import Discriminator
-from ridgewalk.path import chunked
+from ridgewalk.models.autoencoders import GaussianAutoencoder
 from ridgewalk.settings import recipes
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.store import autoencoder, diffusion
@@ -29,12 +27,11 @@ from ridgewalk.store.origin import Data, Origin, Source, read_settings, write_se
 from ridgewalk.store.run import Run, load
 from ridgewalk.training import detectors
 from ridgewalk.training.batch_norm import settle
-from ridgewalk.training.detectors import train_detector, train_pixel_detector
+from ridgewalk.training.detectors import train_model_detector, train_pixel_detector
 from ridgewalk.training.devices import resolve_device
-from ridgewalk.training.families.base import Networks, family_of
+from ridgewalk.training.families.base import Networks, family_of, has_autoencoder
 from ridgewalk.training.loop import Fitting, check, fit
-from ridgewalk.training.negatives import BOUNDARIES, Negatives
-from ridgewalk.training.objectives import Objective
+from ridgewalk.training.negatives import BOUNDARIES
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def start(request: TrainRequest) -> Run:
         lambda: refuse_used(folder, f"choose another --out, or resume with `ridgewalk train --resume {folder}`")
     )
     data: Data
-    if settings.objective.name == "diffusion":
+    if not has_autoencoder(settings):
         data = r.source.images_or_points()
         check_rows(settings, data)
         build_network(settings.diffusion, tuple(data.shape), len(data.class_names), r.seed)
@@ -120,7 +117,7 @@ def check_rows(recipe: Recipe, data: Data) -> None:
 def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False) -> Run:
     """Resumes the training of a run from its newest checkpoint; a run that is whole is only loaded."""
     origin, settings = read_settings(folder)
-    of_data = settings.objective.name == "diffusion"
+    of_data = not has_autoencoder(settings)
     if (DIFFUSION if of_data else AUTOENCODER).is_in(folder):
         return load(folder, device)
     data = origin.read_again(folder, as_images=not of_data)
@@ -128,7 +125,7 @@ def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False) -> 
 
 
 def _train(folder: Path, origin: Origin, recipe: Recipe, data: Data, how: Fitting) -> Run:
-    if recipe.objective.name == "diffusion":
+    if not has_autoencoder(recipe):
         how = replace(how, label=f"diffusion {origin.recipe}")
         diffusion.train(_diffusion_data(recipe, data), recipe.diffusion, recipe.sampling, folder, origin.seed, how)
     else:
@@ -163,7 +160,7 @@ def _train_autoencoder(folder: Path, origin: Origin, recipe: Recipe, data: Image
     diagnostics = 0.0
     tensors, labelled = family.tensors(recipe, images, origin.seed)
     for stage in family.stages(recipe, Networks(model, adversaries, labelled), origin.seed):
-        inspector = inspector_of(stage.objective, data, origin.seed)
+        inspector = build_inspector(stage.objective, data, origin.seed)
         history = fit(
             stage.objective,
             tensors,
@@ -182,9 +179,8 @@ def _train_autoencoder(folder: Path, origin: Origin, recipe: Recipe, data: Image
     def write() -> None:
         model.cpu().eval()
         settle(model, images.pixels)
-        detector = fitted_detector(
-            recipe, model, images, BOUNDARIES[recipe.detector.negatives](), origin.seed, how.device
-        )
+        negatives = BOUNDARIES[recipe.detector.negatives]()
+        detector = train_model_detector(model, images, recipe.detector, negatives, origin.seed, how.device)
         record = {
             "seconds": seconds,
             "steps": steps,
@@ -196,45 +192,6 @@ def _train_autoencoder(folder: Path, origin: Origin, recipe: Recipe, data: Image
             shutil.rmtree(place / "checkpoints", ignore_errors=True)
 
     processes.first(write)
-
-
-FEWEST = 20
-"""Smallest number of held-out images on which discriminators are read."""
-
-HELD_OUT = 1000
-"""Largest number of held-out images that discriminators are read on while they are trained."""
-
-
-def inspector_of(objective: Objective, data: ImageData, seed: int) -> Inspector | None:
-    """Reads the discriminators of an adversarial objective on validation images, whose labels it is not told; None for others."""
-    if not isinstance(objective, TwoSided):
-        return None
-    if len(data.test) // 10 < FEWEST:  # the role's share; no probe can be trained on fewer
-        return None
-    images = part(data, "validation")
-    held_out = images.take(torch.arange(min(HELD_OUT, len(images)))).floats()
-    return Inspector(objective, (held_out, torch.full((len(held_out),), -1)), seed)
-
-
-def fitted_detector(
-    recipe: Recipe, model: Autoencoder, images: Images, negatives: Negatives, seed: int, device: str = "cpu"
-) -> Discriminator:
-    """A detector of the images' codes by the recipe's settings: of their means, or of fresh draws of q(z|x) where it asks for such."""
-    d, where = recipe.detector, next(model.parameters()).device
-    x = images.floats()
-    log_variance = None
-    if d.samples and isinstance(model, GaussianAutoencoder):
-        log_variance = chunked(lambda v: model.posterior(v.to(where))[1].cpu(), x)
-    return train_detector(
-        chunked(lambda v: model.encode(v.to(where)).cpu(), x),
-        negatives,
-        hidden=d.hidden,
-        act=d.activation,
-        members=d.members,
-        schedule=replace(detectors.SCHEDULE, epochs=d.epochs, batch=d.batch, rate=d.rate, seed=seed),
-        device=device,
-        log_variance=log_variance,
-    )
 
 
 def _speed(seconds: float, steps: int, batch: int) -> float:

@@ -24,6 +24,7 @@ from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk.seeds import Stream
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
+from ridgewalk.training.families.conditioned import ConditionedObjective
 from ridgewalk.training.families.matching import MatchingFamily
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.priors import Classed
@@ -102,7 +103,7 @@ def measure(e: Experiment) -> Findings:
                     found.setdefault(name, []).append(
                         match(codes, prior_draws(run, 2 * len(codes), 1).cpu(), steps=shared.probe_steps(e))
                     )
-                if run.recipe.objective.name == "aae-conditioned":
+                if isinstance(run.recipe.objective, ConditionedObjective):
                     places.setdefault(name, []).append(in_own_part(run, z, labels))
             torn.setdefault(name, []).append(fracturing(lambda v, r=run: r.encode(v).cpu(), x, labels))  # type: ignore[misc]
             codes = run.encode(x)

@@ -33,9 +33,9 @@ from ridgewalk.path import chunked
 from ridgewalk.progress import track
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.store.run import Run
+from ridgewalk.training.detectors import train_model_detector
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
-from ridgewalk.verbs.train import fitted_detector
 from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
 from ridgewalk_studies.sources import CONFUSION
 
@@ -60,7 +60,8 @@ class Boundary:
 
 def detector(run: Run, boundary: str) -> Discriminator:
     """A detector of this boundary on the run's codes, with the recipe's settings."""
-    return fitted_detector(run.recipe, run.model, part(run.data, "model"), BOUNDARIES[boundary](), run.origin.seed)
+    images = part(run.data, "model")
+    return train_model_detector(run.model, images, run.recipe.detector, BOUNDARIES[boundary](), run.origin.seed)
 
 
 def compare_boundaries(

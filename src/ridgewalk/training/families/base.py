@@ -190,6 +190,11 @@ class AutoencoderFamily(Family, ABC):
         return noise.normal(rows, self.code_size(recipe)).to(next(model.parameters()).device)
 
 
+def has_autoencoder(recipe: Recipe) -> bool:
+    """Whether the recipe's objective trains an autoencoder."""
+    return isinstance(recipe.objective, AutoencoderFamily)
+
+
 def family_of(recipe: Recipe) -> AutoencoderFamily:
     """The recipe's objective, which must be one of an autoencoder."""
     found = recipe.objective
