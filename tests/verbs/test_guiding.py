@@ -29,7 +29,7 @@ WEAK = [
     "diffusion.batch=512",
     "sampling.steps=12",
 ]
-QUICK = ["guidance.negatives=10000", "guidance.epochs=30"]
+QUICK = ["guidance.negatives=4000", "guidance.epochs=30"]
 
 
 @pytest.fixture(scope="module")
