@@ -123,9 +123,19 @@ def test_settings_of_score_matching() -> None:
     assert guide_training(read(guidance={"t_min": 0.03}).guidance, seed=0).t_min == 0.03
 
 
-def test_a_diffusion_learns_draws_of_the_posterior_where_it_is_gaussian(tmp_path: Path, smoke: Path) -> None:
+PARTS = ("model", "detector")
+
+
+def test_negatives_change_the_detector_alone_and_a_diffusion_learns_draws_of_a_gaussian_posterior(
+    tmp_path: Path, smoke: Path
+) -> None:
     quick = ["training.epochs=1", "detector.epochs=1", "detector.members=1"]
     run = start(TrainRequest("vae", Source("digits"), tmp_path / "vae", "smoke", changes=quick, device="cpu"))
+    other = [*quick, "detector.negatives=whole"]
+    start(TrainRequest("vae", Source("digits"), tmp_path / "whole", "smoke", changes=other, device="cpu"))
+    models, detectors = ([(tmp_path / r / f"{n}.safetensors").read_bytes() for r in ("vae", "whole")] for n in PARTS)
+    assert models[0] == models[1]
+    assert detectors[0] != detectors[1]
     changes, made = ["diffusion.epochs=1", "diffusion.hidden=[8]"], []
     for draws in ("true", "false"):
         diffuse(run, [*changes, f"diffusion.draws={draws}"], device="cpu", folder=tmp_path / draws)
