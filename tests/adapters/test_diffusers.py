@@ -392,7 +392,7 @@ def test_only_local_folders_are_read(name: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_class_embeds": 3}, "is told a class"),
+        ({"num_class_embeds": 3}, "is conditioned on a class"),
         ({"out_channels": 6}, "reads 3 and returns 6"),
         ({"time_embedding_type": "fourier"}, "unknown time_embedding_type of a DDPMPipeline 'fourier'; known: positional"),
         ({"time_embedding_type": "learned", "num_train_timesteps": 10}, "'learned'; known: positional"),

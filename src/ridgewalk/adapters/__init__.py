@@ -1,4 +1,4 @@
-"""Models and networks of other libraries, read as ours are; none is imported before it is asked for."""
+"""Models and networks of other libraries; a library is imported when one of its models is read."""
 
 from ridgewalk.adapters.diffusers import ScoreModel, as_pipeline, load_score, unet_2d
 from ridgewalk.adapters.guidance import load_guide, save_guide, train_guide

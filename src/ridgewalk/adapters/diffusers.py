@@ -3,9 +3,9 @@ Score models of Hugging Face's diffusers, both ways (extra ``diffusers``).
 
 A pipeline's network F returns what its scheduler steps with; here that becomes a score of data x in [-1, 1].
 
-    ScoreSdeVePipeline   u = (x + 1) / 2 in [0, 1], told its sigma_u:      F(u_t, sigma_u) = grad log p(u_t)
+    ScoreSdeVePipeline   u = (x + 1) / 2 in [0, 1], conditioned on sigma_u:      F(u_t, sigma_u) = grad log p(u_t)
                          so x_t is VE with sigma = 2 sigma_u:              score = F((x_t + 1) / 2, sigma / 2) / 2
-    DDPMPipeline         level i = 0, ..., N - 1, told as i = (N - 1) t:
+    DDPMPipeline         level i = 0, ..., N - 1, conditioned on i = (N - 1) t:
         epsilon          F = E[eps | x_t]                                  score = -F / sigma
         v_prediction     F = E[alpha eps - sigma x_0 | x_t]                score = -x_t - alpha / sigma F
         sample           F = E[x_0 | x_t]                                  score = (alpha F - x_t) / sigma^2
@@ -83,7 +83,7 @@ class ExplodingScore:
 @final
 @dataclass(frozen=True, eq=False)
 class TabulatedScore:
-    """A network that is told its level i = (N - 1) t, and predicts ``epsilon``, ``v_prediction`` or ``sample``."""
+    """A network that is conditioned on the level i = (N - 1) t, and predicts ``epsilon``, ``v_prediction`` or ``sample``."""
 
     network: nn.Module
     sde: Tabulated
@@ -196,7 +196,7 @@ def _shape(unet: Any, variance: str | None) -> tuple[int, int, int]:
     c, out, size = unet.config.in_channels, unet.config.out_channels, unet.config.sample_size
     if unet.class_embedding is not None:
         raise ValueError(
-            "this network is told a class, which its pipeline never gives; only unconditional ones are read"
+            "this network is conditioned on a class, which its pipeline never gives; only unconditional ones are read"
         )
     if out != c and not (out == 2 * c and variance in ("learned", "learned_range")):
         raise ValueError(f"a score has as many channels as its images; this network reads {c} and returns {out}")
@@ -209,7 +209,7 @@ def _shape(unet: Any, variance: str | None) -> tuple[int, int, int]:
 
 
 def _embeds(unet: Any, pipeline: str, *known: str) -> None:
-    """Refuses an embedding that fails at the times it will be told: log 0 (``fourier``) or fractions (``learned``)."""
+    """Refuses an embedding that fails at the times it will be given: log 0 (``fourier``) or fractions (``learned``)."""
     embedding = unet.config.time_embedding_type
     if embedding not in known:
         raise ValueError(naming.unknown(f"time_embedding_type of a {pipeline}", str(embedding), known))

@@ -156,19 +156,15 @@ class Run:
 
     def rows(self, role: str) -> Tensor:
         """The data of a role as floats: images in [0, 1], or points."""
-        return (
-            points_part(self.dataset, role).values
-            if isinstance(self.dataset, PointData)
-            else part(self.data, role).floats()
-        )
+        if isinstance(self.dataset, PointData):
+            return points_part(self.dataset, role).values
+        return part(self.dataset, role).floats()
 
     def labels(self, role: str) -> Tensor:
         """The labels (n,) of the data of a role."""
-        return (
-            points_part(self.dataset, role).labels
-            if isinstance(self.dataset, PointData)
-            else part(self.data, role).labels
-        )
+        if isinstance(self.dataset, PointData):
+            return points_part(self.dataset, role).labels
+        return part(self.dataset, role).labels
 
     # its latent space
 

@@ -1,10 +1,10 @@
 """
 A score and the discriminator that guides it, trained together.
 
-    denoiser        denoising score matching, as ever: the discriminator moves no weight of it
-    discriminator   data against a bank of the score's own samples, drawn anew every so many steps with the weights of that moment
+    denoiser        denoising score matching; the discriminator does not change its weights
+    discriminator   data against a bank of the score's own samples, drawn anew every ``refresh`` steps with the weights of that step
 
-The bank is a buffer of a network, so that a checkpoint holds it and a resumed run goes on with the same samples.
+The bank is a buffer of a network, so that checkpoints hold it and a resumed training continues with the same samples.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,8 +26,8 @@ class Bank(nn.Module):
     Samples, as data: (rows, *shape).
 
     Args:
-        rows: of them.
-        shape: of one.
+        rows: number of samples.
+        shape: of one sample.
     """
 
     samples: Tensor
@@ -40,15 +40,15 @@ class Bank(nn.Module):
 @dataclass(eq=False)
 class Joint:
     """
-    Both at once; a batch holds data (n, *).
+    The objectives of both networks; a batch holds data (n, *).
 
     Args:
-        matching: the score's own objective.
-        ratio: the discriminator's, of finished samples.
-        bank: of the score's samples.
-        sampler: that fills the bank, the one that will be guided.
+        matching: objective of the score.
+        ratio: objective of the discriminator, against finished samples.
+        bank: holds the score's samples.
+        sampler: fills the bank; the sampler that will be guided.
         refresh: steps between two fillings; the first is at step 0.
-        seed: of the samples; each filling has its own.
+        seed: of the samples; each filling mixes its step into it.
     """
 
     matching: ScoreMatching
@@ -66,12 +66,12 @@ class Joint:
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """Both, and the bank."""
+        """The score network, the discriminator and the bank."""
         return {**self.matching.networks, **self.ratio.networks, "bank": self.bank}
 
     @property
     def optimisers(self) -> Mapping[str, tuple[str, ...]]:
-        """Two."""
+        """The score network and the discriminator, each with its own optimiser."""
         return {**self.matching.optimisers, **self.ratio.optimisers}
 
     def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:

@@ -3,7 +3,7 @@ A discriminator at every level of noise: noised data against noised samples of a
 
     loss    1/2 E_t [ softplus(-D(x_t, t)) + softplus(D(y_t, t)) ],    x data, y samples, noised alike
 
-whose optimum is D = log p_t / q_t; chance is ln 2. Raw logits: a clipped sigmoid would leave the samples that are told most surely without a gradient.
+whose optimum is D = log p_t / q_t; chance is ln 2. D is a raw logit: a clipped sigmoid would give no gradient for the samples that are classified most surely.
 Two terms may be added. R1 (Mescheder, Geiger and Nowozin 2018),
 
     r1 / 2 E sigma^2 |grad D(x_t, t)|^2
