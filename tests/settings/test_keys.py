@@ -10,7 +10,7 @@ import ridgewalk
 from ridgewalk.context import Context
 from ridgewalk.data import load
 from ridgewalk.diagnosis.guides import GuideDiagnosis, LevelDiagnosis
-from ridgewalk.diffusion import Denoiser, Standardiser
+from ridgewalk.diffusion import Denoiser, Sampled, Standardiser
 from ridgewalk.diffusion.building import build_process, build_sampler
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio
 from ridgewalk.finders.best import BestOf, build_best_string
@@ -33,12 +33,12 @@ from ridgewalk.training.families import base
 from ridgewalk.training.families.base import Networks, family_of
 from ridgewalk.training.families.categorical import Categorical
 from ridgewalk.training.families.vae_gan import VAEGAN
+from ridgewalk.training.guide import GuidedModel
 from ridgewalk.training.losses import RECONSTRUCTIONS
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.ratio import NEGATIVES
 from ridgewalk.verbs.diffuse import diffuse
-from ridgewalk.verbs.guide import _training as guide_training
 from ridgewalk.verbs.train import TrainRequest, start
 
 SHAPE = (1, 8, 8)
@@ -118,9 +118,24 @@ def test_settings_of_a_diffusion() -> None:
 def test_settings_of_score_matching() -> None:
     d = read(diffusion={"t_min": 0.02, "drop": 0.4, "labels": True}).diffusion
     data = DiffusionData(torch.randn(8, 2), Standardiser.between(0.0, 1.0), labels=torch.arange(8) % 2, classes=2)
-    objective = data.matching(Denoiser(TimeMLP(2, (4,), classes=2), build_process(d), 1.0), d)
+    denoiser = Denoiser(TimeMLP(2, (4,), classes=2), build_process(d), 1.0)
+    objective = data.matching(denoiser, d)
     assert (objective.t_min, objective.drop) == (0.02, 0.4)
-    assert guide_training(read(guidance={"t_min": 0.03}).guidance, seed=0).t_min == 0.03
+
+
+def test_the_least_time_of_a_guide() -> None:
+    sde = build_process(Recipe().diffusion)
+    model = GuidedModel(
+        sde,
+        deviation=1.0,
+        standardiser=Standardiser.between(0.0, 1.0),
+        score=lambda x, t, labels: -x,
+        sample=lambda rows, seed, labels, keep: Sampled(torch.zeros(rows, 2), 0, torch.zeros(0)),
+        device=torch.device("cpu"),
+        steps=1,
+    )
+    objective = model.objective(TimeMLP(2, (4,), outputs=1), read(guidance={"t_min": 0.03}).guidance)
+    assert objective.t_min == 0.03
 
 
 PARTS = ("model", "detector")
