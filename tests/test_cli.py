@@ -262,7 +262,7 @@ def test_image_files_that_cannot_be_an_end(smoke: Path, tmp_path: Path) -> None:
     for name, said in (("constant", "constant"), ("large", "9 x 9"), ("text", "not an image")):
         file = tmp_path / f"{name}.png"
         assert said in refused("walk", smoke, "--from", file, "--to", "3", within=tmp_path)
-    assert "have it resized" in refused("walk", smoke, "--from", tmp_path / "large.png", "--to", "3", within=smoke)
+    assert "pass --resize" in refused("walk", smoke, "--from", tmp_path / "large.png", "--to", "3", within=smoke)
 
 
 def test_results_are_never_written_over(smoke: Path, tmp_path: Path) -> None:

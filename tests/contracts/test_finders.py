@@ -22,7 +22,7 @@ from ridgewalk.finders import (
     StringMethod,
 )
 from ridgewalk.finders.flow import FlowPath
-from ridgewalk.models.interpolator import Interpolator, interpolator
+from ridgewalk.models.interpolator import ExactInterpolator, Interpolator
 from ridgewalk.path import Path
 from ridgewalk.protocols import Energy, PathFinder
 from ridgewalk.registry import METHODS
@@ -44,7 +44,7 @@ def bent(z: Tensor) -> Tensor:
 def network(shape: tuple[int, ...]) -> Interpolator:
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        return interpolator(math.prod(shape), hidden=(8, 8)).double()
+        return ExactInterpolator(math.prod(shape), (8, 8)).double()
 
 
 class Nothing(torch.nn.Module):

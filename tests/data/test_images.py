@@ -180,7 +180,7 @@ def test_parts_that_do_not_match_are_refused() -> None:
     a, b = Images.from_array(random_pixels(2, 4, 4)), Images.from_array(random_pixels(2, 4, 5))
     with pytest.raises(ValueError, match=r"must share \(c, h, w\); got train \(1, 4, 4\), test \(1, 4, 5\)"):
         ImageData("x", a, b)
-    with pytest.raises(ValueError, match="share their class names; got 1 and 2"):
+    with pytest.raises(ValueError, match="have the same class names; got 1 and 2"):
         ImageData("x", a, Images.from_array(random_pixels(2, 4, 4), [0, 1]))
     data = ImageData("x", a, a)
     assert (data.shape, data.class_names) == ((1, 4, 4), ("all",))

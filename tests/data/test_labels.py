@@ -34,7 +34,7 @@ def test_the_others_are_hidden_and_nothing_is_changed() -> None:
     ("labels", "names", "count", "message"),
     [
         (LABELS, NAMES, 2, "2 labels are fewer than the 3 classes"),
-        (LABELS, NAMES, 66, "66 labels were asked for, and there are 65 images"),
+        (LABELS, NAMES, 66, "66 labels were requested, but there are 65 images"),
         (LABELS, (*NAMES, "d"), 10, "class 'd' has no image among the 65"),
         (LABELS * 0, ("all",), 10, "at least 2 classes; these images have 1"),
         (LABELS + 1, NAMES, 10, r"labels must lie in 0 .. 2; row 2 has 3"),

@@ -338,11 +338,11 @@ def test_what_cannot_be_asked_is_refused() -> None:
         p.log_prob(points(4, 3))
     with pytest.raises(ValueError, match=r"got torch.int64 \(4, 2\)"):
         p.score(torch.zeros(4, 2, dtype=torch.int64))
-    with pytest.raises(ValueError, match=r"times must be \(\) or \(4,\), one a point; got \(3,\)"):
+    with pytest.raises(ValueError, match=r"times must be \(\) or \(4,\), one for each point; got \(3,\)"):
         exact_score(p, VP())(points(4, 2), torch.ones(3))
     with pytest.raises(ValueError, match=r"alpha and sigma must be numbers or \(4,\)"):
         p.denoised(points(4, 2), torch.ones(3), 1.0)
-    with pytest.raises(ValueError, match="at least 1 point must be asked for; got 0"):
+    with pytest.raises(ValueError, match="number of points must be at least 1; got 0"):
         p.sample(0)
     with pytest.raises(ValueError, match="sigma is a standard deviation, at least 0; got -1"):
         p.noised(1.0, -1.0)

@@ -70,7 +70,7 @@ def test_every_pair_that_exists_can_be_drawn_and_no_more(different_classes: bool
     }
     drawn = draw(data, "reference", len(exist), seed=0, different_classes=different_classes)
     assert {frozenset(pair) for pair in as_list(drawn)} == exist
-    with pytest.raises(ValueError, match=f"has {len(exist)} pairs .*; {len(exist) + 1} were asked for; ask for fewer"):
+    with pytest.raises(ValueError, match=f"has {len(exist)} pairs .*; {len(exist) + 1} were requested; request fewer"):
         draw(data, "reference", len(exist) + 1, seed=0, different_classes=different_classes)
 
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         draw(data, "validaton", 1, seed=0)
     with pytest.raises(ValueError, match="pairs join test images only"):
         draw(data, "model", 1, seed=0)
-    with pytest.raises(ValueError, match="at least 1 pair"):
+    with pytest.raises(ValueError, match="number of pairs must be at least 1"):
         draw(data, "test", 0, seed=0)
     with pytest.raises(ValueError, match="all of class '0'; pass different_classes=False"):
         draw(data_of(20, classes=1), "test", 1, seed=0)

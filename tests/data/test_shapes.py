@@ -157,7 +157,7 @@ def test_each_image_is_its_own_and_inputs_stay_as_they_are(dtype: torch.dtype) -
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1 image must be asked for; got 0"):
+    with pytest.raises(ValueError, match="number of images must be at least 1; got 0"):
         draw(0, seed=1)
     with pytest.raises(ValueError, match="at least 2 pixels a side; got 1"):
         render(one(CIRCLE), size=1)

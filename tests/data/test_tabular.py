@@ -84,7 +84,7 @@ def test_files_under_another_ending_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a label in each row; line 3 has none"):
         read_table(tmp_path / "short.csv")
     (tmp_path / "words.csv").write_text("a,b,colour\n1,2,red\n3,4,blue\n")
-    with pytest.raises(ValueError, match="line 2 holds 'red'; mend it, or name a column of labels 'label'"):
+    with pytest.raises(ValueError, match="line 2 holds 'red'; correct it, or name a column of labels 'label'"):
         read_table(tmp_path / "words.csv")
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ridgewalk.metrics import neighbours
 from ridgewalk.metrics.neighbours import inside, radii, realism
 
 LINE = torch.tensor([[0.0], [1.0], [3.0], [7.0]], dtype=torch.float64)
@@ -108,15 +109,16 @@ def test_nan_features_are_inside_nothing() -> None:
     assert realism(column(torch.nan), LINE, LINE_RADII).isnan().all()
 
 
-def test_rows_do_not_depend_on_their_batch_or_chunk() -> None:
+def test_rows_do_not_depend_on_their_batch_or_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     reference, points = cloud(70).float(), cloud(33, seed=3).float()
     exclude = torch.randint(-1, 70, (33, 2), generator=torch.Generator().manual_seed(4))
     r = radii(reference, k=3)
-    assert torch.equal(r, radii(reference, k=3, chunk=7))
-    for f in (inside, realism):
-        whole = f(points, reference, r, exclude)
-        assert torch.equal(whole, f(points, reference, r, exclude, chunk=5))
-        assert torch.equal(whole[11:12], f(points[11:12], reference, r, exclude[11:12]))
+    whole = [f(points, reference, r, exclude) for f in (inside, realism)]
+    monkeypatch.setattr(neighbours, "CHUNK", 7)
+    assert torch.equal(r, radii(reference, k=3))
+    for f, expected in zip((inside, realism), whole):
+        assert torch.equal(expected, f(points, reference, r, exclude))
+        assert torch.equal(expected[11:12], f(points[11:12], reference, r, exclude[11:12]))
 
 
 def test_inputs_stay_as_they_are() -> None:

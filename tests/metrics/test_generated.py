@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ridgewalk.metrics import kernels, transport
+from ridgewalk.metrics import kernels, neighbours, transport
 from ridgewalk.metrics.coverage import density_coverage, precision_recall
 from ridgewalk.metrics.inception import inception_score
 from ridgewalk.metrics.kernels import kid, median_bandwidths, mmd
@@ -83,7 +83,7 @@ def test_bandwidths_are_scales_of_the_median_distance() -> None:
     assert mmd(10 * x, 10 * y) == pytest.approx(mmd(x, y), rel=1e-9)
     long = torch.arange(5000.0)[:, None]
     assert median_bandwidths(long, scales=(1.0,))[0] == pytest.approx(5000 * (1 - sqrt(0.5)), rel=0.01)
-    with pytest.raises(ValueError, match=r"no scale; give bandwidths"):
+    with pytest.raises(ValueError, match=r"no scale; pass bandwidths"):
         mmd(torch.zeros(5, 2), torch.zeros(5, 2))
 
 
@@ -165,12 +165,13 @@ def test_a_copy_of_one_real_image_is_precise_and_covers_little() -> None:
     assert density_coverage(x, stuck).coverage < 0.5
 
 
-def test_balls_do_not_depend_on_chunks() -> None:
+def test_balls_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = cloud(50, 4), 1.3 * cloud(40, 4, seed=1)
-    a, b = precision_recall(x, y, chunk=7), precision_recall(x, y)
+    a, c = precision_recall(x, y), density_coverage(x, y)
+    monkeypatch.setattr(neighbours, "CHUNK", 7)
+    b, d = precision_recall(x, y), density_coverage(x, y)
     assert torch.equal(a.inside_real, b.inside_real)
     assert torch.equal(a.inside_fake, b.inside_fake)
-    c, d = density_coverage(x, y, chunk=7), density_coverage(x, y)
     assert torch.equal(c.counts, d.counts)
     assert torch.equal(c.covered, d.covered)
 
@@ -275,11 +276,11 @@ def test_the_order_of_rows_says_nothing(name: str) -> None:
         (lambda: mmd(torch.rand(5), torch.rand(5)), r"points must be \(n, f\)"),
         (lambda: mmd(torch.rand(5, 3), torch.rand(5, 3), []), r"at least one; got \(\)"),
         (lambda: mmd(torch.rand(5, 3), torch.rand(5, 3), [1.0, -1.0]), r"must be positive"),
-        (lambda: precision_recall(torch.rand(9, 3), torch.rand(9, 2)), r"\(9, 3\) and \(9, 2\): take both from one"),
+        (lambda: precision_recall(torch.rand(9, 3), torch.rand(9, 2)), r"\(9, 3\), \(9, 2\): take both from one"),
         (lambda: precision_recall(torch.rand(9, 3), torch.rand(3, 3)), r"1 <= k < m"),
         (lambda: density_coverage(torch.rand(5, 3), torch.rand(9, 3)), r"1 <= k < m"),
         (lambda: density_coverage(torch.rand(9, 3), torch.rand(9, 3).double()), r"floats of one type"),
-        (lambda: density_coverage(torch.rand(9, 3), torch.full((9, 3), torch.inf)), r"some of the generated are not"),
+        (lambda: density_coverage(torch.rand(9, 3), torch.full((9, 3), torch.inf)), r"some of the second set are not"),
         (lambda: sliced_wasserstein(torch.rand(5, 3), torch.rand(5, 2)), r"\(5, 3\) and \(5, 2\)"),
         (lambda: sliced_wasserstein(torch.rand(5), torch.rand(5)), r"of one shape and none of them empty"),
         (lambda: sliced_wasserstein(torch.rand(5, 3), torch.rand(0, 3)), r"none of them empty"),

@@ -73,7 +73,7 @@ def test_many_points_are_ranked_in_parts_that_agree(monkeypatch: pytest.MonkeyPa
     [
         (torch.zeros(3), torch.zeros(4), "same points twice"),
         (torch.zeros(1), torch.zeros(1), "n >= 2"),
-        (torch.zeros(3, 2), torch.zeros(3, 2), r"shape \(n,\)"),
+        (torch.zeros(3, 2), torch.zeros(3, 2), r"must be \(n,\)"),
         (torch.zeros(3), torch.tensor([0.0, 1, float("nan")]), "1 of 3 are NaN"),
     ],
 )

@@ -27,5 +27,5 @@ def test_sets_that_cannot_be_compared_are_refused() -> None:
         frechet(torch.zeros(1, 3), torch.zeros(5, 3))
     with pytest.raises(ValueError, match=r"\(5, 3\), \(5, 4\)"):
         frechet(torch.zeros(5, 3), torch.zeros(5, 4))
-    with pytest.raises(ValueError, match="some of b are not"):
+    with pytest.raises(ValueError, match="some of the second set are not"):
         frechet(torch.rand(5, 3), torch.full((5, 3), torch.nan))

@@ -41,7 +41,7 @@ def test_intervals_cover_the_mean_as_often_as_they_say(level: float, expected: f
     # n = 50: normal quantiles and s with n in place of t and n - 1 lose a percent. 400 data sets leave a standard
     # error of 0.012 and 0.02; three of them either way.
     data = normal(400, 50, seed=2)
-    intervals = [bootstrap_mean(row, seed=i, level=level, resamples=400) for i, row in enumerate(data)]
+    intervals = [bootstrap(lambda m: m["v"], {"v": row}, i, level, resamples=400) for i, row in enumerate(data)]
     covered = sum(i.low <= 0 <= i.high for i in intervals) / 400
     assert covered == pytest.approx(expected, abs=3 * sqrt(level * (1 - level) / 400))
 
@@ -50,7 +50,7 @@ def test_an_interval_of_two_values_by_hand() -> None:
     # means of two draws from {0, 1}: 0, 1/2, 1 with chances 1/4, 1/2, 1/4
     values = torch.tensor([0.0, 1.0])
     assert bootstrap_mean(values, seed=0) == Interval(0.5, 0.0, 1.0, 0.95, 2)
-    middle = bootstrap_mean(values, seed=0, level=0.4)
+    middle = bootstrap(lambda m: m["v"], {"v": values}, seed=0, level=0.4)
     assert (middle.low, middle.high) == (0.5, 0.5)
 
 
@@ -163,7 +163,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 2 pairs; got 1"):
         bootstrap_mean(values[:1], seed=0)
     with pytest.raises(ValueError, match="level"):
-        bootstrap_mean(values, seed=0, level=95)
+        bootstrap(lambda m: m["v"], {"v": values}, seed=0, level=95)
     with pytest.raises(ValueError, match="mean is 0"):
         bootstrap_ratio(values, torch.tensor([1.0, -1.0, 1.0, -1.0]), seed=0)
     with pytest.raises(ValueError, match="element by element"):

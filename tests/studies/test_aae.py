@@ -147,7 +147,7 @@ def test_published_figures_stand_beside_ours_where_the_images_are_theirs(
     ("variant", "message"),
     [
         ('wide=["model.latent=9"]', "does not know what to make of the variant 'wide': its name has to begin with"),
-        ('labels-no=["labels.count=5000"]', "variant 'labels-no': 5000 labels were asked for"),
+        ('labels-no=["labels.count=5000"]', "variant 'labels-no': 5000 labels were requested"),
         ('labels-bad=["labels.margin=2.0"]', "variant 'labels-bad': the objective 'aae-semisupervised' has no use for"),
     ],
 )

@@ -11,7 +11,7 @@ import torch
 
 from ridgewalk.data import shapes
 from ridgewalk.finders import Amortised
-from ridgewalk.models.interpolator import interpolator
+from ridgewalk.models.interpolator import ExactInterpolator
 from ridgewalk.settings import recipes
 from ridgewalk.store.run import load
 from ridgewalk.training.health import Event
@@ -137,7 +137,7 @@ def test_the_sweep_has_the_recipes_own_attraction_once() -> None:
 
 def logged(variety: float, *events: Event) -> Trained:
     terms = {"variety": torch.full((20,), variety)}
-    finder = Amortised(interpolator(3, True, (8,)), 5)
+    finder = Amortised(ExactInterpolator(3, (8,)), 5)
     return Trained(finder, History(torch.arange(20), terms, 2.0, events=events), 3.0)
 
 
@@ -181,7 +181,7 @@ def test_the_gradient_is_read_where_the_collapse_is_made() -> None:
 
 def test_one_pass_is_timed_on_one_thread_which_is_given_back() -> None:
     before = torch.get_num_threads()
-    finder = Amortised(interpolator(3, True, (8,)), 5)
+    finder = Amortised(ExactInterpolator(3, (8,)), 5)
     assert 0 < one_pass(finder, torch.zeros(2, 3), torch.ones(2, 3), frames=4, batch=8) < 100
     assert torch.get_num_threads() == before
 

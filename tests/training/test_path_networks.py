@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ridgewalk.energies import GaussianPrior
 from ridgewalk.finders.amortised import Amortised
-from ridgewalk.models.interpolator import ExactInterpolator, Interpolator, interpolator
+from ridgewalk.models.interpolator import ExactInterpolator, Interpolator
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.health import WINDOW
 from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Reprojection, variety
@@ -21,7 +21,7 @@ def latents(n: int, d: int = 3, seed: int = 0) -> Tensor:
 def made(exact: bool, latent: int = 3) -> Interpolator:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        return interpolator(latent, exact, (16, 16)).double()
+        return (ExactInterpolator if exact else Interpolator)(latent, (16, 16)).double()
 
 
 def test_the_exact_network_meets_both_ends_and_reads_alike_from_either_side() -> None:
@@ -109,7 +109,7 @@ def test_without_attraction_it_collapses_is_named_and_with_it_is_not() -> None:
     schedule = Schedule(epochs=60, batch=64, rate=3e-3, log_gradients=True)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        free, held = interpolator(2, False, (32, 32)), interpolator(2, False, (32, 32))
+        free, held = Interpolator(2, (32, 32)), Interpolator(2, (32, 32))
     pairing = Pairing(latents(640, 2))
     with pytest.warns(UserWarning, match="interpolation network has collapsed"):
         history = fit(Reprojection(free, lambda z: z / 2, pairing, 0.0), pairing.data(), schedule, Fitting("cpu"))
@@ -172,7 +172,7 @@ def test_a_distilled_network_pays_1_on_the_line_and_0_on_the_solutions() -> None
 def test_an_exact_network_learns_the_solutions_of_a_search() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = interpolator(3, True, (32, 32))
+        network = ExactInterpolator(3, (32, 32))
     objective = Distilled(network, bent_paths(200, 9, 2.0))
     history = fit(objective, objective.data(), Schedule(epochs=40, batch=20, rate=3e-3), Fitting("cpu"))
     assert float(history.terms["distance"][-20:].mean()) < 0.05
@@ -215,4 +215,3 @@ def test_variety_of_one_point_for_all_is_0_and_of_the_lines_1() -> None:
     line = latents(30)
     assert float(variety(torch.ones(30, 3), line)) == 0
     assert float(variety(line, line)) == pytest.approx(1)
-    assert isinstance(interpolator(3), ExactInterpolator)

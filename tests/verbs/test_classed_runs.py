@@ -173,7 +173,7 @@ STILL = ["labels.shift=0.0", "labels.rotation=0.0", "labels.scale=0.0", "labels.
     ("recipe", "changes", "message"),
     [
         ("aae-semisupervised", FEW, "5 labels are fewer than the 10 classes"),
-        ("aae-semisupervised", ["labels.count=100000"], "100000 labels were asked for"),
+        ("aae-semisupervised", ["labels.count=100000"], "100000 labels were requested"),
         ("aae-semisupervised", ["labels.count=0"], "needs labels"),
         ("aae-semisupervised", ["labels.classes=7"], "these images have 10 classes, and labels.classes = 7"),
         ("aae-clustering", ["labels.classes=1"], "at least 2 classes or clusters; got classes = 1"),

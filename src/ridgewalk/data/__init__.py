@@ -1,7 +1,8 @@
 """
-Images: where they come from (``sources``), who may see which (``splits``), what is joined (``pairs``).
+Data sets of images and of points.
 
-Points: densities whose score is exact (``mixtures``, by name in ``toy``), and rows drawn from them or read from files (``points``, ``tables``).
+Images are loaded by ``sources``, divided into roles by ``splits``, and paired by ``pairs``. Points are drawn from densities with an exact score
+(``mixtures``, by name in ``toy``) or read from files (``points``, ``tables``).
 """
 
 from ridgewalk.data.images import ImageData, Images, digests_of, read_image

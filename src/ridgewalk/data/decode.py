@@ -1,4 +1,4 @@
-"""One image file, or its bytes, as uint8 (c, h, w): opaque, upright, grey or RGB, eight bits."""
+"""Decodes an image file, or its bytes, to uint8 (c, h, w): grey or RGB, 8 bits, upright, without transparency."""
 
 import struct
 from io import BytesIO
@@ -11,30 +11,30 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 Pixels = NDArray[np.uint8]
 
 EXTENSIONS = ("png", "jpg", "jpeg", "bmp", "gif", "webp", "tif", "tiff")
-"""File name endings that are read as images, in any case."""
+"""File name endings that are read as images, in lower case."""
 
+# the errors that Pillow raises for damaged files of its formats
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, Image.DecompressionBombError)
-# what Pillow raises over damaged files, whatever the format
 
 
 class BadImage(ValueError):
-    """An image that cannot be used; its text is a sentence without the advice, which depends on the caller."""
+    """An image that cannot be used. Its message does not say what to do, as that depends on the caller."""
 
 
 def decode(
     source: Path | bytes | None, name: str, channels: int | None = None, box: tuple[int, int] | None = None
 ) -> Pixels:
     """
-    The pixels of a file or of its bytes: uint8 (c, h, w); of several frames the first.
+    The pixels uint8 (c, h, w) of an image file or of its bytes; of several frames the first.
 
     Args:
         source: a file, its bytes, or None where a table holds no image.
-        name: what messages call it.
-        channels: 1 or 3; the file's own where None.
-        box: (h, w); the image is scaled to cover it and its centre is cut out.
+        name: name of the image in messages.
+        channels: number of channels, 1 or 3; None keeps that of the file.
+        box: (h, w), to which the image is scaled so that it covers the box, and cropped about its centre; None keeps its size.
 
     Raises:
-        BadImage: if it is truncated or no image.
+        BadImage: if the source is damaged or not an image.
     """
     if source is None:
         raise BadImage(f"{name} holds no image bytes")
@@ -49,7 +49,7 @@ def decode(
 
 
 def to_pixels(image: Image.Image, channels: int | None = None, box: tuple[int, int] | None = None) -> Pixels:
-    """A Pillow image as uint8 (c, h, w); ``channels`` and ``box`` as in ``decode``."""
+    """The pixels uint8 (c, h, w) of a Pillow image; ``channels`` and ``box`` as in ``decode``."""
     image = _eight_bits(image)
     if channels is not None:
         image = image.convert("L" if channels == 1 else "RGB")
@@ -60,13 +60,13 @@ def to_pixels(image: Image.Image, channels: int | None = None, box: tuple[int, i
 
 
 def refuse_constant(pixels: Pixels, name: str) -> None:
-    """Raises BadImage if all pixels of (c, h, w) are one colour: there is nothing to encode."""
+    """Raises BadImage if all pixels of (c, h, w) are equal."""
     if (pixels == pixels[:, :1, :1]).all():
         raise BadImage(f"{name} is constant: all its pixels are equal, so there is nothing to encode")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey (L) or RGB: 16-bit grey divided by 257, transparent parts laid over white."""
+    """Converts to 8-bit grey (L) or RGB: 16-bit grey is divided by 257, and transparent pixels are blended with white."""
     if image.mode == "F":
         raise ValueError("floating-point pixels have no fixed range: save it with 8 or 16 bits")
     if image.mode.startswith("I"):

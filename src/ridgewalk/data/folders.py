@@ -1,4 +1,4 @@
-"""Folders of images: subfolders are classes, ``train/`` and ``test/`` on top of them are the splits."""
+"""Folders of images, in which a subfolder is a class; subfolders ``train/`` and ``test/`` at the top, if any, are the splits."""
 
 import re
 from collections.abc import Iterable
@@ -12,19 +12,16 @@ TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 
 
 def natural_order(name: str) -> tuple[list[str | int], str]:
-    """Key of the natural order, in which "class 9" comes before "class 10"; letter case counts last."""
+    """Sort key that compares digits as numbers, so that "class 9" precedes "class 10", and ignores case."""
     return [int(part) if i % 2 else part.casefold() for i, part in enumerate(re.split(r"(\d+)", name))], name
 
 
 def read_folder(folder: Path, form: ImageFormat) -> Parts:
     """
-    The images of a folder, classes and files in natural order; hidden files and other extensions are passed over.
+    Reads the images of a folder, classes and files in natural order; hidden files and files with other extensions are ignored.
 
-    Without subfolders there is one class, "all". With a subfolder ``train`` the subfolders are splits: ``test``,
-    ``val`` and ``validation`` together make the test split.
-
-    Raises:
-        ValueError: on no images, images beside subfolders, a subfolder without images, and as ``gather``.
+    Without subfolders there is one class, "all". If there is a subfolder ``train``, the subfolders are splits, and ``test``, ``val`` and ``validation``
+    together are the test split. Raises ValueError for an empty folder or subfolder, for images beside subfolders, and as ``gather`` does.
     """
     subfolders = _subfolders(folder)
     if not any(s.name.lower() in TRAIN_NAMES for s in subfolders):

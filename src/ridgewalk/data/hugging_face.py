@@ -1,9 +1,9 @@
 """
-Tables of images laid out as the Hugging Face data sets are: Parquet files (extra ``parquet``), or data sets by name from the hub (extra ``datasets``).
+Tables of images with the columns of Hugging Face data sets: Parquet files (extra ``parquet``), and data sets on the hub (extra ``datasets``).
 
-    images   the column image or img: structs {bytes, path}, or binary
-    labels   the column label, labels or fine_label: whole numbers, whose names the table may state, or strings; without it every image is of the class "all"
-    splits   a file or split whose name has the word test, testing, val, valid or validation belongs to the test part
+    images   column image or img: structs {bytes, path}, or binary
+    labels   column label, labels or fine_label: strings, or whole numbers, whose names the table may contain; without it the class is "all"
+    splits   a file or split whose name contains the word test, testing, val, valid or validation belongs to the test part
 """
 
 import json
@@ -24,13 +24,7 @@ _HELD_OUT = re.compile(rf"(?<![a-z])({'|'.join(TEST_NAMES)})(?![a-z])")
 
 
 def read_parquet(source: Path, form: ImageFormat) -> Parts:
-    """
-    The images of a Parquet file, or of all those in a folder, in natural order of their names.
-
-    Raises:
-        ValueError: if pyarrow is missing; naming the file that is no Parquet file, or lacks a column; naming file and row of
-            an image that cannot be decoded; and as ``gather``.
-    """
+    """Reads the images of a Parquet file, or of all Parquet files in a folder in natural order of their names; ``form`` as in ``gather``."""
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
@@ -50,18 +44,9 @@ def read_parquet(source: Path, form: ImageFormat) -> Parts:
 
 def read_hub(name: str, form: ImageFormat, what_a_source_is: str) -> Parts:
     """
-    The images of the data set ``name``, ``owner/name`` or a bare name, as ``datasets.load_dataset`` finds it.
+    Reads the images of a data set on the hub, ``owner/name`` or a bare name, by ``datasets.load_dataset``.
 
-    A split that belongs neither to the test part nor is called ``train`` is left out with a warning.
-
-    Args:
-        name: name of the data set.
-        form: how images are brought to one size and number of channels.
-        what_a_source_is: the sentence that ends an error message.
-
-    Raises:
-        ValueError: if the library is missing, if the hub cannot be reached or has no such data set, if there is no
-            image column, and as ``gather``.
+    A split that is neither a test split nor called ``train`` is left out with a warning. Error messages end with ``what_a_source_is``.
     """
     try:
         import datasets
@@ -92,15 +77,12 @@ def read_hub(name: str, form: ImageFormat, what_a_source_is: str) -> Parts:
 
 def number_classes(values: Sequence[Any], names: Sequence[str] | None, where: str) -> tuple[list[int], tuple[str, ...]]:
     """
-    Labels from 0 and the class names, of a column of whole numbers or of strings (in natural order).
+    Labels from 0 and the class names for a column of whole numbers, or of strings in natural order.
 
     Args:
-        values: the column.
-        names: the names of whole numbers, if the table states them; "0", "1", ... otherwise.
-        where: the column's name in error messages.
-
-    Raises:
-        ValueError: on missing values and on values of another kind, with the row.
+        values: values of the column.
+        names: names of the whole numbers from 0; by default "0", "1", ...
+        where: description of the column for error messages.
     """
     for row, value in enumerate(values):
         if not isinstance(value, (int, str)) or isinstance(value, str) != isinstance(values[0], str):
@@ -118,16 +100,13 @@ def number_classes(values: Sequence[Any], names: Sequence[str] | None, where: st
     return labels, tuple(names) if names is not None else tuple(str(i) for i in range(max(labels) + 1))
 
 
-# ------------------------------------------------------------------------------------------------- either of the two
-
-
 def _is_held_out(name: str) -> bool:
     """Whether a file or split called ``name`` belongs to the test part."""
     return _HELD_OUT.search(name.lower()) is not None
 
 
 def _image_column(columns: Sequence[str], where: str) -> str:
-    """The column that holds the images; ValueError where there is none."""
+    """The name of the column with the images."""
     found = next((name for name in IMAGE_COLUMNS if name in columns), None)
     if found is None:
         raise ValueError(
@@ -138,15 +117,15 @@ def _image_column(columns: Sequence[str], where: str) -> str:
 
 
 def _label_column(columns: Sequence[str]) -> str | None:
-    """The column that holds the labels, if any."""
+    """The name of the column with the labels, or None."""
     return next((name for name in LABEL_COLUMNS if name in columns), None)
 
 
 def _image_source(value: Any) -> Path | bytes | None:
     """
-    The bytes of a cell, {bytes, path} or binary; without them its path, if it is absolute and exists; else None.
+    The image of a cell, {bytes, path} or binary: its bytes, or its path if it is absolute and exists, or None.
 
-    A relative path names the image inside its archive, and a file of this name may be quite another.
+    A relative path is the image's name in its archive; a file of the same name here may be another image.
     """
     if isinstance(value, dict):
         path = value.get("path")
@@ -158,9 +137,6 @@ def _image_source(value: Any) -> Path | bytes | None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-# ----------------------------------------------------------------------------------------------------- Parquet files
 
 
 def _parquet_labels(files: list[Path], tables: list[Any], total: int) -> tuple[list[int], tuple[str, ...]]:
@@ -180,7 +156,7 @@ def _parquet_labels(files: list[Path], tables: list[Any], total: int) -> tuple[l
 
 
 def _stated_names(schema: Any, column: str) -> list[str] | None:
-    """The names that the metadata ``huggingface`` of an Arrow schema gives for a column of class labels."""
+    """The class names that the metadata ``huggingface`` of an Arrow schema contains for a column of labels, or None."""
     try:
         feature = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]
         names = feature["names"]
@@ -203,18 +179,15 @@ def _parquet_items(files: list[Path], tables: list[Any], labels: list[int]) -> I
 
 @contextmanager
 def _naming(file: Path) -> Iterator[None]:
-    """Names the file in what pyarrow raises over a damaged one; its ArrowInvalid is a ValueError."""
+    """Adds the file's name to the errors that pyarrow raises for a damaged file; its ArrowInvalid is a ValueError."""
     try:
         yield
     except (OSError, ValueError) as error:
         raise ValueError(f"{file} is damaged or no Parquet file ({_first_line(error)}); download it again") from error
 
 
-# ----------------------------------------------------------------------------------------------- data sets of the hub
-
-
 def _hub_splits(loaded: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The splits that are used, the held-out ones last."""
+    """The splits that are read, test splits last."""
     used = {key: split for key, split in loaded.items() if key == "train" or _is_held_out(key)}
     if not used:
         used = dict(list(loaded.items())[:1])

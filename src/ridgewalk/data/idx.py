@@ -1,10 +1,9 @@
 """
-MNIST's file format: a folder of four IDX files, gzip or not.
+MNIST's file format: a folder of four IDX files, gzipped or not. Fashion-MNIST, KMNIST and others use it too.
 
-    magic (4 bytes, big-endian: 0, 0, type 8 = uint8, number of axes), each axis' length (4 bytes), the bytes
+    magic (4 bytes, big-endian: 0, 0, type 8 = uint8, number of axes), the length of each axis (4 bytes), the values
 
-Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits" (1998); Fashion-MNIST, KMNIST and
-others share it.
+Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits" (1998).
 """
 
 import gzip
@@ -18,27 +17,17 @@ from numpy.typing import NDArray
 
 from ridgewalk.data.images import Images
 
-_FILES = {
-    "train-images": 3,
-    "train-labels": 1,
-    "t10k-images": 3,
-    "t10k-labels": 1,
-}
-"""Beginning of each file's name: number of axes."""
+_FILES = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels": 1}
+"""Maps the beginning of each file's name to its number of axes."""
 
 
 def holds_idx(folder: Path) -> bool:
-    """Whether any of the four files lies in ``folder``."""
+    """Whether ``folder`` contains any of the four files."""
     return any(_find(folder, stem) for stem in _FILES)
 
 
 def read_idx(folder: Path) -> tuple[Images, Images]:
-    """
-    The train and test images of a folder, in file order; classes are "0", "1", ... up to the largest label.
-
-    Raises:
-        ValueError: naming the file that is missing, damaged, of another kind or length, or whose count disagrees.
-    """
+    """Reads the train and test images of a folder, in file order; the classes are "0", "1", ... up to the largest label."""
     train, test = _images(folder, "train"), _images(folder, "t10k")
     names = tuple(str(i) for i in range(int(max(train[1].max(), test[1].max())) + 1))
     return Images(*train, names), Images(*test, names)
@@ -57,7 +46,7 @@ def _images(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
     pixels, labels = _read(images_file, 3), _read(labels_file, 1)
     if len(pixels) != len(labels):
         raise ValueError(
-            f"{images_file} has {len(pixels)} images and {labels_file} has {len(labels)} labels; they must be as many; "
+            f"{images_file} has {len(pixels)} images and {labels_file} has {len(labels)} labels; the numbers must be equal; "
             "download both again"
         )
     return torch.from_numpy(pixels[:, None]), torch.from_numpy(labels.astype(np.int64))
@@ -69,7 +58,7 @@ def _find(folder: Path, stem: str) -> Path | None:
 
 
 def _read(file: Path, axes: int) -> NDArray[np.uint8]:
-    """The array of one file, with ``axes`` axes."""
+    """The array of one file."""
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
             raw = stream.read()

@@ -1,8 +1,8 @@
 """
-Images: any images as uint8 (n, c, h, w), with a class each; a data set is two of them, train and test.
+Images with a class each, as uint8 (n, c, h, w), and data sets of a train and a test part.
 
-Pixels stay uint8 on the CPU until a batch is asked for as floats, pixel / 255 in [0, 1]. Rows of a table are images of one row, (n, 1, 1, d), whose
-values are floats in [0, 1] from the beginning: eight bits would not hold them.
+Pixels stay uint8 on the CPU and are converted to floats pixel / 255 in [0, 1] batch by batch. Rows of a table are stored as images (n, 1, 1, d) of floats
+in [0, 1], since 8 bits would not represent them exactly.
 """
 
 import hashlib
@@ -27,12 +27,9 @@ class Images:
     Images with a class each.
 
     Attributes:
-        pixels: uint8 (n, c, h, w), n >= 1; or float32 in [0, 1], as a table's rows.
+        pixels: uint8 (n, c, h, w), n >= 1; or float32 in [0, 1] for rows of a table.
         labels: int64 (n,), each in 0 .. len(class_names) - 1.
-        class_names: the name of each label.
-
-    Raises:
-        ValueError: if types, shapes or labels disagree; ``from_array`` converts what is laid out otherwise.
+        class_names: name of each label.
     """
 
     pixels: Tensor
@@ -64,30 +61,25 @@ class Images:
         return c, h, w
 
     def take(self, index: Tensor) -> "Images":
-        """
-        The images at ``index``, int64 (m,), in its order; repeats are allowed.
-
-        Raises:
-            ValueError: if an index lies outside 0 .. n - 1, or there is none.
-        """
+        """The images at ``index``, int64 (m,), which may repeat, in its order."""
         return Images(self.pixels[self._checked(index)], self.labels[index], self.class_names)
 
     def floats(self, index: Tensor | None = None) -> Tensor:
-        """The images at ``index``, int64 (m,), or all, as pixel / 255: float32 (m, c, h, w) in [0, 1]; floats as they are."""
+        """The images at ``index``, int64 (m,), by default all, as pixel / 255: float32 (m, c, h, w) in [0, 1]; float pixels are returned unchanged."""
         chosen = self.pixels if index is None else self.pixels[self._checked(index)]
         if chosen.is_floating_point():
             return chosen.clone() if index is None else chosen
         return chosen.to(torch.float32) / 255
 
     def fingerprint(self) -> str:
-        """Sha256 over shape, pixels and labels, in hexadecimal: the same for the same images in the same order."""
+        """SHA-256 of shape, pixels and labels, in hexadecimal."""
         return fingerprint(self.pixels, self.labels)
 
     def digests(self) -> Tensor:
         """
-        Int64 (n,): 64 bits of blake2b over each image's shape and pixels; equal images have equal digests.
+        64 bits of blake2b over the shape and pixels of each image: int64 (n,).
 
-        Floats that are all multiples of 1 / 255 are taken for the bytes that they were, so that images and their floats have the same.
+        An image of floats that are all multiples of 1 / 255 is hashed as bytes, so that an image and its conversion to floats have the same digest.
         """
         start = hashlib.blake2b(repr(self.shape).encode(), digest_size=8)
         rows, values = [], self.pixels.flatten(1)
@@ -106,17 +98,13 @@ class Images:
         cls, array: ArrayLike, labels: ArrayLike | Sequence[int] | None = None, class_names: Sequence[str] | None = None
     ) -> "Images":
         """
-        Images of an array: floats become round(255 x).
+        Converts an array; float pixels become round(255 x).
 
         Args:
-            array: numpy or torch, (n, h, w), (n, c, h, w) or (n, h, w, c) with c 1 or 3 (where both axes may be
-                channels, the first is); uint8, or floats in [0, 1].
-            labels: (n,) whole numbers from 0; all 0 where absent.
-            class_names: one a label; "0", "1", ... up to the largest label where absent, ("all",) without labels.
-
-        Raises:
-            ValueError: on another rank or type, on no images, and on NaN, Inf or values outside [0, 1], with the
-                index of the first such image.
+            array: NumPy or torch array (n, h, w), (n, c, h, w) or (n, h, w, c) with c = 1 or 3, uint8 or floats in [0, 1]; where both axes could be c, the
+                first is taken.
+            labels: (n,) whole numbers from 0; by default all 0.
+            class_names: name of each label; by default "0", "1", ... up to the largest label, or "all" without labels.
         """
         pixels = _as_uint8(_as_nchw(_as_tensor(array, "images")))
         if labels is None:
@@ -146,13 +134,9 @@ class Images:
 @dataclass(frozen=True, eq=False)
 class ImageData:
     """
-    A data set: ``train`` and ``test`` images of one shape with the same classes.
+    Train and test images of one shape with the same classes.
 
-    The order is final: "test image i", as ``--from i`` and ``pairs`` count, is row i of ``test``. Shuffling, where a
-    source needs it, happened in ``splits.arrange``.
-
-    Raises:
-        ValueError: if shapes or class names of the two parts differ.
+    Their order is final: "test image i", as in ``--from i`` and ``pairs``, is row i of ``test``. ``splits.arrange`` has shuffled the sources that need it.
     """
 
     name: str
@@ -167,9 +151,8 @@ class ImageData:
             )
         if self.train.class_names != self.test.class_names:
             raise ValueError(
-                f"train and test images of '{self.name}' must share their class names; "
-                f"got {len(self.train.class_names)} and {len(self.test.class_names)} names that differ; "
-                "pass the same class_names to both"
+                f"train and test images of '{self.name}' must have the same class names; got {len(self.train.class_names)} and "
+                f"{len(self.test.class_names)} names that differ; pass the same class_names to both"
             )
 
     @property
@@ -185,43 +168,39 @@ class ImageData:
 
 def read_image(path: Path | str, like: tuple[int, int, int] | None = None, *, resize: bool = False) -> Tensor:
     """
-    One image file as uint8 (c, h, w).
+    Reads one image file as uint8 (c, h, w); of several frames the first.
 
     Args:
-        path: the file; the first frame where it has several.
-        like: (c, h, w) that it must have: it is converted to c channels (1 or 3), and h, w must match.
-        resize: where h, w do not match, scale to cover (h, w) and crop the centre.
-
-    Raises:
-        ValueError: if the file is missing, truncated, not an image, constant, or of another size than ``like``.
+        path: the file.
+        like: shape (c, h, w) of the result: the image is converted to c = 1 or 3 channels, and its h and w must match.
+        resize: whether an image of another size is scaled to cover (h, w) and cropped about its centre.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"no such image file: '{path}'; check its name")
     if like is not None and like[0] not in (1, 3):
         raise ValueError(f"an image file can be converted to 1 or 3 channels; the images here have {like[0]}")
+    channels, box = (None, None) if like is None else (like[0], like[1:] if resize else None)
     try:
-        pixels = decode(
-            path, str(path), like[0] if like is not None else None, like[1:] if like is not None and resize else None
-        )
+        pixels = decode(path, str(path), channels, box)
         refuse_constant(pixels, str(path))
     except BadImage as error:
         raise ValueError(f"{error}; choose another file") from error
     if like is not None and pixels.shape != like:
         raise ValueError(
             f"{path} is {pixels.shape[1]} x {pixels.shape[2]} (height x width) and the "
-            f"images here are {like[1]} x {like[2]}; resize the file, or have it resized (--resize, or resize=True)"
+            f"images here are {like[1]} x {like[2]}; resize the file, or pass --resize (resize=True)"
         )
     return torch.from_numpy(pixels)
 
 
 def digests_of(x: Tensor) -> Tensor:
-    """What ``Images.digests`` gives for the images of which these are the floats, (n, c, h, w) in [0, 1]: int64 (n,)."""
+    """The digests (n,) of images given as floats (n, c, h, w) in [0, 1], equal to those of ``Images.digests``."""
     return Images(x.detach().float().cpu(), torch.zeros(len(x), dtype=torch.int64), ("all",)).digests()
 
 
 def fingerprint(values: Tensor, labels: Tensor) -> str:
-    """Sha256 over the shape of ``values``, their bytes and those of ``labels``, in hexadecimal."""
+    """SHA-256 of the shape and bytes of ``values`` and the bytes of ``labels``, in hexadecimal."""
     total = hashlib.sha256(repr(tuple(values.shape)).encode())
     total.update(_bytes(values))
     total.update(_bytes(labels))
@@ -229,7 +208,7 @@ def fingerprint(values: Tensor, labels: Tensor) -> str:
 
 
 def refuse_labels(labels: Tensor, n: int, class_names: Sequence[str], what: str) -> None:
-    """Raises ValueError where labels are not int64 (n,) in 0 .. len(class_names) - 1; ``what`` names one row in the message."""
+    """Raises ValueError unless labels are int64 (n,) in 0 .. len(class_names) - 1; ``what`` names a row in the message."""
     if labels.dtype != torch.int64 or labels.shape != (n,):
         raise ValueError(
             f"labels must be int64 of shape ({n},), one for each {what}; got {labels.dtype} {tuple(labels.shape)}"

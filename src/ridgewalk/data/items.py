@@ -1,4 +1,4 @@
-"""A stream of undecoded images is decoded into one array, and divided into the train and the test part of a data set."""
+"""Decodes a sequence of images into one array, and divides it into the train and the test part of a data set."""
 
 import warnings
 from collections.abc import Iterable
@@ -14,18 +14,18 @@ from ridgewalk.data.images import Images
 from ridgewalk.progress import track
 
 Parts = tuple[Images, Images | None]
-"""Train and test images in the source's order; no test images where the source has no such split."""
+"""Train and test images in the order of the source; None where the source has no test split."""
 
 
 @dataclass(frozen=True)
 class Item:
     """
-    An undecoded image.
+    An image that is not decoded yet.
 
     Attributes:
-        name: what messages call it.
+        name: name of the image in messages.
         source: its file or bytes; None where a table holds none.
-        label: its class.
+        label: index of its class.
         held_out: whether it belongs to the test split.
     """
 
@@ -38,15 +38,12 @@ class Item:
 @dataclass(frozen=True)
 class ImageFormat:
     """
-    The size and the number of channels to which images are brought as they are read.
+    The size and number of channels to which images are converted as they are read.
 
     Attributes:
-        size: the shorter side is scaled to it and the centre square cut out; as they are where None.
-        channels: 1 (grey) or 3 (RGB); as they are where None.
-        skip_bad: leave unusable images out with one warning, rather than refuse the source.
-
-    Raises:
-        ValueError: on a size below 2, or other channels.
+        size: side in pixels of the centre square, to which the shorter side is scaled; None keeps the size.
+        channels: number of channels, 1 (grey) or 3 (RGB); None keeps it.
+        skip_bad: whether unusable images are left out with one warning instead of refusing the source.
     """
 
     size: int | None = None
@@ -61,7 +58,7 @@ class ImageFormat:
 
     @property
     def box(self) -> tuple[int, int] | None:
-        """(h, w) of what is read, or None where images keep their size."""
+        """(h, w) of the converted images, or None where they keep their size."""
         return None if self.size is None else (self.size, self.size)
 
 
@@ -69,10 +66,10 @@ def gather(
     items: Iterable[Item], total: int, class_names: tuple[str, ...], form: ImageFormat, constant_is_bad: bool = False
 ) -> Parts:
     """
-    The train and test images of ``items``, of which the held-out ones come last, decoded into one array of ``total`` images.
+    Decodes ``items``, of which the held-out ones come last, into one array of up to ``total`` images, and returns its train and test part.
 
     Raises:
-        ValueError: on an unusable image (unless ``form.skip_bad``), on mixed sizes or channels, and if none is left.
+        ValueError: if an image is unusable (unless ``form.skip_bad``), if sizes or channels differ, or if no image is left.
     """
     pixels: Pixels | None = None
     first, n_train = "", 0
@@ -104,7 +101,7 @@ def gather(
 
 
 def _split_at(every: Images, n_train: int) -> Parts:
-    """The first ``n_train`` images and the others; all in the first part where either would be empty."""
+    """The first ``n_train`` images and the others; all are train images where either part would be empty."""
     if n_train in (0, len(every)):
         return every, None
     train = Images(every.pixels[:n_train], every.labels[:n_train], every.class_names)
@@ -112,7 +109,7 @@ def _split_at(every: Images, n_train: int) -> Parts:
 
 
 def reshape(images: Images, form: ImageFormat) -> Images:
-    """Decoded images brought to the size and channels of ``form``."""
+    """Converts decoded images to the size and channels of ``form``."""
     c, h, w = images.shape
     if (form.channels or c, *(form.box or (h, w))) == (c, h, w):
         return images
@@ -124,7 +121,7 @@ def reshape(images: Images, form: ImageFormat) -> Images:
 
 
 def _mixed(first: str, its: tuple[int, ...], second: str, other: tuple[int, ...]) -> str:
-    """The sentence for two images of different size or channels."""
+    """The error message for two images of different size or channels."""
     options = ["--size"] * (its[1:] != other[1:]) + ["--channels"] * (its[0] != other[0])
     return (
         f"all images must have one size and number of channels; {first} is {its[1]} x {its[2]} with {its[0]}, "

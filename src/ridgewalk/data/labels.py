@@ -1,4 +1,4 @@
-"""The choice of the images that keep their label, where only a few do."""
+"""Choice of the images that keep their label, for training with few labels."""
 
 from collections.abc import Sequence
 
@@ -10,18 +10,15 @@ from ridgewalk.seeds import Stream, mixed_seed
 
 def labelled_rows(labels: Tensor, class_names: Sequence[str], count: int, seed: int) -> Tensor:
     """
-    Rows whose label is known, in increasing order: ``count`` of them, equally many of each class.
+    Chooses ``count`` rows that keep their label, equally many of each class, and returns them in increasing order.
 
-    Where ``count`` is no multiple of the classes, the first classes have one more; where a class has fewer images than its share, all of them.
+    If ``count`` is not a multiple of K, the first classes get one more. A class with too few images contributes all of them.
 
     Args:
-        labels: int64 (n,), each in 0 .. K - 1.
-        class_names: K names.
-        count: number of labels; -1 for all.
+        labels: int64 (n,) labels in 0 .. K - 1; every class must occur.
+        class_names: names of the K classes, K at least 2.
+        count: number of labels, K to n; -1 for all.
         seed: seed of the choice.
-
-    Raises:
-        ValueError: for fewer than two classes, fewer labels than classes, more than images, a class without an image, or labels out of range.
     """
     k = len(class_names)
     if k < 2:
@@ -42,11 +39,11 @@ def labelled_rows(labels: Tensor, class_names: Sequence[str], count: int, seed: 
         return torch.arange(len(labels))
     if count < k:
         raise ValueError(
-            f"{count} labels are fewer than the {k} classes, of which each needs one; set labels.count to {k} or more"
+            f"{count} labels are fewer than the {k} classes, each of which needs one; set labels.count to {k} or more"
         )
     if count > len(labels):
         raise ValueError(
-            f"{count} labels were asked for, and there are {len(labels)} images; set labels.count = -1 for all"
+            f"{count} labels were requested, but there are {len(labels)} images; set labels.count = -1 for all"
         )
     generator = torch.Generator().manual_seed(mixed_seed(seed, Stream.LABELLED_ROWS))
     chosen = []
@@ -58,7 +55,7 @@ def labelled_rows(labels: Tensor, class_names: Sequence[str], count: int, seed: 
 
 
 def hidden(labels: Tensor, known: Tensor) -> Tensor:
-    """The labels of the rows ``known``, and -1 for all others: int64 (n,)."""
+    """Replaces the labels of all rows except ``known`` by -1: int64 (n,)."""
     out = torch.full_like(labels, -1)
     out[known] = labels[known]
     return out

@@ -1,8 +1,8 @@
 """
-A program, run as ``python mat_process.py FILE NAME ...``: it writes the numeric arrays of a MATLAB file to its output, as an .npz archive.
+A program, run as ``python mat_process.py FILE NAME ...``, that writes the named numeric arrays of a MATLAB file to its output as an .npz archive.
 
-SciPy's reader trusts the lengths that a file states, so that a damaged file may crash the process. ``matlab`` therefore runs it in a process of its own.
-This program imports no PyTorch, to start quickly.
+SciPy's reader trusts the lengths stated in a file, so a damaged file may crash it; ``matlab`` therefore runs it in a separate process. This program does
+not import PyTorch, to start quickly.
 """
 
 import sys
@@ -14,7 +14,7 @@ from scipy.io.matlab import loadmat
 
 
 def main(file: str, names: list[str]) -> None:
-    """Writes the arrays called ``names``, in the types that MATLAB would show; arrays that are absent or not numeric are left out."""
+    """Writes the arrays ``names`` with the types that MATLAB would show; arrays that are absent or not numeric are left out."""
     warnings.simplefilter("error", ComplexWarning)  # SciPy casts complex numbers to real ones with this warning only
     try:
         held = loadmat(file, appendmat=False, mat_dtype=True, variable_names=names)

@@ -1,7 +1,7 @@
 """
-Data sets that come as MATLAB files: SVHN's cropped digits, and the Toronto Face Database.
+Data sets in MATLAB files: SVHN's cropped digits, and the Toronto Face Database (TFD).
 
-    SVHN   train_32x32.mat, test_32x32.mat, and perhaps extra_32x32.mat: X uint8 (32, 32, 3, n), y (n, 1) in 1 .. 10, where 10 is the digit 0
+    SVHN   train_32x32.mat, test_32x32.mat, and optionally extra_32x32.mat: X uint8 (32, 32, 3, n), y (n, 1) in 1 .. 10, where 10 is the digit 0
     TFD    images uint8 (n, h, w), folds (n, 5) in 0 .. 3: unlabelled, training, validation, test; its labels of expression are not read
 
 Source: Netzer, Wang, Coates, Bissacco, Wu and Ng (2011), Reading digits in natural images with unsupervised feature learning; Susskind, Anderson and Hinton
@@ -26,30 +26,27 @@ from ridgewalk.data.items import Parts
 
 Array = NDArray[Any]
 
-_SECONDS = 600.0  # of reading one file; SVHN's extra images, 1.3 GB, take about half a minute
+_SECONDS = 600.0  # time limit for one file; the 1.3 GB of extra_32x32.mat take about half a minute
 _END = "_32x32.mat"
-_UNLABELLED, _TRAIN, _VALIDATION, _TEST = range(4)  # TFD's folds
+_UNLABELLED, _TRAIN, _VALIDATION, _TEST = range(4)  # values of folds
 FOLDS = 5
-"""The number of folds of the Toronto Face Database, over which figures are averaged."""
+"""Number of folds of the Toronto Face Database, over which results are averaged."""
 
 _SVHN = "SVHN's cropped digits hold X, uint8 (32, 32, 3, n), and y, n whole numbers from 1 to 10"
 _TFD = "a file of the Toronto Face Database holds images, uint8 (n, h, w), and folds, (n, 5) whole numbers from 0 to 3"
 
 
 def holds_svhn(folder: Path) -> bool:
-    """Whether any of SVHN's three files lies in ``folder``."""
+    """Whether ``folder`` contains any of SVHN's three files."""
     return any((folder / f"{part}{_END}").is_file() for part in ("train", "test", "extra"))
 
 
-def read_svhn(folder: Path) -> Parts:
+def read_svhn(folder: Path) -> tuple[Images, Images]:
     """
-    The train and test images of a folder in file order, class "0" for the label 10; with extra_32x32.mat, its images in the train part as well.
+    Reads the train and test images of a folder in file order; the label 10 becomes class "0", and the images of extra_32x32.mat join the train part.
 
-    Neighbours in a file are often digits of one house number, and their windows overlap: kept in file order they mostly fall into one role. Where
-    there are extra images each sixth of the train part, of which roles are made (``splits``), has its share of both files.
-
-    Raises:
-        ValueError: naming the file that is missing, cannot be read, or is not SVHN's.
+    Neighbours in a file are often digits of one house number with overlapping windows, and file order keeps most of them in one role. With extra images,
+    each sixth of the train part, from which ``splits`` makes roles, contains the same share of both files.
     """
     for part in ("train", "test"):
         if not (folder / f"{part}{_END}").is_file():
@@ -61,20 +58,14 @@ def read_svhn(folder: Path) -> Parts:
 
 def read_mat(file: Path, fold: int | None = None) -> tuple[str, Parts]:
     """
-    The data set of one .mat file, which is one of SVHN's files or the Toronto Face Database.
+    Reads one .mat file, which is one of SVHN's files or the Toronto Face Database; returns the name of the data set and its parts.
 
-    Faces have no classes. The test part holds the fold's test faces. The train part holds its unlabelled and training faces, shuffled, and its validation
-    faces, which open the last sixth, where the likelihood protocol looks for images that no model has seen.
+    One file of SVHN gives a train part in file order. Of the faces, which have no classes, the test part has the fold's test faces. The train part has its
+    unlabelled and training faces, shuffled, and its validation faces at the start of the last sixth, which no model reads and the likelihood protocol uses.
 
     Args:
-        file: such as train_32x32.mat or TFD_48x48.mat.
+        file: a file such as train_32x32.mat or TFD_48x48.mat.
         fold: fold of the Toronto Face Database, 1 to 5; None for the first.
-
-    Returns:
-        The name of the data set, and its parts: of SVHN's file in the file's order and without a test part, of faces in an order for ``splits``.
-
-    Raises:
-        ValueError: if the file cannot be read, is neither of the two, or has no such fold, or if a part of the fold is empty.
     """
     held = read_arrays(file, ("X", "y", "images", "folds"), _TFD)
     if {"X", "y"} <= set(held):
@@ -87,17 +78,10 @@ def read_mat(file: Path, fold: int | None = None) -> tuple[str, Parts]:
 
 def read_arrays(file: Path, names: Sequence[str], expected: str) -> dict[str, Array]:
     """
-    The real numeric arrays of a MATLAB file that have these names; arrays that are absent or of another kind are left out.
+    Reads the real numeric arrays ``names`` of a MATLAB file up to version 7; arrays that are absent or of another kind are left out.
 
-    SciPy reads the file in a process of its own (``mat_process``), since a damaged file may crash it.
-
-    Args:
-        file: a MATLAB file up to version 7.
-        names: names of the arrays.
-        expected: what the file should hold, for the error message.
-
-    Raises:
-        ValueError: if the process refuses the file, crashes, or takes longer than ten minutes.
+    SciPy reads the file in a separate process (``mat_process``), as a damaged file may crash it. Raises ValueError, with the text ``expected`` about the
+    content of the file, if the process refuses the file, crashes, or takes longer than ten minutes.
     """
     command = [sys.executable, "-P", mat_process.__file__, str(file.resolve()), *names]
     try:
@@ -124,11 +108,11 @@ def _read_svhn_file(file: Path) -> Images:
 
 
 def _house_numbers(file: Path, held: Mapping[str, Array]) -> Images:
-    """The images of one of SVHN's files, in its order."""
+    """The images of one of SVHN's files, in file order."""
     _refuse_missing(file, held, ("X", "y"), _SVHN)
     x, y = held["X"], held["y"].reshape(-1)
     if x.ndim == 3:
-        x = x[..., None]  # MATLAB drops a last axis of one
+        x = x[..., None]  # MATLAB drops a last axis of length 1
     if x.dtype != np.uint8 or x.ndim != 4 or x.shape[:3] != (32, 32, 3) or y.dtype.kind not in "uif":
         raise ValueError(f"'{file}' is not SVHN's: X is {x.dtype} {x.shape} and y {y.dtype} {held['y'].shape}; {_SVHN}")
     if len(y) != x.shape[3] or len(y) == 0:
@@ -159,7 +143,7 @@ def _faces(file: Path, held: Mapping[str, Array], fold: int) -> Parts:
     )
     for name, rows in (("unlabelled or training", train), ("validation", validation), ("test", test)):
         if len(rows) == 0:
-            raise ValueError(f"fold {fold} of '{file}' has no {name} faces; is the file whole?")
+            raise ValueError(f"fold {fold} of '{file}' has no {name} faces; is the file complete?")
     shuffled = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))]
     before = min(len(train), (len(train) + len(validation)) * 5 // 6)
     faces = Images(torch.from_numpy(x[:, None].copy()), torch.zeros(len(x), dtype=torch.int64), ("face",))
@@ -167,7 +151,7 @@ def _faces(file: Path, held: Mapping[str, Array], fold: int) -> Parts:
 
 
 def _by_sixths(one: Images, two: Images) -> Images:
-    """Both, each sixth of the one followed by the same sixth of the other, so that a role's slice has its share of either."""
+    """Concatenates sixths of both in turn, so that each slice of a role contains the same share of both."""
     rows: list[Tensor] = []
     for i in range(6):
         for images, offset in ((one, 0), (two, len(one))):

@@ -1,14 +1,14 @@
 """
-Mixtures of Gaussians: densities whose score is known in closed form, and stays so under noise and under measurements.
+Mixtures of Gaussians, whose score is known in closed form, also for the data with noise and for the posterior given a linear measurement.
 
     p(x) = sum_k w_k N(x; mu_k, C_k),    C_k = U_k diag(v_k) U_k^T,    r_k(x) = w_k N(x; mu_k, C_k) / p(x)
 
     score          grad log p(x)              = -sum_k r_k(x) C_k^-1 (x - mu_k)
-    noise          alpha X + sigma eps        = sum_k w_k N(alpha mu_k, alpha^2 C_k + sigma^2 I)
+    noise          alpha X + sigma eps        ~ sum_k w_k N(alpha mu_k, alpha^2 C_k + sigma^2 I)
     denoising      E[X | alpha X + sigma eps] = sum_k r_k (mu_k + alpha C_k (alpha^2 C_k + sigma^2 I)^-1 (x - alpha mu_k))
 
-Noise turns v_k into alpha^2 v_k + sigma^2 and leaves the axes U_k, so a covariance is decomposed once, when its mixture is made. The score is no
-derivative taken by autograd: it is the formula, and can be differentiated once more.
+Noise changes v_k to alpha^2 v_k + sigma^2 and keeps the axes U_k, so each covariance is decomposed only once. The score is computed by the formula, not by
+autograd, and can be differentiated.
 """
 
 import math
@@ -20,38 +20,33 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-_BLOCK = 2**20  # values of (rows, components, dimensions) at once: 8 MB each in float64
+_BLOCK = 2**20  # number of (row, component, dimension) values in one block: 8 MB in float64
 
 Number = float | Tensor
 
 
 class Noising(Protocol):
-    """What noise a diffusion has put on the data by time t: x_t = alpha(t) x_0 + sigma(t) eps."""
+    """The noise schedule of a diffusion: x_t = alpha(t) x_0 + sigma(t) eps."""
 
     def alpha(self, t: Tensor, /) -> Tensor:
-        """The factor of the data, shaped as t."""
-        ...
+        """Factor of the data, of the shape of t."""
 
     def sigma(self, t: Tensor, /) -> Tensor:
-        """The standard deviation of the noise, shaped as t."""
-        ...
+        """Standard deviation of the noise, of the shape of t."""
 
 
 @dataclass(frozen=True, eq=False)
 class GaussianMixture:
     """
-    sum_k w_k N(mu_k, U_k diag(v_k) U_k^T); ``from_deviations`` makes one from standard deviations.
+    sum_k w_k N(mu_k, U_k diag(v_k) U_k^T).
 
-    Values at points x are computed in their dtype and on their device; samples have those of the mixture.
+    Densities and scores are computed in the dtype and on the device of the points; samples have those of the mixture.
 
     Args:
-        means: (m, d) mu.
-        variances: (m, d) v > 0, along each component's axes.
-        weights: (m,) w >= 0, of sum 1.
-        axes: (m, d, d) U, orthonormal, an axis a column; None for the coordinate axes.
-
-    Raises:
-        ValueError: if shapes or types disagree, or the values are none of a mixture.
+        means: (m, d) means mu.
+        variances: (m, d) variances v > 0 along the axes of each component.
+        weights: (m,) weights w >= 0 with sum 1.
+        axes: (m, d, d) orthonormal matrices U with one axis in each column; None for the coordinate axes.
     """
 
     means: Tensor
@@ -62,7 +57,7 @@ class GaussianMixture:
     def __post_init__(self) -> None:
         given = [self.means, self.variances, self.weights, *([] if self.axes is None else [self.axes])]
         if self.means.dim() != 2 or 0 in self.means.shape:
-            raise ValueError(f"means must be (m, d), a row a component; got {tuple(self.means.shape)}")
+            raise ValueError(f"means must be (m, d), one row for each component; got {tuple(self.means.shape)}")
         m, d = self.means.shape
         expected = [(m, d), (m, d), (m,), (m, d, d)][: len(given)]
         if [tuple(v.shape) for v in given] != expected:
@@ -88,20 +83,17 @@ class GaussianMixture:
         if self.axes is not None:
             off = (self.axes.mT @ self.axes - torch.eye(d).to(self.axes)).abs().max()
             if off > 1e-4:
-                raise ValueError(f"axes must be orthonormal columns; U^T U is {float(off):g} off the identity")
+                raise ValueError(f"axes must be orthonormal columns; U^T U differs from the identity by {float(off):g}")
 
     @classmethod
     def from_deviations(cls, means: Tensor, deviations: Number, weights: Tensor | None = None) -> "GaussianMixture":
         """
-        Components along the coordinate axes.
+        A mixture whose components have the coordinate axes.
 
         Args:
-            means: (m, d).
-            deviations: standard deviations; one for all, (m,) one a component, or (m, d).
-            weights: (m,); equal where absent.
-
-        Raises:
-            ValueError: if a deviation is not positive, or they are shaped otherwise, and as the class.
+            means: (m, d) means.
+            deviations: standard deviations: one number, (m,) one for each component, or (m, d).
+            weights: (m,) weights; equal by default.
         """
         s = _like(deviations, means)
         if s.shape not in ((), means.shape[:1], means.shape):
@@ -111,7 +103,8 @@ class GaussianMixture:
         if not (s > 0).all():
             raise ValueError(f"deviations must be positive; got {float(s.min()):g}")
         s = s[:, None] if s.dim() == 1 else s
-        return cls(means, (s**2).expand(means.shape).clone(), _equal(means) if weights is None else weights)
+        weights = means.new_full(means.shape[:1], 1 / len(means)) if weights is None else weights
+        return cls(means, (s**2).expand(means.shape).clone(), weights)
 
     def __len__(self) -> int:
         """The number of components, m."""
@@ -124,84 +117,69 @@ class GaussianMixture:
 
     @property
     def covariances(self) -> Tensor:
-        """U_k diag(v_k) U_k^T of each component: (m, d, d)."""
+        """U_k diag(v_k) U_k^T: (m, d, d)."""
         roots = self._roots()
         return roots @ roots.mT
 
     @property
     def mean(self) -> Tensor:
-        """sum_k w_k mu_k, of the whole: (d,)."""
+        """Mean of the mixture, sum_k w_k mu_k: (d,)."""
         return self.weights @ self.means
 
     @property
     def covariance(self) -> Tensor:
-        """sum_k w_k (C_k + (mu_k - mean)(mu_k - mean)^T), of the whole: (d, d)."""
+        """Covariance of the mixture, sum_k w_k (C_k + (mu_k - mean)(mu_k - mean)^T): (d, d)."""
         away = self.means - self.mean
         return torch.einsum("k,kij->ij", self.weights, self.covariances + away[:, :, None] * away[:, None])
 
     def to(self, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> "GaussianMixture":
-        """The same mixture in another type or on another device."""
+        """The mixture with another dtype or on another device."""
         means, variances, weights = (
             v.to(device=device, dtype=dtype) for v in (self.means, self.variances, self.weights)
         )
         axes = None if self.axes is None else self.axes.to(device=device, dtype=dtype)
         return GaussianMixture(means, variances, weights, axes)
 
-    # --------------------------------------------------------------------------------------------- at points
-
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log p(x): (n, d) -> (n,)."""
+        """The log density log p(x): (n, d) -> (n,)."""
         return self._at(x, lambda at: torch.logsumexp(at.log_joint, dim=1))
 
     def responsibilities(self, x: Tensor) -> Tensor:
-        """r_k(x), the probability that x came from component k: (n, d) -> (n, m)."""
+        """r_k(x), the probability that x was drawn from component k: (n, d) -> (n, m)."""
         return self._at(x, lambda at: torch.softmax(at.log_joint, dim=1))
 
     def score(self, x: Tensor) -> Tensor:
-        """Grad log p(x) = -sum_k r_k(x) C_k^-1 (x - mu_k): (n, d) -> (n, d)."""
+        """The score grad log p(x) = -sum_k r_k(x) C_k^-1 (x - mu_k): (n, d) -> (n, d)."""
         return self._at(x, _Terms.score)
 
     def denoised(self, x_t: Tensor, alpha: Number, sigma: Number) -> Tensor:
         """
-        E[X | alpha X + sigma eps = x_t], which by Tweedie's formula is (x_t + sigma^2 grad log p_t(x_t)) / alpha.
-
-        Computed as the mean over components, which is exact where alpha is small, too.
+        E[X | alpha X + sigma eps = x_t], equal to Tweedie's (x_t + sigma^2 grad log p_t(x_t)) / alpha, but exact for small alpha too.
 
         Args:
-            x_t: (n, d).
+            x_t: (n, d) noised points.
             alpha: factor of the data; a number, () or (n,).
-            sigma: standard deviation of the noise; likewise.
+            sigma: standard deviation of the noise; a number, () or (n,).
 
         Source: B. Efron, "Tweedie's formula and selection bias" (2011).
         """
         return self._at(x_t, _Terms.clean, alpha, sigma)
 
     def noised_score(self, x_t: Tensor, alpha: Number, sigma: Number) -> Tensor:
-        """The score of the law of alpha X + sigma eps, at x_t (n, d), with an alpha and a sigma for all rows or for each (n,)."""
+        """The score of the law of alpha X + sigma eps at x_t: (n, d), numbers or (n,) -> (n, d)."""
         return self._at(x_t, _Terms.score, alpha, sigma)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """
-        mu_k + U_k (v_k^(1/2) eps) with k of the weights and eps ~ N(0, I).
-
-        Args:
-            n: how many.
-            generator: generator of random numbers on the mixture's device.
-
-        Returns:
-            x (n, d) and the component k of each, int64 (n,).
-        """
+        """Draws n points mu_k + U_k (v_k^(1/2) eps), eps ~ N(0, I); returns them as (n, d) with their components k, int64 (n,)."""
         if n < 1:
-            raise ValueError(f"at least 1 point must be asked for; got {n}")
+            raise ValueError(f"the number of points must be at least 1; got {n}")
         k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         noise = torch.randn(n, self.dims, generator=generator, dtype=self.means.dtype, device=self.means.device)
         x = self.variances[k].sqrt() * noise
         if self.axes is not None:
-            for j in range(len(self)):  # a component at a time: axes of every row would be (n, d, d)
+            for j in range(len(self)):  # the axes of every row at once would be (n, d, d)
                 x[k == j] = x[k == j] @ self.axes[j].T
         return self.means[k] + x, k
-
-    # --------------------------------------------------------------------------------------------- other laws
 
     def noised(self, alpha: float, sigma: float) -> "GaussianMixture":
         """The law of alpha X + sigma eps, eps ~ N(0, I): means alpha mu_k, covariances alpha^2 C_k + sigma^2 I."""
@@ -211,16 +189,7 @@ class GaussianMixture:
         return GaussianMixture(alpha * self.means, alpha**2 * self.variances + sigma**2, self.weights, self.axes)
 
     def affine(self, scale: Number, shift: Number = 0.0) -> "GaussianMixture":
-        """
-        The law of scale X + shift.
-
-        Args:
-            scale: not 0; one for all dimensions, or (d,).
-            shift: a number, or (d,).
-
-        Raises:
-            ValueError: if they are shaped otherwise, or a scale is 0.
-        """
+        """The law of scale X + shift; both are numbers or (d,), and no scale is 0."""
         s, b = _like(scale, self.means), _like(shift, self.means)
         if any(v.shape not in ((), (self.dims,)) for v in (s, b)):
             raise ValueError(
@@ -234,25 +203,22 @@ class GaussianMixture:
         return _of_roots(means, s[:, None] * self._roots(), self.weights)
 
     def standardised(self) -> "GaussianMixture":
-        """The law of (X - E X) / s with the one s for which the variance, averaged over dimensions, is 1."""
+        """The law of (X - E X) / s, with the number s for which the variance, averaged over dimensions, is 1."""
         s = float(self.covariance.diagonal().mean().sqrt())
         return self.affine(1 / s, -self.mean / s)
 
     def posterior(self, operator: Tensor, y: Tensor, noise: float) -> "GaussianMixture":
         """
-        The law of X given that A X + noise eps = y, eps ~ N(0, I): with S_k = A C_k A^T + noise^2 I and K_k = C_k A^T S_k^-1,
+        The law of X given A X + noise eps = y, eps ~ N(0, I): with S_k = A C_k A^T + noise^2 I and K_k = C_k A^T S_k^-1,
 
             w_k' ~ w_k N(y; A mu_k, S_k),   mu_k' = mu_k + K_k (y - A mu_k),   C_k' = (I - K_k A) C_k (I - K_k A)^T + noise^2 K_k K_k^T
 
-        The covariance is Joseph's form, whose root [(I - K A) C^(1/2), noise K] is at hand: it stays positive for small noise.
+        The covariance, in Joseph's form with the root [(I - K A) C^(1/2), noise K], stays positive for small noise.
 
         Args:
-            operator: A, (q, d); rows of the identity for in-painting.
-            y: (q,) what was measured.
-            noise: its standard deviation, above 0: without noise the law has no density.
-
-        Raises:
-            ValueError: if shapes disagree, or there is no noise.
+            operator: A, (q, d), such as rows of the identity for in-painting.
+            y: (q,) measurement.
+            noise: standard deviation of the measurement noise, above 0.
         """
         if operator.dim() != 2 or operator.shape[1] != self.dims or y.shape != operator.shape[:1]:
             raise ValueError(
@@ -275,26 +241,24 @@ class GaussianMixture:
             torch.softmax(self.weights.log() + log_density, dim=0),
         )
 
-    # -------------------------------------------------------------------------------------------------------
-
     def _roots(self) -> Tensor:
         """U_k diag(v_k)^(1/2): (m, d, d)."""
         deviations = self.variances.sqrt()
         return torch.diag_embed(deviations) if self.axes is None else self.axes * deviations[:, None]
 
-    def _at(self, x: Tensor, ask: "Callable[[_Terms], Tensor]", alpha: Number = 1.0, sigma: Number = 0.0) -> Tensor:
-        """``ask`` of the terms at x (n, d), computed in blocks of rows."""
+    def _at(self, x: Tensor, value: "Callable[[_Terms], Tensor]", alpha: Number = 1.0, sigma: Number = 0.0) -> Tensor:
+        """Evaluates ``value`` on the terms at x (n, d) in blocks of rows."""
         if x.dim() != 2 or x.shape[1] != self.dims or not x.is_floating_point():
             raise ValueError(f"points must be floats (n, {self.dims}); got {x.dtype} {tuple(x.shape)}")
         mixture = self if (x.dtype, x.device) == (self.means.dtype, self.means.device) else self.to(x.dtype, x.device)
         rows = max(1, _BLOCK // self.means.numel())
         blocks = zip(x.split(rows), _by_rows(alpha, x, rows), _by_rows(sigma, x, rows))
-        found = [ask(_Terms(mixture, *block)) for block in blocks]
+        found = [value(_Terms(mixture, *block)) for block in blocks]
         return found[0] if len(found) == 1 else torch.cat(found)
 
 
 class _Terms:
-    """What the components say of rows x (n, d) of the law of alpha X + sigma eps; alpha and sigma (1, 1, 1) or (n, 1, 1)."""
+    """The terms of the components at rows x (n, d) of the law of alpha X + sigma eps; alpha and sigma are (1, 1, 1) or (n, 1, 1)."""
 
     def __init__(self, mixture: GaussianMixture, x: Tensor, alpha: Tensor, sigma: Tensor) -> None:
         self.mixture, self.alpha = mixture, alpha
@@ -325,21 +289,15 @@ class _Terms:
 
 def exact_score(density: GaussianMixture, sde: Noising) -> Callable[[Tensor, Tensor], Tensor]:
     """
-    The field (x, t) -> grad log p_t(x) with p_t the law of alpha(t) X + sigma(t) eps: what a learned score should be.
+    The vector field (x, t) -> grad log p_t(x), with p_t the law of alpha(t) X + sigma(t) eps for X of law ``density``.
 
-    Differentiable in x. Float32 points get it to about 1e-5 of its size: alpha and sigma are taken in float64.
-
-    Args:
-        density: the law of X.
-        sde: anything with ``alpha(t)`` and ``sigma(t)``.
-
-    Returns:
-        A vector field of x (n, d) and t () or (n,).
+    x is (n, d) and t () or (n,). The field is differentiable in x. For float32 points its relative error is about 1e-5; alpha and sigma are computed in
+    float64.
     """
 
     def field(x: Tensor, t: Tensor, /) -> Tensor:
         if t.shape not in ((), x.shape[:1]):
-            raise ValueError(f"times must be () or ({len(x)},), one a point; got {tuple(t.shape)}")
+            raise ValueError(f"times must be () or ({len(x)},), one for each point; got {tuple(t.shape)}")
         t = t.double()
         return density.noised_score(x, sde.alpha(t), sde.sigma(t))
 
@@ -350,19 +308,15 @@ def _like(value: Number, x: Tensor) -> Tensor:
     return torch.as_tensor(value, dtype=x.dtype, device=x.device)
 
 
-def _equal(means: Tensor) -> Tensor:
-    return means.new_full(means.shape[:1], 1 / len(means))
-
-
 def _of_roots(means: Tensor, roots: Tensor, weights: Tensor) -> GaussianMixture:
-    """The mixture whose covariances are B_k B_k^T, with roots B (m, d, q) and q >= d."""
+    """The mixture with covariances B_k B_k^T for roots B (m, d, q), q >= d."""
     axes, deviations, _ = torch.linalg.svd(roots, full_matrices=False)
     return GaussianMixture(means, deviations**2, weights, axes)
 
 
 def _by_rows(value: Number, x: Tensor, rows: int) -> Iterable[Tensor]:
-    """(n,) in blocks of rows, or a number again and again: shaped to meet (rows, m, d)."""
+    """A value (n,) in blocks of rows, or a number repeated for every block, with the shape to broadcast with (rows, m, d)."""
     v = _like(value, x)
     if v.shape not in ((), x.shape[:1]):
-        raise ValueError(f"alpha and sigma must be numbers or ({len(x)},), one a point; got {tuple(v.shape)}")
+        raise ValueError(f"alpha and sigma must be numbers or ({len(x)},), one for each point; got {tuple(v.shape)}")
     return v.view(-1, 1, 1).split(rows) if v.dim() else repeat(v.view(1, 1, 1))

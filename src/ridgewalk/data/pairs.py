@@ -1,4 +1,4 @@
-"""Pairs of test images: the ends of paths, drawn so that a smaller draw is the beginning of a larger one."""
+"""Pairs of test images, the ends of paths; a smaller draw is the beginning of a larger one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +10,7 @@ from ridgewalk.data.images import ImageData
 from ridgewalk.data.splits import TEST_ROLES, part, role_slice
 from ridgewalk.naming import unknown
 
-_BLOCK = (
-    1024  # candidates drawn at once: fixed, so that the sequence of pairs does not depend on how many are asked for
-)
+_BLOCK = 1024  # candidates drawn at once; it is constant, so that the sequence of pairs does not depend on their number
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +19,8 @@ class Pairs:
     Pairs of rows of ``ImageData.test``.
 
     Attributes:
-        index_a: int64 (b,), the first ends.
-        index_b: int64 (b,), the second ends.
+        index_a: int64 (b,) rows of the first ends.
+        index_b: int64 (b,) rows of the second ends.
     """
 
     index_a: Tensor
@@ -46,26 +44,21 @@ def draw(
     data: ImageData, role: str, count: int, seed: int, different_classes: bool = True, same_class: bool = False
 ) -> Pairs:
     """
-    ``count`` pairs, uniform over the unordered pairs of a role's images that may be joined, without repetition.
+    Draws ``count`` different pairs, uniformly over the unordered pairs of a role's images that fit.
 
-    Candidates are drawn in one sequence that the seed fixes, and the first ``count`` that fit are kept: pair i does not
-    depend on ``count``. A candidate fits if its images differ in their pixels, and if
-    ``different_classes`` in their class.
+    Candidates are drawn in a sequence that depends on the seed only, and the first ``count`` that fit are kept, so pair i does not depend on ``count``. A
+    pair fits if the pixels of its images differ, and their classes as required.
 
     Args:
-        data: the data set; the pairs index its test part.
+        data: the data set; the pairs are rows of its test part.
         role: validation, test or reference.
-        count: b, at least 1.
-        seed: the same seed gives the same pairs.
-        different_classes: ends are of different classes.
-        same_class: ends are of one class, whatever ``different_classes`` says.
-
-    Raises:
-        ValueError: if the role is unknown or of the train part, if there is one class only where two are needed, and if
-            more pairs are asked for than there are.
+        count: number of pairs b, at least 1.
+        seed: seed of the sequence.
+        different_classes: whether the ends must have different classes.
+        same_class: whether the ends must have the same class; it overrides ``different_classes``.
     """
     if count < 1:
-        raise ValueError(f"at least 1 pair must be asked for; got {count}")
+        raise ValueError(f"the number of pairs must be at least 1; got {count}")
     where, rows = role_slice(role, len(data.train), len(data.test))
     if where != "test":
         raise ValueError(f"{unknown('role of test images', role, TEST_ROLES)}; pairs join test images only")
@@ -82,9 +75,10 @@ def draw(
     if same_class:
         available = _equal(images.labels) - _equal(torch.stack([identity, images.labels], dim=1))
     if count > available:
+        kind_of_pair = " and classes" if different_classes else " and one class" if same_class else ""
         raise ValueError(
-            f"role '{role}' with {len(images)} images has {available} pairs of different images"
-            f"{' and classes' if different_classes else ' and one class' if same_class else ''}; {count} were asked for; ask for fewer"
+            f"role '{role}' with {len(images)} images has {available} pairs of different images{kind_of_pair}; "
+            f"{count} were requested; request fewer"
         )
     chosen: list[tuple[int, int]] = []
     seen: set[tuple[int, int]] = set()
@@ -99,7 +93,7 @@ def draw(
 
 
 def _candidates(identity: Tensor, kind: Tensor, same: Tensor | None, seed: int) -> Iterator[tuple[int, int]]:
-    """Endless ordered pairs of rows that differ in ``identity`` and in ``kind``, and agree in ``same``, with repetition."""
+    """An endless sequence of ordered pairs of rows that differ in ``identity`` and ``kind`` and agree in ``same``, with repetition."""
     generator = torch.Generator().manual_seed(seed)
     while True:
         a, b = torch.randint(len(identity), (_BLOCK, 2), generator=generator).unbind(dim=1)
@@ -109,11 +103,12 @@ def _candidates(identity: Tensor, kind: Tensor, same: Tensor | None, seed: int) 
 
 
 def _available(identity: Tensor, kind: Tensor) -> int:
-    """Unordered pairs that differ in both: all - equal in the one - equal in the other + equal in both."""
+    """The number of unordered pairs that differ in both: all - equal in one - equal in the other + equal in both."""
     n, both = len(identity), torch.stack([identity, kind], dim=1)
     return n * (n - 1) // 2 - _equal(identity) - _equal(kind) + _equal(both)
 
 
 def _equal(values: Tensor) -> int:
+    """The number of unordered pairs of equal rows."""
     counts = values.unique(dim=0, return_counts=True)[1]
     return int((counts * (counts - 1) // 2).sum())

@@ -1,7 +1,7 @@
 """
-Points: rows of numbers with a class each, drawn from a named density or read from a file; a data set is two of them, train and test.
+Points with a class each, drawn from a named density or read from a file, and data sets of a train and a test part.
 
-The table of roles is the images' own (``splits``), but for one thing: points have no judges, so the model has the whole train part.
+Roles are those of images (``splits``), except that points have no judges, so the role model has the whole train part.
 """
 
 import hashlib
@@ -19,18 +19,18 @@ from ridgewalk.data.tables import SUFFIXES, TABLES, read_builtin, read_table
 from ridgewalk.naming import unknown
 
 SEED = 20_263
-"""Seed of the points of a named density; a change makes other points."""
+"""Seed of the points of a named density; another seed gives other points."""
 
 POINT_SOURCES = (
     f"points come from a density ({', '.join(toy.DENSITIES)}), a table of scikit-learn ({', '.join(TABLES)}), "
     "or a .npy, .npz or .csv file of numbers"
 )
-"""What ``load_points`` takes, as a sentence for messages and help texts."""
+"""Describes the sources of ``load_points`` for messages and help texts."""
 
 POINT_ROLES = ("model", *TEST_ROLES)
-"""The roles of points; judges have none."""
+"""The roles of points, which have no judges."""
 
-_BLOCK = 4096  # points drawn at once: fixed, so that fewer points are the first of more
+_BLOCK = 4096  # points drawn at once; it is constant, so that fewer points are the first of more
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +39,9 @@ class Points:
     Points with a class each.
 
     Attributes:
-        values: float32 (n, d), n >= 1, finite.
+        values: float32 (n, d), finite, n >= 1.
         labels: int64 (n,), each in 0 .. len(class_names) - 1.
-        class_names: the name of each label.
-
-    Raises:
-        ValueError: if types, shapes or labels disagree, or a value is not finite.
+        class_names: name of each label.
     """
 
     values: Tensor
@@ -58,7 +55,7 @@ class Points:
             )
         broken = ~self.values.isfinite().all(dim=1)
         if broken.any():
-            raise ValueError(f"values must be finite; row {first_index(broken)} has NaN or infinite ones; drop it")
+            raise ValueError(f"values must be finite; row {first_index(broken)} has NaN or infinite values; drop it")
         refuse_labels(self.labels, len(self.values), self.class_names, "row")
 
     def __len__(self) -> int:
@@ -71,27 +68,24 @@ class Points:
         return (self.values.shape[1],)
 
     def take(self, index: Tensor | slice) -> "Points":
-        """The points at ``index``: int64 (m,), bool (n,) or a slice, which is a view."""
+        """The points at ``index``: int64 (m,), bool (n,), or a slice, which gives a view."""
         return Points(self.values[index], self.labels[index], self.class_names)
 
     def fingerprint(self) -> str:
-        """Sha256 over shape, values and labels, in hexadecimal: the same for the same points in the same order."""
+        """SHA-256 of shape, values and labels, in hexadecimal."""
         return fingerprint(self.values, self.labels)
 
 
 @dataclass(frozen=True, eq=False)
 class PointData:
     """
-    A data set: ``train`` and ``test`` points of one dimension with the same classes, in their final order.
+    Train and test points of one dimension with the same classes, in their final order.
 
     Attributes:
-        name: the data set's name.
-        train: the train part.
-        test: the test part.
-        density: the law that they were drawn from, where it is known.
-
-    Raises:
-        ValueError: if dimensions or class names disagree.
+        name: name of the data set.
+        train: points of the train part.
+        test: points of the test part.
+        density: the law of the points, where it is known.
     """
 
     name: str
@@ -123,51 +117,47 @@ class PointData:
 
     @property
     def mean(self) -> Tensor:
-        """Mean of each dimension, over the train part: float32 (d,)."""
+        """Mean of each dimension over the train part: float32 (d,)."""
         return self.train.values.double().mean(dim=0).float()
 
     @property
     def deviation(self) -> Tensor:
-        """Standard deviation of each dimension, over the train part, dividing by n: float32 (d,); 0 where it does not vary."""
+        """Standard deviation of each dimension over the train part, with divisor n: float32 (d,)."""
         return self.train.values.double().std(dim=0, correction=0).float()
 
     @property
     def low(self) -> Tensor:
-        """Least of each dimension, over the train part: float32 (d,)."""
+        """Minimum of each dimension over the train part: float32 (d,)."""
         return self.train.values.amin(dim=0)
 
     @property
     def high(self) -> Tensor:
-        """Greatest of each dimension, over the train part: float32 (d,)."""
+        """Maximum of each dimension over the train part: float32 (d,)."""
         return self.train.values.amax(dim=0)
 
     def fingerprint(self) -> str:
-        """Sha256 of the fingerprints of both parts, in hexadecimal."""
+        """SHA-256 of the fingerprints of both parts, in hexadecimal."""
         return hashlib.sha256(f"{self.train.fingerprint()}{self.test.fingerprint()}".encode()).hexdigest()
 
 
 def is_points(source: str) -> bool:
-    """Whether ``source`` is for ``load_points``: the name of a density or of a table, or a file that ends in .npy, .npz or .csv, there or not."""
+    """Whether ``load_points`` reads ``source``: the name of a density or table, or a file name that ends in .npy, .npz or .csv."""
     return source in toy.DENSITIES or source in TABLES or source.lower().endswith(SUFFIXES)
 
 
 def load_points(source: str, n_train: int = 50_000, n_test: int = 20_000, seed: int = SEED) -> PointData:
     """
-    The points that ``source`` names, in their final order.
+    Loads the points that ``source`` names, in their final order.
 
-    Those of a density are drawn in float64 and rounded; its components are their classes (``toy.classes``). The rows of a table are shuffled by a seed
-    that never changes, and a seventh is set aside as the test part (as ``splits.arrange`` does); they stay as they are: ``mean`` and ``deviation`` of
-    the data set say what would standardise them.
+    Points of a density are drawn in float64 and rounded; ``toy.classes`` defines their classes. The rows of a table are shuffled with a constant seed, and a
+    seventh of them becomes the test part, as in ``splits.arrange``; their values are not scaled.
 
     Args:
-        source: the name of a density or of a table (``tables.TABLES``), or a .npy, .npz or .csv file of numbers (n, d), n and d at least 2, perhaps
-            with labels (``tables``). A file called ring is given as ./ring.npy.
-        n_train: points of the train part; of a density only.
-        n_test: points of the test part; of a density only.
-        seed: seed of a density's points; fewer points of the same seed are the first of more.
-
-    Raises:
-        ValueError: if the source is none of these, or a row of the file cannot be used; the sentence names the first.
+        source: the name of a density or of a table (``tables.TABLES``), or a .npy, .npz or .csv file of numbers (n, d), n and d at least 2, with or without
+            labels (``tables``). ./ring.npy is a file, ring a density.
+        n_train: number of train points of a density.
+        n_test: number of test points of a density.
+        seed: seed of the points of a density; fewer points with the same seed are the first of more.
     """
     if source in toy.DENSITIES:
         if n_train < 1 or n_test < 1:
@@ -189,11 +179,11 @@ def load_points(source: str, n_train: int = 50_000, n_test: int = 20_000, seed: 
 
 def as_images(data: PointData) -> ImageData:
     """
-    Rows as images of one row, (1, 1, d) floats in [0, 1], so that whatever is trained on images can be trained on a table.
+    Converts points to images (1, 1, d) of floats in [0, 1], on which an autoencoder of images can be trained.
 
-        x' = (x - low) / (high - low), of each column over the train part; 0 where a column does not vary, and test values beyond are held at 0 or 1
+        x' = (x - low) / (high - low) with ``data.low`` and ``data.high``, clamped to [0, 1] on the test part; 0 where a column is constant
 
-    What is decoded goes back by x = low + x' (high - low), with ``PointData.low`` and ``high``. Roles are then the images' own, with judges.
+    Decoded values are converted back by x = low + x' (high - low). Roles are then those of images, with judges.
     """
     span = data.high - data.low
     parts = [
@@ -208,12 +198,7 @@ def as_images(data: PointData) -> ImageData:
 
 
 def points_part(data: PointData, role: str) -> Points:
-    """
-    The points of a role, as a view: model has the train part; validation, test and reference have the images' shares of the test part.
-
-    Raises:
-        ValueError: if the role is unknown or a judge's, or has no rows among so few points.
-    """
+    """The points of a role, as a view: the role model has the train part, and the other roles have the same shares of the test part as of images."""
     if role not in POINT_ROLES:
         raise ValueError(f"{unknown('role of points', role, POINT_ROLES)}; points have no judges")
     if role == "model":

@@ -1,4 +1,4 @@
-"""Where images come from: one word, SOURCE, to a data set. This file only tells the kinds of source apart."""
+"""Loads a data set from SOURCE, one word; this module distinguishes the kinds of source."""
 
 import os
 import re
@@ -24,7 +24,7 @@ SOURCES = (
     "Parquet file or a folder of them, a .mat file of the Toronto Face Database, a table of scikit-learn "
     f"({', '.join(TABLES)}) or of your own (.npy, .npz, .csv), or the name of a data set on the Hugging Face hub, such as owner/name"
 )
-"""What ``load`` takes, as a sentence for messages and help texts."""
+"""Describes the sources of ``load`` for messages and help texts."""
 
 _NAMES = ("digits", "shapes", *TABLES)
 _FOLD = re.compile(r"(.*\.mat):(\d+)", re.IGNORECASE)
@@ -32,20 +32,16 @@ _FOLD = re.compile(r"(.*\.mat):(\d+)", re.IGNORECASE)
 
 def load(source: str, *, skip_bad: bool = False, size: int | None = None, channels: int | None = None) -> ImageData:
     """
-    The data set that ``source`` names, in its final order (see ``splits.arrange``).
+    Loads the data set that ``source`` names, in its final order (see ``splits.arrange``).
 
     Args:
-        source: ``digits`` (scikit-learn's 1797 digits of 8 x 8); ``shapes`` (36000 coloured shapes, drawn at 32 x 32
-            or at ``size``); a folder with MNIST's IDX files (``idx``), of images (``folders``) or of Parquet files
-            (``hugging_face``), or with SVHN's files; a Parquet file; a .mat file of the Toronto Face Database, of its first fold, or
-            FILE.mat:3 of its third, or one of SVHN's alone (``matlab``); a density, a table or a file of numbers, whose rows become images of one
-            row (``points.as_images``); or the name of a data set on the hub (``hugging_face``). A folder called digits is given as ./digits.
-        skip_bad: leave images that cannot be used out, with one warning.
-        size: scale the shorter side to this many pixels and cut out the centre square.
-        channels: convert to 1 (grey) or 3 (RGB).
-
-    Raises:
-        ValueError: if the source is none of these, or its images cannot be used; the sentence names the first.
+        source: ``digits`` (scikit-learn's 1797 digits of 8 x 8); ``shapes`` (36000 coloured shapes of 32 x 32, or of ``size``); a folder with MNIST's IDX files
+            (``idx``), images (``folders``), Parquet files (``hugging_face``) or SVHN's files; a Parquet file; a .mat file with the Toronto Face Database, of
+            which FILE.mat:3 is the third fold and FILE.mat the first, or one of SVHN's (``matlab``); a density, a table or a file of numbers, whose rows
+            become images (``points.as_images``); or the name of a data set on the hub (``hugging_face``). ./digits is a folder.
+        skip_bad: whether unusable images are left out with one warning.
+        size: side in pixels of the centre square, to which the shorter side is scaled.
+        channels: number of channels, 1 (grey) or 3 (RGB).
     """
     form = ImageFormat(size, channels, skip_bad)
     if not source.strip():
@@ -64,13 +60,11 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
         train, test = read_idx(path)
         return arrange(path.resolve().name, reshape(train, form), reshape(test, form), in_file_order=True)
     if path.is_dir() and holds_svhn(path):
-        train, svhn_test = read_svhn(path)
-        assert svhn_test is not None, "SVHN keeps a test part"
-        return arrange(path.resolve().name, reshape(train, form), reshape(svhn_test, form), in_file_order=True)
-    if path.is_dir() and any(path.glob("*.parquet")):
-        return arrange(path.resolve().name, *read_parquet(path, form))
+        train, test = read_svhn(path)
+        return arrange(path.resolve().name, reshape(train, form), reshape(test, form), in_file_order=True)
     if path.is_dir():
-        return arrange(path.resolve().name, *read_folder(path, form))
+        read = read_parquet if any(path.glob("*.parquet")) else read_folder
+        return arrange(path.resolve().name, *read(path, form))
     if path.is_file() and path.suffix == ".parquet":
         return arrange(path.stem, *read_parquet(path, form))
     if (fold := _FOLD.fullmatch(source)) is not None or (path.is_file() and path.suffix.lower() == ".mat"):
@@ -96,7 +90,7 @@ def _looks_like_a_path(source: str) -> bool:
 
 def _digits() -> Images:
     """
-    Round(255 v / 16) of the values v = 0 .. 16 of scikit-learn's digits, (1797, 1, 8, 8).
+    round(255 v / 16) of the values v = 0 .. 16 of scikit-learn's digits, (1797, 1, 8, 8).
 
     Source: E. Alpaydin and C. Kaynak, "Optical recognition of handwritten digits" (UCI, 1998), its test set.
     """

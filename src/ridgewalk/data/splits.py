@@ -1,5 +1,5 @@
 """
-The one table of roles, so that no judge is trained on images that it judges.
+The table of roles, by which no judge is trained on images that it judges.
 
     role         part    share      of MNIST         for
     model        train   0   - 4/6      0 .. 40000   models and sensors
@@ -9,8 +9,8 @@ The one table of roles, so that no judge is trained on images that it judges.
     test         test    0.1 - 0.5   1000 ..  5000   what is reported
     reference    test    0.5 - 1     5000 .. 10000   real images that others are compared with
 
-A role's rows are a slice of its part, floor(n start) .. floor(n stop), so the order of a part decides; ``arrange`` is
-the one place that sets it, once, as a source is loaded.
+A role is the slice floor(n start) .. floor(n stop) of its part, so it depends on the order of the part, which ``arrange`` alone sets, once, as a source is
+loaded.
 """
 
 from itertools import count
@@ -28,7 +28,7 @@ _SHARES = {
     "test": ("test", 1, 5, 10),
     "reference": ("test", 5, 10, 10),
 }
-"""Role: part, start, stop, of how many."""
+"""Maps a role to its part, and to start, stop and the number of shares that they count."""
 
 ROLES: tuple[str, ...] = tuple(_SHARES)
 """The six roles, those of the train part first."""
@@ -37,24 +37,21 @@ TEST_ROLES: tuple[str, ...] = tuple(role for role, (part, *_) in _SHARES.items()
 """The roles of the test part."""
 
 ORDER_SEED = 20_240_517
-"""Seed of the fixed shuffle; a change moves every image of every data set but MNIST's to another role."""
+"""Seed of the constant shuffle; another seed moves the images of every data set but MNIST to other roles."""
 
 
 def arrange(name: str, train: Images, test: Images | None = None, *, in_file_order: bool = False) -> ImageData:
     """
-    The data set in its final order: what is row i here stays row i, in roles, pairs and ``--from i``.
+    A data set in its final order, to which roles, pairs and ``--from i`` refer.
 
-    Each part is shuffled by a seed that never changes, as folders come sorted by class. Without a test part, the first
-    floor(6 n / 7) of the shuffled images are the train part (60000 of 70000) and the others the test part.
+    Each part is shuffled with a constant seed, as folders are sorted by class. Without a test part, the first floor(6 n / 7) of the shuffled images are the
+    train part and the others the test part.
 
     Args:
-        name: the data set's name.
+        name: name of the data set.
         train: the train images, or all images.
-        test: the test images, if the source keeps them apart.
-        in_file_order: keep each part's order, as MNIST's, which is shuffled already; needs a test part.
-
-    Raises:
-        ValueError: if there is one image only, and as ``ImageData``.
+        test: the test images, if the source has a test part.
+        in_file_order: whether each part keeps its order, as MNIST's parts, which are shuffled already; this needs a test part.
     """
     if in_file_order:
         assert test is not None, "a source in file order has its own test part"
@@ -70,12 +67,7 @@ def arrange(name: str, train: Images, test: Images | None = None, *, in_file_ord
 
 
 def role_slice(role: str, n_train: int, n_test: int) -> tuple[str, slice]:
-    """
-    Which part, ``train`` or ``test``, and which of its rows a role has.
-
-    Raises:
-        ValueError: if the role is unknown, or has no rows among so few images.
-    """
+    """The part of a role, ``train`` or ``test``, and its rows in it; raises ValueError for a role without rows."""
     if role not in _SHARES:
         raise ValueError(unknown("role", role, ROLES))
     part = _SHARES[role][0]
@@ -90,19 +82,14 @@ def role_slice(role: str, n_train: int, n_test: int) -> tuple[str, slice]:
 
 
 def part(data: ImageData, role: str) -> Images:
-    """The images of a role, as a view: no memory is copied. Errors as ``role_slice``."""
+    """The images of a role, as a view."""
     name, rows = role_slice(role, len(data.train), len(data.test))
     images = data.train if name == "train" else data.test
     return Images(images.pixels[rows], images.labels[rows], images.class_names)
 
 
 def role_of_test_index(i: int, n_test: int) -> str:
-    """
-    The role of row i of a test part of ``n_test`` images.
-
-    Raises:
-        ValueError: if i is not in 0 .. n_test - 1.
-    """
+    """The role of row i of a test part of ``n_test`` images."""
     if not 0 <= i < n_test:
         raise ValueError(f"a test image has an index in 0 .. {n_test - 1}; got {i}; choose another")
     return next(role for role in TEST_ROLES if i < _rows(role, n_test).stop)

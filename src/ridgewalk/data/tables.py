@@ -2,8 +2,8 @@
 Tables: rows of numbers with a class each, from a file or from scikit-learn.
 
     .npy    an array (n, d)
-    .npz    the array under X (or x, data, values); labels (n,), whole numbers or words, under y (or label, labels, class, target)
-    .csv    columns of numbers; a first line of column names is passed over, and one of them called label, labels, class or target holds the labels
+    .npz    an array X (or x, data, values), and labels (n,), whole numbers or words, as y (or label, labels, class, target)
+    .csv    columns of numbers, with or without a first line of column names; a column called label, labels, class or target has the labels
 
 Without labels there is one class, "all".
 """
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ridgewalk.data.hugging_face import number_classes
 
 SUFFIXES = (".npy", ".npz", ".csv")
-"""Endings of files that are tables."""
+"""File name endings of tables."""
 
 TABLES = {
     "breast-cancer": "load_breast_cancer",
@@ -28,7 +28,7 @@ TABLES = {
     "iris": "load_iris",
     "digits-table": "load_digits",
 }
-"""Tables of scikit-learn by name: what loads them, all offline."""
+"""Maps the names of scikit-learn's tables to the functions that load them, all offline."""
 
 _VALUES = ("X", "x", "data", "values")
 _LABELS = ("label", "labels", "class", "target")
@@ -36,12 +36,12 @@ _LABELS = ("label", "labels", "class", "target")
 
 class Table(NamedTuple):
     """
-    Rows in the order of their source.
+    The rows of a table, in the order of the source.
 
     Attributes:
         values: float32 (n, d), finite, n and d at least 2.
-        labels: int64 (n,), from 0.
-        names: the name of each class.
+        labels: int64 (n,) labels from 0.
+        names: name of each class.
     """
 
     values: NDArray[np.float32]
@@ -50,7 +50,7 @@ class Table(NamedTuple):
 
 
 def read_builtin(name: str) -> Table:
-    """The table of scikit-learn that ``TABLES`` has under this name."""
+    """Loads the table of scikit-learn called ``name``, a key of ``TABLES``."""
     from sklearn import datasets
 
     held = getattr(datasets, TABLES[name])()
@@ -59,12 +59,7 @@ def read_builtin(name: str) -> Table:
 
 
 def read_table(path: Path) -> Table:
-    """
-    The table that a file holds, which is read as its ending says.
-
-    Raises:
-        ValueError: if it cannot be read, or a row cannot be used; the sentence names the first.
-    """
+    """Reads the table of a .npy, .npz or .csv file; an error names the first row that cannot be used."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return _read_csv(path)
@@ -119,20 +114,20 @@ def _read_csv(path: Path) -> Table:
         if column is not None:
             short = next((where for where, cells in rows if len(cells) <= column), None)
             if short is not None:
-                raise ValueError(f"'{path}' must have a label in each row; {short} has none; mend it")
+                raise ValueError(f"'{path}' must have a label in each row; {short} has none; correct it")
             labels = [cells[column].strip() for _, cells in rows]
             rows = [(where, cells[:column] + cells[column + 1 :]) for where, cells in rows]
     for where, cells in rows:
         strange = next((cell for cell in cells if not _is_number(cell)), None)
         if strange is not None:
             raise ValueError(
-                f"'{path}' must hold numbers, separated by commas; {where} holds '{strange}'; mend it, "
+                f"'{path}' must hold numbers, separated by commas; {where} holds '{strange}'; correct it, "
                 "or name a column of labels 'label' in the first line"
             )
         if len(cells) != len(rows[0][1]):
             raise ValueError(
-                f"'{path}' must have as many columns in each row; {rows[0][0]} has {len(rows[0][1])} and {where} has "
-                f"{len(cells)}; mend it"
+                f"'{path}' must have the same number of columns in each row; {rows[0][0]} has {len(rows[0][1])} and {where} has "
+                f"{len(cells)}; correct it"
             )
     numbers = np.array([[float(cell) for cell in cells] for _, cells in rows], dtype=np.float64)
     table = _unlabelled(numbers, path, [where for where, _ in rows])
@@ -162,7 +157,7 @@ def _array(array: object, path: Path, instead: str) -> NDArray[np.generic]:
 
 
 def _unlabelled(array: NDArray[np.generic], path: Path, places: Sequence[str] = ()) -> Table:
-    """The table of an array (n, d), of one class; n and d must be at least 2 and values finite. ``places`` names the rows in messages."""
+    """The table of an array (n, d) with one class, after checks; ``places`` names the rows in messages."""
     if array.ndim != 2 or min(array.shape) < 2:
         raise ValueError(
             f"'{path}' must hold at least 2 rows of at least 2 columns, a row a point; it holds {array.shape}"
@@ -173,7 +168,7 @@ def _unlabelled(array: NDArray[np.generic], path: Path, places: Sequence[str] = 
     if broken.any():
         first = int(broken.argmax())
         raise ValueError(
-            f"'{path}' must hold finite numbers below 3e38; {places[first] if places else f'row {first}'} does not; mend it"
+            f"'{path}' must hold finite numbers below 3e38; {places[first] if places else f'row {first}'} does not; correct it"
         )
     return Table(np.ascontiguousarray(values), np.zeros(len(values), dtype=np.int64), ("all",))
 

@@ -1,7 +1,7 @@
 """
-Pure functions of frames, features, probabilities and labels, which measure and train nothing.
+Pure functions that measure frames, features, probabilities and labels. They train nothing, and raise ValueError on arguments that do not fit.
 
-    paths         the frames of a path: lengths, steps, arrival, classes along it
+    paths         frames of a path: lengths, steps, arrival, classes along it
     neighbours    balls of k nearest neighbours: which features lie among those of real images
     coverage      precision, recall, density and coverage of generated samples
     samples       Frechet distance of two sets of features

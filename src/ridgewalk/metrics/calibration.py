@@ -1,9 +1,9 @@
 """
-A binary discriminator on held-out points: its cross-entropy, how well it orders them, and whether its probabilities are frequencies.
+Quality of a binary discriminator on held-out points: its cross-entropy, its ranking of points, and the calibration of its probabilities.
 
     p = sigmoid(logit), the probability of label 1
 
-Logits and labels are (n,), labels 0 or 1, both present. torchmetrics takes seconds to import, hence within functions.
+Logits and labels are (n,), and both labels 0 and 1 occur. torchmetrics takes seconds to import, so functions import it when they need it.
 """
 
 from dataclasses import replace
@@ -17,14 +17,12 @@ from torch.nn import functional as F
 from ridgewalk.metrics.statistics import LEVEL, Interval
 
 BINS = 15
-"""Equal bins of [0, 1] where no number is given."""
+"""Default number of equal bins of [0, 1]."""
 
 
 def bce(logits: Tensor, labels: Tensor) -> float:
     """
-    1/2 [mean_{y = 1} softplus(-l) + mean_{y = 0} softplus(l)], in nats: binary cross-entropy of balanced classes.
-
-    The classes weigh the same whatever their numbers, so that no constant logit beats the chance level, ln 2.
+    1/2 [mean_{y = 1} softplus(-l) + mean_{y = 0} softplus(l)]: class-balanced binary cross-entropy in nats; any constant logit scores at least ln 2.
 
     Source: Goodfellow et al. (2014), Generative adversarial nets, equation 1, halved.
     """
@@ -36,8 +34,7 @@ def auc(logits: Tensor, labels: Tensor) -> float:
     """
     P(l+ > l-) + 1/2 P(l+ = l-), the area under the ROC curve: 0.5 at chance.
 
-    Ranks stand for logits, as the sigmoids of large logits are all 1 and would tie. The area is summed in float32:
-    right to about 1e-6.
+    It is computed from ranks, as the sigmoids of large logits would tie, and in float32, to about 1e-6.
 
     Source: Hanley and McNeil (1982), The meaning and use of the area under a ROC curve.
     """
@@ -50,17 +47,17 @@ def auc(logits: Tensor, labels: Tensor) -> float:
 
 def auc_interval(logits: Tensor, labels: Tensor, level: float = LEVEL) -> Interval:
     """
-    The AUC with an interval over held-out points, both classes drawn anew.
+    The AUC with a confidence interval for new points of both classes.
 
         error^2 = var_i (P(l+_i > l-)) / n+  +  var_j (P(l+ > l-_j)) / n-,      ties counting half
 
-    normal on the scale of log(a / (1 - a)), so that it stays within 0 and 1. Where every point is told apart there is no error to go by: the end is
-    then that of n points of the smaller class without a miss, (1 - level) / 2 = a^n.
+    The interval is normal on the scale log(a / (1 - a)), so it lies within [0, 1]. Where the classes are separated without error, this error is 0; one
+    end then solves (1 - level) / 2 = a^n, with n the size of the smaller class.
 
     Args:
-        logits: (n,) of points that the discriminator was not trained on, of one discriminator: those of several folds have several scales.
-        labels: (n,) 0 or 1, at least 2 of each.
-        level: nominal coverage.
+        logits: (n,) logits of one discriminator at points that it was not trained on; different discriminators have different scales.
+        labels: (n,) labels 0 or 1, at least 2 of each.
+        level: nominal coverage of the interval.
 
     Source: DeLong, DeLong and Clarke-Pearson (1988), Comparing the areas under two or more correlated receiver operating characteristic curves.
     """
@@ -76,7 +73,7 @@ def auc_interval(logits: Tensor, labels: Tensor, level: float = LEVEL) -> Interv
     area, n = float(above.mean()), min(len(up), len(down))
     error = float(above.var() / len(up) + below.var() / len(down)) ** 0.5
     tail = (1 - level) / 2
-    if error == 0:  # all points are told apart, all the wrong way round, or all logits are one
+    if error == 0:  # the classes are separated, in either order, or all logits are equal
         exact, edge = Interval(area, area, area, level, n), tail ** (1 / n)
         return {1.0: replace(exact, low=edge), 0.0: replace(exact, high=1 - edge)}.get(area, exact)
     centre = log(area / (1 - area))
@@ -94,7 +91,7 @@ def _share_below(values: Tensor, others: Tensor) -> Tensor:
 
 def expected_calibration_error(logits: Tensor, labels: Tensor, bins: int = BINS) -> float:
     """
-    sum_m n_m / n |mean p - share of label 1| over the bins m of ``reliability``: from 0, where p is a frequency, to 1.
+    sum_m n_m / n |mean p - share of label 1| over the bins m of ``reliability``; 0 where probabilities equal frequencies, at most 1.
 
     Source: Naeini, Cooper and Hauskrecht (2015), Obtaining well calibrated probabilities using Bayesian binning.
     """
@@ -106,12 +103,12 @@ def expected_calibration_error(logits: Tensor, labels: Tensor, bins: int = BINS)
 
 class Reliability(NamedTuple):
     """
-    The points of a reliability curve, bin by bin from p = 0 to 1.
+    The points of a reliability curve, one for each bin of p.
 
     Attributes:
-        confidence: (bins,) mean p, NaN in an empty bin.
-        positives: (bins,) share of label 1, NaN in an empty bin; equal to ``confidence`` if p is a frequency.
-        size: (bins,) int64, number of rows.
+        confidence: (bins,) mean of p, NaN in an empty bin.
+        positives: (bins,) share of label 1, NaN in an empty bin; it equals ``confidence`` if p is calibrated.
+        size: (bins,) int64, number of points.
     """
 
     confidence: Tensor
@@ -121,7 +118,7 @@ class Reliability(NamedTuple):
 
 def reliability(logits: Tensor, labels: Tensor, bins: int = BINS) -> Reliability:
     """
-    Mean p and share of label 1 over the rows with m / bins <= p < (m + 1) / bins, m = 0 ... bins - 1; the last has 1.
+    Mean of p and share of label 1 for the points with m / bins <= p < (m + 1) / bins, m = 0 ... bins - 1; the last bin includes p = 1.
 
     Source: DeGroot and Fienberg (1983), The comparison and evaluation of forecasters.
     """
@@ -133,13 +130,13 @@ def reliability(logits: Tensor, labels: Tensor, bins: int = BINS) -> Reliability
 
 
 def _probabilities(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Labels, and p in float64 held just below 1, which torchmetrics would give a bin of its own: p, labels."""
+    """P in float64, and labels; p stays below 1, which torchmetrics would put into a further bin."""
     logits, y = _checked(logits, labels)
     return logits.sigmoid().clamp_max(1 - torch.finfo(logits.dtype).eps), y
 
 
 def _checked(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits in float64 and labels in int64."""
+    """Logits in float64 and labels in int64, after checks."""
     if logits.dim() != 1 or logits.shape != labels.shape:
         raise ValueError(
             f"logits and labels must share one shape (n,); got {tuple(logits.shape)} and {tuple(labels.shape)}"

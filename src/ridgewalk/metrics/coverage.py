@@ -1,19 +1,19 @@
 """
-Precision, recall, density and coverage: whether generated samples lie near real ones and real ones near generated ones, in a judge's features.
+Precision, recall, density and coverage: whether generated samples lie near real samples and the reverse, in the features of a judge.
 
-    B(x)        the ball about x out to the k-th nearest other of its own set
+    B(x)        the ball about x whose radius is the distance of the k-th nearest other sample of the same set
 
-    precision   share of the generated in B(x) of some real x             fidelity
-    recall      share of the real in B(y) of some generated y             variety
-    density     mean over the generated of (number of real x with y in B(x)) / k
-    coverage    share of the real x whose B(x) holds some generated y
+    precision   share of generated samples that lie in B(x) for some real x           fidelity
+    recall      share of real samples that lie in B(y) for some generated y           variety
+    density     mean over generated samples y of (number of real x with y in B(x)) / k
+    coverage    share of real samples x whose B(x) contains a generated sample
 
-Precision and recall call an outlier's ball as good as any; density counts balls, so that it may exceed 1, and coverage has balls of real images alone,
-so that generated outliers do not widen it. For two samples of one law with n real and m generated, density is 1 in the mean, and coverage
+In precision and recall the large ball of an outlier counts as much as any other. Density counts balls, so it may exceed 1; coverage uses balls of real
+samples only, so generated outliers do not raise it. For n real and m generated samples of one law the expected density is 1, and the expected coverage
 
     1 - (n - 1) ... (n - k) / ((n + m - 1) ... (n + m - k)),   near 1 - 2^-k for m = n
 
-All depend on the numbers of samples: compare sets of one size. A ball's edge belongs to it, as in ``neighbours``.
+All four depend on the numbers of samples: compare sets of equal size. Balls are closed, as in ``neighbours``.
 
 Source: Kynkaanniemi, Karras, Laine, Lehtinen and Aila (2019), Improved precision and recall metric for assessing generative models, equations 1 and 2;
 Naeem, Oh, Uh, Choi and Yoo (2020), Reliable fidelity and diversity metrics for generative models, section 3.
@@ -24,17 +24,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ridgewalk.metrics.neighbours import CHUNK, inside, radii
+from ridgewalk.metrics import neighbours
+from ridgewalk.metrics.neighbours import inside, radii
+from ridgewalk.metrics.samples import refuse_unlike
 
 
 @dataclass(frozen=True, eq=False)
 class PrecisionRecall:
     """
-    Membership, sample by sample, so that a bootstrap can draw samples.
+    Membership of each sample in the balls of the other set, so that a bootstrap can resample.
 
     Attributes:
-        inside_real: (m,) bool, of each generated sample: it lies in a real one's ball.
-        inside_fake: (n,) bool, of each real sample: it lies in a generated one's ball.
+        inside_real: (m,) bool, whether each generated sample lies in the ball of a real one.
+        inside_fake: (n,) bool, whether each real sample lies in the ball of a generated one.
     """
 
     inside_real: Tensor
@@ -54,11 +56,11 @@ class PrecisionRecall:
 @dataclass(frozen=True, eq=False)
 class DensityCoverage:
     """
-    Balls of real samples, counted.
+    The balls of real samples and the generated samples in them.
 
     Attributes:
-        counts: (m,) float64, of each generated sample: the number of real balls that it lies in, over k.
-        covered: (n,) bool, of each real sample: its ball holds a generated one.
+        counts: (m,) float64, the number of real balls that contain each generated sample, over k.
+        covered: (n,) bool, whether the ball of each real sample contains a generated one.
     """
 
     counts: Tensor
@@ -75,45 +77,33 @@ class DensityCoverage:
         return float(self.covered.double().mean())
 
 
-def precision_recall(real: Tensor, fake: Tensor, k: int = 3, chunk: int = CHUNK) -> PrecisionRecall:
+def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     """
-    Whether each generated sample is in a real one's ball, and each real one in a generated one's.
+    Finds which generated samples lie in balls of real ones and the reverse.
 
     Args:
-        real: (n, f) features.
-        fake: (m, f).
-        k: which neighbour is a ball's edge, 1 <= k < min(n, m).
-        chunk: rows whose distances to all others are held at once.
-
-    Raises:
-        ValueError: if features do not fit or are not finite, or k is not less than n and m.
-
-    Source: Kynkaanniemi et al. (2019), equations 1 and 2; their k is 3.
+        real: (n, f) features of real samples.
+        fake: (m, f) features of generated samples, from the same network.
+        k: order of the neighbour that sets the radius of a ball, 1 <= k < min(n, m); the source takes 3.
     """
     _check(real, fake)
-    of_real, of_fake = radii(real, k, chunk), radii(fake, k, chunk)
-    return PrecisionRecall(inside(fake, real, of_real, chunk=chunk), inside(real, fake, of_fake, chunk=chunk))
+    of_real, of_fake = radii(real, k), radii(fake, k)
+    return PrecisionRecall(inside(fake, real, of_real), inside(real, fake, of_fake))
 
 
-def density_coverage(real: Tensor, fake: Tensor, k: int = 5, chunk: int = CHUNK) -> DensityCoverage:
+def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
     """
-    How many real balls hold each generated sample, and which of them hold any.
+    Counts the balls of real samples that contain each generated one, and finds which balls contain any.
 
     Args:
-        real: (n, f) features.
-        fake: (m, f).
-        k: which neighbour is a ball's edge, 1 <= k < n.
-        chunk: rows whose distances to all others are held at once.
-
-    Raises:
-        ValueError: if features do not fit or are not finite, or k is not less than n.
-
-    Source: Naeem et al. (2020), section 3; their k is 5.
+        real: (n, f) features of real samples.
+        fake: (m, f) features of generated samples, from the same network.
+        k: order of the neighbour that sets the radius of a ball, 1 <= k < n; the source takes 5.
     """
     _check(real, fake)
-    edges = radii(real, k, chunk)
+    edges = radii(real, k)
     counts, covered = [], torch.zeros(len(real), dtype=torch.bool, device=real.device)
-    for part in fake.split(chunk):
+    for part in fake.split(neighbours.CHUNK):
         within = torch.cdist(part, real, compute_mode="donot_use_mm_for_euclid_dist") <= edges
         counts.append(within.sum(dim=1).double() / k)
         covered |= within.any(dim=0)
@@ -121,13 +111,6 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = 5, chunk: int = CHUNK)
 
 
 def _check(real: Tensor, fake: Tensor) -> None:
-    if real.dim() != 2 or fake.dim() != 2 or real.shape[1] != fake.shape[1] or 0 in (len(real), len(fake)):
-        raise ValueError(
-            f"features must be (n, f) of real and (m, f) of generated samples; "
-            f"got {tuple(real.shape)} and {tuple(fake.shape)}: take both from one network"
-        )
+    refuse_unlike("features", real, fake)
     if real.dtype != fake.dtype or not real.is_floating_point():
         raise ValueError(f"features must be floats of one type; got {real.dtype} and {fake.dtype}: convert one")
-    for name, f in (("real", real), ("generated", fake)):
-        if not bool(f.isfinite().all()):
-            raise ValueError(f"features must be finite; some of the {name} are not: look at the images and the network")

@@ -1,10 +1,10 @@
 """
-Samples of a model, whose law is q, are compared with a known density p.
+Comparison of samples of a model, with law q, to a known density p.
 
     p in the plane   KL(q || p) = sum over cells of the model's share x log(share / probability of the cell), in nats
-    p a mixture      share of each component = mean responsibility, against its weight
+    p a mixture      mean responsibility of each component, compared with its weight
 
-The divergence by cells is not 0 for samples of p itself: report beside it what equally many samples of p give.
+The divergence over cells is above 0 even for samples of p: report it together with the value for equally many samples of p.
 """
 
 import math
@@ -18,31 +18,28 @@ from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.path import chunked
 
 LogDensity = Callable[[Tensor], Tensor]
-"""Points (n, d) -> log p, (n,)."""
+"""Maps points (n, d) to log p (n,)."""
 
-_NODES = 4  # of Gauss and Legendre along a cell's side: exact for polynomials of degree 7
-_CELLS = 2**14  # rows at once
+_NODES = 4  # nodes of the Gauss-Legendre rule along a side of a cell: exact for polynomials of degree 7
+_CELLS = 2**14  # cells or samples in one block
 
 
 def kl_by_cells(samples: Tensor, log_density: LogDensity, width: float) -> float:
     """
     KL(q || p) in the plane: sum_c s_c log(s_c / P_c), with s_c the share of samples in cell c and P_c = int_c p.
 
-    Cells are squares of side ``width`` with a corner at the origin, over the whole plane, so that no sample is outside; only cells with samples count.
-    P_c is integrated by Gauss and Legendre's rule with 4 x 4 nodes: ``width`` should be at most about twice the least deviation of p.
+    Cells are squares of side ``width`` that tile the plane with a corner at the origin; only cells with samples contribute. P_c is integrated by the
+    Gauss-Legendre rule with 4 x 4 nodes, so ``width`` should be at most about twice the smallest standard deviation of p.
 
-    Within a cell q and p are not told apart, which lowers the estimate; shares of n samples are not probabilities, which raises it, by about
-    (cells with samples - 1) / 2 n, its floor for samples of p; half as much again where many cells are in thin tails.
+    Differences of q and p within a cell are not seen, which lowers the estimate. The finite number n of samples raises it by about
+    (cells with samples - 1) / 2 n, its floor for samples of p, and by half as much again where many cells lie in thin tails.
 
     Args:
-        samples: (n, 2) of q.
-        log_density: log p, normalised.
-        width: side of a cell, in the units of the samples.
+        samples: (n, 2) samples of q.
+        log_density: normalised log p.
+        width: side of a cell, in units of the samples.
 
-    Raises:
-        ValueError: if samples are not (n, 2) and finite, or the width is not positive.
-
-    Source: the plug-in estimate; its bias as of Miller (1955), Note on the bias of information estimates.
+    Source: the plug-in estimate; its bias as in Miller (1955), Note on the bias of information estimates.
     """
     x = _checked(samples)
     if x.shape[1] != 2 or not (width > 0 and math.isfinite(width)):
@@ -58,12 +55,12 @@ def kl_by_cells(samples: Tensor, log_density: LogDensity, width: float) -> float
 @dataclass(frozen=True, eq=False)
 class Modes:
     """
-    How samples fall to the modes of a mixture.
+    The distribution of samples over the modes of a mixture.
 
     Attributes:
-        shares: (m,) mean responsibility of each component; over samples of the mixture itself, its weight in the mean, overlaps included.
-        weights: (m,) the true ones.
-        nearest: (n,) int64, of each sample: the mode that it is the fewest deviations from, or -1 where it is near none.
+        shares: (m,) mean responsibility of each component; for samples of the mixture its expectation is the weight, even where components overlap.
+        weights: (m,) true weights.
+        nearest: (n,) int64, the mode to which each sample has the least distance in standard deviations, or -1 where it is near none.
     """
 
     shares: Tensor
@@ -82,24 +79,21 @@ class Modes:
 
     @property
     def found(self) -> int:
-        """How many modes have a sample near them."""
+        """The number of modes that have a sample near them."""
         return len(self.nearest[self.nearest >= 0].unique())
 
 
 def mode_weights(samples: Tensor, mixture: GaussianMixture, radius: float | None = None) -> Modes:
     """
-    share_k = mean_i r_k(x_i); near k: |U_k^T (x - mu_k) / v_k^(1/2)| <= radius.
+    share_k = mean_i r_k(x_i); x is near k if |U_k^T (x - mu_k) / v_k^(1/2)| <= radius.
 
     Args:
-        samples: (n, d).
-        mixture: whose components are the modes.
-        radius: in deviations of a component, along its axes. By default the radius that holds as much of a component as 3 deviations do in the plane,
-            1 - exp(-9/2) = 0.989: 3 in 2 dimensions, 9.6 in 64, where 3 would hold nothing. About 1 in 90 samples of the mixture itself is outside.
+        samples: (n, d) samples.
+        mixture: the mixture whose components are the modes.
+        radius: in standard deviations of a component along its axes. By default the ball of this radius has the mass 1 - exp(-9/2) = 0.989, as a disc of 3
+            deviations has in the plane: 3 in 2 dimensions, 9.6 in 64. About 1 in 90 samples of the mixture is then outside.
 
-    Raises:
-        ValueError: if samples do not have the mixture's dimensions or are not finite, or the radius is not positive.
-
-    Source: Srivastava et al. (2017), VEEGAN, which calls a sample within 3 deviations of a mode one of high quality, and counts the modes found.
+    Source: Srivastava et al. (2017), VEEGAN, which counts modes and samples within 3 deviations of a mode.
     """
     x = _of_mixture(samples, mixture)
     exact = mixture.to(torch.float64, x.device)
@@ -111,7 +105,7 @@ def mode_weights(samples: Tensor, mixture: GaussianMixture, radius: float | None
 
 
 def _checked(samples: Tensor) -> Tensor:
-    """The samples in float64, once they are floats (n, d) and finite."""
+    """The samples in float64, after checks."""
     if samples.dim() != 2 or 0 in samples.shape or not samples.is_floating_point():
         raise ValueError(f"samples must be floats (n, d); got {samples.dtype} {tuple(samples.shape)}: flatten them")
     if not bool(samples.isfinite().all()):
@@ -132,7 +126,7 @@ def _of_mixture(samples: Tensor, mixture: GaussianMixture) -> Tensor:
 
 
 def _at(log_density: LogDensity, x: Tensor) -> Tensor:
-    """Log p (n,) at points (n, d), without NaN."""
+    """Log p (n,) at points (n, d), after checks."""
     with torch.no_grad():
         values = log_density(x)
     if values.shape != x.shape[:1] or bool(values.isnan().any()):
@@ -144,7 +138,7 @@ def _at(log_density: LogDensity, x: Tensor) -> Tensor:
 
 
 def _log_mass(cells: Tensor, log_density: LogDensity, width: float) -> Tensor:
-    """Log of the integral of p over [c width, (c + 1) width]^2 for each c of (n, 2), by Gauss and Legendre's rule: (n,)."""
+    """Log of the integral of p over [c width, (c + 1) width]^2 for cells c (n, 2), by the Gauss-Legendre rule: (n,)."""
     import numpy as np
 
     nodes, weights = (torch.from_numpy(v).to(cells) for v in np.polynomial.legendre.leggauss(_NODES))  # on [-1, 1]
@@ -155,7 +149,7 @@ def _log_mass(cells: Tensor, log_density: LogDensity, width: float) -> Tensor:
 
 
 def _radius(dims: int) -> float:
-    """The radius of the ball that holds 1 - exp(-9/2) of the mass of N(0, I) in ``dims`` dimensions."""
+    """Radius of the ball that has the mass 1 - exp(-9/2) under N(0, I) in ``dims`` dimensions."""
     from scipy.special import chdtri  # P(chi^2_d > v) = q -> v
 
     return math.sqrt(float(chdtri(dims, math.exp(-4.5))))
@@ -164,7 +158,7 @@ def _radius(dims: int) -> float:
 def _deviations(x: Tensor, mixture: GaussianMixture) -> Tensor:
     """|U_k^T (x_i - mu_k) / v_k^(1/2)|: (n, m)."""
     found = []
-    for k in range(len(mixture)):  # a component at a time: all at once would be (n, m, d)
+    for k in range(len(mixture)):  # for all components at once the memory would be (n, m, d)
         away = x - mixture.means[k]
         along = away if mixture.axes is None else away @ mixture.axes[k]
         found.append((along / mixture.variances[k].sqrt()).norm(dim=1))

@@ -1,12 +1,10 @@
 """
-The inception score: how sure a classifier is of each image, and how even the classes are.
+The inception score: it rises with a classifier's certainty for each image and with the evenness of the classes.
 
     inception score   exp(mean_i KL(p(. | x_i) || p(.))),   p(.) = mean_i p(. | x_i)
 
-The score is 1 where every image gets the same probabilities, and the number of classes where each image is certain and the classes are equally frequent.
-It does not compare with real images.
-
-Published values are those of one network, Inception of 2015-12-05. A score by another network is comparable only with scores by the same network.
+The score is 1 where all images get the same probabilities, and the number of classes where each image is certain and the classes are equally frequent. It
+does not compare with real images. Scores are comparable only between images judged by one network; published values use Inception of 2015-12-05.
 
 Source: Salimans et al. (2016), Improved techniques for training GANs, section 4.
 """
@@ -19,11 +17,11 @@ from torch import Tensor
 
 class InceptionScore(NamedTuple):
     """
-    Over splits.
+    The inception score over splits of the images.
 
     Attributes:
-        mean: over the splits.
-        std: between them, as publications give it: of a score of n / splits images, and no standard error of the mean.
+        mean: mean over the splits.
+        std: standard deviation between splits, as publications report it; it is not the standard error of the mean.
     """
 
     mean: float
@@ -32,19 +30,14 @@ class InceptionScore(NamedTuple):
 
 def inception_score(probabilities: Tensor, splits: int = 10) -> InceptionScore:
     """
-    Mean and deviation over splits of exp(mean_i KL(p(. | x_i) || mean_i p(. | x_i))).
+    Mean and standard deviation over splits of exp(mean_i KL(p(. | x_i) || mean_i p(. | x_i))).
 
-    It rises with the size of a split: compare sets of one size. Split s has the rows s, s + splits, ...: of images in random order they are as good as
-    the source's consecutive blocks, and of images sorted by class each still has every class.
+    The score rises with the size of a split: compare sets of equal size. Split s has the rows s, s + splits, ..., so that images sorted by class have every
+    class in each split; the source takes consecutive blocks.
 
     Args:
-        probabilities: (n, c), rows that sum to 1.
-        splits: how many, 1 <= splits <= n; the deviation of one is 0.
-
-    Raises:
-        ValueError: if rows are no probabilities, or fewer than splits.
-
-    Source: Salimans et al. (2016), section 4; their code takes 10 splits, and the deviation with the divisor splits.
+        probabilities: (n, c) class probabilities.
+        splits: number of splits, 1 <= splits <= n; the source takes 10.
     """
     if probabilities.dim() != 2 or not 1 <= splits <= len(probabilities):
         raise ValueError(

@@ -1,20 +1,17 @@
 """
-k-nearest-neighbour precision and realism: whether a feature lies as near to real ones as real ones lie to each other.
+k-nearest-neighbour precision and realism: whether a feature is as near to real features as these are to each other.
 
     r_j       = distance of reference phi_j to its k-th nearest other reference
     inside    : |phi - phi_j| <= r_j for some j
     realism   = max_j r_j / |phi - phi_j|
 
-Precision is the mean of ``inside``. An image lies in its own ball, so the two images that a path was made from must not
-judge its frames: leave them out of the reference, or name them in ``exclude``.
+Precision is the mean of ``inside``. An image lies in its own ball, so the two images from which a path was made must not judge its frames: keep them out
+of the reference, or name them in ``exclude``.
 
-Distances are summed from differences, not expanded into |a|^2 - 2ab + |b|^2: equal features are at distance 0 exactly,
-a point on a ball's edge is on it, and a row's answer does not depend on its batch. ``chunk`` rows meet all m references
-at once, which takes chunk x m values, twice that with ``exclude`` or for ``realism``: 20 to 40 MB for 1,024 rows and
-5,000 in float32.
+Distances are computed from differences, not from |a|^2 - 2ab + |b|^2: equal features have distance 0 exactly, and a row's result does not depend on its
+batch. A block of 1,024 rows against 5,000 references takes 20 MB in float32, twice that with ``exclude`` or for ``realism``.
 
-Source: Kynkaanniemi, Karras, Laine, Lehtinen and Aila (2019), Improved precision and recall metric for assessing
-generative models, equations 1 and 3.
+Source: Kynkaanniemi, Karras, Laine, Lehtinen and Aila (2019), Improved precision and recall metric for assessing generative models, equations 1 and 3.
 """
 
 import torch
@@ -23,19 +20,16 @@ from torch import Tensor
 from ridgewalk.path import chunked
 
 CHUNK = 1024
-"""Rows whose distances to all references are held at once."""
+"""Number of rows whose distances to all references are in memory at once."""
 
 
-def radii(reference: Tensor, k: int = 3, chunk: int = CHUNK) -> Tensor:
+def radii(reference: Tensor, k: int = 3) -> Tensor:
     """
     r_j = |phi_j - phi_(k)|, the distance of each reference to its k-th nearest other reference: (m,).
 
     Args:
-        reference: (m, f) features of real images. Equal rows count as others of each other.
-        k: which neighbour, 1 <= k < m.
-        chunk: rows at once.
-
-    Source: Kynkaanniemi et al. (2019), equation 1; their k is 3.
+        reference: (m, f) features of real images; equal rows count as different references.
+        k: order of the neighbour, 1 <= k < m; the source takes 3.
     """
     _check_features("reference", reference)
     m = reference.shape[0]
@@ -47,60 +41,39 @@ def radii(reference: Tensor, k: int = 3, chunk: int = CHUNK) -> Tensor:
     def kth(part: Tensor, own: Tensor) -> Tensor:
         return _distances(part, reference, own).topk(k, dim=1, largest=False).values.amax(dim=1)
 
-    return chunked(kth, reference, torch.arange(m, device=reference.device)[:, None], chunk=chunk)
+    return chunked(kth, reference, torch.arange(m, device=reference.device)[:, None], chunk=CHUNK)
 
 
-def inside(
-    features: Tensor, reference: Tensor, radii: Tensor, exclude: Tensor | None = None, chunk: int = CHUNK
-) -> Tensor:
+def inside(features: Tensor, reference: Tensor, radii: Tensor, exclude: Tensor | None = None) -> Tensor:
     """
-    |phi_i - phi_j| <= r_j for some j not left out: bool (n,); the edge belongs to the ball.
+    |phi_i - phi_j| <= r_j for some j that is not excluded: bool (n,).
 
     Args:
-        features: (n, f) of the frames judged. A row with NaN is inside nothing.
-        reference: (m, f).
-        radii: (m,) of ``radii(reference, k)``.
-        exclude: (n, e) integers; row i does not count the balls of the references with these indices, such as its
-            path's ends; -1 stands for none. The other balls keep the radii that they have in the whole reference.
-        chunk: rows at once.
-
-    Source: Kynkaanniemi et al. (2019), equation 1.
+        features: (n, f) features of the judged frames.
+        reference: (m, f) features of real images.
+        radii: (m,) radii of the references.
+        exclude: (n, e) integers; row i ignores the balls of the references with these indices, such as the ends of its path; -1 stands for none.
     """
     left_out = _check(features, reference, radii, exclude)
 
     def within(part: Tensor, own: Tensor) -> Tensor:
         return (_distances(part, reference, own) <= radii).any(dim=1)
 
-    return chunked(within, features, left_out, chunk=chunk)
+    return chunked(within, features, left_out, chunk=CHUNK)
 
 
 def realism(
-    features: Tensor,
-    reference: Tensor,
-    radii: Tensor,
-    exclude: Tensor | None = None,
-    keep: float = 0.5,
-    chunk: int = CHUNK,
+    features: Tensor, reference: Tensor, radii: Tensor, exclude: Tensor | None = None, keep: float = 0.5
 ) -> Tensor:
     """
-    max_j r_j / |phi_i - phi_j| over the balls that are kept and not left out: (n,), at least 1 inside one of them.
+    max_j r_j / |phi_i - phi_j| over the balls that are kept and not excluded: (n,), at least 1 in one of these balls.
 
-    It is inf at a reference itself, 0 where no ball is left, NaN where the features are.
-
-    Args:
-        features: (n, f).
-        reference: (m, f).
-        radii: (m,) of ``radii(reference, k)``.
-        exclude: (n, e) indices to leave out, row by row; see ``inside``.
-        keep: share of the balls that count, the smallest: radii up to their ``keep`` quantile. An outlier's ball is so
-            large that everything is near it; the source drops those above the median. With 1, realism >= 1 just where
-            ``inside``.
-        chunk: rows at once.
-
-    Source: Kynkaanniemi et al. (2019), equation 3 and the paragraph after it.
+    It is inf at a reference, 0 where all balls are excluded, and NaN where the features are. The smallest balls are kept, a share ``keep`` of all, since the
+    large ball of an outlier is near everything; the source keeps those up to the median. With ``keep`` = 1, realism >= 1 is equivalent to ``inside``. The
+    other arguments are those of ``inside``.
     """
     if not 0 < keep <= 1:
-        raise ValueError(f"keep is the share of the balls that count, 0 < keep <= 1; got {keep}")
+        raise ValueError(f"keep is the share of balls that are kept, 0 < keep <= 1; got {keep}")
     left_out = _check(features, reference, radii, exclude)
     kept = radii <= radii.quantile(keep)
     position = torch.where(kept, kept.cumsum(0) - 1, -1)
@@ -111,16 +84,16 @@ def realism(
         distances = _distances(part, centres, own)
         return torch.where(distances == 0, torch.inf, edges / distances).amax(dim=1)
 
-    return chunked(nearest, features, left_out, chunk=chunk)
+    return chunked(nearest, features, left_out, chunk=CHUNK)
 
 
 def _distances(features: Tensor, reference: Tensor, left_out: Tensor) -> Tensor:
-    """|phi_i - phi_j|, inf where j is left out of row i: (n, f), (m, f), (n, e) -> (n, m)."""
+    """|phi_i - phi_j|, or inf where row i excludes j: (n, f), (m, f), (n, e) -> (n, m)."""
     distances = torch.cdist(features, reference, compute_mode="donot_use_mm_for_euclid_dist")
     if left_out.shape[1] == 0:
         return distances
     n, m = distances.shape
-    nobody = torch.zeros(n, m + 1, dtype=torch.bool, device=features.device)  # the last column takes the -1s
+    nobody = torch.zeros(n, m + 1, dtype=torch.bool, device=features.device)  # the last column receives the -1s
     return distances.masked_fill(nobody.scatter(1, torch.where(left_out < 0, m, left_out), True)[:, :m], torch.inf)
 
 
@@ -130,7 +103,7 @@ def _check_features(name: str, features: Tensor) -> None:
 
 
 def _check(features: Tensor, reference: Tensor, radii: Tensor, exclude: Tensor | None) -> Tensor:
-    """Shapes that fit, and the indices to leave out as (n, e) int64; e = 0 without any."""
+    """Checks shapes and returns the excluded indices as int64 (n, e), e = 0 where there are none."""
     _check_features("features", features)
     _check_features("reference", reference)
     n, m = features.shape[0], reference.shape[0]

@@ -1,8 +1,9 @@
 r"""
-Measures of paths by their frames, class probabilities and judgements; each returns one value a pair.
+Measures of paths from their frames, class probabilities and judgements; each returns one value for each pair.
 
-Frames x are decoded images (b, k, \*) with pixels in [0, 1], x_1 and x_k the decoded ends; distances are Euclidean over
-all pixels. Judgements count interior frames alone, 1 < i < k, as the ends are the data's own; steps run through all k.
+Frames x are decoded images (b, k, \*) with pixels in [0, 1], and x_1 and x_k are the decoded ends; distances are Euclidean over all pixels. Class
+probabilities P are (b, k, classes); ``labels_a`` and ``labels_b``, int64 (b,), are the classes A and B of the ends. Judgements and confidence cover interior
+frames, 1 < i < k; steps and monotonicity include the ends.
 """
 
 import torch
@@ -13,13 +14,10 @@ from ridgewalk.path import chunked
 
 
 def interior(x: Tensor) -> Tensor:
-    """x_2 ... x_{k-1}, all but the ends: (b, k, *) -> (b, k - 2, *), for k >= 3."""
+    """x_2 ... x_{k-1}, the frames without the ends: (b, k, *) -> (b, k - 2, *), for k >= 3."""
     if x.dim() < 2 or x.shape[1] < 3:
         raise ValueError(f"a path with interior frames has (b, k, *) with k >= 3; got {tuple(x.shape)}")
     return x[:, 1:-1]
-
-
-# -------------------------------------------------------------------------------------------------- frames
 
 
 def image_length(frames: Tensor) -> Tensor:
@@ -33,9 +31,9 @@ def image_length(frames: Tensor) -> Tensor:
 
 def curve_energy(frames: Tensor) -> Tensor:
     """
-    E = (k - 1) sum_i |x_{i+1} - x_i|^2: (b, k, *) -> (b,), in squared pixel units; E >= L^2, equal for even steps.
+    E = (k - 1) sum_i |x_{i+1} - x_i|^2: (b, k, *) -> (b,), in squared pixel units; E >= L^2, with equality for even steps.
 
-    Source: Shao, Kumar and Fletcher (2018), the discrete energy with time step 1 / (k - 1), without their factor 1/2.
+    Source: Shao, Kumar and Fletcher (2018), the discrete energy with time step 1 / (k - 1), without the factor 1/2.
     """
     steps = _steps(frames)
     return steps.shape[1] * steps.square().sum(dim=1)
@@ -43,34 +41,28 @@ def curve_energy(frames: Tensor) -> Tensor:
 
 def largest_step(frames: Tensor) -> Tensor:
     """
-    max_i |x_{i+1} - x_i| / |x_k - x_1|: (b, k, *) -> (b,); the straight line of even steps has the least, 1 / (k - 1).
+    max_i |x_{i+1} - x_i| / |x_k - x_1|: (b, k, *) -> (b,); its minimum, 1 / (k - 1), is reached by a straight line with even steps.
 
     Where the ends are equal it is inf if the path moves and NaN if it does not.
 
-    Source: Berthelot, Raffel, Roy and Goodfellow (2019), Understanding and improving interpolation in autoencoders via
-    an adversarial regularizer: their smoothness without its - 1 / (k - 1), and of pixels in place of angles.
+    Source: Berthelot, Raffel, Roy and Goodfellow (2019), Understanding and improving interpolation in autoencoders via an adversarial regularizer: their
+    smoothness without the term - 1 / (k - 1), and of pixels instead of angles.
     """
     steps = _steps(frames)
     return steps.amax(dim=1) / (frames[:, -1] - frames[:, 0]).flatten(1).norm(dim=1)
 
 
 def step_evenness(frames: Tensor) -> Tensor:
-    """
-    max_i s_i / mean_i s_i with s_i = |x_{i+1} - x_i|: (b, k, *) -> (b,), from 1 (even) to k - 1 (one jump).
-
-    Where nothing moves it is NaN.
-    """
+    """max_i s_i / mean_i s_i with s_i = |x_{i+1} - x_i|: (b, k, *) -> (b,), from 1 (even steps) to k - 1 (one jump); NaN where nothing moves."""
     steps = _steps(frames)
     return steps.amax(dim=1) / steps.mean(dim=1)
 
 
 def relative_length(frames: Tensor, baseline: Tensor) -> Tensor:
     """
-    L(frames) / L(baseline): (b,).
+    L(frames) / L(baseline), where the baseline is LERP on the same pairs: (b, k, *), (b, k', *) -> (b,).
 
-    Args:
-        frames: (b, k, *).
-        baseline: (b, k', *), LERP's frames of the same pairs. Where they do not move it is inf, or NaN if neither does.
+    Where the baseline does not move the result is inf, or NaN if ``frames`` do not move either.
     """
     if frames.shape[:1] != baseline.shape[:1] or frames.shape[2:] != baseline.shape[2:]:
         raise ValueError(
@@ -81,14 +73,7 @@ def relative_length(frames: Tensor, baseline: Tensor) -> Tensor:
 
 
 def end_error(nodes: Tensor, z_a: Tensor, z_b: Tensor) -> Tensor:
-    """
-    max(|z_1 - z_a|, |z_k - z_b|), how far a path's ends are from those it was asked for: (b,); 0 where it arrived.
-
-    Args:
-        nodes: (b, k, *).
-        z_a: (b, *), where paths begin.
-        z_b: (b, *), where they end.
-    """
+    """max(|z_1 - z_a|, |z_k - z_b|), the larger distance of a path's ends from the requested ones: (b, k, *), (b, *), (b, *) -> (b,)."""
     ends = (nodes.shape[0], *nodes.shape[2:])
     if z_a.shape != ends or z_b.shape != ends:
         raise ValueError(
@@ -98,20 +83,14 @@ def end_error(nodes: Tensor, z_a: Tensor, z_b: Tensor) -> Tensor:
     return torch.maximum(*misses)
 
 
-# --------------------------------------------------------------------------------------- real or not, frame by frame
-
-
 def precision(inside: Tensor) -> Tensor:
-    """mean_i inside_i, the share of interior frames that a judge takes for real: bool (b, k - 2) -> (b,)."""
+    """mean_i inside_i, the share of interior frames that a judge accepts as real: bool (b, k - 2) -> (b,)."""
     return _judged(inside).float().mean(dim=1)
 
 
 def wholly_real(inside: Tensor) -> Tensor:
-    """prod_i inside_i: bool (b, k - 2) -> (b,), 1 where every interior frame is real and 0 otherwise."""
+    """prod_i inside_i, 1 where a judge accepts every interior frame as real and 0 otherwise: bool (b, k - 2) -> (b,)."""
     return _judged(inside).all(dim=1).float()
-
-
-# ------------------------------------------------------------------------------------------ class probabilities
 
 
 def mean_confidence(probabilities: Tensor) -> Tensor:
@@ -125,14 +104,7 @@ def worst_confidence(probabilities: Tensor) -> Tensor:
 
 
 def third_class_mass(probabilities: Tensor, labels_a: Tensor, labels_b: Tensor) -> Tensor:
-    """
-    mean_i [1 - P_i(A) - P_i(B)] over interior frames, 1 - P_i(A) where A = B: (b,).
-
-    Args:
-        probabilities: (b, k, classes).
-        labels_a: (b,) class of each pair's first end.
-        labels_b: (b,) and of its last.
-    """
+    """mean_i [1 - P_i(A) - P_i(B)] over interior frames, or mean_i [1 - P_i(A)] where A = B: (b,)."""
     a, b = _classes(probabilities, labels_a, labels_b)
     others = probabilities.scatter(2, a, 0).scatter(2, b, 0)  # summed, not subtracted from 1: never below 0
     return interior(others).sum(dim=2).mean(dim=1)
@@ -142,14 +114,8 @@ def monotonicity(probabilities: Tensor, labels_a: Tensor, labels_b: Tensor) -> T
     """
     1 - sum_i max(0, m_i - m_{i+1}) / sum_i |m_{i+1} - m_i| with m_i = P_i(B) - P_i(A), over all k frames: (b,).
 
-    It is the share of the path's changes of class that go from A towards B: 1 if m never decreases, 0 if it never
-    increases, 1/2 if all is undone. A share of steps would let the rounding of a saturated plateau weigh as much as the
-    crossing. Where m never changes, as where A = B, nothing decreases: 1.
-
-    Args:
-        probabilities: (b, k, classes).
-        labels_a: (b,) class of each pair's first end.
-        labels_b: (b,) and of its last.
+    This is the share of the total variation of m that leads from A to B: 1 if m never decreases or does not change, 0 if it never increases, and 1/2 if
+    every change is undone. A share of steps would give the rounding errors of constant stretches the same weight as the transition.
     """
     a, b = _classes(probabilities, labels_a, labels_b)
     change = (probabilities.gather(2, b) - probabilities.gather(2, a))[..., 0].diff(dim=1)
@@ -157,11 +123,8 @@ def monotonicity(probabilities: Tensor, labels_a: Tensor, labels_b: Tensor) -> T
     return 1 - torch.where(variation == 0, torch.zeros_like(variation), decrease / variation)
 
 
-# ------------------------------------------------------------------------------------------------------- checks
-
-
 def _steps(frames: Tensor) -> Tensor:
-    """|x_{i+1} - x_i|: (b, k, *) -> (b, k - 1); some pairs at once, as differences of large images fill memory."""
+    """|x_{i+1} - x_i|: (b, k, *) -> (b, k - 1), computed for a few pairs at a time to save memory."""
     if frames.dim() < 3 or frames.shape[1] < 2 or not frames.is_floating_point():
         raise ValueError(
             f"frames must be floating (b, k, *) with k >= 2, pixels in [0, 1]; got {frames.dtype} {tuple(frames.shape)}"
@@ -187,7 +150,7 @@ def _probable(probabilities: Tensor) -> Tensor:
 
 
 def _classes(probabilities: Tensor, labels_a: Tensor, labels_b: Tensor) -> tuple[Tensor, Tensor]:
-    """The labels as indices for gather and scatter along the classes: (b,) each -> (b, k, 1) each."""
+    """The labels as indices along the classes, (b,) each -> (b, k, 1) each, after checks."""
     b, k, classes = _probable(probabilities).shape
     for name, labels in (("labels_a", labels_a), ("labels_b", labels_b)):
         if labels.shape != (b,) or labels.is_floating_point():

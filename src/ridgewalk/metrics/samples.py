@@ -1,9 +1,9 @@
 """
-Frechet distance of a set of samples from real images, in a judge's features.
+Frechet distance between two sets of features, as Gaussians, and the check that two such sets are comparable.
 
-    Frechet distance   |m_1 - m_2|^2 + tr(S_1 + S_2 - 2 (S_1 S_2)^(1/2)) of the features' means m and covariances S
+    |m_1 - m_2|^2 + tr(S_1 + S_2 - 2 (S_1 S_2)^(1/2))    with the means m and the covariances S of the features
 
-Source: Heusel et al. (2017), equation 6, there of one published network's features; here of whatever network is given.
+Source: Heusel et al. (2017), equation 6, which defines it for one published network; here the features may come from any network.
 """
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class _Given(nn.Module):
-    """Features that were made before."""
+    """Returns features that were computed before."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -22,25 +22,23 @@ class _Given(nn.Module):
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """
-    Frechet distance of two sets of features as Gaussians, by torchmetrics in float64.
-
-    It falls with more samples, as their covariances are estimated better: compare sets of one size.
-
-    Args:
-        a: (n, f), n > 1.
-        b: (m, f), m > 1.
-    """
-    if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
-        raise ValueError(
-            f"features must be (n, f) and (m, f) with at least 2 rows each; got {tuple(a.shape)}, {tuple(b.shape)}"
-        )
-    for name, f in (("a", a), ("b", b)):
-        if not bool(f.isfinite().all()):  # an eigenvalue solver may take the process down with it
-            raise ValueError(f"features must be finite; some of {name} are not: look at the images and at the network")
+    """Frechet distance of features a (n, f) and b (m, f) by torchmetrics in float64; it falls with n and m, so compare sets of equal size."""
+    refuse_unlike("features", a, b)  # an eigenvalue solver may end the process on values that are not finite
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     distance = FrechetInceptionDistance(feature=_Given(a.shape[1])).set_dtype(torch.float64)
     distance.update(a.double().cpu(), real=True)
     distance.update(b.double().cpu(), real=False)
     return float(distance.compute())
+
+
+def refuse_unlike(name: str, a: Tensor, b: Tensor) -> None:
+    """Raises ValueError unless a is (n, f) and b is (m, f) with at least 2 rows each and finite values; ``name`` says what they are."""
+    if a.dim() != 2 or b.dim() != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
+        raise ValueError(
+            f"{name} must be (n, f) and (m, f) with at least 2 rows each; got {tuple(a.shape)}, {tuple(b.shape)}: "
+            "take both from one network or data set"
+        )
+    for which, rows in (("first", a), ("second", b)):
+        if not bool(rows.isfinite().all()):
+            raise ValueError(f"{name} must be finite; some of the {which} set are not: check what computed them")

@@ -1,16 +1,16 @@
 """
-Intervals of means over pairs, differences and ratios by the bootstrap, and how far two judges agree.
+Bootstrap intervals of means over pairs, their differences and ratios, and the agreement of two judges.
 
     theta   = s(mean of each column)
     theta*  = s(mean of each column over n rows drawn with replacement), the same rows for every column
     [low, high] = the (1 - level) / 2 and (1 + level) / 2 quantiles of theta*
 
-Columns are values by pair: what two finders did on the same pairs is resampled together, so that hard and easy pairs
-cancel. With ``groups``, whole groups of rows are drawn: the runs of one pair, or pairs that share an image, are no
-independent evidence. Draws depend on the seed and the number of rows or groups alone.
+A column has one value for each pair. The values of two finders on the same pairs are resampled together, so that differences between pairs cancel. With
+``groups``, whole groups of rows are drawn, as several runs of one pair, or pairs that share an image, are not independent. The draws depend only on the
+seed and on the number of rows or groups.
 
-Source: Efron and Tibshirani (1993), An introduction to the bootstrap, chapter 13 (percentile interval); Davison and
-Hinkley (1997), Bootstrap methods and their application, section 3.8 (groups).
+Source: Efron and Tibshirani (1993), An introduction to the bootstrap, chapter 13 (percentile interval); Davison and Hinkley (1997), Bootstrap methods and
+their application, section 3.8 (groups).
 """
 
 from collections.abc import Callable, Mapping
@@ -23,29 +23,29 @@ import torch
 from torch import Tensor
 
 LEVEL = 0.95
-"""Coverage of an interval where no level is given."""
+"""Default nominal coverage of an interval."""
 
 RESAMPLES = 2000
-"""Resamples where no number is given: an end of a 95 % interval then varies between seeds by 1.5 % of the width."""
+"""Default number of resamples: between seeds, an end of a 95 % interval then varies by 1.5 % of the width."""
 
 _DRAWS = 2**22
-"""Values gathered at once: 32 MB."""
+"""Number of values gathered at once: 32 MB."""
 
 Statistic = Callable[[Mapping[str, Tensor]], Tensor]
-"""Maps the means of the columns, (r,) each by name, to the statistic, (r,): element by element."""
+"""Maps the means of the columns, (r,) each by name, to the statistic (r,), element by element."""
 
 
 @dataclass(frozen=True)
 class Interval:
     """
-    An estimate and its interval, by the bootstrap where nothing else is said.
+    An estimate and its interval, by the bootstrap unless stated otherwise.
 
     Attributes:
         value: the statistic of all rows.
-        low: end of the interval.
-        high: end of the interval.
-        level: its nominal coverage, such as 0.95.
-        n: what was resampled: the number of rows, or of groups where there are any.
+        low: lower end of the interval.
+        high: upper end of the interval.
+        level: nominal coverage of the interval, such as 0.95.
+        n: number of resampled units: groups if there are any, otherwise rows.
     """
 
     value: float
@@ -55,7 +55,7 @@ class Interval:
     n: int
 
     def __format__(self, form: str) -> str:
-        """The value and its interval, each by ``form``: "0.52 [0.48, 0.57]"."""
+        """The value and its interval in the given format, such as "0.52 [0.48, 0.57]"."""
         return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
 
@@ -70,16 +70,15 @@ def bootstrap(
     """
     s(mean_i c_i, ...) with the percentile interval of s(mean_i c*_i, ...).
 
-    Args:
-        statistic: maps the columns' means to the statistic; it is called once, with (1 + resamples,) of each, in float64.
-        columns: (n,) each by name, over the same pairs in the same order; no NaN. Computed in float64.
-        seed: seed of the draws.
-        level: nominal coverage.
-        resamples: number of resamples.
-        groups: (n,) integer ids; rows with one id are drawn together.
+    Where the statistic of a resample is NaN, such as 0 / 0, it may have any value: it counts as -inf for the lower end and as inf for the upper end.
 
-    Where the statistic is undefined on a resample (NaN, such as 0 / 0), that resample might lie anywhere: it counts as
-    -inf for the low end and as inf for the high one.
+    Args:
+        statistic: maps the means of the columns to the statistic; it is called once, with (1 + resamples,) float64 means of each column.
+        columns: (n,) values without NaN of each column, over the same pairs in the same order.
+        seed: seed of the resamples.
+        level: nominal coverage of the interval.
+        resamples: number of resamples.
+        groups: (n,) integer ids; rows with the same id are drawn together.
     """
     rows, names = _rows(columns), list(columns)
     if not 0 < level < 1 or resamples < 1:
@@ -94,65 +93,54 @@ def bootstrap(
             f"a statistic maps means ({1 + resamples},) each to ({1 + resamples},), element by element; "
             f"it returned {tuple(values.shape)}"
         )
-    replicates, tail = values[1:], (1 - level) / 2
-    low = replicates.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-    high = replicates.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    return percentile_interval(float(values[0]), values[1:], level, len(sizes))
+
+
+def percentile_interval(
+    value: float, replicates: Tensor, level: float, n: int, least: float = -torch.inf, most: float = torch.inf
+) -> Interval:
+    """The interval between quantiles of ``replicates`` (r,), in which NaN counts as ``least`` for the lower end and as ``most`` for the upper end."""
+    low, high = (replicates.nan_to_num(nan=v, posinf=torch.inf, neginf=-torch.inf) for v in (least, most))
+    tail = (1 - level) / 2
     return Interval(
-        value=float(values[0]),
-        low=float(low.quantile(tail, interpolation="lower")),  # outwards: between a number and inf there is no middle
+        value=value,
+        low=float(low.quantile(tail, interpolation="lower")),  # outwards, as inf has no midpoint with a number
         high=float(high.quantile(1 - tail, interpolation="higher")),
         level=level,
-        n=len(sizes),
+        n=n,
     )
 
 
-def bootstrap_mean(
-    values: Tensor, seed: int, level: float = LEVEL, resamples: int = RESAMPLES, groups: Tensor | None = None
-) -> Interval:
-    """mean_i v_i with its interval; ``values`` (n,), one a pair; for the other arguments see ``bootstrap``."""
-    return bootstrap(lambda mean: mean["values"], {"values": values}, seed, level, resamples, groups)
+def bootstrap_mean(values: Tensor, seed: int, resamples: int = RESAMPLES, groups: Tensor | None = None) -> Interval:
+    """mean_i v_i with its interval; ``values`` (n,) has one value for each pair, and the other arguments are those of ``bootstrap``."""
+    return bootstrap(lambda mean: mean["values"], {"values": values}, seed, resamples=resamples, groups=groups)
 
 
 def paired_difference(
-    a: Tensor, b: Tensor, seed: int, level: float = LEVEL, resamples: int = RESAMPLES, groups: Tensor | None = None
+    a: Tensor, b: Tensor, seed: int, resamples: int = RESAMPLES, groups: Tensor | None = None
 ) -> Interval:
-    """mean_i (a_i - b_i) with its interval; a, b (n,) over the same pairs in the same order; see ``bootstrap``."""
-    return bootstrap(lambda mean: mean["a"] - mean["b"], {"a": a, "b": b}, seed, level, resamples, groups)
+    """mean_i (a_i - b_i) with its interval; a, b (n,) over the same pairs in the same order; the other arguments are those of ``bootstrap``."""
+    return bootstrap(lambda mean: mean["a"] - mean["b"], {"a": a, "b": b}, seed, resamples=resamples, groups=groups)
 
 
 def bootstrap_ratio(
-    numerator: Tensor,
-    denominator: Tensor,
-    seed: int,
-    level: float = LEVEL,
-    resamples: int = RESAMPLES,
-    groups: Tensor | None = None,
+    numerator: Tensor, denominator: Tensor, seed: int, resamples: int = RESAMPLES, groups: Tensor | None = None
 ) -> Interval:
-    """
-    mean_i a_i / mean_i b_i with its interval, such as a finder's share of wholly real paths over LERP's.
-
-    Args:
-        numerator: (n,).
-        denominator: (n,) over the same pairs; its mean must not be 0.
-        seed: seed of the draws.
-        level: nominal coverage.
-        resamples: number of resamples.
-        groups: (n,) integer ids; rows with one id are drawn together.
-    """
+    """mean_i a_i / mean_i b_i with its interval, for a, b (n,) over the same pairs; the other arguments are those of ``bootstrap``."""
     if len(denominator) and not denominator.double().mean():
         raise ValueError("the denominator's mean is 0, so the ratio has no value; report the difference instead")
     columns = {"over": numerator, "under": denominator}
-    return bootstrap(lambda mean: mean["over"] / mean["under"], columns, seed, level, resamples, groups)
+    return bootstrap(lambda mean: mean["over"] / mean["under"], columns, seed, resamples=resamples, groups=groups)
 
 
 def gap_closed(value: float, floor: float, ceiling: float) -> float:
     """
-    (value - floor) / (ceiling - floor), the share of a gap that is closed: 0 at the floor, 1 at the ceiling.
+    (value - floor) / (ceiling - floor), the closed share of a gap: 0 at the floor, 1 at the ceiling.
 
     Args:
-        value: a finder's figure.
-        floor: LERP's.
-        ceiling: the reconstructions', what the decoder can do. It lies below the floor where less is better.
+        value: a finder's value.
+        floor: the value of LERP.
+        ceiling: the value of the reconstructions, a bound set by the decoder; it lies below the floor where smaller is better.
     """
     if ceiling == floor:
         raise ValueError(
@@ -163,11 +151,11 @@ def gap_closed(value: float, floor: float, ceiling: float) -> float:
 
 class Agreement(NamedTuple):
     """
-    How two judges' rankings agree.
+    The agreement of two judges' rankings.
 
     Attributes:
-        tau: Kendall's tau-b, from -1 (reversed) to 1 (the same order).
-        reversed: the pairs of names that they order differently, each with the first judge's higher one first.
+        tau: Kendall's tau-b, from -1 (reversed order) to 1 (the same order).
+        reversed: pairs of names that the judges order differently, each with the first judge's higher name first.
     """
 
     tau: float
@@ -176,20 +164,20 @@ class Agreement(NamedTuple):
 
 def rank_agreement(a: Mapping[str, float], b: Mapping[str, float]) -> Agreement:
     """
-    tau_b = (C - D) / sqrt((C + D + T_a)(C + D + T_b)): C pairs of names ordered alike, D reversed, T tied by one judge.
+    tau_b = (C - D) / sqrt((C + D + T_a)(C + D + T_b)), with C pairs of names in the same order, D in opposite order, and T tied by one judge only.
+
+    A tie is not a reversal. Tau is NaN where a judge ties all finders, or where there are fewer than two.
 
     Args:
-        a: figure by finder, by the first judge.
-        b: the same finders' by the second; the same direction is better.
-
-    A tie is no reversal. Tau is NaN where a judge ties all finders, or where there are fewer than two.
+        a: value of each finder by the first judge.
+        b: value of each finder by the second judge, with the same direction of improvement.
 
     Source: Kendall (1945), The treatment of ties in ranking problems.
     """
     if set(a) != set(b):
         raise ValueError(f"both judges must rank the same finders; only one has {', '.join(sorted(set(a) ^ set(b)))}")
     if undefined := [name for name in a if isnan(a[name]) or isnan(b[name])]:
-        raise ValueError(f"a ranking needs a figure of every finder; NaN for {', '.join(undefined)}")
+        raise ValueError(f"a ranking needs a value for every finder; got NaN for {', '.join(undefined)}")
     swapped = []
     for x, y in combinations(a, 2):
         if (a[x] < a[y] and b[x] > b[y]) or (a[x] > a[y] and b[x] < b[y]):
@@ -202,7 +190,7 @@ def rank_agreement(a: Mapping[str, float], b: Mapping[str, float]) -> Agreement:
 
 
 def _rows(columns: Mapping[str, Tensor]) -> Tensor:
-    """The columns side by side in float64 on the CPU: (n, columns)."""
+    """The columns as float64 (n, columns) on the CPU, after checks."""
     if not columns:
         raise ValueError("a bootstrap needs at least one column of values")
     shapes = {name: tuple(c.shape) for name, c in columns.items()}
@@ -213,13 +201,13 @@ def _rows(columns: Mapping[str, Tensor]) -> Tensor:
         if count:
             raise ValueError(
                 f"'{name}' is NaN for {count} of {len(rows)} pairs; a mean over them has no value: "
-                f"drop those pairs from every column, and say how many"
+                f"drop those pairs from every column and report how many"
             )
     return rows
 
 
 def _units(rows: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Sums and sizes of what is drawn, rows or groups of them: (u, columns), (u,)."""
+    """Sums (u, columns) and sizes (u,) of the units that are resampled, rows or groups of rows."""
     if groups is None:
         return rows, torch.ones(len(rows), dtype=rows.dtype)
     if groups.shape != rows.shape[:1] or groups.is_floating_point():
@@ -231,7 +219,7 @@ def _units(rows: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def _resampled_means(sums: Tensor, sizes: Tensor, seed: int, resamples: int) -> Tensor:
-    """Means of the columns over u units drawn with replacement, each with all its rows: (resamples, columns)."""
+    """Means of the columns over u units drawn with replacement: (resamples, columns)."""
     u, columns = sums.shape
     generator = torch.Generator().manual_seed(seed)
     means = sums.new_empty(resamples, columns)

@@ -1,17 +1,17 @@
 """
-Sliced Wasserstein distance: how far mass must be moved along lines to turn one sample into the other.
+Sliced Wasserstein distance: the mean cost of transporting one sample to the other along lines.
 
     SW_p(x, y) = ( mean over unit directions u of W_p(x . u, y . u)^p )^(1/p)
-    W_p^p      = int_0^1 |F^-1(s) - G^-1(s)|^p ds on a line, with F^-1 and G^-1 the sorted values as steps
+    W_p^p      = int_0^1 |F^-1(s) - G^-1(s)|^p ds on a line, with the empirical quantile functions F^-1 and G^-1
 
-For equal numbers this is the mean of |x_(i) - y_(i)|^p over sorted values; for n and m points the steps meet on fewer than n + m intervals, over which
-the integral is a sum. Along each direction it is exact for the two samples: no value is interpolated.
+For samples of equal size the integral is the mean of |x_(i) - y_(i)|^p over sorted values; for sizes n and m it is a sum over fewer than n + m intervals
+on which both quantile functions are constant. It is exact along each direction.
 
-Between two samples of one law it is above 0, and falls with their number: compare with what fresh data give. It shrinks with the dimension, as the
-mean of (u . v)^2 is |v|^2 / d.
+The distance between two samples of one law is above 0 and decreases with their size: compare it with that of fresh data. It decreases with the dimension d,
+as the mean of (u . v)^2 is |v|^2 / d.
 
-The package POT computes the same (``ot.sliced_wasserstein_distance``). It is not used, because importing it takes over three seconds of processor time and
-175 MB, and because it projects all points on all directions at once, where here a block of directions takes 32 MB.
+POT has the same function (``ot.sliced_wasserstein_distance``). It is not used because its import takes three seconds and 175 MB, and because it projects
+on all directions at once, where a block of directions takes 32 MB here.
 
 Source: Rabin, Peyre, Delon and Bernot (2011), Wasserstein barycenter and its application to texture mixing; Bonneel, Rabin, Peyre and Pfister (2015),
 Sliced and Radon Wasserstein barycenters of measures.
@@ -22,24 +22,19 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-_VALUES = 2**22  # projected values at once, 32 MB
+_VALUES = 2**22  # projected values in memory at once: 32 MB
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 256, seed: int = 0, p: float = 2.0) -> float:
     """
-    (mean_u W_p(x . u, y . u)^p)^(1/p), in the units of x.
+    (mean_u W_p(x . u, y . u)^p)^(1/p), in units of x.
 
     Args:
-        x: (n, d) points; images (n, c, h, w) are flattened.
-        y: (m, d), of x's shape otherwise.
+        x: (n, d) points; other shapes (n, *) are flattened.
+        y: (m, d) points, of the shape of x apart from m.
         projections: number of directions u, uniform on the sphere.
-        seed: seed of the directions, drawn on the CPU; one seed gives every pair of samples the same.
-        p: order, at least 1.
-
-    Raises:
-        ValueError: if shapes do not fit, points are not finite, p < 1, or there are no directions.
-
-    Source: Bonneel et al. (2015), with the mean over directions drawn.
+        seed: seed of the directions, which are drawn on the CPU.
+        p: order of the distance, at least 1.
     """
     _check(x, y, projections, p)
     x, y = x.detach().flatten(1).double(), y.detach().flatten(1).double()
@@ -55,7 +50,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 256, seed: int =
 
 
 def _steps(n: int, m: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """On [0, 1] cut at every i / n and j / m: which of the n and of the m sorted values holds on each interval, and its width."""
+    """Cuts [0, 1] at all i / n and j / m; returns the indices of the sorted values of both samples on each interval, and its width."""
     ends = torch.cat([torch.arange(n + 1) * m, torch.arange(m + 1) * n]).unique()  # in units of 1 / n m: exact
     left = ends[:-1]
     return (left // m).to(device), (left // n).to(device), (ends.diff().double() / (n * m)).to(device)
@@ -71,4 +66,4 @@ def _check(x: Tensor, y: Tensor, projections: int, p: float) -> None:
         raise ValueError(f"at least 1 direction and a finite p >= 1 are needed; got {projections} and p = {p:g}")
     for name, points in (("first", x), ("second", y)):
         if not bool(points.isfinite().all()):
-            raise ValueError(f"points must be finite; some of the {name} sample are not: look at what made them")
+            raise ValueError(f"points must be finite; some of the {name} sample are not: check what computed them")

@@ -1,12 +1,12 @@
 """
-Autoencoders: an encoder, a decoder, and what the code of an image is.
+Autoencoders, each an encoder E and a decoder, which differ in how they define the code of an image x.
 
     deterministic   z = E(x)
-    Gaussian        q(z | x) = N(mu(x), diag exp(l(x))), whose code is mu(x)
-    universal       z = E(x, eta), eta ~ N(0, I): q(z | x) of any shape (Makhzani et al. 2015, section 2.1), whose code is E(x, 0)
+    Gaussian        q(z | x) = N(mu(x), diag exp(l(x))); the code is mu(x)
+    universal       z = E(x, eta), eta ~ N(0, I), so that q(z | x) may have any shape (Makhzani et al. 2015, section 2.1); the code is E(x, 0)
 
-All decode into [0, 1]. The pair may be any two modules; those here are multilayer perceptrons and convolutional networks.
-Autoencoders whose code has a part for a class are in ``models.categories``.
+Encoder and decoder may be any two modules; this module builds multilayer perceptrons and convolutional networks, whose images lie in [0, 1].
+``models.categories`` has the autoencoders whose code contains a class.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,22 +18,22 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ridgewalk import naming
-from ridgewalk.models.blocks import Rows, activation, mlp
+from ridgewalk.models.blocks import activation, mlp
 
 Shape = tuple[int, int, int]
 Normal = Callable[..., Tensor]
-"""Sizes -> standard normal draws of that shape, such as ``Noise.normal``."""
+"""Maps sizes to standard normal draws of that shape, as ``Noise.normal`` does."""
 
 POSTERIORS = ("deterministic", "gaussian", "universal")
 
 
 class Autoencoder(nn.Module):
     """
-    Deterministic autoencoder over any pair of modules.
+    A deterministic autoencoder.
 
     Args:
-        encoder: (n, c, h, w) -> (n, *) codes.
-        decoder: codes -> (n, c, h, w) in [0, 1].
+        encoder: maps images (n, c, h, w) to codes (n, *).
+        decoder: maps codes (n, *) to images (n, c, h, w) in [0, 1].
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
@@ -42,58 +42,58 @@ class Autoencoder(nn.Module):
         self.decoder = decoder
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes of images."""
+        """Codes (n, *) of images (n, c, h, w)."""
         return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Images of codes."""
+        """Images (n, c, h, w) of codes (n, *)."""
         return self.decoder(z)
 
     def draw(self, x: Tensor, normal: Normal) -> Tensor:
-        """A draw of q(z | x) for each image, differentiable in the encoder; ``normal`` returns standard normal draws of a shape."""
+        """Draws one code from q(z | x) for each image; differentiable in the encoder."""
         return self.encode(x)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """What it is made of, by the names of its attributes: what is trained, and what a file of it holds."""
+        """The submodules by attribute name: these are trained, and saved to one file."""
         return dict(self.named_children())
 
     def put(self, networks: Mapping[str, nn.Module]) -> None:
-        """Takes these for its own networks, those of them that are called so."""
+        """Replaces each submodule by the one of the same name in ``networks``."""
         for name in self.networks:
             setattr(self, name, networks[name])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reconstructions."""
+        """Reconstructions of images: (n, c, h, w) -> (n, c, h, w)."""
         return self.decode(self.encode(x))
 
 
 class GaussianAutoencoder(Autoencoder):
-    """Autoencoder whose encoder returns mean and log-variance side by side: (n, 2 d, *); its code is the mean."""
+    """An autoencoder whose encoder returns mean and log-variance concatenated, (n, 2 d, *); its code is the mean."""
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(z | x), (n, d, *) each; the log-variance held in [-12, 12]."""
+        """Mean and log-variance of q(z | x), (n, d, *) each; the log-variance is clamped to [-12, 12]."""
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
         return mean, log_variance.clamp(-12.0, 12.0)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Means of q(z | x)."""
+        """The means of q(z | x): (n, d, *)."""
         return self.posterior(x)[0]
 
     def draw(self, x: Tensor, normal: Normal) -> Tensor:
-        """Reparameterised."""
+        """Draws one code from q(z | x) for each image by reparameterisation."""
         mean, log_variance = self.posterior(x)
         return reparameterise(mean, log_variance, normal(*mean.shape))
 
 
 class NoiseFed(nn.Module):
     """
-    A network of images that reads noise beside them, as further pixels or as further channels.
+    A network that reads noise together with each image.
 
     Args:
-        body: (n, c h w + e) values, or (n, c + e, h, w) with the noise constant over the image -> (n, *).
-        noise: e, values of noise an image.
-        channels: which of the two it reads.
+        body: maps (n, c h w + e) values, or (n, c + e, h, w) with noise channels that are constant over the image, to (n, *).
+        noise: e, the number of noise values for each image.
+        channels: whether the noise is read as further channels rather than as further values of the flattened image.
     """
 
     def __init__(self, body: nn.Module, noise: int, channels: bool) -> None:
@@ -103,7 +103,7 @@ class NoiseFed(nn.Module):
         self.channels = channels
 
     def forward(self, x: Tensor, eta: Tensor | None = None) -> Tensor:
-        """Maps images (n, c, h, w) and noise (n, e), 0 where none is given, to (n, *)."""
+        """Maps images (n, c, h, w) and noise (n, e), zero by default, to (n, *)."""
         eta = x.new_zeros(len(x), self.noise) if eta is None else eta
         if self.channels:
             return self.body(torch.cat([x, eta[:, :, None, None].expand(-1, -1, *x.shape[2:])], dim=1))
@@ -111,12 +111,12 @@ class NoiseFed(nn.Module):
 
 
 class UniversalAutoencoder(Autoencoder):
-    """Autoencoder whose encoder is a ``NoiseFed`` network: q(z | x) is what it makes of noise; its code is the one without noise."""
+    """An autoencoder with a ``NoiseFed`` encoder: q(z | x) is the law of E(x, eta), and the code is E(x, 0)."""
 
     encoder: NoiseFed
 
     def draw(self, x: Tensor, normal: Normal) -> Tensor:
-        """E(x, eta) with fresh noise."""
+        """E(x, eta) with fresh noise eta: (n, d)."""
         return self.encoder(x, normal(len(x), self.encoder.noise))
 
 
@@ -129,26 +129,26 @@ def mlp_encoder(
     batch_norm: bool = False,
     extra: int = 0,
 ) -> nn.Module:
-    """Images of ``shape`` (c, h, w), with ``extra`` values beside them, -> (n, outputs) through hidden layers of the given widths."""
-    return nn.Sequential(Rows(), *mlp([prod(shape) + extra, *hidden, outputs], act, spectral, batch_norm))
+    """A multilayer perceptron with layers of the widths ``hidden`` that maps images of ``shape`` and ``extra`` further values to (n, outputs)."""
+    return nn.Sequential(nn.Flatten(), *mlp([prod(shape) + extra, *hidden, outputs], act, spectral, batch_norm))
 
 
 class Clipped(nn.Module):
-    """The identity in training, and in use what of it lies in [0, 1]: a linear output whose images are images."""
+    """Clamps to [0, 1] in evaluation mode and is the identity in training mode: the output of a linear decoder."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (n, *) to (n, *)."""
+        """(n, *) -> (n, *)."""
         return x if self.training else x.clamp(0, 1)
 
 
 OUTPUTS: dict[str, type[nn.Module]] = {"sigmoid": nn.Sigmoid, "linear": Clipped}
-"""What a decoder ends in, by name."""
+"""The last layer of a decoder, by name."""
 
 
 def mlp_decoder(
     shape: Shape, hidden: Sequence[int], latent: int, act: str = "relu", output: str = "sigmoid"
 ) -> nn.Module:
-    """(n, latent) -> images of ``shape`` in [0, 1], hidden widths in the order in which they are passed; ``output`` one of ``OUTPUTS``."""
+    """A multilayer perceptron that maps codes (n, latent) to images of ``shape``; ``hidden`` lists widths from code to image."""
     return nn.Sequential(*mlp([latent, *hidden, prod(shape)], act), OUTPUTS[output](), nn.Unflatten(1, shape))
 
 
@@ -169,11 +169,10 @@ def conv_encoder(
     extra: int = 0,
 ) -> nn.Module:
     """
-    Images of ``shape`` -> (n, outputs): a 3 x 3 convolution of stride 2 for each entry of ``channels``, then one affine layer.
+    Maps images of ``shape`` to (n, outputs): 3 x 3 convolutions of stride 2, one for each entry of ``channels``, and an affine layer.
 
-    Each stage halves height and width, rounding up, so that sides need not be powers of two. With ``spectral`` the layers' spectral
-    norms are held at 1, and there is no group norm, which would undo that bound; with ``batch_norm`` batch normalisation takes the
-    group norm's place and follows the last layer as well. ``extra`` channels of constants may stand beside the image's own.
+    Each convolution halves height and width, rounding up. With ``spectral`` the spectral norm of every layer is 1, and there is no group norm, which
+    would change it. With ``batch_norm`` batch normalisation replaces group norm and also follows the last layer. ``extra`` counts further input channels.
     """
     c, h, w = shape
     layers: list[nn.Module] = []
@@ -185,16 +184,16 @@ def conv_encoder(
     flat = channels[-1] * _halved(h, len(channels))[-1] * _halved(w, len(channels))[-1]
     last = nn.Linear(flat, outputs)
     end = [nn.BatchNorm1d(outputs)] if batch_norm else []
-    return nn.Sequential(*layers, Rows(), spectral_norm(last) if spectral else last, *end)
+    return nn.Sequential(*layers, nn.Flatten(), spectral_norm(last) if spectral else last, *end)
 
 
 def conv_decoder(
     shape: Shape, channels: Sequence[int], latent: int, act: str = "relu", output: str = "sigmoid"
 ) -> nn.Module:
     """
-    (n, latent) -> images of ``shape`` in [0, 1]: the mirror of ``conv_encoder``, upsampling by the nearest pixel before each 3 x 3 convolution.
+    Mirror of ``conv_encoder``: maps codes (n, latent) to images of ``shape``, with nearest-neighbour upsampling before each 3 x 3 convolution.
 
-    ``channels`` is read as the encoder's: its last entry is the narrowest stage, nearest to the code.
+    ``channels`` has the encoder's order: its last entry belongs to the stage next to the code.
     """
     c, h, w = shape
     heights, widths = _halved(h, len(channels)), _halved(w, len(channels))
@@ -219,14 +218,14 @@ class Layers:
 
     Attributes:
         network: ``mlp`` or ``conv``.
-        hidden: widths of an ``mlp`` or channels of a ``conv``, from the image inwards.
+        hidden: widths of an ``mlp``, or channels of a ``conv``, in the order from image to code.
     """
 
     network: str
     hidden: Sequence[int]
 
     def refuse_wrong(self, latent: int) -> None:
-        """Raises ValueError for an unknown network, no hidden layer, or less than one dimension of the code."""
+        """Raises ValueError if the network is unknown, there is no hidden layer, or the code has no dimension."""
         if self.network not in ("mlp", "conv"):
             raise ValueError(f"network must be 'mlp' or 'conv'; got '{self.network}'")
         if latent < 1 or not self.hidden:
@@ -241,12 +240,12 @@ class Architecture:
     The layers of an autoencoder.
 
     Attributes:
-        network: of the encoder, ``mlp`` or ``conv``.
-        hidden: widths or channels of the encoder, from the image inwards.
+        network: network of the encoder, ``mlp`` or ``conv``.
+        hidden: widths or channels of the encoder, in the order from image to code.
         act: name of the activation.
-        batch_norm: whether every layer of the encoder is followed by batch normalisation.
-        output: the last layer of the decoder, one of ``OUTPUTS``.
-        decoder: the decoder's layers; None mirrors those of the encoder.
+        batch_norm: whether batch normalisation follows every layer of the encoder.
+        output: last layer of the decoder, a key of ``OUTPUTS``.
+        decoder: layers of the decoder; by default those of the encoder in reverse.
     """
 
     network: str = "mlp"
@@ -257,13 +256,13 @@ class Architecture:
     decoder: Layers | None = None
 
     def build_encoder(self, shape: Shape, outputs: int, extra: int = 0) -> nn.Module:
-        """An encoder of images of ``shape`` (c, h, w), with ``extra`` values beside them: -> (n, outputs)."""
+        """Builds a network that maps images of ``shape`` (c, h, w) and ``extra`` further values to (n, outputs)."""
         Layers(self.network, self.hidden).refuse_wrong(outputs)
         make = mlp_encoder if self.network == "mlp" else conv_encoder
         return make(shape, self.hidden, outputs, self.act, batch_norm=self.batch_norm, extra=extra)
 
     def build_decoder(self, shape: Shape, latent: int) -> nn.Module:
-        """A decoder of codes: (n, latent) -> images (n, c, h, w)."""
+        """Builds a network that maps codes (n, latent) to images of ``shape``."""
         layers = self.decoder or Layers(self.network, self.hidden)
         layers.refuse_wrong(latent)
         if layers.network == "mlp":
@@ -282,11 +281,11 @@ def build(
     Builds an autoencoder.
 
     Args:
-        shape: (c, h, w) of the images.
+        shape: shape (c, h, w) of the images.
         latent: number of dimensions of the code.
         posterior: one of ``POSTERIORS``.
-        architecture: its layers.
-        noise: number of noise values that the encoder of a ``universal`` posterior takes beside the image.
+        architecture: layers of both networks.
+        noise: number of noise values that the encoder of a ``universal`` posterior reads with each image.
     """
     if posterior not in POSTERIORS:
         raise ValueError(naming.unknown("posterior", posterior, POSTERIORS))
@@ -299,5 +298,5 @@ def build(
 
 
 def reparameterise(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
-    """Mu + exp(l / 2) eps, a draw of N(mu, diag exp(l)) (Kingma and Welling 2014): all of one shape."""
+    """Mean + exp(l / 2) eps, a draw from N(mean, diag exp(l)); all tensors share one shape (Kingma and Welling 2014)."""
     return mean + torch.exp(log_variance / 2) * noise

@@ -1,10 +1,10 @@
 """
-Backbones: networks F(x, c, y) of a noised row x, its noise level c and perhaps its class y. The simplest is here; ``unet`` has the one for images.
+Backbones are networks F(x, c, y) of a noised row x, its noise level c and optionally its class y. This module has the simplest, ``unet`` that for images.
 
     network(x (n, *), c (n,), labels (n,) or None) -> (n, *)
 
-Row i depends on row i alone, c is a quarter of log sigma, and F = 0 until it is trained: the last layer starts at zero. What F
-means (a score, a noise, clean data, a logit) is the business of whoever trains it.
+Row i of the output depends on row i of the input only. The noise level c is log(sigma) / 4. The last layer is initialised to zero, so F = 0 before
+training. F may stand for a score, noise, clean data or a logit; the caller that trains it decides.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from ridgewalk.models.blocks import activation
 from ridgewalk.models.embeddings import Conditioning, FourierFeatures
 
 FREQUENCY = 0.5
-"""Standard deviation of the frequencies of Fourier features, times sqrt(d), in waves per unit of x. A row whose coordinates have unit variance is
-thus seen alike in any number of dimensions d."""
+"""Standard deviation of the frequencies of Fourier features times sqrt(d), in waves per unit of x, so that unit-variance data get the same phase variance
+for every dimension d."""
 
 EMBEDDED = 64
 """Width of the embedding of noise level and class."""
@@ -28,19 +28,19 @@ class TimeMLP(nn.Module):
     """
     h_0 = [x, f(x)];  h_i = act((1 + a_i(e)) W_i h_{i-1} + b_i(e)), plus h_{i-1} where the widths agree;  F = W h.
 
-    f are Fourier features of x, without which a multilayer perceptron hardly leaves the constant on data in the plane (spectral
-    bias: Tancik et al. 2020); e is the embedding of noise level and class, and modulates every layer (FiLM: Perez et al. 2018).
+    f(x) are Fourier features, without which a multilayer perceptron learns high frequencies in the plane very slowly (spectral bias, Tancik et al. 2020).
+    e is the embedding of noise level and class, which modulates every layer (FiLM, Perez et al. 2018).
 
     Args:
-        dims: d, the values of one row; rows of other shapes (n, *) are flattened, and come back as they were.
-        hidden: widths.
-        outputs: None for as many as dims, in the shape of x; a number makes (n, outputs), such as a discriminator's logit.
-        classes: number of classes; 0 for none.
-        fourier: Fourier features of x, an even number or 0; None is 128 up to 4 dimensions and 0 above. Denoising Gaussian mixtures
-            (2,500 steps, one seed), the error left beside the exact posterior mean was, without and with them, 3.6 and 1.0 per cent
-            in 2 dimensions, 4.8 and 3.1 in 3, 4.8 and 4.1 in 4, but 4.7 and 7.9 in 8, 4.1 and 5.1 in 16.
-        act: name of the activation; a smooth one where F or its gradient enters an ODE.
-        embedding: of the noise level, ``fourier`` or ``sinusoidal``.
+        dims: d, the number of values in one row; rows of shape (n, *) are flattened and the output is reshaped to (n, *).
+        hidden: widths of the hidden layers.
+        outputs: number of outputs per row, (n, outputs), such as 1 for a logit; None returns the shape of x.
+        classes: number of classes that F is conditioned on; 0 for none.
+        fourier: number of Fourier features of x, even or 0; by default 128 for d <= 4 and 0 above. For Gaussian mixtures (2,500 steps, one seed) the
+            excess error over the exact posterior mean, without and with them, was 3.6 and 1.0 per cent in 2 dimensions, 4.8 and 3.1 in 3, 4.8 and 4.1 in 4,
+            4.7 and 7.9 in 8, 4.1 and 5.1 in 16.
+        act: name of the activation; it must be smooth where F or its gradient enters an ODE.
+        embedding: kind of embedding of the noise level, ``fourier`` or ``sinusoidal``.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class TimeMLP(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(n, *), (n,), (n,) -> (n, *), or (n, outputs) where ``outputs`` was passed."""
+        """(n, *), (n,), (n,) or None -> (n, *), or (n, outputs) where ``outputs`` is given."""
         out = self.last(self.features_of(x, c, labels))
         return out.view_as(x) if self.outputs is None else out
 
@@ -83,7 +83,7 @@ class TimeMLP(nn.Module):
         return self.last.in_features
 
     def features_of(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The last hidden layer, h: (n, width)."""
+        """Output of the last hidden layer: (n, width)."""
         if x.dim() < 2 or prod(x.shape[1:]) != self.dims or c.shape != x.shape[:1]:
             raise ValueError(
                 f"this network reads rows of {self.dims} values and noise levels (n,), one a row; "

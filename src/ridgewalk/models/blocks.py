@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ridgewalk import naming
@@ -19,7 +19,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def activation(name: str) -> nn.Module:
-    """The activation called ``name``; ValueError with the nearest known one otherwise."""
+    """Builds the activation called ``name``; the error for an unknown name suggests the nearest known one."""
     if name not in ACTIVATIONS:
         raise ValueError(naming.unknown("activation", name, ACTIVATIONS))
     return ACTIVATIONS[name]()
@@ -27,13 +27,13 @@ def activation(name: str) -> nn.Module:
 
 def mlp(sizes: Sequence[int], act: str = "relu", spectral: bool = False, batch_norm: bool = False) -> nn.Sequential:
     """
-    Affine layers of the given sizes with an activation between them, none after the last.
+    Affine layers of the given sizes with an activation between them and none after the last.
 
     Args:
-        sizes: widths from input to output, at least two; two make a single affine layer.
+        sizes: widths from input to output, at least two.
         act: name of the activation.
-        spectral: whether each layer's spectral norm is held at 1 (Miyato et al. 2018).
-        batch_norm: whether each affine layer, the last one as well, is followed by batch normalisation (Ioffe and Szegedy 2015).
+        spectral: whether the spectral norm of every layer is held at 1 (Miyato et al. 2018).
+        batch_norm: whether batch normalisation follows every affine layer, including the last (Ioffe and Szegedy 2015).
     """
     if len(sizes) < 2 or min(sizes) < 1:
         raise ValueError(f"an MLP needs at least an input and an output size, all positive; got {list(sizes)}")
@@ -46,16 +46,8 @@ def mlp(sizes: Sequence[int], act: str = "relu", spectral: bool = False, batch_n
     return nn.Sequential(*layers[:-1])
 
 
-class Rows(nn.Module):
-    """Flattens all but the first dimension: (n, *) -> (n, d)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (n, *) to (n, d)."""
-        return x.flatten(1)
-
-
 def restart(network: nn.Module, deviation: float) -> None:
-    """Draws the weights of all affine and convolutional layers anew from N(0, deviation^2), and sets their biases to 0."""
+    """Redraws the weights of all affine and convolutional layers from N(0, deviation^2), and sets their biases to 0."""
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d):
             nn.init.normal_(layer.weight, std=deviation)

@@ -1,13 +1,14 @@
 """
-Autoencoders whose code has a part for a class: style s in R^d, and y, a point of the simplex of K classes (a corner of it is a class).
+Autoencoders whose code contains a class: a style s in R^d and y, a point of the simplex of K classes.
 
-    conditional   s = E(x); G(s, y) is given the class, so that s need not contain it           code (s, y)
-    categorical   f = E(x); s = S(f), y = softmax(L(f)); G(s, y)                                code (s, y)
-    reduced       as categorical, but G reads the sum r = W y + s, W of K columns in R^d        code r
+    conditional   s = E(x), and the decoder G(s, y) is conditioned on the class           code (s, y)
+    categorical   f = E(x); s = S(f), y = softmax(L(f)); decoder G(s, y)                  code (s, y)
+    reduced       as categorical, with decoder G(r), r = W y + s, W (d, K)                code r
 
-after Makhzani et al. (2015), sections 4 to 7. Codes of the first two are (n, d + K), style first, and may be walked along either part.
-A conditional autoencoder is trained with the classes of its images. The class of an image that has none is taken to be the one with
-which the image is reconstructed best.
+Codes (s, y) are (n, d + K), style first. A conditional autoencoder is trained on labelled images; an image without a label is given the class with
+which its reconstruction error is least.
+
+Source: Makhzani et al. (2015), Adversarial autoencoders, sections 4 to 7.
 """
 
 import torch
@@ -20,15 +21,15 @@ from ridgewalk.models.blocks import activation
 
 class CategoricalAutoencoder(Autoencoder):
     """
-    Style and class of an image by two heads on one trunk.
+    Predicts style and class of an image by two heads on one trunk.
 
     Args:
-        encoder: the trunk, images (n, c, h, w) -> features (n, f).
-        style: (n, f) -> (n, d).
-        label: (n, f) -> (n, K) logits.
-        decoder: codes (n, d + K) -> images.
-        dims: d.
-        classes: K.
+        encoder: the trunk, which maps images (n, c, h, w) to features (n, f).
+        style: maps features (n, f) to styles (n, d).
+        label: maps features (n, f) to logits (n, K).
+        decoder: maps codes (n, d + K) to images.
+        dims: d, the number of dimensions of the style.
+        classes: K, the number of classes.
     """
 
     def __init__(
@@ -41,44 +42,34 @@ class CategoricalAutoencoder(Autoencoder):
         self.classes = classes
 
     def heads(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Styles (n, d) and logits of classes (n, K)."""
+        """Styles (n, d) and logits (n, K) of images."""
         features = self.encoder(x)
         return self.style(features), self.label(features)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits of classes (n, K), without the styles."""
+        """Logits (n, K) of images, without the styles."""
         return self.label(self.encoder(x))
 
     def classify(self, x: Tensor) -> Tensor:
-        """Probabilities of classes: (n, K)."""
+        """Class probabilities (n, K) of images."""
         return self.logits(x).softmax(dim=1)
 
     def join(self, style: Tensor, y: Tensor) -> Tensor:
-        """The code of a style (n, d) and a class (n, K): (n, d + K)."""
+        """Code (n, d + K) of a style (n, d) and a class (n, K)."""
         return torch.cat([style, y], dim=1)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Styles (n, d) and classes (n, K), soft: what ``join`` puts together."""
+        """Styles (n, d) and class probabilities (n, K) of images, the arguments of ``join``."""
         style, logits = self.heads(x)
         return style, logits.softmax(dim=1)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes with soft classes."""
+        """Codes of images."""
         return self.join(*self.split(x))
 
 
 class ReducedAutoencoder(CategoricalAutoencoder):
-    """
-    A categorical autoencoder whose decoder reads r = W y + s, so that all is in d dimensions (Makhzani et al. 2015, section 7).
-
-    Args:
-        encoder: the trunk.
-        style: (n, f) -> (n, d).
-        label: (n, f) -> (n, K) logits.
-        decoder: codes (n, d) -> images.
-        dims: d.
-        classes: K.
-    """
+    """A categorical autoencoder whose decoder reads r = W y + s (n, d); its arguments are those of ``CategoricalAutoencoder``."""
 
     def __init__(
         self, encoder: nn.Module, style: nn.Module, label: nn.Module, decoder: nn.Module, dims: int, classes: int
@@ -96,10 +87,10 @@ class ConditionalAutoencoder(Autoencoder):
     An autoencoder whose decoder is conditioned on the class.
 
     Args:
-        encoder: images (n, c, h, w) -> styles (n, d).
-        decoder: codes (n, d + K) -> images.
-        dims: d.
-        classes: K.
+        encoder: maps images (n, c, h, w) to styles (n, d).
+        decoder: maps codes (n, d + K) to images.
+        dims: d, the number of dimensions of the style.
+        classes: K, the number of classes.
     """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, dims: int, classes: int) -> None:
@@ -108,23 +99,23 @@ class ConditionalAutoencoder(Autoencoder):
         self.classes = classes
 
     def join(self, style: Tensor, y: Tensor) -> Tensor:
-        """The code of a style (n, d) and a class (n, K): (n, d + K)."""
+        """Code (n, d + K) of a style (n, d) and a class (n, K)."""
         return torch.cat([style, y], dim=1)
 
     def classify(self, x: Tensor) -> Tensor:
-        """The class y with the least |G(E(x), y) - x|^2, one-hot: (n, K)."""
+        """One-hot class y (n, K) with the least |G(E(x), y) - x|^2."""
         return self.split(x)[1]
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Styles (n, d), and the classes (n, K) that reconstruct best: what ``join`` puts together."""
+        """Styles (n, d) and one-hot classes (n, K) of least reconstruction error, the arguments of ``join``."""
         style = self.encoder(x)
-        return style, self._told(x, style)
+        return style, self._nearest_class(x, style)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Style, and the class that reconstructs best."""
+        """Codes of images."""
         return self.join(*self.split(x))
 
-    def _told(self, x: Tensor, style: Tensor) -> Tensor:
+    def _nearest_class(self, x: Tensor, style: Tensor) -> Tensor:
         with torch.no_grad():
             errors = []
             for k in range(self.classes):
@@ -133,14 +124,10 @@ class ConditionalAutoencoder(Autoencoder):
             return F.one_hot(torch.stack(errors, dim=1).argmin(dim=1), self.classes).to(x)
 
 
-KINDS: dict[str, type[CategoricalAutoencoder]] = {
-    "categorical": CategoricalAutoencoder,
-    "reduced": ReducedAutoencoder,
-}
-
+KINDS: dict[str, type[CategoricalAutoencoder]] = {"categorical": CategoricalAutoencoder, "reduced": ReducedAutoencoder}
 
 FEATURES = 256
-"""Number of values between a convolutional trunk and the heads."""
+"""Number of features between a convolutional trunk and the heads."""
 
 
 def categorical(
@@ -150,11 +137,11 @@ def categorical(
     Builds a categorical or a reduced autoencoder.
 
     Args:
-        shape: (c, h, w) of the images.
+        shape: shape (c, h, w) of the images.
         dims: number of dimensions of the style.
         classes: K, at least 2.
-        architecture: its layers. The trunk of an ``mlp`` ends in its last hidden layer, that of a ``conv`` in an affine layer of ``FEATURES``
-            values. Batch normalisation follows the heads as well.
+        architecture: layers of both networks. The trunk of an ``mlp`` ends with its last hidden layer, that of a ``conv`` with an affine layer of
+            ``FEATURES`` outputs. Batch normalisation, if any, follows the heads as well.
         kind: one of ``KINDS``.
     """
     refuse_few(classes)
@@ -172,22 +159,14 @@ def categorical(
 
 
 def conditional(shape: Shape, dims: int, classes: int, architecture: Architecture) -> ConditionalAutoencoder:
-    """
-    Builds a conditional autoencoder.
-
-    Args:
-        shape: (c, h, w) of the images.
-        dims: number of dimensions of the style.
-        classes: K, at least 2.
-        architecture: its layers.
-    """
+    """Builds a conditional autoencoder; its arguments are those of ``categorical``."""
     refuse_few(classes)
     encoder = architecture.build_encoder(shape, dims)
     return ConditionalAutoencoder(encoder, architecture.build_decoder(shape, dims + classes), dims, classes)
 
 
 def refuse_few(classes: int) -> None:
-    """Refuses fewer than two classes or clusters."""
+    """Raises ValueError for fewer than two classes or clusters."""
     if classes < 2:
         raise ValueError(f"a code with a class needs at least 2 classes or clusters; got {classes}")
 

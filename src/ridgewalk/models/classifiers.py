@@ -1,22 +1,20 @@
-"""Classifiers with features: the bodies of the judges, two families that share no layer type beyond the last."""
+"""Classifiers that expose their features: the networks of the judges, in two families that share no layer type except the last."""
 
 from collections.abc import Sequence
 from math import prod
 
 from torch import Tensor, nn
 
-from ridgewalk.models.blocks import Rows
-
 Shape = tuple[int, int, int]
 
 
 class Classifier(nn.Module):
     """
-    Features, then one affine layer.
+    An affine layer on the features of ``body``.
 
     Args:
-        body: (n, c, h, w) -> (n, f).
-        features: f.
+        body: maps images (n, c, h, w) to features (n, f).
+        features: f, the number of features.
         classes: number of classes.
     """
 
@@ -26,21 +24,20 @@ class Classifier(nn.Module):
         self.head = nn.Linear(features, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last layer reads: (n, f)."""
+        """Features of images: (n, c, h, w) -> (n, f)."""
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits: (n, classes)."""
+        """Logits of images: (n, c, h, w) -> (n, classes)."""
         return self.head(self.features(x))
 
 
 def convolutional(shape: Shape, classes: int, channels: Sequence[int] = (32, 64), features: int = 128) -> Classifier:
     """
-    3 x 3 convolutions with max pooling and a hidden layer of ``features`` (LeNet's plan).
+    3 x 3 convolutions with max pooling and a hidden layer of ``features`` units, after LeNet. Sides of one pixel, as in rows of a table, are not pooled.
 
-    Without batch norm: with it, the features of slightly blurred images leave those of sharp ones altogether (measured on
-    MNIST: k-NN precision of an autoencoder's reconstructions 0.31 with batch norm, 0.81 without, real images 0.78). A side of one pixel, as
-    the rows of a table have, is not pooled.
+    There is no batch norm, with which the features of slightly blurred images are far from those of sharp ones (MNIST: the k-NN precision of an
+    autoencoder's reconstructions is 0.31 with batch norm and 0.81 without, that of real images 0.78).
     """
     c, h, w = shape
     layers: list[nn.Module] = []
@@ -50,14 +47,14 @@ def convolutional(shape: Shape, classes: int, channels: Sequence[int] = (32, 64)
     flat = channels[-1] * pooled_h * pooled_w
     if flat == 0:
         raise ValueError(f"images of {h} x {w} are too small for {len(channels)} poolings; pass fewer channels")
-    return Classifier(nn.Sequential(*layers, Rows(), nn.Linear(flat, features), nn.ReLU()), features, classes)
+    return Classifier(nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, features), nn.ReLU()), features, classes)
 
 
 def mixer(shape: Shape, classes: int, patch: int = 4, width: int = 64, depth: int = 3) -> Classifier:
     """
-    Patches as tokens, mixed over places and over channels by turns (Tolstikhin et al. 2021, MLP-Mixer), averaged.
+    Patches as tokens, mixed over positions and over channels in turn, then averaged (MLP-Mixer, Tolstikhin et al. 2021).
 
-    Its features share no convolution over overlapping windows, no pooling and no batch statistics with ``convolutional``.
+    Unlike ``convolutional`` it has no overlapping windows and no pooling.
     """
     c, h, w = shape
     side = next(p for p in range(min(patch, h, w), 0, -1) if h % p == 0 and w % p == 0)

@@ -1,4 +1,4 @@
-"""The U-Net of Hugging Face's diffusers as a backbone of ours (extra ``diffusers``)."""
+"""The U-Net of Hugging Face's diffusers as a backbone (extra ``diffusers``)."""
 
 from collections.abc import Sequence
 from typing import Any, final
@@ -6,16 +6,13 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from ridgewalk.models.embeddings import check_labels
+from ridgewalk.models.unet import UNetLayers, check_input, check_sizes
 from ridgewalk.registry import ADAPTERS
 
 
 def diffusers_library() -> Any:
-    """
-    The module, imported now.
-
-    Raises:
-        ValueError: where it is not installed.
-    """
+    """Imports diffusers; raises ValueError with the install command where it is missing."""
     try:
         import diffusers
     except ImportError as error:
@@ -26,15 +23,15 @@ def diffusers_library() -> Any:
 @final
 class Backbone(nn.Module):
     """
-    A UNet2DModel under the contract of ``models.backbones``: F(x, c, y), (n, c, h, w), (n,), (n,) or None -> (n, c, h, w).
+    F(x, c, y) by a UNet2DModel, as ``models.backbones`` defines it: (n, c, h, w), (n,), (n,) or None -> (n, c, h, w).
 
-    It is told i = 250 (c + 2), DDPM's levels 0 to 1000 spread over log(sigma / alpha) = 4 c from -8 to 8. Its sinusoids, of 1 to 10^-4 radians a
-    level, then have 40 waves a unit of c and fewer. Its class embedding's row 0 is "no class".
+    The UNet2DModel receives the noise level 250 (c + 2), which maps log(sigma / alpha) = 4 c in [-8, 8] to DDPM's levels 0 to 1000. The sinusoids of
+    its embedding, of 1 to 10^-4 radians a level, then have at most 40 waves a unit of c. Row 0 of its class embedding stands for "no class".
 
     Args:
         unet: the UNet2DModel.
-        shape: (c, h, w).
-        classes: number of them, one less than the rows of its class embedding; 0 for none.
+        shape: shape (c, h, w) of the images.
+        classes: number of classes, one less than the rows of the class embedding; 0 for none.
     """
 
     def __init__(self, unet: nn.Module, shape: tuple[int, int, int], classes: int = 0) -> None:
@@ -43,20 +40,11 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
         """(n, c, h, w), (n,), (n,) or None -> (n, c, h, w)."""
-        if x.shape[1:] != self.shape or c.shape != x.shape[:1]:
-            raise ValueError(
-                f"this network reads images (n, {', '.join(map(str, self.shape))}) and noise levels (n,); "
-                f"got {tuple(x.shape)} and {tuple(c.shape)}"
-            )
+        check_input(x, c, self.shape)
         if labels is None:
             labels = torch.full(c.shape, -1, device=c.device)
-        elif labels.shape != c.shape or labels.dtype != torch.int64:
-            raise ValueError(f"labels must be int64 ({len(c)},); got {labels.dtype} {tuple(labels.shape)}")
-        elif bool(((labels < -1) | (labels >= self.classes)).any()):
-            raise ValueError(
-                f"this network's labels are -1 for no class, or below its number of classes, {self.classes}; "
-                f"got {int(labels.min())} to {int(labels.max())}"
-            )
+        else:
+            check_labels(labels, len(c), self.classes)
         return self.unet(x, 250 * (c + 2), labels + 1 if self.classes else None).sample
 
 
@@ -70,33 +58,17 @@ def unet_2d(
     classes: int = 0,
 ) -> nn.Module:
     """
-    The UNet2DModel of diffusers as a backbone, 0 until it is trained; its arguments are those of ``models.unet.UNet``.
+    Builds the UNet2DModel of diffusers as a backbone, initialised to F = 0; the arguments are the fields of ``models.unet.UNetLayers``.
 
-    Args:
-        shape: (c, h, w); h and w must be multiples of 2^(levels - 1).
-        channels: of the finest level, an even number.
-        multipliers: of the channels, one a level, finest first.
-        blocks: residual blocks a level of the descent; the ascent has one more.
-        attention: sides at which every block is followed by self-attention of one head (the longer side, of images that are not square).
-        dropout: probability, within the blocks.
-        classes: number of classes; 0 for none.
+    The ascent has one more block a level than ``UNet``. Attention has one head.
 
     Raises:
-        ValueError: if diffusers is missing, and for sizes that do not fit.
+        ValueError: if diffusers is missing, or the sizes do not fit.
     """
     library = diffusers_library()
     levels = len(multipliers)
-    if len(shape) != 3 or not levels or min(channels, blocks, *multipliers, *shape) < 1 or channels % 2 or classes < 0:
-        raise ValueError(
-            "a U-Net needs images (c, h, w), an even number of channels, at least one multiplier and block, all positive, and classes >= 0; "
-            f"got shape {tuple(shape)}, channels {channels}, multipliers {tuple(multipliers)}, blocks {blocks}, classes {classes}"
-        )
+    check_sizes(shape, UNetLayers(channels, multipliers, blocks, classes=classes))
     c, h, w = shape
-    if h % 2 ** (levels - 1) or w % 2 ** (levels - 1):
-        raise ValueError(
-            f"images of {h} x {w} pixels cannot be halved {levels - 1} times; "
-            f"pad or resize them to multiples of {2 ** (levels - 1)}, or pass fewer multipliers"
-        )
     attends = [max(h, w) // 2**level in attention for level in range(levels)]
     unet = library.UNet2DModel(
         sample_size=(h, w),
@@ -119,7 +91,7 @@ def unet_2d(
 
 
 def _plain_attention(unet: nn.Module) -> None:
-    """Attention written out: torch's fused kernel has no second derivative, which implicit score matching needs."""
+    """Replaces torch's fused attention, which has no second derivative; implicit score matching needs one."""
     from diffusers.models.attention_processor import Attention, AttnProcessor
 
     for module in unet.modules():

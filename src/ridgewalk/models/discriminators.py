@@ -1,5 +1,5 @@
 """
-Discriminators: networks that return one logit a row, and say which side is the positive one.
+Discriminators are networks that return one logit per row and name the class that a positive logit stands for.
 
 With balanced classes the optimal logit is log p_positive(z) - log p_negative(z).
 """
@@ -10,20 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.models.autoencoders import conv_encoder, mlp_encoder
-from ridgewalk.models.blocks import Rows, mlp
+from ridgewalk.models.blocks import mlp
 
 POSITIVES: tuple[str, ...] = ("prior", "encoded", "real", "decoded", "data", "model")
 ON_DATA: tuple[str, ...] = ("encoded", "real", "data")
-"""The positive classes that are on the data; of the others the logit falls towards the data."""
+"""The positive classes that stand for data; with any other positive class the logit falls towards the data."""
 
 
 class Discriminator(nn.Module):
     """
-    A body with one output, read as a logit for the class ``positive``.
+    A network with one output, the logit of the class ``positive``.
 
     Args:
-        body: (n, *) -> (n, 1).
-        positive: the class whose logit it is, one of ``POSITIVES``.
+        body: maps rows (n, *) to (n, 1).
+        positive: class that a positive logit stands for, one of ``POSITIVES``.
     """
 
     def __init__(self, body: nn.Module, positive: str) -> None:
@@ -41,15 +41,15 @@ class Discriminator(nn.Module):
 
     @property
     def data_sign(self) -> int:
-        """1 where the logit rises towards the data, -1 where it falls: ``data_sign`` times the logit is log p_data / p_other at the optimum."""
+        """1 where the logit rises towards the data, and -1 where it falls; at the optimum, sign times logit is log p_data - log p_other."""
         return 1 if self.positive in ON_DATA else -1
 
     def behind(self, decode: nn.Module) -> "Discriminator":
-        """This discriminator of images, read as one of codes: D(G(z))."""
+        """The discriminator z -> D(G(z)) of codes, for this discriminator D of images and the decoder G."""
         return Discriminator(nn.Sequential(decode, self.body), self.positive)
 
     def features(self, z: Tensor) -> Tensor:
-        """What the last layer reads: (n, *) -> (n, f); of a body that is an ``nn.Sequential``."""
+        """The input of the last layer: (n, *) -> (n, f). The body must be an ``nn.Sequential``."""
         if not isinstance(self.body, nn.Sequential) or len(self.body) < 2:
             raise ValueError(
                 f"features are those before the last layer of an nn.Sequential; this body is a {type(self.body).__name__}"
@@ -57,14 +57,14 @@ class Discriminator(nn.Module):
         return self.body[:-1](z).flatten(1)
 
 
-class Summed(nn.Module):
+class SummedLogit(nn.Module):
     """
-    The logit of a code (n, d + K) whose two parts have a discriminator each: their sum, as the ratio of densities of independent parts.
+    The sum of the logits of style and class, which is the log ratio of densities of independent parts: codes (n, d + K) -> (n, 1).
 
     Args:
-        style: logits of (n, d).
-        label: logits of (n, K).
-        dims: d.
+        style: discriminator of the style (n, d).
+        label: discriminator of the class (n, K).
+        dims: d, the number of dimensions of the style.
     """
 
     def __init__(self, style: nn.Module, label: nn.Module, dims: int) -> None:
@@ -78,45 +78,45 @@ class Summed(nn.Module):
         return (self.style(z[:, : self.dims]) + self.label(z[:, self.dims :]))[:, None]
 
 
-class Unlabelled(nn.Module):
+class UnlabelledLogit(nn.Module):
     """
-    The logit of a code by a discriminator of (code, class), read under the class "not labelled".
+    The logit that a discriminator of codes with classes gives a code without a class.
 
     Args:
-        conditioned: logits of (n, d + K + 1), the last column for "not labelled".
-        classes: K.
+        conditional: discriminator of (n, d + K + 1), whose last column is 1 for rows without a label.
+        classes: K, the number of classes.
     """
 
-    def __init__(self, conditioned: nn.Module, classes: int) -> None:
+    def __init__(self, conditional: nn.Module, classes: int) -> None:
         super().__init__()
-        self.conditioned = conditioned
+        self.conditional = conditional
         self.classes = classes
 
     def forward(self, z: Tensor) -> Tensor:
         """(n, d) -> (n, 1)."""
         c = z.new_zeros(len(z), self.classes + 1)
         c[:, -1] = 1
-        return self.conditioned(torch.cat([z, c], dim=1))[:, None]
+        return self.conditional(torch.cat([z, c], dim=1))[:, None]
 
 
-class Part(nn.Module):
-    """The logit of a code by a discriminator of its first ``dims`` values: (n, *) -> (n, 1)."""
+class StyleLogit(nn.Module):
+    """The logit that a discriminator of styles, the first ``dims`` values of a code, gives the code."""
 
-    def __init__(self, of: nn.Module, dims: int) -> None:
+    def __init__(self, style: nn.Module, dims: int) -> None:
         super().__init__()
-        self.of = of
+        self.style = style
         self.dims = dims
 
     def forward(self, z: Tensor) -> Tensor:
         """(n, d + K) -> (n, 1)."""
-        return self.of(z[:, : self.dims])[:, None]
+        return self.style(z[:, : self.dims])[:, None]
 
 
 def latent_discriminator(
     latent: int, positive: str, hidden: Sequence[int] = (512, 512), act: str = "relu", spectral: bool = False
 ) -> Discriminator:
-    """A multilayer perceptron on codes; ``hidden`` empty makes a single affine layer."""
-    return Discriminator(nn.Sequential(Rows(), *mlp([latent, *hidden, 1], act, spectral)), positive)
+    """A multilayer perceptron that reads codes; with ``hidden`` empty it is a single affine layer."""
+    return Discriminator(nn.Sequential(nn.Flatten(), *mlp([latent, *hidden, 1], act, spectral)), positive)
 
 
 def image_discriminator(
@@ -128,15 +128,15 @@ def image_discriminator(
     spectral: bool = False,
 ) -> Discriminator:
     """
-    A discriminator of images (n, c, h, w).
+    A discriminator of images.
 
     Args:
-        shape: (c, h, w).
-        positive: the class whose logit it returns.
-        hidden: widths of ``mlp``, or channels of the stride-2 stages of ``conv``.
+        shape: shape (c, h, w) of the images.
+        positive: class that a positive logit stands for.
+        hidden: widths of an ``mlp``, or channels of a ``conv``.
         act: name of the activation.
         network: ``mlp`` or ``conv``.
-        spectral: whether each layer's spectral norm is held at 1, in place of the convolutions' group norm.
+        spectral: whether the spectral norm of every layer is held at 1; a ``conv`` then has no group norm.
     """
     if network not in ("mlp", "conv"):
         raise ValueError(f"network must be 'mlp' or 'conv'; got '{network}'")
@@ -145,12 +145,12 @@ def image_discriminator(
 
 
 class MeanLogit(nn.Module):
-    """The mean of several discriminators' logits: (n, *) -> (n, 1)."""
+    """The mean of the logits of several discriminators."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Mean logit."""
+        """(n, *) -> (n, 1)."""
         return torch.stack([member(z) for member in self.members]).mean(dim=0)[:, None]

@@ -1,10 +1,10 @@
 """
-Networks that know the way: I(z_a, z_b, t), a point of the path from z_a (t = 0) to z_b (t = 1).
+Networks that parametrise a path: I(z_a, z_b, t) is its point at t, from z_a (t = 0) to z_b (t = 1).
 
-    plain   I = net(z_a, z_b, t)                                                     nothing makes the ends meet
+    plain   I = net(z_a, z_b, t)                                                     the ends are met only approximately
     exact   I = (1 - t) z_a + t z_b + t (1 - t) [net(z_a, z_b, t) + net(z_b, z_a, 1 - t)] / 2
 
-The second meets both ends exactly and is the same path read from either side, I(z_a, z_b, t) = I(z_b, z_a, 1 - t), whatever the network.
+The exact form meets both ends, and is the same path in both directions: I(z_a, z_b, t) = I(z_b, z_a, 1 - t) for any net.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ class Interpolator(nn.Module):
     A multilayer perceptron on [z_a, z_b, t].
 
     Args:
-        latent: d, the values of one latent; spatial ones are flattened.
-        hidden: widths of its layers.
+        latent: d, the number of values in one latent; latents of other shapes are flattened.
+        hidden: widths of the hidden layers.
         act: name of the activation.
     """
 
@@ -38,7 +38,7 @@ class Interpolator(nn.Module):
         return self.net(torch.cat([a, b, s], dim=1)).view_as(z_a)
 
     def rows(self, z_a: Tensor, z_b: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Ends and times as rows (n, d), (n, d), (n, 1); ValueError where the network was made for others."""
+        """Ends and times as rows (n, d), (n, d), (n, 1)."""
         n = len(t)
         if z_a.shape != z_b.shape or len(z_a) != n or t.dim() != 1 or z_a[:1].numel() != self.latent * min(n, 1):
             raise ValueError(
@@ -49,17 +49,10 @@ class Interpolator(nn.Module):
 
 
 class ExactInterpolator(Interpolator):
-    """The same network, its output symmetrised and added to the straight line where neither end is touched."""
+    """The exact form, with the same network."""
 
     def forward(self, z_a: Tensor, z_b: Tensor, t: Tensor) -> Tensor:
         """(n, *), (n, *), (n,) -> (n, *)."""
         a, b, s = self.rows(z_a, z_b, t)
         out, other = self.net(torch.cat([torch.cat([a, b, s], dim=1), torch.cat([b, a, 1 - s], dim=1)])).chunk(2)
         return (torch.lerp(a, b, s) + s * (1 - s) * (out + other) / 2).view_as(z_a)
-
-
-def interpolator(
-    latent: int, exact: bool = True, hidden: Sequence[int] = (1024, 1024, 512), act: str = "silu"
-) -> Interpolator:
-    """An interpolation network, exact or plain."""
-    return (ExactInterpolator if exact else Interpolator)(latent, hidden, act)

@@ -1,14 +1,14 @@
 """
-The U-Net of diffusion models on images, and its first half, which maps an image to a few numbers.
+The U-Net of diffusion models on images, and its descending half, which maps an image to a few numbers.
 
-One residual block, with e the embedding of noise level and class:
+With e the embedding of noise level and class, and 3 x 3 convolutions and group norms, one residual block is
 
-    block(x, e) = (x + conv(SiLU(norm(conv(SiLU(norm(x))) + A e)))) / sqrt(2)                        3 x 3 convolutions, group norm
+    block(x, e) = (x + conv(SiLU(norm(conv(SiLU(norm(x))) + A e)))) / sqrt(2)
 
-The U-Net: blocks while descending (each level half the side of the one before, by averages), two at the bottom, and as many
-while ascending (nearest pixel), each of which also reads what its twin of the descent returned. It is DDPM++ (Song et al. 2021,
-appendix H; Ho et al. 2020) with two economies for CPUs: twins are one to one, where the original has one block more in each level
-of the ascent, and a level of the ascent ends with the channels of the next finer one, so that nothing wide is ever upsampled.
+The U-Net has such blocks on every level of its descent (average pooling halves the sides between levels), two at the bottom, and as many in the ascent
+(nearest-neighbour upsampling), each of which also reads the output of its counterpart in the descent. It is DDPM++ (Song et al. 2021, appendix H;
+Ho et al. 2020) with two savings for CPUs: the ascent has no additional block a level, and its levels end with the channels of the next finer one, so that
+fewer channels are upsampled.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,7 @@ class ResidualBlock(nn.Module):
     """
     (skip(x) + conv(dropout(SiLU(norm(conv(SiLU(norm(x))) + A e))))) / sqrt(2): (n, c, h, w), (n, w_e) -> (n, c', h, w).
 
-    ``skip`` is a 1 x 1 convolution where the channels change. The second convolution starts at zero, so that a new block is its
-    skip; the division keeps variances (Song et al. 2021, appendix H).
+    ``skip`` is a 1 x 1 convolution where the number of channels changes. The second convolution is initialised to zero. The division keeps variances.
     """
 
     def __init__(self, before: int, after: int, width: int, dropout: float) -> None:
@@ -53,9 +52,9 @@ class ResidualBlock(nn.Module):
 
 class Attention(nn.Module):
     """
-    (x + O V softmax(K^T Q / sqrt(c))) / sqrt(2), over the pixels of norm(x), one head: (n, c, h, w) -> (n, c, h, w).
+    (x + O V softmax(K^T Q / sqrt(c))) / sqrt(2), self-attention with one head over the pixels of norm(x): (n, c, h, w) -> (n, c, h, w).
 
-    Written out rather than by torch's fused kernel, which has no second derivative.
+    It does not use torch's fused kernel, which has no second derivative.
     """
 
     def __init__(self, channels: int) -> None:
@@ -67,7 +66,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c, h, w)."""
         q, k, v = self.qkv(self.norm(x)).flatten(2).chunk(3, dim=1)
-        weights = (q.transpose(1, 2) @ k / sqrt(q.shape[1])).softmax(dim=2)  # (n, pixels that ask, pixels asked)
+        weights = (q.transpose(1, 2) @ k / sqrt(q.shape[1])).softmax(dim=2)  # (n, queries, keys)
         return (x + self.out((v @ weights.transpose(1, 2)).view_as(x))) / sqrt(2)
 
 
@@ -90,15 +89,14 @@ class UNetLayers:
     The sizes of a U-Net.
 
     Attributes:
-        channels: of the finest level, an even number.
-        multipliers: of the channels, one for each level, finest first.
-        blocks: number of residual blocks of a level, in the descent and in the ascent each.
-        attention: sides at which every block is followed by self-attention (the longer side, of images that are not square).
+        channels: number of channels on the finest level, an even number.
+        multipliers: for each level, finest first, the ratio of its channels to ``channels``.
+        blocks: number of residual blocks per level, in the descent and in the ascent each.
+        attention: sides in pixels at which self-attention follows every block; of images that are not square the longer side counts.
         dropout: probability of dropout within the blocks.
         classes: number of classes that the network is conditioned on; 0 for none.
-        embedding: of the noise level, ``fourier`` (NCSN++) or ``sinusoidal`` (DDPM++).
-        patch: side of the blocks of pixels that become channels before the first convolution; 2 makes the network about four times
-            cheaper with as many channels, but without the finest level.
+        embedding: embedding of the noise level, ``fourier`` (as in NCSN++) or ``sinusoidal`` (as in DDPM++).
+        patch: side in pixels of the patches that are unshuffled to channels before the first convolution; 2 makes the network about four times cheaper.
     """
 
     channels: int = 32
@@ -113,26 +111,17 @@ class UNetLayers:
 
 class Descent(nn.Module):
     """
-    The first half of a U-Net: images and noise levels -> the outputs of all blocks, finest first, and the embedding that conditions them.
+    The first half of a U-Net.
 
     Args:
-        shape: (c, h, w); h and w must be multiples of patch 2^(levels - 1).
-        layers: the sizes.
-
-    Raises:
-        ValueError: if the sides cannot be halved as often as the multipliers ask.
+        shape: shape (c, h, w) of the images; h and w must be multiples of patch 2^(levels - 1).
+        layers: sizes of the network.
     """
 
     def __init__(self, shape: Shape, layers: UNetLayers) -> None:
         super().__init__()
+        check_sizes(shape, layers)
         channels, multipliers, blocks, patch = layers.channels, layers.multipliers, layers.blocks, layers.patch
-        sizes = [channels, blocks, patch, *multipliers, *shape]
-        if len(shape) != 3 or not multipliers or min(sizes) < 1 or channels % 2:
-            raise ValueError(
-                "a U-Net needs images (c, h, w), an even number of channels, at least one multiplier, blocks and patch, all positive; "
-                f"got shape {tuple(shape)}, channels {channels}, multipliers {tuple(multipliers)}, blocks {blocks}, patch {patch}"
-            )
-        _halves(shape, len(multipliers), patch)
         self.shape, self.patch, self.blocks = tuple(shape), patch, blocks
         self.width = 4 * channels
         self.widths = [channels * m for m in multipliers]
@@ -147,12 +136,8 @@ class Descent(nn.Module):
             before = after
 
     def forward(self, x: Tensor, c: Tensor, labels: Tensor | None) -> tuple[list[Tensor], Tensor]:
-        """(n, c, h, w), (n,), (n,) or None -> features (n, c_i, h_i, w_i) of all blocks, embedding (n, w_e)."""
-        if x.shape[1:] != self.shape or c.shape != x.shape[:1]:
-            raise ValueError(
-                f"this network reads images (n, {', '.join(map(str, self.shape))}) and noise levels (n,); "
-                f"got {tuple(x.shape)} and {tuple(c.shape)}"
-            )
+        """(n, c, h, w), (n,), (n,) or None -> outputs (n, c_i, h_i, w_i) of all blocks, finest level first, and the embedding (n, w_e)."""
+        check_input(x, c, self.shape)
         e = self.conditioning(c, labels)
         h = self.stem(F.pixel_unshuffle(x, self.patch))
         features: list[Tensor] = []
@@ -165,13 +150,7 @@ class Descent(nn.Module):
 
 
 class UNet(nn.Module):
-    """
-    F(x, c, y), an image for an image: (n, c, h, w), (n,), (n,) or None -> (n, c, h, w).
-
-    Args:
-        shape: (c, h, w); h and w must be multiples of patch 2^(levels - 1).
-        layers: the sizes.
-    """
+    """F(x, c, y): (n, c, h, w), (n,), (n,) or None -> (n, c, h, w); the arguments are those of ``Descent``."""
 
     def __init__(self, shape: Shape, layers: UNetLayers = UNetLayers()) -> None:
         super().__init__()
@@ -192,7 +171,7 @@ class UNet(nn.Module):
         return 2 * self.descent.widths[-1]
 
     def features_of(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Means over pixels of the last block of the descent and of the bottom: (n, width)."""
+        """Means over pixels of the outputs of the descent and of the bottom: (n, width)."""
         features, e = self.descent(x, c, labels)
         bottom = self._bottom(features[-1], e)
         return torch.cat([features[-1].mean(dim=(2, 3)), bottom.mean(dim=(2, 3))], dim=1)
@@ -215,14 +194,9 @@ class UNet(nn.Module):
 
 class UNetEncoder(nn.Module):
     """
-    The U-Net's descent, then W mean_pixels(SiLU(norm(h))): (n, c, h, w), (n,), (n,) or None -> (n, outputs).
+    W mean_pixels(SiLU(norm(h))) with h the output of the descent: (n, c, h, w), (n,), (n,) or None -> (n, outputs).
 
-    Smooth throughout, as a discriminator must be whose gradient guides an ODE with a likelihood.
-
-    Args:
-        shape: (c, h, w); h and w must be multiples of patch 2^(levels - 1).
-        layers: the sizes.
-        outputs: number of values that an image is mapped to.
+    It is smooth, as the gradient of a discriminator must be that guides an ODE with a likelihood. ``shape`` and ``layers`` are as in ``Descent``.
     """
 
     def __init__(self, shape: Shape, layers: UNetLayers = UNetLayers(), outputs: int = 1) -> None:
@@ -239,21 +213,43 @@ class UNetEncoder(nn.Module):
         return self.last(F.silu(self.norm(features[-1])).mean(dim=(2, 3)))
 
 
+def check_input(x: Tensor, c: Tensor, shape: tuple[int, ...]) -> None:
+    """Raises ValueError unless x is (n, *shape) and c is (n,)."""
+    if x.shape[1:] != shape or c.shape != x.shape[:1]:
+        raise ValueError(
+            f"this network reads images (n, {', '.join(map(str, shape))}) and noise levels (n,); "
+            f"got {tuple(x.shape)} and {tuple(c.shape)}"
+        )
+
+
+def check_sizes(shape: Shape, layers: UNetLayers) -> None:
+    """Raises ValueError unless the layers make a U-Net of images of ``shape``."""
+    channels, multipliers, blocks, patch = layers.channels, layers.multipliers, layers.blocks, layers.patch
+    if len(shape) != 3 or not multipliers or min(channels, blocks, patch, *multipliers, *shape) < 1 or channels % 2:
+        raise ValueError(
+            "a U-Net needs images (c, h, w), an even number of channels, at least one multiplier, blocks and patch, all positive; "
+            f"got shape {tuple(shape)}, channels {channels}, multipliers {tuple(multipliers)}, blocks {blocks}, patch {patch}"
+        )
+    if layers.classes < 0:
+        raise ValueError(f"a network needs 0 classes (unconditional) or more; got classes {layers.classes}")
+    _check_sides(shape, len(multipliers), patch)
+
+
 def _norm(channels: int) -> nn.GroupNorm:
-    """Group norm over at least 4 channels a group, at most 32 groups (Song et al. 2021)."""
+    """Group norm with at least 4 channels a group and at most 32 groups (Song et al. 2021)."""
     most = max(1, min(32, channels // 4))
     return nn.GroupNorm(next(g for g in range(most, 0, -1) if channels % g == 0), channels, eps=1e-6)
 
 
 def _zero(layer: Layer) -> Layer:
-    """The layer, its parameters set to zero."""
+    """Sets all parameters of ``layer`` to zero, in place, and returns it."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
 
 
-def _halves(shape: Shape, levels: int, patch: int) -> None:
-    """ValueError unless both sides are multiples of patch 2^(levels - 1)."""
+def _check_sides(shape: Shape, levels: int, patch: int) -> None:
+    """Raises ValueError unless both sides are multiples of patch 2^(levels - 1)."""
     _, h, w = shape
     unit = patch * 2 ** (levels - 1)
     bad = [side for side in (h, w) if side % unit]

@@ -1,7 +1,7 @@
 """
-Networks on disk: one safetensors file for several networks, their tensors named "network.parameter".
+Networks on disk: one safetensors file for several networks, with tensors named "network.parameter".
 
-Reading one never unpickles. What does not fit is refused in one sentence that names the file and the first difference.
+A file is never unpickled. A file that does not fit is refused with its name and the first difference.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from ridgewalk.files import write_bytes
 
 
 def save_networks(path: Path, networks: Mapping[str, nn.Module]) -> str:
-    """Writes the state of several networks to one safetensors file, atomically; returns its SHA-256."""
+    """Writes the states of several networks to one safetensors file, atomically, and returns its SHA-256."""
     return write_bytes(path, save(_flat(networks)))
 
 
@@ -29,16 +29,13 @@ def load_networks(
     reads: Mapping[str, str] | None = None,
 ) -> None:
     """
-    Reads the states that ``save_networks`` wrote into ``networks``, in place.
+    Loads the states that ``save_networks`` wrote into ``networks``, in place.
 
     Args:
-        path: the file.
-        networks: by the names they were saved under; architectures must match to the last shape.
-        sha256: of the file as it was written, where it is known; a file that has changed since is refused.
-        reads: by network, what it reads in words, such as "codes of 8 values": said where the file's network reads something else.
-
-    Raises:
-        ValueError: if the file is cut short, altered, or of another architecture.
+        path: the safetensors file.
+        networks: networks by the names under which they were saved, with equal shapes of all parameters.
+        sha256: checksum that the file must have; None for any.
+        reads: description of each network's input, such as "codes of 8 values", for the message about a file whose network has another input.
     """
     tensors = read_tensors(path, sha256)
     wanted = {name: tuple(t.shape) for name, t in _flat(networks).items()}
@@ -50,7 +47,7 @@ def load_networks(
                 here = expected if expected.endswith(ours) else f"{expected} ({ours})"
                 raise ValueError(
                     f"{path} holds another architecture: its '{name}' reads {theirs}, where {here} are expected; "
-                    "it was trained on another latent space or image shape: put back the file that belongs here, or train it again"
+                    "the weights belong to another latent space or image shape: restore the file that belongs here, or train it again"
                 )
         different = sorted(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))[0]
         raise ValueError(
@@ -63,7 +60,7 @@ def load_networks(
 
 
 def read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, checked against its SHA-256 where that is known."""
+    """Reads the tensors of a safetensors file, whose checksum must be ``sha256`` if one is given."""
     if not path.is_file():
         raise ValueError(f"no weights at {path}: the run was not finished, or the file was moved")
     content = path.read_bytes()
@@ -86,7 +83,7 @@ def _flat(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
 
 
 def _reads(shapes: Mapping[str, tuple[int, ...]], prefix: str) -> str | None:
-    """What a network reads, in words, by the shapes of its weights; None where they do not tell."""
+    """Describes the input of a network by the shapes of its weights; None where it cannot be derived."""
     names = [n for n, shape in shapes.items() if n.startswith(prefix) and len(shape) in (2, 4)]
     names.sort(key=lambda n: [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in re.split(r"\.", n)])
     weights = [shapes[n] for n in names]

@@ -1,12 +1,11 @@
 """
-One trained artifact in a folder: its weights, and the record that makes it whole.
+The files of one trained artifact in a folder: its weights and its record.
 
-    NAME.safetensors     weights of one or more networks; an artifact has one such file or several
-    RECORD.json          what the artifact is rebuilt from, and the SHA-256 of its weights; written last
+    NAME.safetensors     weights of one or more networks; an artifact has at least one such file
+    RECORD.json          settings from which the networks are built, and the SHA-256 of the weights; written last
 
-The autoencoder with its detector, the pixel detectors, the diffusion and the guide are such artifacts (``store.run`` shows the folder). Each is saved by
-``save``, and loaded in three steps: ``read`` parses the record, the caller builds untrained networks from it, ``fill`` loads their weights. Nothing is
-unpickled.
+The autoencoder with its detector, the pixel detectors, the diffusion and the guide are such artifacts (``store.run`` shows the folder). ``save`` writes
+one. To load it, ``read`` parses the record, the caller builds untrained networks from it, and ``fill`` loads their weights; nothing is unpickled.
 """
 
 import json
@@ -27,13 +26,13 @@ Networks = Mapping[str, nn.Module]
 @dataclass(frozen=True)
 class Artifact:
     """
-    The files of one kind of artifact.
+    The names of the files of one kind of artifact.
 
     Attributes:
-        title: what it is called in messages, such as "diffusion".
-        weights: names of its weight files, without ".safetensors".
-        record_name: name of its record, without ".json"; that of its only weight file by default.
-        log: subfolder of the log and the checkpoints of its training, where it has one of its own.
+        title: name of the kind in messages, such as "diffusion".
+        weights: names of the weight files, without ".safetensors".
+        record_name: name of the record, without ".json"; by default that of the first weight file.
+        log: subfolder with the log and checkpoints of the training, or "" if the training has no subfolder.
     """
 
     title: str
@@ -43,15 +42,15 @@ class Artifact:
 
     @property
     def record_file(self) -> str:
-        """The name of its record."""
+        """File name of the record."""
         return f"{self.record_name or self.weights[0]}.json"
 
     def is_in(self, folder: Path) -> bool:
-        """Whether a folder holds a whole artifact of this kind."""
+        """Whether ``folder`` holds a complete artifact of this kind."""
         return (folder / self.record_file).is_file()
 
     def refuse_present(self, folder: Path) -> None:
-        """Raises ValueError where a folder holds one already."""
+        """Raises ValueError if ``folder`` holds an artifact of this kind."""
         if self.is_in(folder):
             files = [self.record_file, *(f"{name}.safetensors" for name in self.weights)]
             files += [f"{self.log}/"] if self.log else []
@@ -59,20 +58,17 @@ class Artifact:
             raise ValueError(f"{folder} has a {self.title} already; remove {listed} to train another")
 
     def started_in(self, folder: Path) -> bool:
-        """Whether the training of one was begun in a folder, so that it can be resumed."""
+        """Whether a training of this artifact was started in ``folder`` and can be resumed."""
         return bool(self.log) and (folder / self.log).is_dir()
 
     def save(self, folder: Path, networks: Mapping[str, Networks], record: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Writes the weights, then the record.
+        Writes the weights, then the record, and returns the record with the checksums under "sha256".
 
         Args:
-            folder: of the artifact.
-            networks: for each weight file, its networks by name.
-            record: what the artifact is rebuilt from, as JSON can hold it.
-
-        Returns:
-            The record as written, with the checksums under "sha256": one string for one weight file, a table for several.
+            folder: folder of the artifact.
+            networks: the networks of each weight file, by name.
+            record: settings from which the networks are built, as JSON values.
         """
         sums = {
             f"{name}.safetensors": save_networks(folder / f"{name}.safetensors", networks[name])
@@ -84,17 +80,11 @@ class Artifact:
 
     def read(self, folder: Path, parse: Callable[[dict[str, Any]], T]) -> tuple[T, dict[str, Any]]:
         """
-        Reads the record.
+        Reads the record; returns the result of ``parse`` and the record.
 
         Args:
-            folder: of the artifact.
-            parse: makes of the record what the caller needs; its KeyError, TypeError, ValueError or AttributeError means a damaged record.
-
-        Returns:
-            What ``parse`` returned, and the record.
-
-        Raises:
-            ValueError: for a record that is missing, cut short or altered.
+            folder: folder of the artifact.
+            parse: converts the record; its KeyError, TypeError, ValueError and AttributeError are reported as a damaged record.
         """
         file = folder / self.record_file
         try:
@@ -115,23 +105,15 @@ class Artifact:
         Loads the weights into untrained networks, in place.
 
         Args:
-            folder: of the artifact.
-            record: as ``read`` returned it.
-            networks: for each weight file, its networks by name.
-            reads: for each network, its input in words, for the message where the file's network has another.
-
-        Raises:
-            ValueError: for weights that are missing, altered, cut short or of another architecture.
+            folder: folder of the artifact.
+            record: the record that ``read`` returned.
+            networks: the networks of each weight file, by name.
+            reads: description of each network's input, for the message about a file whose network has another input.
         """
         sums = self._sums(record)
         for name in self.weights:
-            file = f"{name}.safetensors"
-            load_networks(
-                folder / file,
-                networks[name],
-                sums[file],
-                {n: r for n, r in (reads or {}).items() if n in networks[name]},
-            )
+            described = {n: r for n, r in (reads or {}).items() if n in networks[name]}
+            load_networks(folder / f"{name}.safetensors", networks[name], sums[f"{name}.safetensors"], described)
 
     def _sums(self, record: Mapping[str, Any]) -> dict[str, str]:
         """The checksum of each weight file."""

@@ -22,7 +22,7 @@ from ridgewalk.files import free_folder, refuse_used, write_bytes
 from ridgewalk.finders import Amortised
 from ridgewalk.judging.comparison import Entry
 from ridgewalk.judging.front import Standing, middle_distance, standings
-from ridgewalk.models.interpolator import interpolator
+from ridgewalk.models.interpolator import ExactInterpolator
 from ridgewalk.path import chunked
 from ridgewalk.progress import track
 from ridgewalk.seeds import Stream, mixed_seed
@@ -224,7 +224,7 @@ def learn_paths(run: Run, energy: str) -> Learned:
     searching = perf_counter() - began
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(run.origin.seed, Stream.INTERPOLATOR))
-        network = interpolator(run.size, True, i.hidden, i.activation)
+        network = ExactInterpolator(run.size, i.hidden, i.activation)
     objective = Distilled(network, taught, i.times)
     schedule = Schedule(epochs=i.epochs, batch=min(i.batch, count), rate=i.rate, decay="cosine", seed=run.origin.seed)
     history = fit(objective, objective.data(), schedule, Fitting(str(run.device), label=AMORTISED, shared=False))

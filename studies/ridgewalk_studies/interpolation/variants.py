@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ridgewalk.evaluation.search import search
 from ridgewalk.finders import Amortised
-from ridgewalk.models.interpolator import Interpolator, interpolator
+from ridgewalk.models.interpolator import ExactInterpolator, Interpolator
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.autoencoder import Interpolation
 from ridgewalk.settings.training import Schedule
@@ -103,13 +103,13 @@ def variants(i: Interpolation) -> dict[str, Variant]:
         times: int = 1,
     ) -> Variant:
         def make(pool: Tensor, run: Run) -> Reprojection:
-            network = interpolator(pool.shape[1], False, hidden, act)
+            network = Interpolator(pool.shape[1], hidden, act)
             return Reprojection(network, projection(run), Pairing(pool, fresh, times, redrawn), weight)
 
         return make
 
     def exact(pool: Tensor) -> Interpolator:
-        return interpolator(pool.shape[1], True, i.hidden, i.activation)
+        return ExactInterpolator(pool.shape[1], i.hidden, i.activation)
 
     def reprojected(pool: Tensor, run: Run) -> Reprojection:
         return Reprojection(exact(pool), projection(run), Pairing(pool), i.attraction)

@@ -33,7 +33,7 @@ from ridgewalk.data import Images
 from ridgewalk.models.autoencoders import Autoencoder
 from ridgewalk.models.categories import CategoricalAutoencoder, ReducedAutoencoder
 from ridgewalk.models.categories import categorical as build_categorical
-from ridgewalk.models.discriminators import Discriminator, Summed
+from ridgewalk.models.discriminators import Discriminator, SummedLogit
 from ridgewalk.settings.fields import TABLE
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.training.duels import Augmentation
@@ -197,7 +197,7 @@ class CategoricalFamily(ClassFamily):
 
     def sensors(self, recipe: Recipe, adversaries: Mapping[str, Discriminator]) -> dict[str, Discriminator]:
         """The sum of both discriminators' logits, as the sensor "matcher"."""
-        both = Summed(adversaries["style_discriminator"], adversaries["label_discriminator"], recipe.model.latent)
+        both = SummedLogit(adversaries["style_discriminator"], adversaries["label_discriminator"], recipe.model.latent)
         return {"matcher": Discriminator(both, "prior")}
 
     def labelled(self, recipe: Recipe, images: Images, rows: Tensor) -> Labelled | None:

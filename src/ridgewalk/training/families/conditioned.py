@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ridgewalk.data import Images
 from ridgewalk.models.autoencoders import Autoencoder
-from ridgewalk.models.discriminators import Discriminator, Unlabelled
+from ridgewalk.models.discriminators import Discriminator, UnlabelledLogit
 from ridgewalk.settings.fields import TABLE
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.training.families.base import Networks, Shape, build_code_discriminator
@@ -80,7 +80,7 @@ class ConditionedObjective(ClassFamily):
 
     def sensors(self, recipe: Recipe, adversaries: Mapping[str, Discriminator]) -> dict[str, Discriminator]:
         """The discriminator under "not labelled", as the sensor "matcher"."""
-        return {"matcher": Discriminator(Unlabelled(adversaries["discriminator"], recipe.labels.classes), "prior")}
+        return {"matcher": Discriminator(UnlabelledLogit(adversaries["discriminator"], recipe.labels.classes), "prior")}
 
     def tensors(self, recipe: Recipe, images: Images, seed: int) -> tuple[list[Tensor], Labelled | None]:
         """Pixels, and labels (-1 where hidden); some images must have no label."""

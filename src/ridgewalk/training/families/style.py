@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ridgewalk.models.autoencoders import Autoencoder
 from ridgewalk.models.categories import ConditionalAutoencoder, conditional
-from ridgewalk.models.discriminators import Discriminator, Part
+from ridgewalk.models.discriminators import Discriminator, StyleLogit
 from ridgewalk.settings.fields import TABLE
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.training.families.base import Networks, Shape, architecture
@@ -82,7 +82,7 @@ class StyleObjective(ClassFamily):
 
     def sensors(self, recipe: Recipe, adversaries: Mapping[str, Discriminator]) -> dict[str, Discriminator]:
         """The discriminator of the style, as the sensor "matcher"."""
-        return {"matcher": Discriminator(Part(adversaries["discriminator"], recipe.model.latent), "prior")}
+        return {"matcher": Discriminator(StyleLogit(adversaries["discriminator"], recipe.model.latent), "prior")}
 
     def objective(self, recipe: Recipe, networks: Networks) -> StyleContent:
         """Reconstruction by style and class, and the game of the discriminator and the encoder."""
