@@ -1,0 +1,175 @@
+"""The documentation: its commands can be parsed, its Python code runs, and its links and paths exist."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import torch
+import typer
+from torch import Tensor
+
+from ridgewalk.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
+    (ROOT / "docs").glob("*.md")
+)
+RECIPES = sorted((ROOT / "src" / "ridgewalk" / "recipes").glob("*.toml"))
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+"""The commands of the command line by their names."""
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r"`(ridgewalk [^`\n]+)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+TARGET = re.compile(
+    r"\b(?:src|studies|tests|docs|results|benchmarks|examples|constraints)/[\w*./-]+|"
+    r"\b(?:cli|reports|verbs|evaluation|adapters|store|diagnosis|judging|training|metrics|finders|energies|diffusion|geometry|models|settings|data|recipes)/[\w/]+\.(?:py|toml)"
+)
+MODULE = re.compile(r"`(ridgewalk(?:_studies)?(?:\.[a-z]\w*)+)`")
+
+
+def relative(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def commands(text: str) -> Iterator[str]:
+    """The commands `ridgewalk ...` of a page, from its code blocks and from code within lines, without comments."""
+    for language, block in FENCE.findall(text):
+        if language in ("", "sh"):
+            for line in block.splitlines():
+                for command in re.sub(r"\s#.*", "", line).split(";"):
+                    command = re.sub(r"^.*-m\s+ridgewalk ", "ridgewalk ", command.strip())
+                    if command.startswith("ridgewalk "):
+                        yield command
+    yield from INLINE.findall(FENCE.sub("", text))
+
+
+def problem(line: str) -> str:
+    """What is wrong with a command; empty where its name and all its options exist, and every option that needs a value has one."""
+    _, name, *words = shlex.split(line)
+    if name.startswith("-"):
+        return "" if name in ("--help", "--version") else f"no option {name}"
+    if name not in COMMANDS:
+        return f"no command {name}"
+    command: click.Command = COMMANDS[name]
+    options = {flag: o for o in command.params for flag in o.opts if flag.startswith("--")}
+    words = [word for word in words if word != "..."]
+    while words:
+        word = words.pop(0)
+        if not word.startswith("-") or word == "--help":
+            continue
+        option: Any = options.get(word)
+        if option is None:
+            return f"{name} has no option {word}"
+        if not option.is_flag:
+            if not words or words[0].startswith("--"):
+                return f"{name} {word} needs a value"
+            words.pop(0)
+    return ""
+
+
+@pytest.mark.parametrize("page", [*PAGES, *RECIPES], ids=relative)
+def test_commands_can_be_parsed(page: Path) -> None:
+    found = {line: problem(line) for line in commands(page.read_text(encoding="utf-8"))}
+    assert {line: wrong for line, wrong in found.items() if wrong} == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("ridgewalk evaluate RUN --parts predictor", "evaluate has no option --parts"),
+        ("ridgewalk wander RUN", "no command wander"),
+        ("ridgewalk walk RUN --pairs --gif", "walk --pairs needs a value"),
+        ("ridgewalk train --resume RUN", ""),
+    ],
+)
+def test_wrong_commands_are_found(line: str, wrong: str) -> None:
+    assert problem(line) == wrong
+
+
+def bring(generator: torch.Generator) -> dict[str, Any]:
+    """What a reader of the README brings: images, an encoder and a decoder."""
+    weight = torch.randn(3, 64, generator=generator) / 8
+    images = torch.rand(200, 1, 8, 8, generator=generator)
+
+    def encoder(x: Tensor) -> Tensor:
+        return x.flatten(1) @ weight.T
+
+    def decoder(z: Tensor) -> Tensor:
+        return torch.sigmoid(z @ weight).unflatten(1, (1, 8, 8))
+
+    return {"images": images, "encoder": encoder, "decoder": decoder, "x_a": images[:1], "x_b": images[1:2]}
+
+
+def test_python_code_of_the_readme_runs() -> None:
+    names = bring(torch.Generator().manual_seed(0))
+    blocks = [
+        block
+        for language, block in FENCE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+        if language == "python"
+    ]
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(block, names)
+    assert names["frames"].shape == (1, 33, 1, 8, 8)
+    assert names["barrier"].shape == (1,)
+    assert names["classes"].shape == (1797,)
+    assert names["x"].shape == (1000, 2)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    missing = []
+    for target in LINK.findall(text):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        there = (page.parent / file) if file else page
+        if not there.exists():
+            missing.append(target)
+        elif anchor:
+            heads = [
+                re.sub(r"[^\w -]", "", head).strip().lower().replace(" ", "-")
+                for head in re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            ]
+            if anchor not in heads:
+                missing.append(target)
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *RECIPES], ids=relative)
+def test_paths_and_modules_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".md":  # the diffs of CONTRIBUTING.md create files, and the changelog lists former names
+        text = re.sub(r"^```diff\n.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    if page.name == "CHANGELOG.md":
+        text = re.sub(r"^\|.*$", "", text, flags=re.MULTILINE)
+    missing = [
+        target
+        for target in (found.rstrip(".") for found in TARGET.findall(text))
+        if not any(list(root.glob(target)) for root in (ROOT, ROOT / "src" / "ridgewalk"))
+    ]
+    missing += [name for name in MODULE.findall(text) if not module_exists(name)]
+    assert missing == []
+
+
+def module_exists(name: str) -> bool:
+    """Whether a dotted name is a module of the repository, or a name that one contains."""
+    parts = name.split(".")
+    root = ROOT / ("src" if parts[0] == "ridgewalk" else "studies")
+    if name == "ridgewalk.studies":  # the group of the entry point
+        return True
+    for depth in (len(parts), len(parts) - 1):
+        place = root.joinpath(*parts[:depth])
+        for file in (place.with_suffix(".py"), place / "__init__.py"):
+            if file.is_file() and (
+                depth == len(parts) or re.search(rf"\b{parts[-1]}\b", file.read_text(encoding="utf-8"))
+            ):
+                return True
+    return False
