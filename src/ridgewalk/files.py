@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
+from ridgewalk.locks import is_empty
+
 
 def write_bytes(path: Path, content: bytes) -> str:
     """
@@ -53,15 +55,31 @@ def refuse_used(folder: Path, remedy: str = "choose another --out") -> None:
         folder: where a result would be written.
         remedy: what the error tells the user to do.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or not is_empty(folder)):
         raise ValueError(f"{folder} exists already and is not empty; {remedy}")
 
 
 def new_folder(folder: Path) -> Path:
     """Makes a folder to write into and returns it; a folder that holds something is refused."""
     refuse_used(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        try:
+            folder.mkdir()  # of several processes exactly one makes it
+        except FileExistsError as error:
+            raise ValueError(f"{folder} was made by another process at the same time; choose another --out") from error
     return folder
+
+
+def new_free_folder(parent: Path, stem: str) -> Path:
+    """Makes the first of stem, stem-2, stem-3, ... below ``parent`` that does not exist, for this process alone, and returns it."""
+    while True:
+        folder = free_folder(parent, stem)
+        try:
+            return new_folder(folder)
+        except ValueError:
+            if not folder.exists():
+                raise
 
 
 def free_folder(parent: Path, stem: str) -> Path:

@@ -11,12 +11,20 @@ Result = TypeVar("Result")
 
 def world() -> int:
     """Number of processes, 1 unless torchrun started several."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return max(1, _number("WORLD_SIZE", 1))
 
 
 def rank() -> int:
     """Which process this is; 0 writes files and speaks."""
-    return int(os.environ.get("RANK", "0"))
+    return _number("RANK", 0) if world() > 1 else 0
+
+
+def _number(name: str, otherwise: int) -> int:
+    """The whole number in an environment variable that torchrun sets; ValueError for anything else."""
+    text = os.environ.get(name, str(otherwise))
+    if not text.strip().isdecimal():
+        raise ValueError(f"the environment variable {name} must be a whole number, as torchrun sets it; got '{text}'")
+    return int(text)
 
 
 def join() -> None:

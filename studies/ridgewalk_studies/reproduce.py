@@ -19,6 +19,7 @@ import torch
 
 import ridgewalk
 from ridgewalk.files import free_folder, write_bytes
+from ridgewalk.locks import is_empty, writing
 from ridgewalk.registry import Buildable, Table
 from ridgewalk.reports import Claims, Page, Section, Text, write
 from ridgewalk.settings import recipes
@@ -125,11 +126,11 @@ def reproduce(
     driver = STUDIES.find(settings.reproduce.experiment)
     folder = out or free_folder(Path("runs"), Path(recipe).stem)
     asked = {"recipe": recipe, "source": _place(chosen), "budget": budget, "changes": list(changes)}
-    _occupy(folder, asked)
-    accepted(chosen, folder)
     began = perf_counter()
     experiment = Experiment(recipe, settings, chosen, budget, changes, folder, device)
-    found: Findings = driver.build(experiment)
+    with writing(folder, lambda: _occupy(folder, asked)):
+        accepted(chosen, folder)
+        found: Findings = driver.build(experiment)
     minutes = (perf_counter() - began) / 60
     figures = {**asked, "source": Path(chosen).name, "minutes": minutes, "answer": list(found.answer), **found.figures}
     figures["claims"] = records(found.claims)
@@ -147,7 +148,7 @@ def _place(source: str) -> str:
 def _occupy(folder: Path, asked: Mapping[str, Any]) -> None:
     """Makes the folder, or accepts it where it holds the same experiment, unfinished."""
     record = folder / "experiment.json"
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists() or (folder.is_dir() and is_empty(folder)):
         write_bytes(record, json.dumps(dict(asked), indent=1).encode())
         return
     try:

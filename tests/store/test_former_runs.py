@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from commands import refused
+from ridgewalk.models.artifact import Artifact
 from ridgewalk.models.weights import read_tensors
-from ridgewalk.store.artifact import Artifact
 from ridgewalk.store.autoencoder import AUTOENCODER, pixel_artifact
 from ridgewalk.store.diffusion import DIFFUSION
 from ridgewalk.store.guide import GUIDE

@@ -5,6 +5,9 @@ Bad input is answered by one sentence on standard error and exit code 2; Ctrl-C 
 see tracebacks. torch is imported inside the verbs, so that ``--help`` answers at once.
 """
 
+import sys
+from io import TextIOWrapper
+from signal import SIGTERM, default_int_handler, signal
 from typing import Annotated
 
 import typer
@@ -54,5 +57,9 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Runs the command line; a request to end (SIGTERM) stops it as Ctrl-C does, and characters that the terminal lacks are escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    signal(SIGTERM, default_int_handler)
     app()

@@ -7,12 +7,15 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 import typer
+
+from ridgewalk import processes
 
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `ridgewalk train` made.", show_default=False)
@@ -30,11 +33,24 @@ Shares = Annotated[
 Role = Annotated[str, typer.Option(help="Role of the test images that pairs are drawn from: validation or test.")]
 
 
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Import code that the run names, such as a prior of one's own, from a run made elsewhere."
+    ),
+]
+
+
 def guarded(verb: Callable[..., None]) -> Callable[..., None]:
     """Turns errors that a user can correct into one sentence and exit code 2."""
 
     @wraps(verb)
-    def run(**arguments: Any) -> None:
+    def run(trust: bool = False, **arguments: Any) -> None:
+        if trust:
+            from ridgewalk.store.trust import trusting
+
+            with trusting():
+                return run(**arguments)
         if os.environ.get("RIDGEWALK_DEBUG"):
             return verb(**arguments)
         try:
@@ -53,18 +69,33 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             _stop(f"{what}{place}")
         except (ValueError, FloatingPointError) as error:
             _stop(_sentence(error))
-        except RuntimeError as error:
-            if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
-                raise
-            first = str(error).splitlines()[0]
-            _stop(f"the memory does not suffice ({first}); use a smaller model, batch or number of pairs")
         except KeyboardInterrupt:
             say("ridgewalk: stopped.")
             raise SystemExit(130) from None
+        except Exception as error:
+            _stop(_last_words(error))
         finally:
             _leave(together=False)
 
+    if _opens_a_run(verb):
+        own = signature(verb)
+        option = Parameter("trust", Parameter.KEYWORD_ONLY, default=False, annotation=Trust)
+        run.__signature__ = own.replace(parameters=[*own.parameters.values(), option])  # type: ignore[attr-defined]
+        run.__annotations__ = {**verb.__annotations__, "trust": Trust}
     return run
+
+
+def _opens_a_run(verb: Callable[..., None]) -> bool:
+    """Whether a verb reads a run folder, which may name code."""
+    return bool({"run", "runs", "resume"} & set(signature(verb).parameters))
+
+
+def _last_words(error: Exception) -> str:
+    """What is said of an error that nobody foresaw: a sentence, and how to see where it arose."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, MemoryError) or "out of memory" in first or "can't allocate memory" in first:
+        return f"the memory does not suffice ({first or 'MemoryError'}); use a smaller model, batch or number of pairs"
+    return f"an error that ridgewalk did not foresee: {type(error).__name__}: {first}; set RIDGEWALK_DEBUG=1 to see where it arose"
 
 
 def _sentence(error: Exception) -> str:
@@ -79,10 +110,9 @@ def _sentence(error: Exception) -> str:
 
 
 def _leave(together: bool) -> None:
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from ridgewalk import processes
-
-        processes.leave(together)
+    with suppress(ValueError):  # an environment that is not torchrun's has been refused already
+        if processes.world() > 1:
+            processes.leave(together)
 
 
 def _warn(message: Any, category: type) -> None:
@@ -92,8 +122,16 @@ def _warn(message: Any, category: type) -> None:
 
 def say(text: str) -> None:
     """Prints a line on standard error, from process 0."""
-    if int(os.environ.get("RANK", "0")) == 0:
+    if _speaks():
         print(text, file=sys.stderr, flush=True)
+
+
+def _speaks() -> bool:
+    """Whether this process prints: process 0 does, and every process where the environment is not torchrun's."""
+    try:
+        return processes.rank() == 0
+    except ValueError:
+        return True
 
 
 def _stop(sentence: str) -> None:
@@ -108,7 +146,7 @@ def bars() -> Iterator[None]:
 
     from ridgewalk.progress import showing
 
-    with showing(Console(stderr=True, quiet=int(os.environ.get("RANK", "0")) != 0)):
+    with showing(Console(stderr=True, quiet=not _speaks())):
         yield
 
 
@@ -138,9 +176,12 @@ def repeatable() -> Iterator[None]:
 
 def show(result: Mapping[str, Any], as_json: bool, lines: list[str]) -> None:
     """Prints a result on standard output, from process 0: as JSON, or in a few lines."""
-    if int(os.environ.get("RANK", "0")) != 0:
+    if not _speaks():
         return
-    print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)
+    try:
+        print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)
+    except BrokenPipeError:  # whoever read the output has left; the result is written all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Reported(Protocol):

@@ -13,19 +13,20 @@ Images without classes have judges as well: these are trained to tell an image f
 
 import hashlib
 import json
-import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ridgewalk.cache import cache_folder
 from ridgewalk.data import ImageData, Images, part
 from ridgewalk.metrics import neighbours
 from ridgewalk.models import classifiers
-from ridgewalk.models.weights import load_networks, save_networks
+from ridgewalk.models.artifact import Artifact
 from ridgewalk.path import chunked
 from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.settings.training import Schedule
@@ -106,12 +107,6 @@ class Judge:
         return neighbours.realism(features, *self.balls)
 
 
-def cache_folder() -> Path:
-    """The folder of trained judges: $RIDGEWALK_CACHE, otherwise the user's cache folder."""
-    named = os.environ.get("RIDGEWALK_CACHE")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ridgewalk"
-
-
 def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> Judge:
     """
     Trains a judge of a data set, or reads it from the cache where it was trained before.
@@ -142,12 +137,15 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
         "noise": noise,
     }
     key = hashlib.sha256(json.dumps([training, images.fingerprint()]).encode()).hexdigest()[:24]
-    file = cache_folder() / "judges" / f"{key}.safetensors"
+    folder, artifact = cache_folder(), Artifact("judge", (key,))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         classifier = architecture(data.train.shape, classes)
     try:
-        load_networks(file, {"classifier": classifier})
+        if folder is None:
+            raise ValueError("there is no cache")
+        _, record = artifact.read(folder / "judges", dict)
+        artifact.fill(folder / "judges", record, {key: {"classifier": classifier}})
     except ValueError:  # not trained yet, or the cached file is damaged: train, and replace it
         batch = min(settings.batch, len(x))
         schedule = Schedule(epochs=settings.epochs, batch=batch, rate=settings.rate, decay="cosine", seed=seed)
@@ -158,12 +156,30 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
             Fitting(device, label=f"judge {name}", shared=False),
         )
         classifier.cpu()
-        save_networks(file, {"classifier": classifier})
+        _keep(artifact, folder, {key: {"classifier": classifier}}, training)
     classifier.eval().requires_grad_(False)
     held, truth = (reference.floats(), reference.labels) if labelled else _mirrored(reference.floats())
     guess = chunked(classifier, held, chunk=_BATCH).argmax(dim=1)
     accuracy = float((guess == truth).float().mean())
     return Judge(name, classifier, images.digests(), reference, labelled, accuracy, settings.neighbours)
+
+
+def _keep(
+    artifact: Artifact,
+    folder: Path | None,
+    networks: Mapping[str, Mapping[str, nn.Module]],
+    training: Mapping[str, object],
+) -> None:
+    """Keeps a trained judge in the cache; where that cannot be written, a note says so and nothing is lost but time."""
+    try:
+        if folder is None:
+            raise OSError("there is no home folder")
+        artifact.save(folder / "judges", networks, training)
+    except OSError as error:
+        warnings.warn(
+            f"the trained judge cannot be kept for the next time ({error.strerror or error}); set RIDGEWALK_CACHE to a folder that can be written",
+            stacklevel=3,
+        )
 
 
 def _unseen(reference: Images, images: Images, name: str) -> Images:

@@ -17,11 +17,11 @@ from torch import nn
 
 from ridgewalk import naming
 from ridgewalk.energies import frozen
+from ridgewalk.models.artifact import Artifact
 from ridgewalk.models.autoencoders import Autoencoder
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, image_discriminator, latent_discriminator
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.recipes import Recipe
-from ridgewalk.store.artifact import Artifact
 from ridgewalk.store.origin import Origin
 from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.families.base import family_of

@@ -20,11 +20,11 @@ from ridgewalk.diffusion import Denoiser, Flow, PerRows, PredictorCorrector, Sam
 from ridgewalk.diffusion.building import build_network, build_process, build_sampler
 from ridgewalk.diffusion.likelihood import Likelihood, LogLikelihood, log_likelihood
 from ridgewalk.finders.flow import FlowPath, flow_path
+from ridgewalk.models.artifact import Artifact
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Diffusion, Sampling
 from ridgewalk.settings.recipes import read_table
-from ridgewalk.store.artifact import Artifact
 from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMatching, ScoreMatching
 from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.loop import Fitting, fit

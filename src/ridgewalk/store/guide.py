@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ridgewalk.diagnosis.guides import GuideDiagnosis
 from ridgewalk.diffusion import PerRows, Sampled
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeRatio, Window, guided
+from ridgewalk.models.artifact import Artifact
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.heads import OnBackbone, spectrally_normalised
 from ridgewalk.models.unet import UNetEncoder, UNetLayers
@@ -27,7 +28,6 @@ from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Guidance, Sampling
 from ridgewalk.settings.recipes import read_table
-from ridgewalk.store.artifact import Artifact
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.training.guide import GuidedModel
 

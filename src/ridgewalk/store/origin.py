@@ -15,6 +15,7 @@ from ridgewalk.data.points import PointData, is_points, load_points
 from ridgewalk.data.toy import DENSITIES
 from ridgewalk.files import write_bytes
 from ridgewalk.settings.recipes import Recipe, parse, to_table
+from ridgewalk.store.trust import refuse_untrusted
 
 Data = ImageData | PointData
 
@@ -153,7 +154,7 @@ def read_settings(folder: Path) -> tuple[Origin, Recipe]:
     Reads ``run.toml``.
 
     Raises:
-        ValueError: if the folder is not a run, or its settings cannot be read.
+        ValueError: if the folder is not a run, its settings cannot be read, or it names code that the user does not trust.
     """
     file = folder / "run.toml"
     if not folder.is_dir():
@@ -174,4 +175,6 @@ def read_settings(folder: Path) -> tuple[Origin, Recipe]:
         raise ValueError(
             f"{file} lacks what a run records, or has more ({error}); it was altered or cut short"
         ) from error
-    return origin, parse(table, str(file))
+    recipe = parse(table, str(file))
+    refuse_untrusted(recipe, folder)
+    return origin, recipe

@@ -40,6 +40,7 @@ from ridgewalk.store.autoencoder import TrainedAutoencoder
 from ridgewalk.store.diffusion import DIFFUSION, TrainedDiffusion
 from ridgewalk.store.guide import GUIDE, Guide
 from ridgewalk.store.origin import Data, Origin, read_settings
+from ridgewalk.store.trust import trusting
 from ridgewalk.training.families.base import family_of, has_autoencoder
 from ridgewalk.training.negatives import lerp_points
 
@@ -222,7 +223,7 @@ class Run:
         return build_finder(method, self.context, energy)
 
 
-def load(folder: str | Path, device: str = "cpu") -> Run:
+def load(folder: str | Path, device: str = "cpu", trust: bool = False) -> Run:
     """
     A trained run, ready to walk and to sample.
 
@@ -231,12 +232,14 @@ def load(folder: str | Path, device: str = "cpu") -> Run:
     Args:
         folder: that ``ridgewalk train`` made.
         device: where its networks go.
+        trust: whether code that the folder names may be imported, such as a prior of one's own (``store.trust``).
 
     Raises:
         ValueError: if the folder is not a run, is unfinished, or holds files that were cut short, altered or are of another architecture.
     """
     folder = Path(folder)
-    origin, recipe = read_settings(folder)
+    with trusting(trust):
+        origin, recipe = read_settings(folder)
     of_data = not has_autoencoder(recipe)
     if of_data and not DIFFUSION.is_in(folder):
         raise ValueError(autoencoder.unfinished(folder))

@@ -13,11 +13,9 @@ The mixture and the roll are those of the figures of Makhzani et al. (2015), who
 
 import importlib
 import math
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -206,21 +204,16 @@ def _any(labels: Tensor, classes: int, noise: Noise) -> Tensor:
 
 
 def _found(name: str) -> Sampler:
-    """The function called module:function; modules of the folder that one works in are found as well."""
+    """Imports the function called module:function."""
     module, _, function = name.partition(":")
     if not module or not function:
         raise ValueError(f"a prior of your own is named as module:function; got '{name}'")
-    here = str(Path.cwd())
-    added = here not in sys.path
-    if added:
-        sys.path.append(here)
     try:
         found = getattr(importlib.import_module(module), function, None)
     except Exception as error:  # whatever the user's module does when it is imported
-        raise ValueError(f"the prior '{name}' cannot be imported: {error}; its module must be on the path") from error
-    finally:
-        if added:
-            sys.path.remove(here)
+        raise ValueError(
+            f"the prior '{name}' cannot be imported: {error}; its module must be installed, or lie in a folder of PYTHONPATH"
+        ) from error
     if not callable(found):
         raise ValueError(f"the prior '{name}' is not there: module {module} has no function called '{function}'")
     return found

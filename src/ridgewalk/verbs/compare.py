@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
+from ridgewalk import processes
 from ridgewalk.data import part
 from ridgewalk.evaluation.judged import CEILING_IMAGES
 from ridgewalk.evaluation.methods import Measured, Pooled, figures_of, pool_runs, refuse_mixed
 from ridgewalk.evaluation.search import search
-from ridgewalk.files import free_folder, refuse_used, write_bytes
+from ridgewalk.files import new_folder, new_free_folder, write_bytes
 from ridgewalk.finders import Amortised
 from ridgewalk.judging.comparison import Entry
 from ridgewalk.judging.front import Standing, middle_distance, standings
@@ -146,8 +147,9 @@ def compare(runs: Sequence[Run], request: Request) -> Result | None:
         ValueError: if a run is named twice, the runs are of different recipes or images, or the folder exists and is not empty.
     """
     refuse_mixed(runs)
-    folder = request.out or free_folder(runs[0].folder, "compare")
-    refuse_used(folder)
+    folder = processes.first(
+        lambda: new_folder(request.out) if request.out else new_free_folder(runs[0].folder, "compare")
+    )
     pairs = runs[0].recipe.walks.pairs if request.pairs is None else request.pairs
     front = measure_front(runs, pairs, request.role, request.methods, request.seed)
     if front is None:

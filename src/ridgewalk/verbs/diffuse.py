@@ -7,6 +7,7 @@ from pathlib import Path
 from ridgewalk.data import part
 from ridgewalk.diffusion import Standardiser
 from ridgewalk.diffusion.building import build_network
+from ridgewalk.locks import writing
 from ridgewalk.models.autoencoders import GaussianAutoencoder
 from ridgewalk.path import chunked
 from ridgewalk.settings import recipes
@@ -61,5 +62,7 @@ def diffuse(
     )
     build_network(d, data.shape, classes, seed)  # refuses a network that does not fit the codes
     accepted()
-    how = Fitting(device, resume=DIFFUSION.started_in(place), label="diffusion of codes")
-    return diffusion.train(data, d, settings.sampling, place, seed, how)
+    with writing(place):
+        DIFFUSION.refuse_present(place)  # once more, now that no other process can write one
+        how = Fitting(device, resume=DIFFUSION.started_in(place), label="diffusion of codes")
+        return diffusion.train(data, d, settings.sampling, place, seed, how)

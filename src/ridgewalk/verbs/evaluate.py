@@ -13,7 +13,7 @@ from ridgewalk.data import ImageData, part
 from ridgewalk.data.points import PointData
 from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.evaluation.sampling import KEPT, Draw, Drawn, draw, in_plane
-from ridgewalk.files import free_folder, refuse_used
+from ridgewalk.files import new_folder, new_free_folder
 from ridgewalk.judging import samples
 from ridgewalk.judging.samples import GradedImages
 from ridgewalk.metrics.layout import asymmetry, borders
@@ -106,9 +106,7 @@ class Result:
 def evaluate(run: Run, request: Request) -> Result:
     """Draws samples and measures them beside real data."""
     how = request.how or run.recipe.sampling
-    if request.out is not None:
-        refuse_used(request.out)
-    folder = request.out or free_folder(run.folder, "evaluation")
+    folder = new_folder(request.out) if request.out else new_free_folder(run.folder, "evaluation")
     data = run.dataset
     if isinstance(data, PointData):
         measured = _points(run, data, how, request)

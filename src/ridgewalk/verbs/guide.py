@@ -12,14 +12,16 @@ from ridgewalk.diagnosis.guides import HeldOut, diagnose, held_times
 from ridgewalk.diffusion import Denoiser
 from ridgewalk.diffusion.building import build_network, build_process, build_sampler
 from ridgewalk.files import refuse_used
+from ridgewalk.locks import writing
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings import recipes
 from ridgewalk.settings.diffusion import Guidance, Sampling
+from ridgewalk.settings.recipes import Recipe
 from ridgewalk.store import diffusion, guide
 from ridgewalk.store.diffusion import DiffusionData
 from ridgewalk.store.guide import GUIDE, Guide
-from ridgewalk.store.origin import read_settings, write_settings
+from ridgewalk.store.origin import Origin, read_settings, write_settings
 from ridgewalk.store.run import Run
 from ridgewalk.training.guide import TrainedRatio, held_out, train_ratio
 from ridgewalk.training.joint import Bank, Joint
@@ -61,10 +63,11 @@ def train(
     data = run.encode(part(run.data, "model").floats()).cpu() if run.has_latents else run.rows("model")
     labels = run.labels("model") if settings.labels else None
     guided = guide.guided_model(run.diffusion, sampling)
-    trained = train_ratio(body, guided, data, settings, seed, labels, folder=place / GUIDE.log)
-    return _save(
-        place, trained, run, settings, sampling, {"seed": seed, "negatives": min(len(data), settings.negatives)}
-    )
+    with writing(place):
+        GUIDE.refuse_present(place)  # once more, now that no other process can write one
+        trained = train_ratio(body, guided, data, settings, seed, labels, folder=place / GUIDE.log)
+        record = {"seed": seed, "negatives": min(len(data), settings.negatives)}
+        return _save(place, trained, run, settings, sampling, record)
 
 
 def train_jointly(run: Run, folder: Path, changes: Sequence[str] = (), seed: int | None = None) -> tuple[Run, Guide]:
@@ -83,15 +86,20 @@ def train_jointly(run: Run, folder: Path, changes: Sequence[str] = (), seed: int
     if run.has_latents:
         raise ValueError(f"{run.folder} is an autoencoder; guide the diffusion of its codes after its training")
     recipe = recipes.changed(run.recipe, changes, ("diffusion", "guidance", "sampling"))
-    d, g, sampling, old = recipe.diffusion, recipe.guidance, recipe.sampling, run.diffusion
+    d, g, old = recipe.diffusion, recipe.guidance, run.diffusion
     if g.labels or d.labels or g.kind != "samples":
         raise ValueError(
             'joint training is of unconditional diffusions and of samples: set guidance.labels = false, diffusion.labels = false, guidance.kind = "samples"'
         )
     if len(old.shape) != 1:
         raise ValueError("joint training is of points; guide a diffusion of images after its training")
-    own = run.origin.seed if seed is None else seed
-    origin = replace(run.origin, seed=own)
+    origin = replace(run.origin, seed=run.origin.seed if seed is None else seed)
+    with writing(folder):
+        return _train_jointly(run, folder, recipe, origin)
+
+
+def _train_jointly(run: Run, folder: Path, recipe: Recipe, origin: Origin) -> tuple[Run, Guide]:
+    d, g, sampling, old, own = recipe.diffusion, recipe.guidance, recipe.sampling, run.diffusion, origin.seed
     begun = (folder / "run.toml").is_file() and not GUIDE.is_in(folder) and read_settings(folder) == (origin, recipe)
     if not begun:
         refuse_used(folder)

@@ -12,7 +12,7 @@ from ridgewalk import naming, processes
 from ridgewalk.evaluation.ends import Ends, read_ends
 from ridgewalk.evaluation.search import search
 from ridgewalk.fields import normal_part, score
-from ridgewalk.files import free_folder, new_folder, write_arrays
+from ridgewalk.files import new_folder, new_free_folder, write_arrays
 from ridgewalk.finders.building import split_energy
 from ridgewalk.geometry import Plane
 from ridgewalk.path import Path as Curve
@@ -179,7 +179,9 @@ def draw_map(run: Run, request: Request) -> Result | None:
         own = run.encode(run.data.test.take(torch.tensor([third])).floats())
         fixed = torch.cat([fixed, own])
     flat = _plane(name, codes, fixed, third)
-    folder = processes.first(lambda: new_folder(request.out or free_folder(run.folder / "maps", name)))
+    folder = processes.first(
+        lambda: new_folder(request.out) if request.out else new_free_folder(run.folder / "maps", name)
+    )
     curves = {
         n: search(run, method, fixed[:1], fixed[1:2], energy)
         for n, (method, energy) in track(searched.items(), "methods", total=len(searched))

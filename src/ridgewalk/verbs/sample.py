@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ridgewalk.evaluation.sampling import KEPT, Draw, Drawn, draw, in_plane
-from ridgewalk.files import free_folder, refuse_used, write_arrays
+from ridgewalk.files import new_folder, new_free_folder, write_arrays
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.run import Run
 
@@ -60,9 +60,7 @@ class Result:
 def sample(run: Run, request: Request) -> Result:
     """Draws samples, and writes them as ``samples`` of ``samples.npz`` into a folder."""
     how = request.how or run.recipe.sampling
-    if request.out is not None:
-        refuse_used(request.out)
-    folder = request.out or free_folder(run.folder, "samples")
+    folder = new_folder(request.out) if request.out else new_free_folder(run.folder, "samples")
     keep = KEPT if in_plane(run) else 0
     asked = Draw(request.rows, request.seed, how, request.label, request.prior, keep, request.gamma, request.parts)
     drawn = draw(run, asked)

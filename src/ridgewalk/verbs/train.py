@@ -17,6 +17,7 @@ from ridgewalk.diffusion import Standardiser
 from ridgewalk.diffusion.building import build_network
 from ridgewalk.energies import frozen
 from ridgewalk.files import refuse_used
+from ridgewalk.locks import writing
 from ridgewalk.models.autoencoders import GaussianAutoencoder
 from ridgewalk.settings import recipes
 from ridgewalk.settings.recipes import Recipe
@@ -25,6 +26,7 @@ from ridgewalk.store.autoencoder import AUTOENCODER, PIXEL_SENSORS, new_detector
 from ridgewalk.store.diffusion import DIFFUSION, DiffusionData
 from ridgewalk.store.origin import Data, Origin, Source, read_settings, write_settings
 from ridgewalk.store.run import Run, load
+from ridgewalk.store.trust import record_trust
 from ridgewalk.training import detectors
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.detectors import train_model_detector, train_pixel_detector
@@ -86,8 +88,14 @@ def start(request: TrainRequest) -> Run:
         settings = _checked(settings, data, r)
     origin = Origin.of(r.source, data, r.recipe, r.budget, r.seed, r.precision)
     r.accepted()
-    processes.first(lambda: write_settings(folder, origin, settings))
-    return _train(folder, origin, settings, data, Fitting(r.device, r.precision, r.tensorboard))
+
+    def claim() -> None:
+        refuse_used(folder)  # once more, now that no other process can fill it
+        record_trust(settings)
+        write_settings(folder, origin, settings)
+
+    with writing(folder, claim):
+        return _train(folder, origin, settings, data, Fitting(r.device, r.precision, r.tensorboard))
 
 
 def _checked(settings: Recipe, data: ImageData, r: TrainRequest) -> Recipe:
@@ -121,7 +129,8 @@ def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False) -> 
     if (DIFFUSION if of_data else AUTOENCODER).is_in(folder):
         return load(folder, device)
     data = origin.read_again(folder, as_images=not of_data)
-    return _train(folder, origin, settings, data, Fitting(device, origin.precision, tensorboard, resume=True))
+    with writing(folder):
+        return _train(folder, origin, settings, data, Fitting(device, origin.precision, tensorboard, resume=True))
 
 
 def _train(folder: Path, origin: Origin, recipe: Recipe, data: Data, how: Fitting) -> Run:
@@ -211,6 +220,11 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
     Raises:
         ValueError: for an unknown contrast, or a sensor that is there already.
     """
+    with writing(run.folder):
+        return _sense(run, contrast, seed, device)
+
+
+def _sense(run: Run, contrast: str, seed: int, device: str) -> dict[str, object]:
     artifact = pixel_artifact(contrast)
     name = PIXEL_SENSORS[contrast]
     artifact.refuse_present(run.folder)

@@ -16,7 +16,7 @@ from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.evaluation.methods import refuse_energy, refuse_role, with_shares
 from ridgewalk.evaluation.search import distances_to_end, search
 from ridgewalk.evaluation.sensors import dead_forces, describe_weights, force_figures
-from ridgewalk.files import free_folder, new_folder, write_arrays, write_bytes
+from ridgewalk.files import new_folder, new_free_folder, write_arrays, write_bytes
 from ridgewalk.finders.building import default_energy, measure_forces
 from ridgewalk.judging.comparison import Columns, PairedPaths, measure
 from ridgewalk.judging.judges import Judge
@@ -127,7 +127,9 @@ def walk(run: Run, request: Request) -> Result | None:
         ends = draw_ends(run, request.pairs, request.seed, request.role, request.same_class)
     else:
         ends = read_ends(run, str(request.start), str(request.end), request.resize)
-    folder = processes.first(lambda: new_folder(request.out or free_folder(run.folder / "walks", method)))
+    folder = processes.first(
+        lambda: new_folder(request.out) if request.out else new_free_folder(run.folder / "walks", method)
+    )
     forces = measure_forces(method, run.context, request.energy)
     notes = processes.first(lambda: dead_forces(run, method, forces, request.seed))
     for note in notes:

@@ -1,0 +1,61 @@
+"""What surrounds a command: environments that are not torchrun's, closed pipes, other encodings, requests to end, errors that nobody foresaw."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from commands import call, refused
+from ridgewalk.cli import common
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ridgewalk", *words]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize("words", [["recipes"], ["methods"], ["walk", "nowhere", "--pairs", "2"]])
+def test_an_environment_that_is_not_torchruns_is_met_in_a_sentence(words: list[str]) -> None:
+    done = run(*words, WORLD_SIZE="x")
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 2)
+
+
+def test_a_rank_alone_silences_nothing() -> None:
+    done = run("methods", RANK="3")
+    assert done.returncode == 0
+    assert "string" in done.stdout
+
+
+def test_a_closed_pipe_is_no_failure() -> None:
+    line = f"{sys.executable} -m ridgewalk recipes | head -c 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_characters_that_the_terminal_lacks_are_escaped() -> None:
+    done = run("walk", "Ünïcode", "--pairs", "2", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 2
+    assert "\\xdcn\\xefcode" in done.stderr
+
+
+def test_an_error_that_nobody_foresaw_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("deep inside")
+
+    monkeypatch.setattr("ridgewalk.store.run.load", broken)
+    said = refused("sensors", "anything")
+    assert "ZeroDivisionError: deep inside" in said
+    assert "RIDGEWALK_DEBUG=1" in said
+    monkeypatch.setattr("ridgewalk.store.run.load", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
+    assert "the memory does not suffice" in refused("sensors", "anything")
+    monkeypatch.setenv("RIDGEWALK_DEBUG", "1")
+    with pytest.raises(AssertionError, match="MemoryError"):
+        call("sensors", "anything")
+
+
+def test_verbs_that_open_runs_offer_trust_and_others_do_not() -> None:
+    assert "--trust" in call("walk", "--help")[1]
+    assert "--trust" not in call("recipes", "--help")[1]
+    assert common.guarded(lambda: None)() is None
