@@ -31,7 +31,7 @@ from torch import Tensor
 
 from ridgewalk import naming
 from ridgewalk.models.autoencoders import Architecture
-from ridgewalk.models.categories import categorical, refuse_few
+from ridgewalk.models.categories import build_categorical, refuse_few
 from ridgewalk.models.discriminators import latent_discriminator
 from ridgewalk.path import chunked
 from ridgewalk.seeds import Stream, mixed_seed
@@ -88,7 +88,7 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         hidden = tuple(int(v) for v in self.hidden)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mixed_seed(seed, Stream.AUTOENCODER))
-            model = categorical(
+            model = build_categorical(
                 (1, 1, d), self.n_components, classes, architecture=Architecture(hidden=hidden, batch_norm=batch_norm)
             )
             of_style, of_class = (latent_discriminator(m, "prior", hidden) for m in (self.n_components, classes))

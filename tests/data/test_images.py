@@ -96,12 +96,14 @@ def test_digests_are_equal_exactly_where_images_are() -> None:
     assert digests.dtype == torch.int64
     assert digests[17] == digests[3]
     assert len(digests.unique()) == 49
-    assert torch.equal(Images.from_array(pixels[10:]).digests(), digests[10:])  # an image's own, wherever it stands
+    assert torch.equal(
+        Images.from_array(pixels[10:]).digests(), digests[10:]
+    )  # independent of the position of the image
     assert not torch.equal(Images.from_array(pixels.reshape(50, 1, 2, 8)).digests(), digests)
     assert (digests < 0).any()  # all 64 bits are used, the sign as well
 
 
-def test_from_array_leaves_its_input_alone() -> None:
+def test_from_array_does_not_change_its_input() -> None:
     values = np.random.default_rng(0).random((2, 3, 4))
     before = values.copy()
     images = Images.from_array(values)

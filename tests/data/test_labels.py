@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ridgewalk.data.labels import hidden, labelled_rows
+from ridgewalk.data.labels import hide_labels, labelled_rows
 
 NAMES = ("a", "b", "c")
 LABELS = torch.tensor([0, 1, 2] * 20 + [0] * 5)
@@ -23,7 +23,7 @@ def test_all_labels_are_all() -> None:
 
 def test_the_others_are_hidden_and_nothing_is_changed() -> None:
     before = LABELS.clone()
-    out = hidden(LABELS, torch.tensor([1, 5]))
+    out = hide_labels(LABELS, torch.tensor([1, 5]))
     assert out[1] == 1
     assert out[5] == 2
     assert int((out == -1).sum()) == 63

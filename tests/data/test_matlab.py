@@ -184,14 +184,14 @@ def test_damage_is_refused_in_a_sentence_or_harmless(tmp_path: Path, compressed:
 
 
 @pytest.mark.parametrize(
-    ("program", "said"),
+    ("program", "message"),
     [
         ("import os; os.abort()", r"\(it crashes SciPy's reader\); download it again; SVHN's cropped digits"),
         ("import time; time.sleep(60)", r"\(reading it took more than 3 seconds\); download it again"),
     ],
 )
 def test_a_reader_that_crashes_or_hangs_is_a_refusal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, message: str
 ) -> None:
     """A damaged file may do either to SciPy, and must not do it to the caller."""
     (tmp_path / "reader.py").write_text(program)
@@ -199,5 +199,5 @@ def test_a_reader_that_crashes_or_hangs_is_a_refusal(
         svhn(tmp_path / f"{name}_32x32.mat", 3)
     monkeypatch.setattr(mat_process, "__file__", str(tmp_path / "reader.py"))
     monkeypatch.setattr(matlab, "_SECONDS", 3.0)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         load(str(tmp_path))

@@ -100,7 +100,7 @@ def test_the_score_is_the_gradient_of_the_log_density(make: Callable[[], Gaussia
     assert (p.score(x) - gradient(p.log_prob, x)).abs().max() < 1e-10
 
 
-def test_far_from_every_mode_the_score_still_points_home() -> None:
+def test_far_from_every_mode_the_score_still_points_to_them() -> None:
     p = along_axes()
     x = torch.tensor([[300.0, -400.0]], dtype=F64)
     assert p.score(x).isfinite().all()
@@ -142,7 +142,7 @@ def test_the_exact_score_is_right_in_float32() -> None:
     assert (found - exact).norm(dim=1).max() < 1e-5 * exact.norm(dim=1).max()
 
 
-def test_many_rows_go_in_blocks_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_rows_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     from ridgewalk.data import mixtures
 
     p, x, t = along_axes(), points(37, 2), torch.linspace(0.1, 1, 37, dtype=F64)
@@ -286,7 +286,7 @@ def test_the_same_generator_gives_the_same_samples_and_no_other_is_touched() -> 
 
 
 @every
-def test_nothing_that_is_given_changes(make: Callable[[], GaussianMixture]) -> None:
+def test_arguments_are_not_changed(make: Callable[[], GaussianMixture]) -> None:
     p = make()
     x, t = points(5, p.dims), torch.linspace(0.1, 1, 5, dtype=F64)
     operator, y = torch.eye(p.dims, dtype=F64)[:1], torch.zeros(1, dtype=F64)
@@ -332,7 +332,7 @@ def test_what_is_no_mixture_is_refused() -> None:
         GaussianMixture.from_deviations(means, torch.ones(3))
 
 
-def test_what_cannot_be_asked_is_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     p = full()
     with pytest.raises(ValueError, match=r"floats \(n, 2\); got torch.float64 \(4, 3\)"):
         p.log_prob(points(4, 3))

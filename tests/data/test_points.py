@@ -82,21 +82,23 @@ def test_the_same_seed_gives_the_same_points_and_fewer_are_the_first_of_more() -
     assert torch.equal(few.test.labels, a.test.labels[:20])
 
 
-def test_the_order_is_a_promise() -> None:
-    """Point i of yesterday's run is point i today."""
+def test_the_order_of_points_is_fixed() -> None:
+    """Point i of an older run is still point i."""
     data = load_points("ring", 10, 10)
     assert data.train.labels.tolist() == [6, 4, 3, 1, 3, 3, 1, 3, 5, 4]
     assert data.test.values[0].tolist() == pytest.approx([-0.939681, -1.087544], abs=1e-5)
-    turned = load_points("mixture-16", 10, 10).train.values[0, :2]  # by axes, whose signs are nobody's choice
+    turned = load_points("mixture-16", 10, 10).train.values[
+        0, :2
+    ]  # along axes whose signs do not depend on the decomposition
     assert turned.tolist() == pytest.approx([0.458736, 0.245632], abs=1e-5)
 
 
-def test_the_order_of_a_file_is_a_promise(tmp_path: Path) -> None:
+def test_the_order_of_a_file_is_fixed(tmp_path: Path) -> None:
     data = load_points(save(tmp_path, np.arange(28).reshape(14, 2)))
     assert data.test.values.tolist() == [[18, 19], [26, 27]]
 
 
-def test_a_fingerprint_sees_values_labels_order_and_parts() -> None:
+def test_a_fingerprint_depends_on_values_labels_order_and_parts() -> None:
     x = torch.tensor([[1.0, 2], [3, 4]])
     base, names = some(x), ("a", "b")
     others = [some(x.flip(0)), some(x + 1), Points(x, torch.tensor([0, 1]), names), some(x.view(1, 4))]
@@ -120,7 +122,7 @@ def test_roles_have_the_shares_of_the_table_and_cover_the_test_part_once(n_test:
 
 
 @pytest.mark.parametrize("role", ["judge_a", "judge_b", "modell"])
-def test_judges_and_strangers_have_no_points(role: str) -> None:
+def test_judges_and_unknown_roles_have_no_points(role: str) -> None:
     with pytest.raises(ValueError, match=f"unknown role of points '{role}'; .*points have no judges"):
         points_part(load_points("ring", 10, 10), role)
 
@@ -166,7 +168,7 @@ def test_a_table_is_read_with_or_without_the_names_of_its_columns(tmp_path: Path
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros(5), r"at least 2 rows of at least 2 columns, a row a point; it holds \(5,\)"),
+        (np.zeros(5), r"at least 2 rows of at least 2 columns, one row for each point; it holds \(5,\)"),
         (np.zeros((5, 1)), r"it holds \(5, 1\)"),
         (np.zeros((1, 5)), r"it holds \(1, 5\)"),
         (np.zeros((0, 5)), r"it holds \(0, 5\)"),
@@ -191,7 +193,7 @@ def test_arrays_that_are_no_points_are_refused(tmp_path: Path, array: np.ndarray
         ("", r"at least 2 rows"),
         ("x,y\n", r"at least 2 rows"),
         ("x,y\n1,2\n", r"at least 2 rows .*it holds \(1, 2\)"),
-        ("1\n2\n3\n", r"at least 2 columns, a row a point; it holds \(3, 1\)"),
+        ("1\n2\n3\n", r"at least 2 columns, one row for each point; it holds \(3, 1\)"),
         ("1,2\n\n3,x\n", "separated by commas; line 3 holds 'x'; correct it"),
         ("x,y\n1,2\n3,\n", "line 3 holds ''"),
         ("x,1\n1,2\n", "line 1 holds 'x'"),
@@ -226,7 +228,7 @@ def test_files_of_another_kind_are_refused_however_they_are_called(tmp_path: Pat
             load_points(str(tmp_path / missing))
 
 
-def test_what_is_points_is_seen_from_its_name() -> None:
+def test_sources_of_points_are_recognised_by_name() -> None:
     assert all(is_points(name) for name in (*DENSITIES, "wine", "a/b.npy", "c.npz", "B.CSV"))
     assert not any(is_points(name) for name in ("digits", "shapes", "", "owner/ring", "ring.png", "./ring"))
     with pytest.raises(

@@ -23,7 +23,7 @@ def pixels_of(n: int, *shape: int, seed: int = 0) -> np.ndarray:
 
 
 def same_images(one: Images, pixels: np.ndarray) -> bool:
-    """Whether the images are those of ``pixels`` (n, c, h, w), in whatever order."""
+    """Whether the images are those of ``pixels`` (n, c, h, w), in any order."""
     return sorted(one.digests().tolist()) == sorted(Images.from_array(pixels).digests().tolist())
 
 
@@ -52,7 +52,7 @@ def test_size_and_channels_hold_for_every_kind_of_source() -> None:
         load("digits", channels=4)
 
 
-def test_shapes_are_drawn_at_the_size_asked_for_and_keep_their_order() -> None:
+def test_shapes_are_drawn_at_the_given_size_and_keep_their_order() -> None:
     data = load("shapes", size=8)
     assert (data.name, len(data.train), len(data.test), data.shape) == ("shapes", 30_000, 6_000, (3, 8, 8))
     assert data.class_names == ("circle", "square", "triangle")
@@ -289,7 +289,7 @@ def test_folders_that_cannot_be_used_are_refused(
 
 
 @pytest.mark.parametrize(("build", "sentence"), UNUSABLE)
-def test_skip_bad_uses_the_rest_and_says_so(tmp_path: Path, build: Callable[[Path], object], sentence: str) -> None:
+def test_skip_bad_uses_the_rest_and_warns(tmp_path: Path, build: Callable[[Path], object], sentence: str) -> None:
     build(tmp_path)
     with pytest.warns(UserWarning, match=f"1 of 15 images were left out; the first: .*{sentence.split(';')[0]}"):
         data = load(str(tmp_path), skip_bad=True)
@@ -379,7 +379,7 @@ def test_a_row_that_cannot_be_decoded_is_named(tmp_path: Path, cell: object) -> 
         (table(pixels_of(8, 4, 4), None, image="picture"), "no image column: .* image or img; it has picture"),
         (table(pixels_of(3, 4, 4), [0, None, 1]), "'label'.* row 1 holds None"),
         (table(pixels_of(3, 4, 4), [0, -1, 1]), "labels from 0; row 1 holds -1"),
-        (table(pixels_of(3, 4, 4), [[0], [1], [1]]), "one whole number or one string a row"),
+        (table(pixels_of(3, 4, 4), [[0], [1], [1]]), "one whole number or one string for each row"),
         (table(pixels_of(3, 4, 4), [0, 1, 1]).slice(0, 0), "have no rows"),
     ],
 )

@@ -57,7 +57,7 @@ def test_the_fixed_shuffle_mixes_classes_and_never_changes() -> None:
     for role in ROLES:
         assert len(part(data, role).labels.unique()) >= 6
     assert numbers(arrange("y", numbered(700)).test) == numbers(data.test)
-    # the order is a promise: "test image i" of yesterday's run is test image i today
+    # the order is fixed: "test image i" of an older run is still test image i
     assert numbers(arrange("z", numbered(70)).test) == [55, 6, 2, 10, 21, 9, 16, 35, 51, 69]
 
 
@@ -92,7 +92,7 @@ def test_too_little_data_is_refused_and_the_number_needed_is_true(role: str, nee
         role_slice(role, needed - 1, needed - 1)
 
 
-def test_strangers_are_refused() -> None:
+def test_unknown_roles_and_indices_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown role 'judge_c'; did you mean 'judge_"):
         role_slice("judge_c", 60, 10)
     with pytest.raises(ValueError, match="unknown role 'validaton'; did you mean 'validation'"):

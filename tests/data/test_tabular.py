@@ -61,7 +61,10 @@ def test_a_column_of_labels_is_found_by_its_name(tmp_path: Path) -> None:
         ({"X": np.zeros(3)}, "at least 2 rows of at least 2 columns"),
         ({"X": np.array([[1, np.nan], [0, 0]])}, "row 0 does not"),
         ({"X": np.array([["a", "b"], ["c", "d"]])}, "array of numbers; it holds <U1"),
-        ({"X": np.zeros((3, 2)), "y": np.zeros(2, dtype=int)}, r"one whole number or one word a row as labels, \(3,\)"),
+        (
+            {"X": np.zeros((3, 2)), "y": np.zeros(2, dtype=int)},
+            r"one whole number or one word as the label of each row, \(3,\)",
+        ),
         ({"X": np.zeros((3, 2)), "y": np.zeros(3)}, "y is float64"),
         ({"X": np.zeros((3, 2)), "y": np.array([0, -1, 2])}, "labels from 0; row 1 holds -1"),
     ],

@@ -142,7 +142,7 @@ def test_every_component_has_a_class_with_a_name(name: str) -> None:
     assert sorted(set(of.tolist())) == list(range(len(names)))
 
 
-def test_strangers_are_refused() -> None:
+def test_unknown_densities_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown density 'rings'; did you mean 'ring'"):
         density("rings")
     with pytest.raises(ValueError, match="unknown density 'moon'; did you mean 'moons'"):

@@ -43,7 +43,7 @@ def test_inside_on_a_line_with_the_edge_in_the_ball() -> None:
 def test_realism_on_a_line() -> None:
     # with k = 2 and every ball: at 9, 3/9, 2/8, 3/6, 6/2; at -2, 3/2, 2/3, 3/5, 6/9
     assert realism(column(9.0, -2.0), LINE, LINE_RADII, keep=1.0).tolist() == [3.0, 1.5]
-    # the median radius is 3, so the ball of radius 6 goes; at 9 the best of the rest is 3/6
+    # the median radius is 3, so the ball of radius 6 is dropped; at 9 the best of the others is 3/6
     assert realism(column(9.0, -2.0), LINE, LINE_RADII).tolist() == [0.5, 1.5]
 
 
@@ -98,13 +98,13 @@ def test_realism_excludes_by_indices_of_the_whole_reference() -> None:
     assert realism(points, LINE, r, exclude=torch.tensor([[1], [0], [2]])).tolist() == [1 / 1.5, 2.0, 2.0]
 
 
-def test_nothing_left_is_not_real() -> None:
+def test_without_balls_nothing_is_real() -> None:
     everything = torch.arange(4).expand(1, 4)
     assert not inside(column(1.0), LINE, LINE_RADII, exclude=everything).any()
     assert realism(column(1.0), LINE, LINE_RADII, exclude=everything).tolist() == [0]
 
 
-def test_nan_features_are_inside_nothing() -> None:
+def test_nan_features_are_in_no_ball() -> None:
     assert inside(column(torch.nan, 1.0), LINE, LINE_RADII).tolist() == [False, True]
     assert realism(column(torch.nan), LINE, LINE_RADII).isnan().all()
 

@@ -21,7 +21,7 @@ def drawn(n: int) -> tuple[Tensor, Tensor]:
     return logits, (torch.rand(n, generator=g, dtype=torch.float64) < logits.sigmoid()).long()
 
 
-def test_a_silent_discriminator_is_at_chance_whatever_the_class_shares() -> None:
+def test_a_constant_discriminator_is_at_chance_for_all_class_shares() -> None:
     labels = torch.tensor([1, 0, 0, 0, 0])
     assert bce(torch.zeros(5), labels) == pytest.approx(CHANCE, rel=1e-12)
     assert pytest.approx(log(2)) == CHANCE
@@ -124,7 +124,7 @@ def test_the_interval_of_an_auc_is_delongs_by_hand() -> None:
     assert found.high == pytest.approx(1 / (1 + (1 - area) / area / torch.tensor(reach).exp().item()), rel=1e-6)
 
 
-def test_the_interval_covers_the_true_auc_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_true_auc_as_often_as_its_level() -> None:
     """Of N(1, 1) against N(0, 1), AUC = Phi(1 / sqrt 2) = 0.7602."""
     g, covered, labels = torch.Generator().manual_seed(0), 0, torch.arange(120) % 2
     for _ in range(300):

@@ -41,7 +41,7 @@ def cubic(a: Tensor, b: Tensor) -> float:
 # ------------------------------------------------------------------------------------------------------ kernels
 
 
-def test_mmd_is_its_sum_over_pairs_whatever_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mmd_is_its_sum_over_pairs_for_every_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y, h = cloud(11, 3), 0.5 + cloud(8, 3, seed=1), (0.7, 2.0)
 
     def kernel(p: Tensor, q: Tensor) -> float:
@@ -216,7 +216,7 @@ def test_images_are_points_and_directions_in_parts_are_the_same_directions(monke
 # ------------------------------------------------------------------------------------------------------ classes
 
 
-def test_the_score_is_one_for_those_that_say_nothing_and_the_classes_for_those_that_are_sure() -> None:
+def test_the_score_is_one_for_uninformative_probabilities_and_the_number_of_classes_for_certain_ones() -> None:
     assert inception_score(torch.full((50, 7), 1 / 7)) == pytest.approx((1.0, 0.0), abs=1e-6)
     assert inception_score(torch.eye(7).repeat_interleave(20, 0)) == pytest.approx((7.0, 0.0))  # sorted by class
     assert inception_score(torch.eye(7)[:1].repeat(20, 1)) == pytest.approx((1.0, 0.0))
@@ -248,7 +248,7 @@ MEASURES: dict[str, Callable[[Tensor, Tensor], object]] = {
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_measures_leave_inputs_and_the_global_generator_alone_and_say_the_same_again(name: str) -> None:
+def test_measures_leave_inputs_and_the_global_generator_unchanged_and_repeat_their_result(name: str) -> None:
     x, y = cloud(40, 3), 1.2 * cloud(40, 3, seed=1)
     before, state = (x.clone(), y.clone()), torch.get_rng_state()
     first = MEASURES[name](x, y)
@@ -260,13 +260,13 @@ def test_measures_leave_inputs_and_the_global_generator_alone_and_say_the_same_a
 
 
 @pytest.mark.parametrize("name", [n for n in MEASURES if n != "score"])
-def test_the_order_of_rows_says_nothing(name: str) -> None:
+def test_values_do_not_depend_on_the_order_of_rows(name: str) -> None:
     x, y = cloud(40, 3), 1.2 * cloud(40, 3, seed=1)
     assert MEASURES[name](shuffled(x), shuffled(y)) == pytest.approx(MEASURES[name](x, y), rel=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: kid(torch.rand(5, 3), torch.rand(5, 4)), r"at least 2 rows each; got \(5, 3\), \(5, 4\)"),
         (lambda: kid(torch.rand(5, 3), torch.rand(5, 3)), r"of 2 to 5 rows.*got 100 of 1000: take a smaller"),
@@ -282,8 +282,8 @@ def test_the_order_of_rows_says_nothing(name: str) -> None:
         (lambda: density_coverage(torch.rand(9, 3), torch.rand(9, 3).double()), r"floats of one type"),
         (lambda: density_coverage(torch.rand(9, 3), torch.full((9, 3), torch.inf)), r"some of the second set are not"),
         (lambda: sliced_wasserstein(torch.rand(5, 3), torch.rand(5, 2)), r"\(5, 3\) and \(5, 2\)"),
-        (lambda: sliced_wasserstein(torch.rand(5), torch.rand(5)), r"of one shape and none of them empty"),
-        (lambda: sliced_wasserstein(torch.rand(5, 3), torch.rand(0, 3)), r"none of them empty"),
+        (lambda: sliced_wasserstein(torch.rand(5), torch.rand(5)), r"of one shape and not empty"),
+        (lambda: sliced_wasserstein(torch.rand(5, 3), torch.rand(0, 3)), r"not empty"),
         (lambda: sliced_wasserstein(torch.rand(5, 3), torch.rand(5, 3), p=0.5), r"p >= 1 are needed"),
         (lambda: sliced_wasserstein(torch.rand(5, 3), torch.rand(5, 3), projections=0), r"at least 1 direction"),
         (lambda: sliced_wasserstein(torch.full((5, 3), torch.nan), torch.rand(5, 3)), r"first sample are not"),
@@ -293,6 +293,6 @@ def test_the_order_of_rows_says_nothing(name: str) -> None:
         (lambda: inception_score(torch.rand(5)), r"must be \(n, c\)"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(call: Callable[[], object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_cannot_be_measured_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         call()

@@ -87,7 +87,7 @@ def test_a_mixtures_own_samples_have_its_weights_though_its_modes_overlap() -> N
 
 
 @pytest.mark.parametrize("dims", [1, 2, 16, 64])
-def test_one_of_ninety_of_a_modes_own_samples_is_outside_whatever_the_dimensions_and_axes(dims: int) -> None:
+def test_one_of_ninety_of_a_modes_own_samples_is_outside_for_all_dimensions_and_axes(dims: int) -> None:
     roots = cloud(dims, dims, seed=4)[None]
     law = mixture_of_covariances(torch.ones(1, dims, dtype=torch.float64), roots @ roots.mT)
     x, _ = law.sample(20_000, torch.Generator().manual_seed(0))
@@ -114,7 +114,7 @@ MEASURES: dict[str, Callable[[Tensor], object]] = {
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_measures_leave_inputs_and_the_global_generator_alone_and_say_the_same_again(name: str) -> None:
+def test_measures_leave_inputs_and_the_global_generator_unchanged_and_repeat_their_result(name: str) -> None:
     x, state = samples_of_law(90), torch.get_rng_state()
     before, first = x.clone(), MEASURES[name](x)
     assert torch.equal(torch.get_rng_state(), state)
@@ -124,26 +124,26 @@ def test_measures_leave_inputs_and_the_global_generator_alone_and_say_the_same_a
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_the_order_of_rows_says_nothing(name: str) -> None:
+def test_values_do_not_depend_on_the_order_of_rows(name: str) -> None:
     x = samples_of_law(90)
     order = torch.randperm(90, generator=torch.Generator().manual_seed(9))
     assert MEASURES[name](x[order]) == pytest.approx(MEASURES[name](x), rel=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: kl_by_cells(torch.rand(9, 3), LAW.log_prob, 1.0), r"got \(9, 3\) and 1"),
         (lambda: kl_by_cells(torch.rand(9, 2), LAW.log_prob, 0.0), r"positive width"),
         (lambda: kl_by_cells(torch.rand(9, 2), lambda x: x, 1.0), r"it returned"),
-        (lambda: kl_by_cells(torch.rand(9, 2), lambda x: x[:, 0] * torch.nan, 1.0), r"NaN: look at the density"),
-        (lambda: kl_by_cells(torch.full((9, 2), torch.nan), LAW.log_prob, 1.0), r"9 of 9 are not: look at the sampler"),
+        (lambda: kl_by_cells(torch.rand(9, 2), lambda x: x[:, 0] * torch.nan, 1.0), r"NaN: check the density"),
+        (lambda: kl_by_cells(torch.full((9, 2), torch.nan), LAW.log_prob, 1.0), r"9 of 9 are not: check the sampler"),
         (lambda: kl_by_cells(torch.rand(9), LAW.log_prob, 1.0), r"floats \(n, d\).*\(9,\): flatten"),
         (lambda: mode_weights(torch.rand(9, 3), two()), r"\(n, 2\), as the mixture; got \(9, 3\)"),
         (lambda: mode_weights(torch.rand(9, 2), two(), radius=0.0), r"positive number of deviations; got 0"),
         (lambda: mode_weights(torch.full((9, 2), torch.inf), two()), r"9 of 9 are not"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(call: Callable[[], object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_cannot_be_measured_is_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Values of a path: straight lines and right angles by hand, probabilities by hand, and what is undefined said so."""
+"""Values of a path: straight lines and right angles by hand, probabilities by hand, and undefined values."""
 
 from collections.abc import Callable
 
@@ -71,7 +71,7 @@ def test_equal_ends_leave_the_largest_step_without_a_scale() -> None:
     assert largest_step(STILL).isnan().all()
 
 
-def test_a_path_that_stands_still_has_no_evenness() -> None:
+def test_a_constant_path_has_no_evenness() -> None:
     assert step_evenness(STILL).isnan().all()
     assert step_evenness(LOOP).item() == 1
 
@@ -105,7 +105,7 @@ def test_precision_and_wholly_real() -> None:
     assert wholly_real(inside).tolist() == [1, 0, 0]
 
 
-# Two interior frames; classes A = 0, B = 1 and a third. The ends say nothing of confidence or third classes.
+# Two interior frames; classes A = 0, B = 1 and a third. The ends do not count for confidence or third classes.
 PROBABILITIES = torch.tensor(
     [[[0.0, 0.0, 1.0], [0.7, 0.1, 0.2], [0.2, 0.4, 0.4], [0.0, 0.0, 1.0]]], dtype=torch.float64
 )
@@ -151,7 +151,7 @@ def test_monotonicity_is_the_share_of_change_towards_b(p_b: tuple[float, ...], e
         assert monotonicity(two_class(*p_b), B, A).item() == pytest.approx(1 - expected, abs=1e-12)
 
 
-def test_monotonicity_hardly_hears_the_rounding_of_a_plateau() -> None:
+def test_monotonicity_hardly_depends_on_the_rounding_of_a_plateau() -> None:
     noisy = two_class(0.0, 1e-9, 0.0, 1e-9, 0.0, 1.0, 1 - 1e-9, 1.0, 1 - 1e-9)
     assert monotonicity(noisy, A, B).item() == pytest.approx(1, abs=1e-8)  # half of its steps decrease
 
@@ -234,5 +234,5 @@ def test_what_does_not_fit_is_refused() -> None:
         wholly_real(torch.zeros(2, 0, dtype=torch.bool))
     with pytest.raises(ValueError, match="unlabelled"):
         monotonicity(PROBABILITIES, torch.tensor([-1]), B)
-    with pytest.raises(ValueError, match="one a pair"):
+    with pytest.raises(ValueError, match="one for each pair"):
         third_class_mass(PROBABILITIES, A, torch.tensor([1, 1]))

@@ -69,7 +69,7 @@ def test_many_points_are_ranked_in_parts_that_agree(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "said"),
+    ("a", "b", "message"),
     [
         (torch.zeros(3), torch.zeros(4), "same points twice"),
         (torch.zeros(1), torch.zeros(1), "n >= 2"),
@@ -77,6 +77,6 @@ def test_many_points_are_ranked_in_parts_that_agree(monkeypatch: pytest.MonkeyPa
         (torch.zeros(3), torch.tensor([0.0, 1, float("nan")]), "1 of 3 are NaN"),
     ],
 )
-def test_columns_that_cannot_be_ranked(a: Tensor, b: Tensor, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_columns_that_cannot_be_ranked(a: Tensor, b: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         bootstrap_spearman(a, b, seed=0)

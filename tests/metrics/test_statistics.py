@@ -1,4 +1,4 @@
-"""Intervals that cover as often as they say, groups that count once, ratios resampled jointly, and judges that disagree."""
+"""Intervals that cover as often as their level, groups that count once, ratios resampled jointly, and judges that disagree."""
 
 from math import inf, isnan, sqrt
 
@@ -37,7 +37,7 @@ def test_the_width_is_that_of_the_normal_theory() -> None:
 
 
 @pytest.mark.parametrize(("level", "expected"), [(0.95, 0.94), (0.8, 0.79)])
-def test_intervals_cover_the_mean_as_often_as_they_say(level: float, expected: float) -> None:
+def test_intervals_cover_the_mean_as_often_as_their_level(level: float, expected: float) -> None:
     # n = 50: normal quantiles and s with n in place of t and n - 1 lose a percent. 400 data sets leave a standard
     # error of 0.012 and 0.02; three of them either way.
     data = normal(400, 50, seed=2)
@@ -137,7 +137,7 @@ def test_an_undefined_resample_opens_both_ends() -> None:
     over, under = torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.tensor([1.0, 0.0, 0.0, 0.0])
     interval = bootstrap_ratio(over, under, seed=0)
     assert (interval.value, interval.low, interval.high) == (1, -inf, inf)
-    above = bootstrap_ratio(torch.ones(4), under, seed=0)  # 1 / 0 is inf, and on that side alone
+    above = bootstrap_ratio(torch.ones(4), under, seed=0)  # 1 / 0 is inf, which opens only the upper end
     assert above.value == 4
     assert 0 < above.low < 4 < above.high == inf
 
@@ -156,7 +156,7 @@ def test_what_does_not_fit_is_refused() -> None:
         paired_difference(values, values[:3], seed=0)
     with pytest.raises(ValueError, match="same pairs"):
         bootstrap_mean(values.view(2, 2), seed=0)
-    with pytest.raises(ValueError, match="an id a pair"):
+    with pytest.raises(ValueError, match="one id for each pair"):
         bootstrap_mean(values, seed=0, groups=torch.arange(3))
     with pytest.raises(ValueError, match="at least 2 groups; got 1"):
         bootstrap_mean(values, seed=0, groups=torch.zeros(4, dtype=torch.int64))

@@ -81,7 +81,7 @@ def test_sinusoids_are_a_geometric_progression() -> None:
     )  # float32's octaves
 
 
-def test_fixed_features_come_from_their_seed_and_leave_the_global_generator_alone() -> None:
+def test_fixed_features_come_from_their_seed_and_do_not_use_the_global_generator() -> None:
     state = torch.random.get_rng_state()
     one, same, other = FourierFeatures(3, 8), FourierFeatures(3, 8), FourierFeatures(3, 8, seed=1)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -108,7 +108,7 @@ def test_frequencies_have_their_scale() -> None:
     )  # in any number of dimensions
 
 
-def test_high_dimensional_rows_have_no_fourier_features_unless_asked() -> None:
+def test_high_dimensional_rows_have_no_fourier_features_by_default() -> None:
     assert TimeMLP(4, (4,)).features is not None
     assert TimeMLP(5, (4,)).features is None
     assert TimeMLP(5, (4,), fourier=6).layers[0].in_features == 11
@@ -163,7 +163,7 @@ def test_rows_do_not_depend_on_their_batch(name: str) -> None:
 
 
 @every_backbone
-def test_outputs_hear_the_row_the_noise_level_and_the_class(name: str) -> None:
+def test_outputs_depend_on_the_row_the_noise_level_and_the_class(name: str) -> None:
     network, (x, c, labels) = woken(name), inputs(name)
     free = network(x, c)
     assert torch.equal(free, network(x, c, torch.full_like(labels, -1)))
@@ -297,7 +297,7 @@ def test_images_and_settings_that_make_no_unet_are_refused(network, shape, setti
         network(shape, UNetLayers(**settings))
 
 
-def test_attention_is_at_the_sides_asked_for_alone() -> None:
+def test_attention_is_only_at_the_given_sides() -> None:
     def count(**settings: object) -> int:
         network = UNet((1, 28, 28), UNetLayers(channels=2, **settings))  # type: ignore[arg-type]
         return sum(isinstance(module, Attention) for module in network.modules())

@@ -22,7 +22,7 @@ def backbones() -> list[tuple[nn.Module, tuple[int, ...]]]:
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["mlp", "unet"])
-def test_a_head_reads_the_backbone_and_leaves_it_alone(which: int, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_head_reads_the_backbone_and_does_not_change_it(which: int, tmp_path) -> None:  # type: ignore[no-untyped-def]
     backbone, shape = backbones()[which]
     torch.manual_seed(1)
     head = OnBackbone(backbone, (8,), classes=2)

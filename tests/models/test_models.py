@@ -70,7 +70,7 @@ def test_rows_do_not_depend_on_their_batch(network: str, hidden: tuple[int, ...]
         torch.testing.assert_close(model.decode(z[i : i + 1])[0], model.decode(z)[i], rtol=1e-12, atol=1e-13)
 
 
-def test_codes_hear_every_pixel_and_images_every_coordinate() -> None:
+def test_codes_depend_on_every_pixel_and_images_on_every_coordinate() -> None:
     for network, hidden in NETWORKS:
         model = made(0, network=network, hidden=hidden, act="tanh").double()
         x = images(1, 3, 9, 13).double().requires_grad_(True)
@@ -143,7 +143,7 @@ def test_spectral_layers_have_norm_one() -> None:
 
 
 @pytest.mark.parametrize("positive", POSITIVES)
-def test_a_discriminator_says_on_which_side_the_data_lie(positive: str) -> None:
+def test_a_discriminator_knows_the_sign_of_its_logit_on_data(positive: str) -> None:
     sensor = Discriminator(nn.Linear(1, 1), positive)
     nn.init.ones_(sensor.body.weight)  # the logit rises with z
     rising = sensor.data_sign * sensor(torch.tensor([[1.0], [2.0]])).diff() > 0
@@ -196,7 +196,7 @@ def saved(tmp_path: Path) -> tuple[Path, str, Autoencoder]:
 
 
 def refused(file: Path, message: str, network: nn.Module, sha: str | None = None, name: str = "model") -> None:
-    """Loading says ``message``, names the file, and leaves the network as it was."""
+    """Loading raises ``message``, names the file, and does not change the network."""
     before = {k: t.clone() for k, t in network.state_dict().items()}
     with pytest.raises(ValueError, match=message) as error:
         load_networks(file, {name: network}, sha)
@@ -247,7 +247,7 @@ def test_saving_again_replaces_the_file_whole(saved: tuple[Path, str, Autoencode
     assert torch.equal(again.encoder[1].weight, other.encoder[1].weight)
 
 
-def test_weights_are_drawn_anew_with_the_deviation_asked_for() -> None:
+def test_weights_are_redrawn_with_the_given_deviation() -> None:
     torch.manual_seed(0)
     network = mlp([200, 300, 1])
     restart(network, 0.01)

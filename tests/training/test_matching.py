@@ -54,13 +54,13 @@ def conditioned(**settings: object) -> LabelConditioned:
 
 def style(**settings: object) -> StyleContent:
     torch.manual_seed(0)
-    model = categories.conditional(SHAPE, D, K, Architecture(hidden=(8,)))
+    model = categories.build_conditional(SHAPE, D, K, Architecture(hidden=(8,)))
     return StyleContent(model, disc(D), Gaussian(D, 1.5), adversarial=0.7, **settings)  # type: ignore[arg-type]
 
 
 def categorical(kind: str = "categorical", labelled: Labelled | None = GIVEN, **settings: object) -> Categorical:
     torch.manual_seed(0)
-    model = categories.categorical(SHAPE, D, K, Architecture(hidden=(9, 8)), kind)
+    model = categories.build_categorical(SHAPE, D, K, Architecture(hidden=(9, 8)), kind)
     given: dict[str, object] = {"adversarial": 0.7, "label_weight": 0.4, "supervision": 1.3}
     given |= {"margin": 4.0, "hinge": 0.6} if kind == "reduced" else {}
     return Categorical(model, disc(D), disc(K), Gaussian(D, 1.5), labelled, **(given | settings))  # type: ignore[arg-type]
@@ -340,7 +340,7 @@ def test_what_an_objective_cannot_use_is_refused() -> None:
         categorical(margin=1.0)
     with pytest.raises(ValueError, match="did you mean 'hinge'"):
         Duel("hing")
-    model = categories.categorical(SHAPE, D, K, Architecture(hidden=(8,)))
+    model = categories.build_categorical(SHAPE, D, K, Architecture(hidden=(8,)))
     with pytest.raises(ValueError, match="positive for 'prior'"):
         Categorical(model, latent_discriminator(D, "encoded", (4,)), disc(K), Gaussian(D))
 

@@ -87,7 +87,7 @@ def number_classes(values: Sequence[Any], names: Sequence[str] | None, where: st
     for row, value in enumerate(values):
         if not isinstance(value, (int, str)) or isinstance(value, str) != isinstance(values[0], str):
             raise ValueError(
-                f"{where} must hold one whole number or one string a row; row {row} holds {value!r}; "
+                f"{where} must hold one whole number or one string for each row; row {row} holds {value!r}; "
                 "drop such rows or the column"
             )
         if isinstance(value, int) and value < 0:

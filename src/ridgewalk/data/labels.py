@@ -54,7 +54,7 @@ def labelled_rows(labels: Tensor, class_names: Sequence[str], count: int, seed: 
     return torch.cat(chosen).sort().values
 
 
-def hidden(labels: Tensor, known: Tensor) -> Tensor:
+def hide_labels(labels: Tensor, known: Tensor) -> Tensor:
     """Replaces the labels of all rows except ``known`` by -1: int64 (n,)."""
     out = torch.full_like(labels, -1)
     out[known] = labels[known]

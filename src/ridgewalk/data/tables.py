@@ -94,7 +94,7 @@ def _read_npz(path: Path) -> Table:
         return table
     if labels.dtype.kind not in "iuU" or labels.shape != (len(table.values),):
         raise ValueError(
-            f"'{path}' must hold one whole number or one word a row as labels, ({len(table.values)},); {y} is {labels.dtype} {labels.shape}"
+            f"'{path}' must hold one whole number or one word as the label of each row, ({len(table.values)},); {y} is {labels.dtype} {labels.shape}"
         )
     return _labelled(table.values, labels.tolist(), f"{y} of '{path}'")
 
@@ -160,7 +160,7 @@ def _unlabelled(array: NDArray[np.generic], path: Path, places: Sequence[str] = 
     """The table of an array (n, d) with one class, after checks; ``places`` names the rows in messages."""
     if array.ndim != 2 or min(array.shape) < 2:
         raise ValueError(
-            f"'{path}' must hold at least 2 rows of at least 2 columns, a row a point; it holds {array.shape}"
+            f"'{path}' must hold at least 2 rows of at least 2 columns, one row for each point; it holds {array.shape}"
         )
     with np.errstate(over="ignore"):
         values = array.astype(np.float32)

@@ -111,7 +111,7 @@ def _checked(samples: Tensor) -> Tensor:
     if not bool(samples.isfinite().all()):
         broken = int((~samples.isfinite().all(dim=1)).sum())
         raise ValueError(
-            f"samples must be finite; {broken} of {len(samples)} are not: look at the sampler, or drop them and say so"
+            f"samples must be finite; {broken} of {len(samples)} are not: check the sampler, or drop them and report how many"
         )
     return samples.detach().double()
 
@@ -131,8 +131,8 @@ def _at(log_density: LogDensity, x: Tensor) -> Tensor:
         values = log_density(x)
     if values.shape != x.shape[:1] or bool(values.isnan().any()):
         raise ValueError(
-            f"a log density maps ({len(x)}, {x.shape[1]}) to ({len(x)},), none of them NaN; it returned "
-            f"{tuple(values.shape)} with {int(values.isnan().sum())} NaN: look at the density"
+            f"a log density maps ({len(x)}, {x.shape[1]}) to ({len(x)},), without NaN; it returned "
+            f"{tuple(values.shape)} with {int(values.isnan().sum())} NaN: check the density"
         )
     return values.double()
 

@@ -154,7 +154,9 @@ def _classes(probabilities: Tensor, labels_a: Tensor, labels_b: Tensor) -> tuple
     b, k, classes = _probable(probabilities).shape
     for name, labels in (("labels_a", labels_a), ("labels_b", labels_b)):
         if labels.shape != (b,) or labels.is_floating_point():
-            raise ValueError(f"{name} must be integers ({b},), one a pair; got {labels.dtype} {tuple(labels.shape)}")
+            raise ValueError(
+                f"{name} must be integers ({b},), one for each pair; got {labels.dtype} {tuple(labels.shape)}"
+            )
         if b and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
             raise ValueError(
                 f"{name} must be classes 0 to {classes - 1}; got {int(labels.min())} to {int(labels.max())}: "

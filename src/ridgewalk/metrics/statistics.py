@@ -212,7 +212,7 @@ def _units(rows: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
         return rows, torch.ones(len(rows), dtype=rows.dtype)
     if groups.shape != rows.shape[:1] or groups.is_floating_point():
         raise ValueError(
-            f"groups must be integers ({len(rows)},), an id a pair; got {groups.dtype} {tuple(groups.shape)}"
+            f"groups must be integers ({len(rows)},), one id for each pair; got {groups.dtype} {tuple(groups.shape)}"
         )
     _, ids, sizes = groups.detach().cpu().unique(return_inverse=True, return_counts=True)
     return torch.zeros(len(sizes), rows.shape[1], dtype=rows.dtype).index_add(0, ids, rows), sizes.to(rows.dtype)

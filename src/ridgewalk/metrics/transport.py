@@ -59,8 +59,7 @@ def _steps(n: int, m: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor
 def _check(x: Tensor, y: Tensor, projections: int, p: float) -> None:
     if x.dim() < 2 or x.shape[1:] != y.shape[1:] or 0 in (*x.shape, *y.shape):
         raise ValueError(
-            f"samples must be (n, *) and (m, *), of one shape and none of them empty; "
-            f"got {tuple(x.shape)} and {tuple(y.shape)}"
+            f"samples must be (n, *) and (m, *), of one shape and not empty; got {tuple(x.shape)} and {tuple(y.shape)}"
         )
     if projections < 1 or not (p >= 1 and isfinite(p)):
         raise ValueError(f"at least 1 direction and a finite p >= 1 are needed; got {projections} and p = {p:g}")

@@ -86,7 +86,7 @@ class TimeMLP(nn.Module):
         """Output of the last hidden layer: (n, width)."""
         if x.dim() < 2 or prod(x.shape[1:]) != self.dims or c.shape != x.shape[:1]:
             raise ValueError(
-                f"this network reads rows of {self.dims} values and noise levels (n,), one a row; "
+                f"this network reads rows of {self.dims} values and noise levels (n,), one for each row; "
                 f"got {tuple(x.shape)} and {tuple(c.shape)}"
             )
         rows = x.flatten(1)

@@ -130,7 +130,7 @@ FEATURES = 256
 """Number of features between a convolutional trunk and the heads."""
 
 
-def categorical(
+def build_categorical(
     shape: Shape, dims: int, classes: int, architecture: Architecture, kind: str = "categorical"
 ) -> CategoricalAutoencoder:
     """
@@ -158,8 +158,8 @@ def categorical(
     return KINDS[kind](trunk, style, label, decoder, dims, classes)
 
 
-def conditional(shape: Shape, dims: int, classes: int, architecture: Architecture) -> ConditionalAutoencoder:
-    """Builds a conditional autoencoder; its arguments are those of ``categorical``."""
+def build_conditional(shape: Shape, dims: int, classes: int, architecture: Architecture) -> ConditionalAutoencoder:
+    """Builds a conditional autoencoder; its arguments are those of ``build_categorical``."""
     refuse_few(classes)
     encoder = architecture.build_encoder(shape, dims)
     return ConditionalAutoencoder(encoder, architecture.build_decoder(shape, dims + classes), dims, classes)

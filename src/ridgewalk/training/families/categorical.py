@@ -31,8 +31,7 @@ from torch.nn import functional as F
 
 from ridgewalk.data import Images
 from ridgewalk.models.autoencoders import Autoencoder
-from ridgewalk.models.categories import CategoricalAutoencoder, ReducedAutoencoder
-from ridgewalk.models.categories import categorical as build_categorical
+from ridgewalk.models.categories import CategoricalAutoencoder, ReducedAutoencoder, build_categorical
 from ridgewalk.models.discriminators import Discriminator, SummedLogit
 from ridgewalk.settings.fields import TABLE
 from ridgewalk.settings.recipes import Recipe

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from ridgewalk.data import Images
-from ridgewalk.data.labels import hidden, labelled_rows
+from ridgewalk.data.labels import hide_labels, labelled_rows
 from ridgewalk.models.autoencoders import Autoencoder
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
 from ridgewalk.settings.autoencoder import Labels
@@ -73,7 +73,7 @@ class ClassFamily(MatchingFamily):
         if recipe.labels.count == 0:
             return [images.pixels], None
         rows = labelled_rows(images.labels, images.class_names, recipe.labels.count, seed)
-        return [images.pixels, hidden(images.labels, rows)], self.labelled(recipe, images, rows)
+        return [images.pixels, hide_labels(images.labels, rows)], self.labelled(recipe, images, rows)
 
     def labelled(self, recipe: Recipe, images: Images, rows: Tensor) -> Labelled | None:
         """The labelled images as a step draws them: none, as the objective learns no classifier."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ridgewalk.models.autoencoders import Autoencoder
-from ridgewalk.models.categories import ConditionalAutoencoder, conditional
+from ridgewalk.models.categories import ConditionalAutoencoder, build_conditional
 from ridgewalk.models.discriminators import Discriminator, StyleLogit
 from ridgewalk.settings.fields import TABLE
 from ridgewalk.settings.recipes import Recipe
@@ -78,7 +78,7 @@ class StyleObjective(ClassFamily):
 
     def network(self, recipe: Recipe, shape: Shape) -> Autoencoder:
         """An autoencoder whose decoder reads style and class."""
-        return conditional(shape, recipe.model.latent, recipe.labels.classes, architecture(recipe))
+        return build_conditional(shape, recipe.model.latent, recipe.labels.classes, architecture(recipe))
 
     def sensors(self, recipe: Recipe, adversaries: Mapping[str, Discriminator]) -> dict[str, Discriminator]:
         """The discriminator of the style, as the sensor "matcher"."""
