@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -185,6 +186,14 @@ def test_a_resume_with_other_settings_or_data_is_refused(tmp_path: Path) -> None
         fit(vae(), [255 - X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
 
 
+def test_a_resume_under_other_weights_of_the_objective_is_refused(tmp_path: Path) -> None:
+    """Shapes, schedule and data are the same; what is minimised is not."""
+    fit(vae(), [X], schedule(), Fitting("cpu"), folder=tmp_path)
+    with pytest.raises(ValueError, match="other settings or other data"):
+        fit(replace(vae(), beta=2.0), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
+    assert len(fit(vae(), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path).steps) == 15
+
+
 def test_only_the_newest_checkpoints_stay(tmp_path: Path) -> None:
     fit(vae(), [X], schedule(), Fitting("cpu"), folder=tmp_path)
     assert [p.name for p in sorted((tmp_path / "checkpoints").iterdir())] == ["step-00000012", "step-00000015"]
@@ -206,6 +215,40 @@ def test_a_damaged_checkpoint_is_refused(file: str, damage: str, tmp_path: Path)
         target.write_bytes(content[: len(content) // 2] if damage == "cut" else content[:-9] + b"!" + content[-8:])
     with pytest.raises(ValueError, match="step-00000004"):
         fit(vae(), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
+
+
+@pytest.mark.parametrize("file", ["networks.safetensors", "optimisers.pt", "progress.json"])
+def test_a_damaged_newest_checkpoint_is_passed_over(file: str, tmp_path: Path) -> None:
+    """The training is resumed from the whole one before it, says so, and ends as an uninterrupted one does."""
+    with pytest.raises(Stop):
+        fit(Interrupted(vae(), 10), [X], schedule(), Fitting("cpu"), folder=tmp_path)
+    target = tmp_path / "checkpoints" / "step-00000008" / file
+    target.write_bytes(target.read_bytes()[:20])
+    resumed, straight = vae(), vae()
+    with pytest.warns(UserWarning, match="resumed from step-00000004"):
+        fit(resumed, [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
+    fit(straight, [X], schedule(), Fitting("cpu"))
+    pairs = zip(resumed.model.parameters(), straight.model.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_checkpoint_whose_folder_was_renamed_is_not_believed(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        fit(Interrupted(vae(), 6), [X], schedule(), Fitting("cpu"), folder=tmp_path)
+    (tmp_path / "checkpoints" / "step-00000004").rename(tmp_path / "checkpoints" / "step-00000006")
+    with pytest.raises(ValueError, match="step-00000006"):
+        fit(vae(), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
+
+
+def test_a_checkpoint_of_the_former_version_has_no_digest_of_settings_and_is_resumed(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        fit(Interrupted(vae(), 6), [X], schedule(), Fitting("cpu"), folder=tmp_path)
+    record = tmp_path / "checkpoints" / "step-00000004" / "progress.json"
+    progress = json.loads(record.read_text())
+    del progress["settings"]
+    record.write_text(json.dumps(progress))
+    history = fit(vae(), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
+    assert int(history.steps[-1]) == 15
 
 
 def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ The whole state of a training run at a step, in a folder of its own:
     step-00001200/
       networks.safetensors     every network (and, as "ema:name", its moving average)
       optimisers.pt            optimisers and gradient scaler, read with weights-only loading
-      progress.json            step, settings' fingerprint, and the SHA-256 of the two files
+      progress.json            step, fingerprint of shapes, schedule and data, digest of the objective's settings, and the SHA-256 of the two files
 
 A checkpoint is written under another name and renamed when it is whole, so that a folder called step-* is complete.
 """
@@ -15,17 +15,84 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ridgewalk.files import write_bytes
 from ridgewalk.models.weights import load_networks, save_networks
+from ridgewalk.settings.training import Schedule
+from ridgewalk.training.objectives import Objective
 
 _NAME = re.compile(r"step-(\d{8})")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """
+    What must agree for a checkpoint to be resumed.
+
+    Attributes:
+        fingerprint: of the networks' shapes, the optimisers, the schedule and the data.
+        settings: digest of the objective's settings, such as its weights, its noise and its SDE; None for an objective that is no dataclass, and in
+            checkpoints of version 0.1.0.
+    """
+
+    fingerprint: str
+    settings: str | None
+
+    @staticmethod
+    def of(objective: Objective, data: Sequence[Tensor], schedule: Schedule) -> "Identity":
+        """The identity of a training."""
+        parts = {
+            "networks": {n: [list(p.shape) for p in net.parameters()] for n, net in objective.networks.items()},
+            "players": {p: list(names) for p, names in objective.optimisers.items()},
+            "schedule": asdict(schedule),
+            "data": [_digest_of(t) for t in data],
+        }
+        return Identity(_digest(parts), _digest(_settings(objective)) if is_dataclass(objective) else None)
+
+    def refuse_other(self, found: "Identity", where: Path) -> None:
+        """Refuses a checkpoint of another training."""
+        known = found.settings is not None and self.settings is not None
+        if found.fingerprint != self.fingerprint or (known and found.settings != self.settings):
+            raise OtherTraining(
+                f"{where} was written by a run with other settings or other data; resume with those that it was started with"
+            )
+
+
+class OtherTraining(ValueError):
+    """A whole checkpoint that belongs to another training."""
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_of(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+
+
+def _settings(value: object) -> object:
+    """The settings inside an objective as plain values: numbers, names and tensors of its dataclasses, at any depth; networks by their class alone."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, nn.Module):
+        return type(value).__name__
+    if isinstance(value, Tensor):
+        return _digest_of(value)
+    if isinstance(value, Mapping):
+        return {str(k): _settings(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_settings(v) for v in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"": type(value).__name__, **{f.name: _settings(getattr(value, f.name)) for f in fields(value)}}
+    return getattr(value, "__qualname__", type(value).__name__)
 
 
 def write(
@@ -33,7 +100,7 @@ def write(
     step: int,
     networks: Mapping[str, nn.Module],
     optimisers: Mapping[str, Any],
-    fingerprint: str,
+    identity: Identity,
     keep: int = 2,
 ) -> Path:
     """Writes the checkpoint of ``step`` below ``folder`` and removes all but the newest ``keep``."""
@@ -48,7 +115,7 @@ def write(
             "networks.safetensors": save_networks(temporary / "networks.safetensors", networks),
             "optimisers.pt": write_bytes(temporary / "optimisers.pt", buffer.getvalue()),
         }
-        progress = {"step": step, "fingerprint": fingerprint, "sha256": sums}
+        progress = {"step": step, **asdict(identity), "sha256": sums}
         write_bytes(temporary / "progress.json", json.dumps(progress, indent=1).encode())
         if target.exists():
             shutil.rmtree(target)
@@ -74,7 +141,32 @@ def step_of(checkpoint: Path) -> int:
     return int(match[1])
 
 
-def read(checkpoint: Path, networks: Mapping[str, nn.Module], fingerprint: str) -> dict[str, Any]:
+def restore(
+    folder: Path, networks: Mapping[str, nn.Module], identity: Identity
+) -> tuple[int, Mapping[str, Any] | None]:
+    """
+    Loads the newest whole checkpoint below ``folder`` into the networks, in place; a damaged one is passed over with a warning.
+
+    Returns:
+        Its step and the optimisers' states; 0 and None where there is no checkpoint.
+
+    Raises:
+        ValueError: if every checkpoint is damaged, or the newest whole one belongs to another training.
+    """
+    every = _all(folder)[::-1]
+    for i, checkpoint in enumerate(every):
+        try:
+            return step_of(checkpoint), read(checkpoint, networks, identity)
+        except OtherTraining:
+            raise
+        except ValueError as error:
+            if i + 1 == len(every):
+                raise
+            warnings.warn(f"{error}. The training is resumed from {every[i + 1].name}", stacklevel=4)
+    return 0, None
+
+
+def read(checkpoint: Path, networks: Mapping[str, nn.Module], identity: Identity) -> dict[str, Any]:
     """
     Loads the networks in place and returns the optimisers' states.
 
@@ -83,23 +175,22 @@ def read(checkpoint: Path, networks: Mapping[str, nn.Module], fingerprint: str) 
     """
     record = checkpoint / "progress.json"
     try:
-        progress = json.loads(record.read_text())
-        sums, found = progress["sha256"], progress["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        progress = json.loads(record.read_text(encoding="utf-8"))
+        sums, settings = progress["sha256"], progress.get("settings")
+        found = Identity(str(progress["fingerprint"]), None if settings is None else str(settings))
+        wanted = str(sums["networks.safetensors"]), str(sums["optimisers.pt"])
+        if progress["step"] != step_of(checkpoint):
+            raise ValueError(f"it is of step {progress['step']}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{record} cannot be read, so {checkpoint.name} is not a whole checkpoint; remove that folder to resume from the one before"
+            f"{record} cannot be read ({error}), so {checkpoint.name} is not a whole checkpoint"
         ) from error
-    if found != fingerprint:
-        raise ValueError(
-            f"{checkpoint} was written by a run with other settings or other data; resume with those that it was started with"
-        )
-    load_networks(checkpoint / "networks.safetensors", networks, sums.get("networks.safetensors"))
+    identity.refuse_other(found, checkpoint)
     states = checkpoint / "optimisers.pt"
     content = states.read_bytes() if states.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != sums.get("optimisers.pt"):
-        raise ValueError(
-            f"{states} is missing, cut short or altered: its checksum differs; remove {checkpoint.name} to resume from the checkpoint before"
-        )
+    if hashlib.sha256(content).hexdigest() != wanted[1]:
+        raise ValueError(f"{states} is missing, cut short or altered: its checksum differs")
+    load_networks(checkpoint / "networks.safetensors", networks, wanted[0])
     return torch.load(io.BytesIO(content), weights_only=True)
 
 

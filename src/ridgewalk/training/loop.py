@@ -9,14 +9,13 @@ Everything random is a function of (seed, step): the order of the data of (seed,
 the networks and the optimisers in a checkpoint this makes a resumed run equal to an uninterrupted one, bit for bit.
 """
 
-import hashlib
 import json
 import math
 import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from ridgewalk.seeds import mixed_seed
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training import checkpoint
 from ridgewalk.training.batch_norm import batch_statistics
+from ridgewalk.training.checkpoint import Identity
 from ridgewalk.training.devices import accelerator, refuse_precision, resolve_device, seeded
 from ridgewalk.training.health import Event, Health
 from ridgewalk.training.log import read_lines, read_log, read_readings
@@ -158,7 +158,7 @@ class _Run:
         self.n = self.data[0].shape[0]
         self.per_epoch = self.n // schedule.batch
         self.total = self.per_epoch * schedule.epochs
-        self.fingerprint = _fingerprint(objective, data, schedule)
+        self.identity = Identity.of(objective, data, schedule)
         self.parameters = {
             p: [w for name in names for w in objective.networks[name].parameters()]
             for p, names in objective.optimisers.items()
@@ -320,33 +320,28 @@ class _Run:
         states: dict[str, Any] = {p: o.state_dict() for p, o in self.optimisers.items()}
         if self.accelerator.scaler is not None:
             states["scaler"] = self.accelerator.scaler.state_dict()
-        checkpoint.write(self.folder / "checkpoints", step, self.saved, states, self.fingerprint)
+        checkpoint.write(self.folder / "checkpoints", step, self.saved, states, self.identity)
 
     def _restore(self) -> int:
         """Loads the newest checkpoint, cuts the log back to it, and returns its step (0 where there is none)."""
         if self.folder is None:
             raise ValueError("resuming needs the folder of the run; pass folder=")
         log = self.folder / "log.jsonl"
-        newest = checkpoint.latest(self.folder / "checkpoints")
-        step = checkpoint.step_of(newest) if newest else 0
+        step, states = checkpoint.restore(self.folder / "checkpoints", self.saved, self.identity)
         lines = [line for line in read_log(log)[0] if line["step"] <= step]
         self.log = lines
         self.events = list(self.health.feed(lines))
         self.readings = [line for line in read_readings(log) if line["step"] <= step]
-        if newest is None:
-            kept = 0
-        else:
-            states = checkpoint.read(newest, self.saved, self.fingerprint)
+        if states is not None:
             for name, optimiser in self.optimisers.items():
                 optimiser.load_state_dict(states[name])
             if self.accelerator.scaler is not None and "scaler" in states:
                 self.accelerator.scaler.load_state_dict(states["scaler"])
-            kept = step
         self._wait()
         if self.rank == 0:
             whole = [line for line in read_lines(log) if line["step"] <= step]  # in the order that they were written in
             write_bytes(log, "".join(json.dumps(line) + "\n" for line in whole).encode())
-        return kept
+        return step
 
 
 def _averages(networks: Mapping[str, nn.Module], decay: float | None) -> dict[str, Any]:
@@ -368,14 +363,3 @@ def _norm_of(parameters: Iterable[nn.Parameter]) -> Tensor:
 
 def _as_input(rows: Tensor) -> Tensor:
     return rows.float().div_(255) if rows.dtype == torch.uint8 else rows
-
-
-def _fingerprint(objective: Objective, data: Sequence[Tensor], schedule: Schedule) -> str:
-    """Of what must agree for a checkpoint to be resumed: parameters' shapes, optimisers, schedule and the data's rows."""
-    parts = {
-        "networks": {n: [list(p.shape) for p in net.parameters()] for n, net in objective.networks.items()},
-        "players": {p: list(names) for p, names in objective.optimisers.items()},
-        "schedule": asdict(schedule),
-        "data": [hashlib.sha256(t.detach().cpu().contiguous().numpy().tobytes()).hexdigest() for t in data],
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
