@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from threading import Thread
+from time import sleep
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -33,8 +35,16 @@ def join() -> None:
         import torch.distributed as dist
 
         if not dist.is_initialized():
+            Thread(target=_end_with_launcher, args=(os.getppid(),), daemon=True).start()
             # process 0 may train a detector or a judge while the others wait
             dist.init_process_group("cpu:gloo,cuda:nccl" if _cuda() else "gloo", timeout=timedelta(days=1))
+
+
+def _end_with_launcher(launcher: int) -> None:
+    """Ends this process when the torchrun that started it has ended: one that was killed cannot end its workers itself."""
+    while os.getppid() == launcher:
+        sleep(1.0)
+    os._exit(143)
 
 
 def gather(part: Result) -> list[Result]:
