@@ -1,6 +1,8 @@
 """
-A diffusers pipeline, guided: trains a small DDPM of scikit-learn's digits with diffusers alone, writes it as any pipeline is written, then trains a
-discriminator against it and samples with both. Minutes on a CPU; needs `pip install 'ridgewalk[diffusers]'`.
+Guidance of a diffusers pipeline.
+
+The example trains a small DDPM of scikit-learn's digits with diffusers alone and saves it as a pipeline. It then trains a discriminator of the pipeline's
+samples, and samples with both. It takes minutes on a CPU and needs `pip install 'ridgewalk[diffusers]'`.
 
     python examples/guide_pipeline.py OUT
 """
@@ -20,15 +22,15 @@ from ridgewalk.settings.diffusion import Guidance
 from ridgewalk.settings.training import Schedule
 
 
-def digits() -> tuple[torch.Tensor, torch.Tensor]:
-    """Images in [0, 1], (n, 1, 8, 8): to learn from, and held out."""
+def load_images() -> tuple[torch.Tensor, torch.Tensor]:
+    """The training images and the held-out images, (n, 1, 8, 8) in [0, 1]."""
     x = torch.tensor(load_digits().images, dtype=torch.float32)[:, None] / 16
     x = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))]
     return x[:1200], x[1200:]
 
 
-def pretrained(images: torch.Tensor, folder: Path, steps: int = 400) -> None:
-    """A DDPM, trained by diffusers' own means, in a folder."""
+def train_pipeline(images: torch.Tensor, folder: Path, steps: int = 400) -> None:
+    """Trains a DDPM with diffusers alone and saves it in a folder."""
     torch.manual_seed(0)
     network = diffusers.UNet2DModel(
         sample_size=8,
@@ -53,9 +55,9 @@ def pretrained(images: torch.Tensor, folder: Path, steps: int = 400) -> None:
 
 
 def main(out: Path) -> None:
-    """Trains, guides, compares."""
-    images, held = digits()
-    pretrained(images, out / "pipeline")
+    """Trains the pipeline and its guide, and compares samples with and without guidance."""
+    images, held = load_images()
+    train_pipeline(images, out / "pipeline")
     model = load_score(out / "pipeline")
     sampler = Heun(model.sde, 18)
     schedule = Schedule(epochs=60, batch=64, rate=1e-3, decay="cosine", ema=0.99)
