@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ridgewalk.energies import Decoded, SoftRatio, balanced, frozen
+from ridgewalk.energies import Decoded, SoftRatio, balance, freeze
 from ridgewalk.finders import ArrivingWalk, StringMethod
 from ridgewalk.models import autoencoders
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, image_discriminator, latent_discriminator
@@ -119,14 +119,14 @@ class Recorded:
 def dual() -> dict[str, dict[str, float]]:
     """Times of a walk and of a string under both sensors over those of the bare passes, with D_z and without."""
     generator = torch.Generator().manual_seed(0)
-    decoder = frozen(autoencoders.build((1, 28, 28), 8)).decoder
-    d_x = frozen(image_discriminator((1, 28, 28), "encoded"))
-    d_z = frozen(
+    decoder = freeze(autoencoders.build((1, 28, 28), 8)).decoder
+    d_x = freeze(image_discriminator((1, 28, 28), "encoded"))
+    d_z = freeze(
         Discriminator(MeanLogit([latent_discriminator(8, "encoded", (256,) * 3) for _ in range(3)]), "encoded")
     )
     z_a, z_b = torch.randn(200, 8, generator=generator), torch.randn(200, 8, generator=generator)
     latent, pixel = SoftRatio(d_z), Decoded(SoftRatio(d_x), decoder)
-    both = balanced([latent, pixel], torch.lerp(z_a, z_b, 0.5))
+    both = balance([latent, pixel], torch.lerp(z_a, z_b, 0.5))
 
     def finders(energy: Energy) -> dict[str, PathFinder]:
         return {"walk": ArrivingWalk(energy), "string": StringMethod(energy, nodes=33, iterations=10)}

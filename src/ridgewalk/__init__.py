@@ -1,5 +1,6 @@
 """ridgewalk walks the latent spaces of generative models without falling off the data."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -10,19 +11,6 @@ if TYPE_CHECKING:
     from ridgewalk.path import Path
     from ridgewalk.store.run import load
     from ridgewalk.training.detectors import train_detector
-
-_HOMES = {
-    "DensityRatio": "ridgewalk.energies",
-    "GraphPath": "ridgewalk.finders",
-    "Lerp": "ridgewalk.finders",
-    "Path": "ridgewalk.path",
-    "ScoreGuidedWalk": "ridgewalk.finders",
-    "Slerp": "ridgewalk.finders",
-    "SoftRatio": "ridgewalk.energies",
-    "StringMethod": "ridgewalk.finders",
-    "load": "ridgewalk.store.run",
-    "train_detector": "ridgewalk.training.detectors",
-}
 
 __all__ = [
     "DensityRatio",
@@ -38,15 +26,19 @@ __all__ = [
     "train_detector",
 ]
 
+_ELSEWHERE = {
+    "DensityRatio": "ridgewalk.energies",
+    "SoftRatio": "ridgewalk.energies",
+    "Path": "ridgewalk.path",
+    "load": "ridgewalk.store.run",
+    "train_detector": "ridgewalk.training.detectors",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # names are fetched when they are first used, so that the command line answers --help without importing torch
-    if name == "paths":  # the name of ``ridgewalk.finders`` before version 0.2
-        from importlib import import_module
-
+    # a name is imported on first use, so that `ridgewalk --help` does not import torch
+    if name == "paths":  # the name of ridgewalk.finders before version 0.2
         return import_module("ridgewalk.finders")
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'ridgewalk' has no attribute '{name}'")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_ELSEWHERE.get(name, "ridgewalk.finders")), name)

@@ -1,4 +1,4 @@
-"""``python -m ridgewalk``, and what torchrun starts."""
+"""The entry point of ``python -m ridgewalk`` and of torchrun."""
 
 from ridgewalk.cli import main
 

@@ -1,8 +1,8 @@
 """
-Checks of the functions that a user brings, such as an energy or a decoder.
+Checks of the functions that a user passes in, such as an energy or a decoder.
 
-Any callable serves, so what it returns is checked when it is used: it has to be a tensor with one row for each row of the input, its gradient has to reach
-the input where a gradient is needed, and networks inside it are used in eval mode, whatever mode they are in.
+Any callable is accepted, so its result is checked when it is used: it must be a tensor with one row for each row of the input, and where a gradient is
+needed autograd must connect it to the input. Networks inside the callable are evaluated in eval mode, whatever mode they are in.
 """
 
 import types
@@ -17,23 +17,23 @@ from torch import Tensor, nn
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 MOST_OBJECTS = 200
-"""Objects that are looked through for networks in one callable."""
+"""Number of objects inside one callable that are searched for networks."""
 
 SHIFT = 1e-2
-"""How far points are moved, relative to 1 + |z|, to see whether a function without a gradient depends on them."""
+"""Distance, relative to 1 + |z|, by which points are moved to test whether a function without a gradient depends on them."""
 
 
 def check_rows(value: object, rows: int, what: str = "the function") -> Tensor:
     """
-    Returns ``value``, a tensor with ``rows`` rows.
+    Returns ``value`` if it is a tensor with ``rows`` rows.
 
     Args:
-        value: what a callable returned.
-        rows: number of rows that it was given.
-        what: the callable in words, for the error.
+        value: the result of a callable.
+        rows: number of rows of the callable's input.
+        what: name of the callable in the error message.
 
     Raises:
-        ValueError: if it is no tensor, or has another number of rows.
+        ValueError: if the result is not a tensor or has another number of rows.
     """
     if not isinstance(value, Tensor):
         raise ValueError(
@@ -46,7 +46,7 @@ def check_rows(value: object, rows: int, what: str = "the function") -> Tensor:
 
 
 def check_tensor(value: object, what: str) -> Tensor:
-    """Returns ``value`` if it is a tensor; otherwise raises ValueError that says what ``what`` is expected to be."""
+    """Returns ``value`` if it is a tensor; otherwise raises a ValueError that calls it ``what``."""
     if not isinstance(value, Tensor):
         raise ValueError(
             f"{what} must be a tensor; got a {type(value).__name__}: an encoder that returns a distribution or a tuple has to be wrapped, as in "
@@ -55,38 +55,28 @@ def check_tensor(value: object, what: str) -> Tensor:
     return value
 
 
-def gradient(f: Callable[[Tensor], Tensor], z: Tensor, value: Tensor, what: str) -> Tensor:
+def differentiate(f: Callable[[Tensor], Tensor], z: Tensor, value: Tensor, what: str) -> Tensor:
     """
-    D (sum of value) / dz, where ``value`` is f(z) and z a leaf that requires a gradient: of the shape of z.
+    Returns the gradient of sum_i f(z_i), which has the shape of z.
 
-    A function that does not depend on z has the gradient 0. One that does, without a graph that leads to z, is refused: its gradient is missing, not 0.
+    A function that does not depend on z has the gradient 0. One that depends on z although autograd does not connect the two is refused, because its
+    gradient is missing and not 0.
 
     Args:
         f: the function.
-        z: where it was evaluated.
+        z: (n, *), a leaf that requires a gradient.
         value: f(z).
-        what: the function in words, for the error.
+        what: name of the function in the error message.
     """
-    found = torch.autograd.grad(value.sum(), z, allow_unused=True)[0] if value.requires_grad else None
-    if found is None:
+    slope = torch.autograd.grad(value.sum(), z, allow_unused=True)[0] if value.requires_grad else None
+    if slope is None:
         refuse_missing_gradient(f, z, value, what)
         return torch.zeros_like(z)
-    return found
+    return slope
 
 
 def refuse_missing_gradient(f: Callable[[Tensor], Tensor], z: Tensor, value: Tensor, what: str) -> None:
-    """
-    Refuses a function whose value, which autograd does not connect to z, changes when z is moved.
-
-    Args:
-        f: the function.
-        z: (n, *) where it was evaluated.
-        value: f(z).
-        what: the function in words, for the error.
-
-    Raises:
-        ValueError: if f at a moved z differs from ``value``.
-    """
+    """Raises a ValueError if ``value`` = f(z), which autograd does not connect to z (n, *), changes when z is moved."""
     with torch.no_grad():
         moved = z.detach() + SHIFT * (1 + z.detach().abs())
         other = f(moved)
@@ -98,7 +88,7 @@ def refuse_missing_gradient(f: Callable[[Tensor], Tensor], z: Tensor, value: Ten
 
 
 def check_gradient(f: Callable[[Tensor], Tensor], z: Tensor, value: Tensor, what: str) -> None:
-    """Refuses, where gradients are being recorded, a term ``value`` = f(z) of a larger sum that autograd does not connect to z."""
+    """Raises a ValueError if gradients are recorded and ``value`` = f(z), a term of a larger sum, depends on z outside autograd."""
     if torch.is_grad_enabled() and z.requires_grad and not value.requires_grad:
         refuse_missing_gradient(f, z, value, what)
 
@@ -106,11 +96,11 @@ def check_gradient(f: Callable[[Tensor], Tensor], z: Tensor, value: Tensor, what
 @contextmanager
 def evaluation_mode(*functions: object) -> Iterator[None]:
     """
-    Puts every network that the functions hold in eval mode, and back in its own mode afterwards.
+    Puts every network inside the functions in eval mode, and restores each network's own mode afterwards.
 
     Networks are found in modules, bound methods, partial functions, closures, the global names that a function uses, and the attributes of other objects.
     """
-    training = [m for m in _networks(functions) if m.training]
+    training = [m for m in _find_modules(functions) if m.training]
     for module in training:
         module.training = False
     try:
@@ -121,24 +111,24 @@ def evaluation_mode(*functions: object) -> Iterator[None]:
 
 
 def outside_inference_mode(method: Function) -> Function:
-    """Decorates a method over tensors that needs gradients, so that it gives inside ``torch.inference_mode`` what it gives outside."""
+    """Decorates a method of tensors that needs gradients, so that its result inside ``torch.inference_mode`` is the same as outside."""
 
     @wraps(method)
     def call(self: Any, *tensors: Any) -> Any:
-        if not torch.is_inference_mode_enabled() and not any(_of_inference(t) for t in tensors):
+        if not torch.is_inference_mode_enabled() and not any(_is_inference(t) for t in tensors):
             return method(self, *tensors)
         with torch.inference_mode(False):
-            return method(self, *(t.clone() if _of_inference(t) else t for t in tensors))
+            return method(self, *(t.clone() if _is_inference(t) else t for t in tensors))
 
     return call  # type: ignore[return-value]
 
 
-def _of_inference(value: object) -> bool:
+def _is_inference(value: object) -> bool:
     return isinstance(value, Tensor) and value.is_inference()
 
 
-def _networks(functions: Iterable[object]) -> Iterator[nn.Module]:
-    """Every module inside the functions, submodules included."""
+def _find_modules(functions: Iterable[object]) -> Iterator[nn.Module]:
+    """Yields every module inside the functions, submodules included."""
     waiting, seen = list(functions), set[int]()
     while waiting and len(seen) < MOST_OBJECTS:
         found = waiting.pop(0)
@@ -148,30 +138,30 @@ def _networks(functions: Iterable[object]) -> Iterator[nn.Module]:
         if isinstance(found, nn.Module):
             yield from found.modules()
         else:
-            waiting += _inside(found)
+            waiting += _list_contents(found)
 
 
 _PLAIN = (str, bytes, int, float, complex, Tensor, type, types.ModuleType, torch.device, torch.dtype)
 
 
-def _inside(found: Any) -> list[object]:
-    """What a callable or a container holds."""
+def _list_contents(found: Any) -> list[object]:
+    """Returns the objects that a callable or a container holds."""
     if isinstance(found, types.MethodType):
         return [found.__self__, found.__func__]
     if isinstance(found, partial):
         return [found.func, *found.args, *found.keywords.values()]
     if isinstance(found, types.FunctionType):
-        cells = [c.cell_contents for c in found.__closure__ or () if _filled(c)]
+        cells = [c.cell_contents for c in found.__closure__ or () if _is_filled(c)]
         used = [found.__globals__[n] for n in found.__code__.co_names if n in found.__globals__]
         return [*cells, *(found.__defaults__ or ()), *used]
-    if isinstance(found, Mapping):
-        return list(found.values()) if len(found) <= MOST_OBJECTS else []
-    if isinstance(found, list | tuple | set | frozenset):
-        return list(found) if len(found) <= MOST_OBJECTS else []
+    if isinstance(found, Mapping | list | tuple | set | frozenset):
+        if len(found) > MOST_OBJECTS:
+            return []
+        return list(found.values() if isinstance(found, Mapping) else found)
     return list(getattr(found, "__dict__", {}).values())
 
 
-def _filled(cell: types.CellType) -> bool:
+def _is_filled(cell: types.CellType) -> bool:
     try:
         _ = cell.cell_contents
     except ValueError:

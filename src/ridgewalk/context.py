@@ -1,8 +1,8 @@
 """
 What energies and finders are built from: a model, its sensors, and codes of data.
 
-A ``Context`` knows nothing of folders or recipes: a run makes one (``Run.context``), and so can anyone who has an encoder, a decoder and codes.
-The function that builds an energy or a finder stands beside its class and takes a ``Context``: ``finders.string.build_string``.
+A ``Context`` knows nothing of folders or recipes. A run makes one (``Run.context``), and so can anyone who has an encoder, a decoder and codes.
+The function that builds an energy or a finder stands beside its class and takes a ``Context``, as ``finders.string.build_string`` does.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,12 +24,12 @@ class CodeDiffusion(Protocol):
 
     @property
     def denoiser(self) -> Denoiser:
-        """Of standardised codes."""
+        """The denoiser of standardised codes."""
         ...
 
     @property
     def standardiser(self) -> Standardiser:
-        """Between codes and standardised codes."""
+        """The map between codes and standardised codes."""
         ...
 
 
@@ -38,11 +38,11 @@ class CodeGuide(Protocol):
 
     @property
     def labelled(self) -> bool:
-        """Whether it was trained class by class, so that it guides towards a class only."""
+        """Whether it was trained class by class, so that it can only guide towards a class."""
         ...
 
     def guidance(self) -> VectorField:
-        """The correction, to be added to the score of standardised codes."""
+        """The correction that is added to the score of standardised codes."""
         ...
 
 
@@ -52,15 +52,15 @@ class Context:
     What energies and finders are built from.
 
     Attributes:
-        walks: how paths are searched: nodes, iterations, constants of the energies.
+        walks: settings of the path search: number of nodes, iterations, constants of the energies.
         sensors: discriminators by their names in ``registry.SENSORS``.
-        encode: images (n, c, h, w) to codes (n, *).
-        decode: codes to images.
-        references: returns codes of real data (m, *); called only by what uses them.
-        between: returns points (n, *) on straight lines between codes, where forces are measured against one another.
-        diffused: the diffusion of codes, where there is one.
-        guide: returns the discriminator that corrects the diffusion, where there is one; called only by what uses it.
-        moving: (d,) bool, the values of a code that finders may change; None for all.
+        encode: maps images (n, c, h, w) to codes (n, *).
+        decode: maps codes (n, *) to images.
+        references: returns codes of real data (m, *); it is called only when they are needed.
+        between: returns points (n, *) on straight lines between codes, where the forces of energies are compared.
+        diffused: the diffusion of codes, if the run has one.
+        guide: returns the discriminator that corrects the diffusion, if the run has one; it is called only when it is needed.
+        moving: (d,) bool, the values of a code that finders may change; None for all of them.
     """
 
     walks: Walks
@@ -75,21 +75,21 @@ class Context:
 
     @property
     def diffusion(self) -> CodeDiffusion:
-        """The diffusion of codes; where there is none, a ValueError says what to do."""
+        """The diffusion of codes; a run without one is refused with a ValueError that says what to do."""
         if self.diffused is None:
             raise ValueError(f"this run has no diffusion of its codes: {SENSORS['denoiser'].missing}")
         return self.diffused
 
     def provides(self, need: str) -> bool:
-        """Whether there is what a method needs, by the names of ``registry.Method.needs``."""
+        """Whether the context has what a method needs, by the names in ``registry.Method.needs``."""
         return {"diffusion": self.diffused is not None, "guide": self.guide is not None}.get(need, True)
 
     def has_sensor(self, name: str | None) -> bool:
-        """Whether there is the sensor that an energy reads; None for an energy that reads no sensor."""
+        """Whether the context has the sensor that an energy reads; None stands for an energy that reads no sensor."""
         return name is None or name in self.sensors or (name == "denoiser" and self.diffused is not None)
 
     def sensor(self, name: str) -> Discriminator:
-        """The discriminator called ``name``; where there is none, a ValueError says what to do."""
+        """Returns the discriminator called ``name``; a missing one is refused with a ValueError that says what to do."""
         if name not in self.sensors:
             has = ", ".join(n for n, e in ENERGIES.items() if self.has_sensor(e.sensor))
             raise ValueError(
@@ -99,5 +99,5 @@ class Context:
 
     @cached_property
     def lerp_points(self) -> Tensor:
-        """Points on straight lines between codes, (n, *), the same ones for every energy."""
+        """Points (n, *) on straight lines between codes, the same ones for every energy."""
         return self.between()

@@ -1,12 +1,13 @@
 """
-Adversarial autoencoders with scikit-learn's habits: ``fit``, ``predict``, ``transform`` and ``score`` on arrays (n, d).
+Adversarial autoencoders with the interface of scikit-learn: ``fit``, ``predict``, ``transform`` and ``score`` on arrays (n, d).
 
-    AAEClassifier   learns from few labels: y = -1 (of words, "-1") where a row's class is not known
-    AAEClusterer    finds K clusters by itself
+    AAEClassifier   learns from few labels; y is -1 (or "-1" if labels are words) for a row whose class is not known
+    AAEClusterer    finds K clusters without labels
 
-Each is ``families.categorical.Categorical`` over multilayer perceptrons: style s in R^m and class y of a row by two heads on one trunk, matched to N(0, I)
-and to the corners of the simplex, and a decoder of both. Columns are brought to [0, 1] by the range of what was fitted on, and held there afterwards.
-Training is in float32, on ``device``; what is fitted answers in float64 on the CPU, where a row's answer does not depend on its batch (to rounding).
+Both train ``families.categorical.Categorical`` over multilayer perceptrons: an encoder with two heads, for the style s in R^m and the class y of a row,
+which are matched to N(0, I) and to the corners of the simplex, and a decoder of both. Columns are scaled to [0, 1] by their range in the fitted data, and
+later values are clipped to it. Training is in float32 on ``device``; the fitted networks compute in float64 on the CPU, where the result of a row does
+not depend on its batch (to rounding).
 
 Source: Makhzani, Shlens, Jaitly, Goodfellow and Frey (2015), Adversarial autoencoders, sections 5 and 6.
 """
@@ -46,13 +47,13 @@ from ridgewalk.training.priors import Gaussian
 Array = NDArray[Any]
 
 SCALES = ("column", "table")
-"""Whose range becomes [0, 1]: each column's own, or that of all values together, as pixels have."""
+"""The range that is scaled to [0, 1]: that of each column, or that of all values together, as for pixels."""
 
-_ROWS = 1024  # rows evaluated at once
+_ROWS = 1024  # number of rows that are evaluated at once
 
 
 class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """What both estimators share: scaling, training, and the outputs of both heads and of the decoder."""
+    """The common part of both estimators: scaling, training, and the outputs of both heads and of the decoder."""
 
     n_components: int
     hidden: Sequence[int]
@@ -66,40 +67,40 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     random_state: Any
 
     def transform(self, X: Any) -> Array:
-        """Styles s of rows (n, d): float64 (n, n_components)."""
-        return np.asarray(self._answer(X, lambda x: self.model_.heads(x)[0]))
+        """The styles s of rows (n, d): float64 (n, n_components)."""
+        return np.asarray(self._evaluate(X, lambda x: self.model_.heads(x)[0]))
 
     def predict_proba(self, X: Any) -> Array:
-        """q(y | x) of rows (n, d): float64 (n, K), each row a distribution."""
-        return np.asarray(self._answer(X, lambda x: self.model_.classify(x)))
+        """The class probabilities q(y | x) of rows (n, d): float64 (n, K)."""
+        return np.asarray(self._evaluate(X, lambda x: self.model_.classify(x)))
 
     def reconstruct(self, X: Any) -> Array:
-        """G(s, y) of rows (n, d), in their own units: float64 (n, d)."""
-        decoded = np.asarray(self._answer(X, lambda x: self.model_(x).flatten(1)))
+        """The reconstructions G(s, y) of rows (n, d), in the units of the rows: float64 (n, d)."""
+        decoded = np.asarray(self._evaluate(X, lambda x: self.model_(x).flatten(1)))
         return self.low_ + decoded * self.span_
 
-    def _fitted(self, X: Array, classes: int, known: Array | None, labels: Array | None, batch_norm: bool) -> None:
-        """Trains on rows (n, d), of which ``known`` have the classes ``labels``."""
-        self._refuse_settings()
+    def _train(self, X: Array, classes: int, known: Array | None, labels: Array | None, batch_norm: bool) -> None:
+        """Trains on rows (n, d), of which the rows ``known`` have the classes ``labels``."""
+        self._check_settings()
         low, high = (X.min(axis=0), X.max(axis=0)) if self.scale == "column" else (X.min(), X.max())
         self.low_ = np.broadcast_to(low, X.shape[1:]).astype(np.float64)
         self.span_ = np.broadcast_to(high - low, X.shape[1:]).astype(np.float64)
-        x, d, seed = self._scaled(X).float(), X.shape[1], self._seed()
+        x, d, seed = self._to_images(X).float(), X.shape[1], self._seed()
         hidden = tuple(int(v) for v in self.hidden)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mixed_seed(seed, Stream.AUTOENCODER))
             model = build_categorical(
                 (1, 1, d), self.n_components, classes, architecture=Architecture(hidden=hidden, batch_norm=batch_norm)
             )
-            of_style, of_class = (latent_discriminator(m, "prior", hidden) for m in (self.n_components, classes))
+            on_style, on_class = (latent_discriminator(m, "prior", hidden) for m in (self.n_components, classes))
         labelled = None
         if known is not None and labels is not None:
             rows = torch.from_numpy(known)
             labelled = Labelled(x[rows], torch.from_numpy(labels), min(self.batch_size, len(rows)))
         objective = Categorical(
             model,
-            of_style,
-            of_class,
+            on_style,
+            on_class,
             Gaussian(self.n_components),
             labelled,
             corruption=Corruption(noise=self.input_noise),
@@ -119,13 +120,13 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         self.model_ = model.cpu().double().requires_grad_(False)
         self._n_features_out = self.n_components
 
-    def _answer(self, X: Any, of: Any) -> Tensor:
+    def _evaluate(self, X: Any, f: Any) -> Tensor:
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=np.float64)
-        return chunked(of, self._scaled(rows), chunk=_ROWS)
+        return chunked(f, self._to_images(rows), chunk=_ROWS)
 
-    def _scaled(self, X: Array) -> Tensor:
-        """Rows as images of one row in [0, 1], (n, 1, 1, d); 0 where a column did not vary."""
+    def _to_images(self, X: Array) -> Tensor:
+        """Rows (n, d) as images (n, 1, 1, d) in [0, 1]; a column that does not vary is 0."""
         span = np.where(self.span_ > 0, self.span_, np.inf)
         return torch.from_numpy(np.clip((X - self.low_) / span, 0.0, 1.0))[:, None, None]
 
@@ -134,13 +135,13 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             return int(np.random.SeedSequence().generate_state(1)[0])
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _refuse_settings(self) -> None:
+    def _check_settings(self) -> None:
         if self.scale not in SCALES:
             raise ValueError(naming.unknown("scale", str(self.scale), SCALES))
         for name in ("n_components", "epochs", "batch_size"):
-            if not _whole(getattr(self, name)):
+            if not _is_positive_integer(getattr(self, name)):
                 raise ValueError(f"{name} must be a whole number, at least 1; got {getattr(self, name)!r}")
-        if np.ndim(self.hidden) != 1 or not len(self.hidden) or not all(_whole(v) for v in self.hidden):
+        if np.ndim(self.hidden) != 1 or not len(self.hidden) or not all(map(_is_positive_integer, self.hidden)):
             raise ValueError(
                 f"hidden must hold at least one width, each a whole number, at least 1; got {self.hidden!r}"
             )
@@ -149,32 +150,32 @@ class _AdversarialAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             raise ValueError(f"input_noise must be >= 0 and finite; got {noise!r}")
 
 
-def _whole(value: Any) -> bool:
+def _is_positive_integer(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
 
 
 class AAEClassifier(ClassifierMixin, _AdversarialAutoencoder):  # type: ignore[misc]
     """
-    Semi-supervised classifier: a softmax trained on the known labels, on a trunk that also reconstructs every row from class and style.
+    Semi-supervised classifier: a softmax trained on the known labels, whose trunk is also trained to reconstruct every row from class and style.
 
     Args:
-        n_components: dimensions of the style.
-        hidden: widths of encoder, mirrored in the decoder, and of the discriminators.
-        epochs: passes over all rows, labelled or not.
-        batch_size: rows a step, and labelled rows a step beside them, or all where there are fewer.
-        learning_rate: learning rate of encoder and decoder, falling to 0 along a cosine.
+        n_components: number of dimensions of the style.
+        hidden: widths of the hidden layers of the encoder (in reverse order in the decoder) and of the discriminators.
+        epochs: number of passes over all rows, with and without label.
+        batch_size: number of rows per step, and of the labelled rows that are added to them; all rows if there are fewer.
+        learning_rate: learning rate of the encoder and the decoder, which decays to 0 along a cosine.
         discriminator_rate: learning rate of the discriminators.
-        input_noise: standard deviation of the noise on what the encoder reads in training, where a scaled value spans 1.
-        scale: "column" or "table": whose range becomes [0, 1].
-        device: auto, cpu, cuda or mps, for the training.
-        random_state: seed of weights, order and noise: an integer, a RandomState, or None for a fresh seed every time.
+        input_noise: standard deviation of the noise that is added to the encoder's input in training, in units of scaled values.
+        scale: the range that is scaled to [0, 1], "column" or "table".
+        device: the device of the training, "auto", "cpu", "cuda" or "mps".
+        random_state: seed of weights, order and noise: an integer, a RandomState, or None for a new seed at every fit.
 
     Attributes:
-        classes_: (K,) labels, sorted, without the one for "not known".
+        classes_: (K,) sorted labels, without the one for "not known".
         model_: the fitted networks.
-        low_, span_: (d,) of the scaling.
-        loss_curve_: reconstruction loss by step.
-        n_features_in_: d.
+        low_, span_: (d,) minimum and range of the values that are scaled to [0, 1].
+        loss_curve_: reconstruction loss at each step.
+        n_features_in_: d, the number of columns.
     """
 
     def __init__(
@@ -203,10 +204,10 @@ class AAEClassifier(ClassifierMixin, _AdversarialAutoencoder):  # type: ignore[m
 
     def fit(self, X: Any, y: Any) -> Self:
         """
-        Learns from rows (n, d) and labels (n,), -1 (or "-1") where a row has none.
+        Trains on rows (n, d) and labels (n,), which are -1 (or "-1") for rows without a label.
 
         Raises:
-            ValueError: if arrays do not fit, settings are out of range, or fewer than two classes have a label.
+            ValueError: if the arrays do not fit together, a setting is out of range, or fewer than two classes have a label.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
@@ -217,7 +218,7 @@ class AAEClassifier(ClassifierMixin, _AdversarialAutoencoder):  # type: ignore[m
         self.classes_, labels = np.unique(y[known], return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"a classifier needs labels of at least 2 classes; got 1 class: {self.classes_[0]!r}")
-        self._fitted(X, len(self.classes_), known, labels.astype(np.int64), batch_norm=False)
+        self._train(X, len(self.classes_), known, labels.astype(np.int64), batch_norm=False)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -228,26 +229,17 @@ class AAEClassifier(ClassifierMixin, _AdversarialAutoencoder):  # type: ignore[m
 
 class AAEClusterer(ClusterMixin, _AdversarialAutoencoder):  # type: ignore[misc]
     """
-    K clusters, found by matching a softmax to the corners of the simplex, each as likely.
+    Finds K clusters by matching a softmax to the corners of the simplex, which are equally likely.
 
-    Clusters are numbered by how many of the rows fitted on they hold, the largest 0; so those without a row come last.
+    Clusters are numbered by the number of fitted rows in them, the largest first, so that empty clusters come last. All arguments and attributes that
+    are not listed are those of ``AAEClassifier``; every layer of the encoder is followed by batch normalisation.
 
     Args:
-        n_clusters: K, at least 2; more than there are classes is usual.
-        n_components: dimensions of the style, which keeps what the cluster does not say: few.
-        hidden: as in ``AAEClassifier``; every layer of the encoder is followed by batch normalisation.
-        epochs: passes over the rows.
-        batch_size: rows a step.
-        learning_rate: learning rate of encoder and decoder.
-        discriminator_rate: learning rate of the discriminators.
-        input_noise: as in ``AAEClassifier``.
-        scale: as in ``AAEClassifier``.
-        device: as in ``AAEClassifier``.
-        random_state: as in ``AAEClassifier``.
+        n_clusters: K, at least 2; usually more than the number of classes.
+        n_components: number of dimensions of the style, which holds what the cluster does not determine; it should be small.
 
     Attributes:
-        labels_: (n,) cluster of each row fitted on.
-        model_, low_, span_, loss_curve_, n_features_in_: as in ``AAEClassifier``.
+        labels_: (n,) the cluster of each fitted row.
     """
 
     def __init__(
@@ -278,16 +270,16 @@ class AAEClusterer(ClusterMixin, _AdversarialAutoencoder):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """
-        Finds clusters of rows (n, d); ``y`` is not read.
+        Finds clusters of rows (n, d); ``y`` is not used.
 
         Raises:
-            ValueError: if rows or settings are out of range.
+            ValueError: if the rows or a setting are out of range.
         """
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        if not _whole(self.n_clusters):
+        if not _is_positive_integer(self.n_clusters):
             raise ValueError(f"n_clusters must be a whole number, at least 2; got {self.n_clusters!r}")
         refuse_few(self.n_clusters)
-        self._fitted(X, self.n_clusters, None, None, batch_norm=True)
+        self._train(X, self.n_clusters, None, None, batch_norm=True)
         self.order_ = np.arange(self.n_clusters)
         found = self.predict_proba(X).argmax(axis=1)
         self.order_ = np.argsort(-np.bincount(found, minlength=self.n_clusters), kind="stable")
@@ -295,15 +287,14 @@ class AAEClusterer(ClusterMixin, _AdversarialAutoencoder):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> Array:
-        """q(y | x) of rows (n, d): float64 (n, n_clusters), each row a distribution."""
-        found = super().predict_proba(X)
-        return found[:, self.order_]
+        """The cluster probabilities q(y | x) of rows (n, d): float64 (n, n_clusters)."""
+        return super().predict_proba(X)[:, self.order_]
 
     def predict(self, X: Any) -> Array:
         """The most probable cluster of each row: int64 (n,)."""
         return self.predict_proba(X).argmax(axis=1)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Minus the mean over rows of half the squared reconstruction error, of scaled values: the higher the better; ``y`` is not read."""
-        errors = self._answer(X, lambda x: (self.model_(x) - x).flatten(1).square().sum(dim=1) / 2)
+        """Minus half the squared reconstruction error of scaled values, averaged over rows; higher is better, and ``y`` is not used."""
+        errors = self._evaluate(X, lambda x: (self.model_(x) - x).flatten(1).square().sum(dim=1) / 2)
         return -float(errors.mean())

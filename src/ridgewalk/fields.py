@@ -1,5 +1,5 @@
 """
-Scalars become fields: the score of an energy, sums of fields, and the part of a vector normal to a direction.
+Fields: the score of an energy, sums of vector fields, and the part of a vector normal to a direction.
 
     score(z) = -grad E(z)
 """
@@ -10,22 +10,22 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from ridgewalk.callables import check_rows, evaluation_mode, gradient
+from ridgewalk.callables import check_rows, differentiate, evaluation_mode
 from ridgewalk.protocols import Energy, VectorField
 
 CHUNK = 8192
-"""Rows that ``score`` differentiates at once where no chunk size is given."""
+"""Default number of rows that ``score`` differentiates at once."""
 
 
 def energy_and_score(energy: Energy, z: Tensor, chunk: int = CHUNK) -> tuple[Tensor, Tensor]:
     """
-    E(z) and -grad E(z), (n,) and (n, *), detached.
+    E(z) and -grad E(z) for z (n, *): detached tensors (n,) and (n, *).
 
     Rows are independent, so the gradient of the sum is the stack of the rows' gradients. An energy that does not depend
     on z has the score 0. Inside ``torch.inference_mode`` the result is the same as outside.
 
     Raises:
-        ValueError: if the energy does not return one value a row, or moves with z where autograd does not see it.
+        ValueError: if the energy does not return one value per row, or depends on z in a way that autograd does not see.
     """
     values, scores = [], []
     for part in z.detach().split(chunk):
@@ -34,14 +34,14 @@ def energy_and_score(energy: Energy, z: Tensor, chunk: int = CHUNK) -> tuple[Ten
             e = check_rows(energy(leaf), len(leaf), "the energy")
             if e.shape != leaf.shape[:1]:
                 raise ValueError(f"an energy maps (n, *) to (n,); for {tuple(leaf.shape)} it returned {tuple(e.shape)}")
-            slope = gradient(energy, leaf, e, "the energy")
+            slope = differentiate(energy, leaf, e, "the energy")
         values.append(e.detach())
         scores.append(-slope)
     return torch.cat(values), torch.cat(scores)
 
 
 def score(energy: Energy, z: Tensor, chunk: int = CHUNK) -> Tensor:
-    """-grad E(z): (n, *) -> (n, *), detached, ``chunk`` rows at once."""
+    """-grad E(z): (n, *) -> (n, *), detached and computed ``chunk`` rows at a time."""
     return energy_and_score(energy, z, chunk)[1]
 
 
@@ -55,17 +55,17 @@ def add(*fields: VectorField) -> VectorField:
 
 
 def normal_part(v: Tensor, direction: Tensor) -> Tensor:
-    """V - (v . u) u with u = direction / |direction|, row by row: (n, *); where the direction is 0, v itself."""
+    """The part of v (n, *) normal to the direction (n, *), row by row: v - (v . u) u with u = direction / |direction|; v itself where the direction is 0."""
     u = unit(direction)
     return v - (v * u).flatten(1).sum(dim=1).view(-1, *(1,) * (v.dim() - 1)) * u
 
 
 def unit(v: Tensor) -> Tensor:
-    """V / |v| row by row, and 0 where v is 0: (n, *) -> (n, *)."""
+    """Unit vectors v / |v| row by row, and 0 where v is 0: (n, *) -> (n, *)."""
     norm = row_norm(v)
     return torch.where(norm > 0, v / torch.where(norm > 0, norm, torch.ones_like(norm)), torch.zeros_like(v))
 
 
 def row_norm(v: Tensor) -> Tensor:
-    """|v_i| of each row, shaped to divide v: (n, *) -> (n, 1, ...)."""
+    """Euclidean norms |v_i| of the rows, in a shape that divides v: (n, *) -> (n, 1, ...)."""
     return v.flatten(1).norm(dim=1).view(-1, *(1,) * (v.dim() - 1))

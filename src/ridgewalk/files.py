@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and folders that are not written over."""
+"""Files that are written completely or not at all, and folders that are never overwritten."""
 
 import hashlib
 import io
@@ -15,11 +15,7 @@ from ridgewalk.locks import is_empty
 
 def write_bytes(path: Path, content: bytes) -> str:
     """
-    Writes a file atomically: into a temporary file beside it, which is flushed and then renamed.
-
-    Args:
-        path: the file; folders above it are made.
-        content: all of it.
+    Writes a file atomically, into a temporary file beside it that is flushed and then renamed; folders above the file are created.
 
     Returns:
         The SHA-256 of the content, in hexadecimal.
@@ -38,8 +34,8 @@ def write_bytes(path: Path, content: bytes) -> str:
 
 
 def write_arrays(path: Path, arrays: "Mapping[str, Tensor]") -> None:
-    """Writes tensors by name as a compressed .npz file, atomically."""
-    import numpy as np  # here, as the command line imports this file before it knows its verb
+    """Writes named tensors as a compressed .npz file, atomically."""
+    import numpy as np  # imported late, because the command line imports this file for every command
 
     buffer = io.BytesIO()
     stored: dict[str, Any] = {name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()}
@@ -48,19 +44,19 @@ def write_arrays(path: Path, arrays: "Mapping[str, Tensor]") -> None:
 
 
 def refuse_used(folder: Path, remedy: str = "choose another --out") -> None:
-    """
-    Refuses a folder that holds something, or a file in its place.
-
-    Args:
-        folder: where a result would be written.
-        remedy: what the error tells the user to do.
-    """
+    """Raises a ValueError, which ends with ``remedy``, if the folder is not empty or is a file."""
     if folder.exists() and (not folder.is_dir() or not is_empty(folder)):
         raise ValueError(f"{folder} exists already and is not empty; {remedy}")
 
 
+def refuse_existing(file: Path) -> None:
+    """Raises a ValueError if the file exists."""
+    if file.exists():
+        raise ValueError(f"{file} exists already; choose another --out")
+
+
 def new_folder(folder: Path) -> Path:
-    """Makes a folder to write into and returns it; a folder that holds something is refused."""
+    """Creates a folder to write into and returns it; a folder that is not empty is refused."""
     refuse_used(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not folder.exists():
@@ -72,7 +68,7 @@ def new_folder(folder: Path) -> Path:
 
 
 def new_free_folder(parent: Path, stem: str) -> Path:
-    """Makes the first of stem, stem-2, stem-3, ... below ``parent`` that does not exist, for this process alone, and returns it."""
+    """Creates the first folder of ``parent``/stem, stem-2, stem-3, ... that does not exist, for this process alone, and returns it."""
     while True:
         folder = free_folder(parent, stem)
         try:
@@ -82,25 +78,15 @@ def new_free_folder(parent: Path, stem: str) -> Path:
                 raise
 
 
-def free_folder(parent: Path, stem: str) -> Path:
-    """The first of stem, stem-2, stem-3, ... below ``parent`` that does not exist."""
-    number, folder = 1, parent / stem
-    while folder.exists():
+def free_folder(parent: Path, stem: str, suffix: str = "") -> Path:
+    """Returns the first path of ``parent``/stem, stem-2, stem-3, ..., each followed by ``suffix``, that does not exist."""
+    number, free = 1, parent / f"{stem}{suffix}"
+    while free.exists():
         number += 1
-        folder = parent / f"{stem}-{number}"
-    return folder
-
-
-def refuse_existing(file: Path) -> None:
-    """Refuses a file that exists, so that it is not written over."""
-    if file.exists():
-        raise ValueError(f"{file} exists already; choose another --out")
+        free = parent / f"{stem}-{number}{suffix}"
+    return free
 
 
 def free_file(file: Path) -> Path:
-    """The first of NAME.EXT, NAME-2.EXT, NAME-3.EXT, ... that does not exist."""
-    number, free = 1, file
-    while free.exists():
-        number += 1
-        free = file.with_name(f"{file.stem}-{number}{file.suffix}")
-    return free
+    """Returns the first path of NAME.EXT, NAME-2.EXT, NAME-3.EXT, ... that does not exist."""
+    return free_folder(file.parent, file.stem, file.suffix)

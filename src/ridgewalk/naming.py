@@ -1,4 +1,4 @@
-"""Names that a user typed: the nearest known one, and plural-free lists for messages."""
+"""Sentences about names: the nearest known name to one that a user typed, and lists of choices."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """
-    The sentence for a name that is not known: what came, the nearest known one, and all that there are.
+    The sentence for a name that is not known, with the nearest known name and all known names.
 
     >>> unknown("method", "strng", ["lerp", "string"])
     "unknown method 'strng'; did you mean 'string'? known: lerp, string"

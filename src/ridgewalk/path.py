@@ -1,4 +1,4 @@
-"""The Path: what every finder returns and every metric reads."""
+"""``Path``, the curves that every finder returns and every metric reads."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,18 +10,18 @@ from ridgewalk import polyline
 from ridgewalk.callables import check_rows, evaluation_mode
 
 CHUNK_BYTES = 2**29
-"""Memory that one chunk of ``map`` may take where no chunk size is given, counting 64 activations an output value."""
+"""Memory in bytes that one chunk of ``map`` may take by default, if there are 64 activations for each output value."""
 
 
 def chunked(f: Callable[..., Tensor], *rows: Tensor, chunk: int | None = None) -> Tensor:
     """
-    F over the rows of its arguments, in chunks, without gradients: each (n, *) -> (n, *).
+    Applies f to rows (n, *) in chunks, without gradients, and returns its values (n, *).
 
     Args:
-        f: takes tensors with n rows, returns one with n rows; row i depends on row i alone.
-        rows: tensors that share their first dimension n.
-        chunk: rows a call. By default the first 16 rows are run and the size follows from what they return, so that
-            a large decoder stays within ``CHUNK_BYTES``.
+        f: takes tensors with n rows and returns a tensor with n rows; row i of the result depends on row i alone.
+        rows: the arguments of f, tensors that share their first dimension n.
+        chunk: number of rows per call. By default the first 16 rows are evaluated, and the size of their values determines
+            a number of rows that keeps a large decoder within ``CHUNK_BYTES``.
     """
     n = rows[0].shape[0]
     size = chunk or min(n, 16)
@@ -45,13 +45,13 @@ def chunked(f: Callable[..., Tensor], *rows: Tensor, chunk: int | None = None) -
 @dataclass(frozen=True, eq=False)
 class Path:
     """
-    Curves between pairs of points, as nodes.
+    Curves between b pairs of points, each given by k nodes.
 
     Attributes:
-        nodes: (b, k, *); ``nodes[:, 0]`` is z_a exactly, ``nodes[:, -1]`` is z_b exactly where ``arrived``.
-        arrived: (b,) bool; False where the finder stopped elsewhere: the last node is then where it stopped.
-        traces: (b, k) each: energies, force norms and whatever else the finder can say of each node.
-        stats: totals of the search, such as ``nfe`` (rows on which an energy was evaluated), ``iterations``, ``seconds``.
+        nodes: (b, k, *); ``nodes[:, 0]`` is z_a exactly, and ``nodes[:, -1]`` is z_b exactly where ``arrived`` is True.
+        arrived: (b,) bool; False where the finder stopped before z_b, and the last node is the point where it stopped.
+        traces: values of each node by name, (b, k) each, such as energies and norms of forces.
+        stats: totals of the search by name, such as ``nfe`` (rows on which an energy was evaluated), ``iterations`` and ``seconds``.
     """
 
     nodes: Tensor
@@ -79,12 +79,12 @@ class Path:
 
     def map(self, f: Callable[..., Tensor], *per_pair: Tensor, chunk: int | None = None) -> Tensor:
         """
-        F at every node: (b, k, *).
+        The values of f at every node: (b, k, *).
 
         Args:
             f: (n, *) -> (n, *), such as a decoder or an energy; with conditions, f(z, c, ...).
-            per_pair: (b, *) each, a condition of each pair, repeated for its nodes.
-            chunk: rows a call; see ``chunked``.
+            per_pair: conditions (b, *), one for each pair, which are repeated for the pair's nodes.
+            chunk: number of rows per call; see ``chunked``.
         """
         b, k = self.nodes.shape[:2]
         conditions = (c.repeat_interleave(k, dim=0) for c in per_pair)
@@ -95,15 +95,12 @@ class Path:
         self, k: int, distance: Callable[[Tensor], Tensor] | None = None, density: Tensor | None = None
     ) -> "Path":
         """
-        The same polyline with ``k`` nodes at equal arc length.
+        The same polylines with ``k`` nodes at equal arc length; traces are interpolated linearly, and the ends stay the same bit for bit.
 
         Args:
             k: number of nodes, at least 2.
-            distance: (n, *) -> (n, *); arc length is measured between its values at the nodes, such as decoded
-                images, in place of the nodes themselves.
-            density: (b, present k) positive; frames per unit length wanted near each node, relative to the others.
-
-        Traces are carried along by linear interpolation. The ends stay bit for bit.
+            distance: (n, *) -> (n, *), such as a decoder; arc length is measured between its values at the nodes instead of the nodes themselves.
+            density: (b, present k), positive; the relative number of nodes per unit of length near each present node.
         """
         if k < 2:
             raise ValueError(f"resampling needs at least 2 nodes; got {k}")

@@ -1,4 +1,4 @@
-"""The processes of a run started with torchrun: which one this is, and results merged into one."""
+"""The processes of a run that torchrun started: the number of this process, and the exchange of results."""
 
 import os
 from collections.abc import Callable
@@ -12,32 +12,34 @@ Result = TypeVar("Result")
 
 
 def world() -> int:
-    """Number of processes, 1 unless torchrun started several."""
-    return max(1, _number("WORLD_SIZE", 1))
+    """Number of processes; 1 unless torchrun started several."""
+    return max(1, _read_number("WORLD_SIZE", 1))
 
 
 def rank() -> int:
-    """Which process this is; 0 writes files and speaks."""
-    return _number("RANK", 0) if world() > 1 else 0
+    """Number of this process; process 0 writes files and prints."""
+    return _read_number("RANK", 0) if world() > 1 else 0
 
 
-def _number(name: str, otherwise: int) -> int:
-    """The whole number in an environment variable that torchrun sets; ValueError for anything else."""
-    text = os.environ.get(name, str(otherwise))
+def _read_number(name: str, default: int) -> int:
+    """Reads a whole number from an environment variable that torchrun sets."""
+    text = os.environ.get(name, str(default))
     if not text.strip().isdecimal():
         raise ValueError(f"the environment variable {name} must be a whole number, as torchrun sets it; got '{text}'")
     return int(text)
 
 
 def join() -> None:
-    """Opens the group of processes where there are several, so that they can exchange results."""
+    """Opens the process group if there are several processes, so that they can exchange results."""
     if world() > 1:
+        import torch
         import torch.distributed as dist
 
         if not dist.is_initialized():
             Thread(target=_end_with_launcher, args=(os.getppid(),), daemon=True).start()
             # process 0 may train a detector or a judge while the others wait
-            dist.init_process_group("cpu:gloo,cuda:nccl" if _cuda() else "gloo", timeout=timedelta(days=1))
+            backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+            dist.init_process_group(backend, timeout=timedelta(days=1))
 
 
 def _end_with_launcher(launcher: int) -> None:
@@ -48,7 +50,7 @@ def _end_with_launcher(launcher: int) -> None:
 
 
 def gather(part: Result) -> list[Result]:
-    """Every process's part, in the order of their ranks, on every process."""
+    """Returns the parts of all processes, in the order of their ranks, on every process."""
     if world() == 1:
         return [part]
     import torch.distributed as dist
@@ -60,7 +62,7 @@ def gather(part: Result) -> list[Result]:
 
 
 def first(make: Callable[[], Result]) -> Result:
-    """What process 0 makes, given to every process; the others wait for it, and fail with it."""
+    """Calls ``make`` on process 0 and returns its result, or raises its error, on every process."""
     if world() == 1:
         return make()
     import torch.distributed as dist
@@ -70,7 +72,7 @@ def first(make: Callable[[], Result]) -> Result:
     if rank() == 0:
         try:
             box[0] = make()
-        except Exception as error:  # the others would wait for ever
+        except Exception as error:  # sent to the other processes, which would wait for ever
             box[1] = error
     dist.broadcast_object_list(box, src=0)
     if box[1] is not None:
@@ -80,22 +82,16 @@ def first(make: Callable[[], Result]) -> Result:
 
 def leave(together: bool) -> None:
     """
-    Closes the group of processes, where one is open; a process that exits with it open may be aborted by the threads behind it.
+    Closes the process group if it is open; a process that exits while it is open may be aborted by the group's threads.
 
     Args:
-        together: whether all processes are on their way here, and none is to leave before the others have.
+        together: whether every process calls this function, so that each waits for the others.
     """
     import torch.distributed as dist
 
     if not (dist.is_available() and dist.is_initialized()):
         return
     if together:
-        with suppress(RuntimeError):  # another process failed meanwhile, and says so itself
+        with suppress(RuntimeError):  # another process has failed and reports that itself
             dist.barrier()
     dist.destroy_process_group()
-
-
-def _cuda() -> bool:
-    import torch
-
-    return torch.cuda.is_available()

@@ -2,7 +2,7 @@
 Progress bars that the library offers and only the command line shows.
 
 A long loop is written ``for item in track(items, "string method")``. Nothing is drawn until a caller opens
-``showing(console)``; inside it every tracked loop has its bar, nested loops included.
+``showing(console)``; inside that block every tracked loop has its own bar, nested loops included.
 """
 
 from collections.abc import Iterable, Iterator, Sized
@@ -20,7 +20,7 @@ _display: "ContextVar[Progress | None]" = ContextVar("ridgewalk_progress", defau
 
 
 def track(items: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Yields ``items``, with a bar named ``description`` while a display is open."""
+    """Yields ``items``, and draws a bar called ``description`` while a display is open."""
     display = _display.get()
     if display is None:
         yield from items
@@ -38,27 +38,20 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
 
 @contextmanager
 def showing(console: "Console") -> Iterator[None]:
-    """Draws the bars of every tracked loop on ``console`` until the block ends; a block inside another shares its bars."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    """Draws the bars of every tracked loop on ``console`` until the block ends; an inner block shares the bars of the outer one."""
+    from rich import progress
 
     if _display.get() is not None:
         yield
         return
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as display:
+    with progress.Progress(*columns, console=console, transient=True) as display:
         token = _display.set(display)
         try:
             yield

@@ -1,9 +1,9 @@
 """
-Everything that a user can name: methods, energies, sensors, samplers, objectives and adapters, one table of each.
+Everything that a user can name: one table each of methods, energies, sensors, samplers, objectives and adapters.
 
-An entry says its name, what it is in one line, what it needs and how it is made: ``make`` is a "module:function" that is imported on first use, so that
-this file imports no torch. Help texts, refusals, colours of figures, the tables of README.md and the commands `ridgewalk methods`, `ridgewalk energies`
-and `ridgewalk samplers` all read these tables. A new method, energy or sampler is one function beside the class that it builds, and one entry here.
+An entry holds its name, one line about it, what it needs and how it is built: ``make`` is a "module:function" that is imported on first use, so that
+this file does not import torch. Help texts, refusals, colours of figures, the tables of README.md and the commands `ridgewalk methods`, `ridgewalk
+energies` and `ridgewalk samplers` all read these tables. A new method, energy or sampler is one function beside the class that it builds and one entry.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,34 +17,34 @@ from ridgewalk import naming
 @dataclass(frozen=True)
 class Entry:
     """
-    One thing that can be named.
+    One thing that a user can name.
 
     Attributes:
-        name: as a user types it.
-        about: what it is, in one line without a full stop.
+        name: the name that a user types.
+        about: a description in one line, without a full stop.
     """
 
     name: str
     about: str
 
     def row(self) -> dict[str, str]:
-        """What a list of its table shows of it, by the heads of the columns."""
+        """The row of this entry in a printed table, by column heads."""
         return {"name": self.name, "what it is": self.about}
 
 
 @dataclass(frozen=True)
 class Buildable(Entry):
     """
-    An entry that knows how its object is built.
+    An entry whose object can be built.
 
     Attributes:
-        make: the function that builds it, or its address "module:function".
+        make: the function that builds the object, or its address "module:function".
     """
 
     make: str | Callable[..., Any]
 
     def build(self, *arguments: Any) -> Any:
-        """The object, built by ``make`` from the arguments."""
+        """Calls ``make`` with the arguments and returns the object."""
         if not isinstance(self.make, str):
             return self.make(*arguments)
         module, _, function = self.make.partition(":")
@@ -55,7 +55,7 @@ E = TypeVar("E", bound=Entry)
 
 
 class Table(Mapping[str, E], Generic[E]):
-    """Entries by name, in the order in which they are listed. ``kind`` is what one entry is called in messages."""
+    """Entries by name, in the order in which they are listed; ``kind`` is the word for one entry in messages."""
 
     def __init__(self, kind: str, entries: Iterable[E] = ()) -> None:
         self.kind = kind
@@ -64,25 +64,22 @@ class Table(Mapping[str, E], Generic[E]):
             self.add(entry)
 
     def __getitem__(self, name: str) -> E:
-        """The entry called ``name``; KeyError where there is none."""
         return self._entries[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Names, in the order of the table."""
         return iter(self._entries)
 
     def __len__(self) -> int:
-        """Number of entries."""
         return len(self._entries)
 
     def find(self, name: str) -> E:
-        """The entry called ``name``; where there is none, a ValueError names the nearest one and all that there are."""
+        """Returns the entry called ``name``; an unknown name raises a ValueError with the nearest name and all names."""
         if name not in self._entries:
             raise ValueError(naming.unknown(self.kind, name, self))
         return self._entries[name]
 
     def add(self, entry: E) -> Callable[[], None]:
-        """Adds an entry under a name that is not taken, and returns a function that removes it again."""
+        """Adds an entry with a new name, and returns a function that removes it again."""
         if entry.name in self._entries:
             raise ValueError(f"there is a {self.kind} '{entry.name}' already; give the new one another name")
         self._entries[entry.name] = entry
@@ -93,15 +90,15 @@ class Table(Mapping[str, E], Generic[E]):
         return remove
 
     def choices(self, allowed: Callable[[E], bool] = lambda entry: True) -> str:
-        """The names of the entries that are allowed, as "a, b or c"."""
+        """The names of the allowed entries, as "a, b or c"."""
         return naming.either(name for name, entry in self.items() if allowed(entry))
 
     def rows(self) -> list[dict[str, str]]:
-        """The rows of a list of the table."""
+        """The rows of the printed table."""
         return [entry.row() for entry in self.values()]
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """What each entry says of itself, as plain values by name; how it is built is left out."""
+        """The attributes of each entry except ``make``, as plain values by the entry's name."""
         return {
             name: {k: v for k, v in asdict(entry).items() if k not in ("name", "make")} for name, entry in self.items()
         }
@@ -110,18 +107,18 @@ class Table(Mapping[str, E], Generic[E]):
 @dataclass(frozen=True)
 class Method(Buildable):
     """
-    A finder of paths. ``make`` takes the ``Context``, and after it the energy where the method follows one.
+    A path finder. ``make`` takes the ``Context`` and, for a method that follows an energy, the energy.
 
     Attributes:
-        energy: the name of the energy that it follows by default; None where it follows no energy.
-        needs: what it is built from beside sensors: some of ``diffusion``, ``guide``, ``references`` and ``decoder``.
-        arrives: when its paths reach their second end.
-        keeps: whether it can move along one part of a code alone (`--keep`).
-        realism: whether it takes a realism, as in ``ridge@8``; its energy is then calibrated, 0 on data and 1 on straight lines.
+        energy: the name of the energy that the method follows by default; None for a method that follows no energy.
+        needs: what the method needs besides sensors: some of ``diffusion``, ``guide``, ``references`` and ``decoder``.
+        arrives: when its paths reach their second end, in words.
+        keeps: whether it can change one part of a code and keep the other (`--keep`).
+        realism: whether the name may end in a realism, as in ``ridge@8``; the energy is then calibrated to 0 on data and 1 on straight lines.
         equalised: whether an energy of the weak matcher is scaled to the density ratio's force, because the method has one step size for all energies.
-        unguided: what its paths are where the energy has no force.
-        colour: in figures, "#rrggbb"; methods without one take the next free colour.
-        marker: in figures, by matplotlib's name: one shape for a family of methods.
+        unguided: what its paths are, in words, if the energy has no force.
+        colour: its colour in figures, "#rrggbb"; a method without one takes the next free colour.
+        marker: its marker in figures, by matplotlib's name; a family of methods shares one shape.
     """
 
     _: KW_ONLY
@@ -136,7 +133,6 @@ class Method(Buildable):
     marker: str = "o"
 
     def row(self) -> dict[str, str]:
-        """Its name, the energy that it follows by default, when its paths arrive, and a line about it."""
         name = f"{self.name}@R" if self.realism else self.name
         return {"method": name, "energy": self.energy or "none", "arrives": self.arrives, "what it is": self.about}
 
@@ -144,10 +140,10 @@ class Method(Buildable):
 @dataclass(frozen=True)
 class EnergyEntry(Buildable):
     """
-    An energy. ``about`` is its formula in words, and ``make`` takes the ``Context``.
+    An energy. ``about`` is its formula, and ``make`` takes the ``Context``.
 
     Attributes:
-        sensor: the sensor that it reads; None where it reads none.
+        sensor: the name of the sensor that the energy reads; None for an energy that reads no sensor.
         scaled: whether it is scaled so that its median force on straight lines is that of the density ratio.
     """
 
@@ -156,12 +152,11 @@ class EnergyEntry(Buildable):
     scaled: bool = False
 
     def row(self) -> dict[str, str]:
-        """Its name, the sensor that it reads, and its formula."""
         return {"energy": self.name, "sensor": self.sensor or "none", "formula": self.about}
 
 
 OTHER_SENSOR = "choose the energy of another sensor, such as soft-ratio"
-"""What to do about an energy without force, where its sensor cannot be trained again by itself."""
+"""The remedy for an energy without force whose sensor cannot be trained again separately."""
 
 
 @dataclass(frozen=True)
@@ -170,10 +165,10 @@ class Sensor(Entry):
     A trained network that energies read.
 
     Attributes:
-        missing: what to do where a run has none.
-        dead: what to do where its energies have no force.
-        on_images: whether it sees decoded images, not codes.
-        against_prior: whether its own task is to tell encoded data from the prior.
+        missing: the remedy if a run does not have this sensor.
+        dead: the remedy if the energies that read it have no force.
+        on_images: whether its input is decoded images instead of codes.
+        against_prior: whether it is trained to separate encoded data from the prior.
     """
 
     _: KW_ONLY
@@ -185,12 +180,12 @@ class Sensor(Entry):
 
 @dataclass(frozen=True)
 class SamplerEntry(Buildable):
-    """A sampler of diffusions. ``make`` takes its settings (``Sampling``), the SDE and the number of states to keep."""
+    """A sampler of diffusions. ``make`` takes the settings (``Sampling``), the SDE and the number of states to keep."""
 
 
 @dataclass(frozen=True)
 class Objective(Buildable):
-    """An objective that a model is trained for. ``make`` is the address of its family's definition."""
+    """An objective that a model is trained with. ``make`` is the address of its family's definition."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +194,7 @@ class Adapter(Buildable):
     A reader of another library's models.
 
     Attributes:
-        extra: the optional dependency of ridgewalk that installs the library.
+        extra: the optional dependency group of ridgewalk that installs the library.
     """
 
     _: KW_ONLY
@@ -207,11 +202,10 @@ class Adapter(Buildable):
 
     @property
     def install(self) -> str:
-        """How to install the library."""
+        """The sentence that says how to install the library."""
         return f"this needs the library {self.name}: pip install ridgewalk[{self.extra}]"
 
     def row(self) -> dict[str, str]:
-        """The library, what is read of it, and ridgewalk's extra that installs it."""
         return {"library": self.name, "what is read": self.about, "installed by": f"ridgewalk[{self.extra}]"}
 
 
@@ -267,13 +261,13 @@ ENERGIES: Table[EnergyEntry] = Table("energy", [
     EnergyEntry("ratio", "-l of the density-ratio detector", f"{_LOGITS}build_density_ratio", sensor="detector"),
     EnergyEntry("soft-ratio", "softplus(m - l) of the density-ratio detector", f"{_LOGITS}build_soft_ratio", sensor="detector"),
     EnergyEntry("neg-log-d", "softplus(-l) of the density-ratio detector", f"{_LOGITS}build_negative_log_d", sensor="detector"),
-    EnergyEntry("pixel", "softplus(m - l(G(z))) of D_x, which tells decoded data from decoded holes",
+    EnergyEntry("pixel", "softplus(m - l(G(z))) of D_x, which separates decoded data from decoded holes",
                 f"{_LOGITS}build_pixel", sensor="pixel", scaled=True),
-    EnergyEntry("pixel-real", "softplus(m - l(G(z))) of the naive D_x, which tells real images from decoded holes",
+    EnergyEntry("pixel-real", "softplus(m - l(G(z))) of the naive D_x, which separates real images from decoded holes",
                 f"{_LOGITS}build_pixel_real", sensor="pixel-real", scaled=True),
-    EnergyEntry("critic", "softplus(m - l(G(z))) of the VAE-GAN's own D_x, which tells real images from decoded ones",
+    EnergyEntry("critic", "softplus(m - l(G(z))) of the VAE-GAN's own D_x, which separates real images from decoded ones",
                 f"{_LOGITS}build_critic", sensor="critic", scaled=True),
-    EnergyEntry("latent", "softplus(m - l) of the VAE-GAN's own D_z, which tells draws of q(z|x) from the prior",
+    EnergyEntry("latent", "softplus(m - l) of the VAE-GAN's own D_z, which separates draws of q(z|x) from the prior",
                 f"{_LOGITS}build_latent", sensor="latent", scaled=True),
     EnergyEntry("posterior", "-l(z) + |z|^2 / 2 of the VAE-GAN's own D_z: minus the log density of encoded data, up to a constant",
                 "ridgewalk.energies.posterior:build_posterior", sensor="latent", scaled=True),
@@ -290,19 +284,19 @@ ENERGIES: Table[EnergyEntry] = Table("energy", [
 ])
 
 SENSORS: Table[Sensor] = Table("sensor", [
-    Sensor("matcher", "the AAE's own D_z, which tells draws of the prior from codes",
+    Sensor("matcher", "the AAE's own D_z, which separates draws of the prior from codes",
            missing="only an adversarial autoencoder has one", against_prior=True),
-    Sensor("detector", "the density-ratio detector, which tells codes from points off the data",
+    Sensor("detector", "the density-ratio detector, which separates codes from points off the data",
            missing="train the run again", dead="train the run again"),
-    Sensor("pixel", "D_x, which tells decoded data from decoded holes",
+    Sensor("pixel", "D_x, which separates decoded data from decoded holes",
            missing="train one with `ridgewalk sense RUN`",
            dead="remove pixel.json and pixel.safetensors, and train it again with `ridgewalk sense RUN`", on_images=True),
-    Sensor("pixel-real", "D_x, which tells real images from decoded holes",
+    Sensor("pixel-real", "D_x, which separates real images from decoded holes",
            missing="train one with `ridgewalk sense RUN --contrast real`",
            dead="remove pixel-real.json and pixel-real.safetensors, and train it again with `ridgewalk sense RUN --contrast real`", on_images=True),
-    Sensor("critic", "the VAE-GAN's own D_x, which tells real images from decoded ones",
+    Sensor("critic", "the VAE-GAN's own D_x, which separates real images from decoded ones",
            missing="only a VAE-GAN has one", on_images=True),
-    Sensor("latent", "the VAE-GAN's own D_z, which tells draws of q(z|x) from the prior",
+    Sensor("latent", "the VAE-GAN's own D_z, which separates draws of q(z|x) from the prior",
            missing="only a VAE-GAN with objective.latent has one", against_prior=True),
     Sensor("denoiser", "the diffusion of codes", missing="train one with `ridgewalk diffuse RUN`"),
 ])

@@ -21,7 +21,7 @@ from ridgewalk.diffusion import (
     Ancestral,
     Flow,
     Heun,
-    Langevin,
+    LangevinCorrector,
     PredictorCorrector,
     ProbabilityFlow,
     ReverseDiffusion,
@@ -138,7 +138,7 @@ def test_a_step_of_the_ve_corrector_is_one_of_langevin(ve: tuple[Path, ScoreMode
     with torch.no_grad():
         theirs = scheduler.step_correct(model.network(u, sigma).sample, u, generator=drawn()).prev_sample
         at = levels(model.sde, scheduler.timesteps[i : i + 1])[0]
-        ours = Langevin(0.2)(Counted(model.score), 2 * u - 1, at, 1.0, Drawn(3, (3, 8, 8)))
+        ours = LangevinCorrector(0.2)(Counted(model.score), 2 * u - 1, at, 1.0, Drawn(3, (3, 8, 8)))
     assert (theirs - u).abs().mean() > 1e-4
     torch.testing.assert_close((ours + 1) / 2 - u, theirs - u, rtol=1e-3, atol=1e-6)
 
@@ -153,7 +153,7 @@ def test_the_ve_pipeline_makes_the_images_of_predictor_and_corrector(ve: tuple[P
     theirs = pipeline(2, num_inference_steps=6, generator=drawn(), output_type="np").images
     noise = Drawn(2, (3, 8, 8))
     start = 2 * VE_SETTINGS["sigma_max"] * noise.normal() - 1  # theirs is around 0 of [0, 1]; ours, around its middle
-    made = PredictorCorrector(model.sde, 6, corrector=Langevin(0.2))(model.score, noise, start)
+    made = PredictorCorrector(model.sde, 6, corrector=LangevinCorrector(0.2))(model.score, noise, start)
     ours = (made.x / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).numpy()
     assert ((theirs > 0) & (theirs < 1)).sum() > 40  # of 384: not all clipped
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-3)  # discrete_sigmas are sampling_eps away from sigmas
@@ -438,7 +438,7 @@ def test_a_generator_decides_the_images_and_moves_on(ve: tuple[Path, ScoreModel]
     _, model = ve
 
     def pipeline(generator: torch.Generator | None, n: int = 2) -> Tensor:
-        sampler = PredictorCorrector(model.sde, 3, corrector=Langevin(norms="level"))
+        sampler = PredictorCorrector(model.sde, 3, corrector=LangevinCorrector(norms="level"))
         return as_pipeline(model, sampler)(n, generator, output_type="pt").images
 
     torch.manual_seed(0)

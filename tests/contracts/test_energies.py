@@ -9,7 +9,7 @@ from torch import Tensor
 from problems import Gaussian, GaussianLogit, Mixture, MuellerBrown, Ring, points
 from ridgewalk.context import Context
 from ridgewalk.diffusion import VP, Denoiser, Standardiser
-from ridgewalk.energies import AggregatePosterior, DensityRatio, FullGaussian, frozen
+from ridgewalk.energies import AggregatePosterior, DensityRatio, FullGaussian, freeze
 from ridgewalk.energies.building import build_energy
 from ridgewalk.fields import score
 from ridgewalk.models.backbones import TimeMLP
@@ -22,7 +22,7 @@ from ridgewalk.settings.autoencoder import Walks
 
 def discriminator(positive: str) -> Discriminator:
     torch.manual_seed(0)  # of the network's first weights, within this process
-    return frozen(latent_discriminator(2, positive, (16, 16), "tanh").double())
+    return freeze(latent_discriminator(2, positive, (16, 16), "tanh").double())
 
 
 def decode(z: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ def decode(z: Tensor) -> Tensor:
 
 def image_discriminator(positive: str) -> Discriminator:
     torch.manual_seed(1)
-    return frozen(latent_discriminator(12, positive, (16, 16), "tanh").double())
+    return freeze(latent_discriminator(12, positive, (16, 16), "tanh").double())
 
 
 class CodeDiffusion:
@@ -62,7 +62,7 @@ ENERGIES: dict[str, Callable[[], Energy]] = {
     "FullGaussian": lambda: FullGaussian.of(points(30, 2, seed=7)),
     "AggregatePosterior": lambda: AggregatePosterior(points(30, 2, seed=7), points(30, 2, seed=8) / 2),
     "DensityRatio of spectral layers": lambda: DensityRatio(
-        frozen(latent_discriminator(2, "encoded", (8,), "leaky_relu", spectral=True).double())
+        freeze(latent_discriminator(2, "encoded", (8,), "leaky_relu", spectral=True).double())
     ),
     "Gaussian": lambda: Gaussian(2.0, 0.5),
     "Mixture": lambda: Mixture(points(3, 2, seed=9)),

@@ -25,7 +25,7 @@ from ridgewalk.diffusion import (
     EulerMaruyama,
     Flow,
     Heun,
-    Langevin,
+    LangevinCorrector,
     PredictorCorrector,
     ProbabilityFlow,
     RowNoise,
@@ -258,7 +258,7 @@ def test_replacement_of_correlated_gaussians_is_biased_as_its_limit_is() -> None
 WALKERS: dict[str, Callable[[SDE], Callable[..., Sampled]]] = {
     "euler-maruyama": lambda sde: EulerMaruyama(sde, 250),
     "ancestral": lambda sde: Ancestral(sde, 250),
-    "predictor-corrector": lambda sde: PredictorCorrector(sde, 150, corrector=Langevin(norms="level")),
+    "predictor-corrector": lambda sde: PredictorCorrector(sde, 150, corrector=LangevinCorrector(norms="level")),
     "heun": lambda sde: Heun(sde, 40),
 }
 FINE = {

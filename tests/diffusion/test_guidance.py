@@ -13,14 +13,15 @@ from ridgewalk.diffusion import (
     VP,
     Flow,
     Heun,
-    Langevin,
+    LangevinCorrector,
     PredictorCorrector,
     RowNoise,
     SubVP,
     sample,
 )
-from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeRatio, Window, guided
+from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeRatio, Window
 from ridgewalk.diffusion.likelihood import Likelihood
+from ridgewalk.fields import add
 from ridgewalk.metrics.densities import kl_by_cells
 from ridgewalk.models.backbones import TimeMLP
 
@@ -45,7 +46,7 @@ def exact_ratio(p: GaussianMixture, q: GaussianMixture, sde: SDE):  # type: igno
 def test_with_the_exact_ratio_the_guided_score_is_the_datas(sde: SDE, t: float) -> None:
     time = torch.tensor(t, dtype=torch.float64)
     x = DATA.noised(float(sde.alpha(time)), float(sde.sigma(time))).sample(200, torch.Generator().manual_seed(0))[0]
-    score = guided(exact_score(MODEL, sde), DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde))
+    score = add(exact_score(MODEL, sde), DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde))
     wanted = exact_score(DATA, sde)(x, time)
     assert torch.allclose(score(x, time), wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
     assert not torch.allclose(exact_score(MODEL, sde)(x, time), wanted, rtol=0.05)
@@ -64,7 +65,7 @@ def test_the_likelihood_of_the_guided_flow_is_the_datas(sde: SDE) -> None:
         prior_deviation=math.sqrt(float(sde.alpha(one) ** 2 + sde.sigma(one) ** 2)),
     )
     base = exact_score(MODEL, sde)
-    found = like(guided(base, DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde)), x)
+    found = like(add(base, DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde)), x)
     assert float((found.values - DATA.noised(*at).log_prob(x)).mean().abs()) < 0.01
     assert float((like(base, x).values - MODEL.noised(*at).log_prob(x)).mean().abs()) < 0.01
     assert float((DATA.log_prob(x) - MODEL.log_prob(x)).mean()) > 0.3
@@ -74,12 +75,12 @@ def test_guiding_both_reaches_the_floor_and_guiding_one_does_not() -> None:
     """With 300 levels both guided are within 1.2 of the floor (1.04 when this was written); at 100, where all four are compared, the order is clear."""
     sde, n = VP(), 5000
     base = exact_score(MODEL, sde)
-    full = guided(base, DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde))
+    full = add(base, DiscriminatorGuidance(exact_ratio(DATA, MODEL, sde), sde))
     drawn = [DATA.sample(n, torch.Generator().manual_seed(s))[0] for s in range(3)]
     floor = sum(kl_by_cells(x, DATA.log_prob, 0.08) for x in drawn) / 3
 
     def kl(score, corrector=None, steps: int = 100) -> float:  # type: ignore[no-untyped-def]
-        sampler = PredictorCorrector(sde, steps, corrector=Langevin(0.16), corrector_score=corrector)
+        sampler = PredictorCorrector(sde, steps, corrector=LangevinCorrector(0.16), corrector_score=corrector)
         return kl_by_cells(sample(sampler, score, n, (2,), chunk=n).x.double(), DATA.log_prob, 0.08)
 
     assert kl(full, steps=300) < 1.2 * floor
@@ -93,8 +94,8 @@ def test_guiding_both_reaches_the_floor_and_guiding_one_does_not() -> None:
 def test_a_blind_discriminator_gives_the_unguided_samples_bit_for_bit(sampler) -> None:  # type: ignore[no-untyped-def]
     network = TimeMLP(2, (16, 16), outputs=1, fourier=8)  # its last layer is 0: logit 0 everywhere
     base = exact_score(MODEL, VP())
-    blind = guided(base, DiscriminatorGuidance(TimeRatio(network, VP()), VP()))
-    constant = guided(base, DiscriminatorGuidance(lambda x, t: x.new_ones(len(x)), VP()))
+    blind = add(base, DiscriminatorGuidance(TimeRatio(network, VP()), VP()))
+    constant = add(base, DiscriminatorGuidance(lambda x, t: x.new_ones(len(x)), VP()))
     without = sampler(base, RowNoise(0, 20, (2,))).x
     assert torch.equal(sampler(blind, RowNoise(0, 20, (2,))).x, without)
     assert torch.equal(sampler(constant, RowNoise(0, 20, (2,))).x, without)

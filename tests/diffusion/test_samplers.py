@@ -25,7 +25,7 @@ from ridgewalk.diffusion import (
     EulerMaruyama,
     Flow,
     Heun,
-    Langevin,
+    LangevinCorrector,
     PerRows,
     PredictorCorrector,
     ProbabilityFlow,
@@ -42,8 +42,8 @@ from ridgewalk.protocols import VectorField
 D = torch.float64
 Make = Callable[..., Callable[..., Sampled]]
 ONE = torch.ones((), dtype=D)
-LEVEL = Langevin(norms="level")
-TWICE = Langevin(0.1, 2, "level")
+LEVEL = LangevinCorrector(norms="level")
+TWICE = LangevinCorrector(0.1, 2, "level")
 
 SDES: dict[str, SDE] = {"vp": VP(), "sub-vp": SubVP(), "ve": VE(), "ddpm": Tabulated.ddpm(1000)}
 SAMPLERS: dict[str, Make] = {
@@ -419,7 +419,7 @@ def test_langevin_leaves_a_gaussian_where_it_is_to_order_of_the_step(sde: SDE, s
     v, e = float(score.variance(ONE * 0.7)), 2 * (snr * at.sigma) ** 2
     draws = math.ceil(20 * v / e)  # 20 relaxation times: e^-40 of the start is left
     noise = Unit(draws)
-    c = Langevin(snr, draws, "level")(Counted(score), 3 * noise.one(0), at, 1.0, noise)[:, 0]
+    c = LangevinCorrector(snr, draws, "level")(Counted(score), 3 * noise.one(0), at, 1.0, noise)[:, 0]
     assert float(c.square().sum()) == pytest.approx(
         v / (1 - e / (2 * v)), rel=1e-5
     )  # 0.7 is float32 to the score's own 1e-8
@@ -538,7 +538,7 @@ def test_predictor_corrector_is_song_et_als(kind: str) -> None:
         else:
             gained = sde.sigma(t) ** 2 - sde.sigma(times[i + 1]) ** 2
             x = x + gained * score.score(x, t) + gained.sqrt() * draws[2 * i + 1]
-    made = PredictorCorrector(sde, n, corrector=Langevin(snr), t_min=t_min)(score, Replayed(draws), start)
+    made = PredictorCorrector(sde, n, corrector=LangevinCorrector(snr), t_min=t_min)(score, Replayed(draws), start)
     assert torch.allclose(made.x, x, rtol=0, atol=1e-7)
     assert made.nfe == 2 * n
     assert score.times == pytest.approx([float(t) for t in times for _ in range(2)])
@@ -548,19 +548,19 @@ def test_predictor_corrector_is_song_et_als(kind: str) -> None:
 def test_the_corrector_may_have_a_score_of_its_own(corrections: int) -> None:
     """Evaluations of both count: N (n + 1)."""
     predicting, correcting = (Watched(Noised(VP(), MODES, 0.3)) for _ in range(2))
-    sampler = PredictorCorrector(VP(), 7, corrector=Langevin(steps=corrections), corrector_score=correcting)
+    sampler = PredictorCorrector(VP(), 7, corrector=LangevinCorrector(steps=corrections), corrector_score=correcting)
     made = sampler(predicting, RowNoise(0, 3, (2,)))
     assert len(predicting.times) == 7
     assert len(correcting.times) == 7 * corrections
     assert made.nfe == 7 * (corrections + 1)
-    same = PredictorCorrector(VP(), 7, corrector=Langevin(steps=corrections))(predicting, RowNoise(0, 3, (2,)))
+    same = PredictorCorrector(VP(), 7, corrector=LangevinCorrector(steps=corrections))(predicting, RowNoise(0, 3, (2,)))
     assert torch.equal(same.x, made.x)
     if corrections:  # a corrector that has no score but its noise: the predictor's is not used in its place
 
         def away(x: Tensor, t: Tensor, /) -> Tensor:
             return -predicting(x, t)
 
-        other = PredictorCorrector(VP(), 7, corrector=Langevin(steps=corrections), corrector_score=away)
+        other = PredictorCorrector(VP(), 7, corrector=LangevinCorrector(steps=corrections), corrector_score=away)
         assert not torch.allclose(other(predicting, RowNoise(0, 3, (2,))).x, made.x)
 
 
@@ -720,10 +720,10 @@ def test_a_start_of_another_shape_than_the_noise_is_refused() -> None:
     ("make", "said"),
     [
         (lambda: PredictorCorrector(VP(), predictor="ancestrl"), "did you mean 'ancestral'"),
-        (lambda: Langevin(norms="levl"), "did you mean 'level'"),
-        (lambda: Langevin(snr=0), "snr above 0"),
-        (lambda: Langevin(snr=math.nan), "snr above 0"),
-        (lambda: Langevin(steps=-1), "steps >= 0"),
+        (lambda: LangevinCorrector(norms="levl"), "did you mean 'level'"),
+        (lambda: LangevinCorrector(snr=0), "snr above 0"),
+        (lambda: LangevinCorrector(snr=math.nan), "snr above 0"),
+        (lambda: LangevinCorrector(steps=-1), "steps >= 0"),
         (lambda: Flow(VP(), "dopri"), "did you mean 'dopri"),
         (lambda: Flow(VP(), rtol=0), "tolerances between 0 and 1"),
         (lambda: Flow(VP(), max_nfe=0), "max_nfe >= 1"),

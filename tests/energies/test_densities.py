@@ -12,7 +12,7 @@ from ridgewalk.energies import (
     Reprojection,
     Scaled,
     WeightedSum,
-    balanced,
+    balance,
     typical_force,
 )
 from ridgewalk.fields import score
@@ -69,18 +69,18 @@ def test_balanced_energies_have_their_shares_of_the_first_ones_force() -> None:
     z = points(301, 2, seed=5)
     weak, strong = Gaussian(1.0), Gaussian(0.01)  # the second's force is 10,000 times the first's
     assert typical_force(strong, z) == pytest.approx(1e4 * typical_force(weak, z))
-    total = balanced([weak, strong], z)
+    total = balance([weak, strong], z)
     assert isinstance(total, WeightedSum)
     forces = [typical_force(Scaled(e, w), z) for e, w in zip(total.energies, total.weights)]
     assert forces == pytest.approx([typical_force(weak, z) / 2] * 2)
-    quarter = balanced([weak, strong], z, (0.75, 0.25))
+    quarter = balance([weak, strong], z, (0.75, 0.25))
     assert quarter.weights == pytest.approx((0.75, 0.25e-4))
 
 
 def test_a_dead_sensor_and_impossible_shares_are_refused() -> None:
     z = points(9, 2, seed=5)
     with pytest.raises(ValueError, match="dead sensor"):
-        balanced([Gaussian(1.0), lambda z: 0 * z.sum(1)], z)
+        balance([Gaussian(1.0), lambda z: 0 * z.sum(1)], z)
     for shares in ((-1.0, 1.0), (float("nan"), 1.0), (0.0, 0.0), (1.0,)):
         with pytest.raises(ValueError, match="shares must be"):
-            balanced([Gaussian(1.0), Gaussian(2.0)], z, shares)
+            balance([Gaussian(1.0), Gaussian(2.0)], z, shares)

@@ -18,7 +18,7 @@ from ridgewalk.energies import (
     SoftRatio,
     TowardsEncoded,
     WeightedSum,
-    frozen,
+    freeze,
 )
 from ridgewalk.fields import score
 from ridgewalk.models.discriminators import Discriminator, latent_discriminator
@@ -177,7 +177,7 @@ def test_a_matchers_ideal_is_lowest_on_a_level_set_and_not_at_the_densest_point(
 
 def test_frozen_leaves_the_network_as_it_was() -> None:
     network = nn.Sequential(nn.Linear(2, 4), nn.Dropout(), nn.Linear(4, 1)).train()
-    copy = frozen(network)
+    copy = freeze(network)
     assert network.training
     assert all(p.requires_grad for p in network.parameters())
     assert not copy.training
@@ -190,7 +190,7 @@ def test_frozen_leaves_the_network_as_it_was() -> None:
 
 
 def test_a_frozen_discriminator_keeps_its_class_and_gives_gradients_to_z_alone() -> None:
-    discriminator = frozen(latent_discriminator(3, "encoded", (8,)).double())
+    discriminator = freeze(latent_discriminator(3, "encoded", (8,)).double())
     assert discriminator.positive == "encoded"
     assert score(DensityRatio(discriminator), points(5, 3)).abs().max() > 0
     assert all(p.grad is None for p in discriminator.parameters())

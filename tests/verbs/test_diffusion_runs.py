@@ -12,7 +12,7 @@ import torch
 
 from commands import call, refused
 from problems import Noised
-from ridgewalk.diffusion import VP, AnnealedLangevin, Heun, Langevin, PredictorCorrector
+from ridgewalk.diffusion import VP, AnnealedLangevin, Heun, LangevinCorrector, PredictorCorrector
 from ridgewalk.diffusion import sample as draw_samples
 from ridgewalk.diffusion.building import build_process, build_sampler
 from ridgewalk.evaluation import sampling
@@ -247,14 +247,14 @@ def test_langevins_steps_are_by_default_those_of_the_sampler() -> None:
     assert (made.snr, made.corrections) == (0.316, 3)
     corrected = build_sampler(Sampling("pc", 100), VP())
     assert isinstance(corrected, PredictorCorrector)
-    assert corrected.corrector == Langevin(0.16, 1)
+    assert corrected.corrector == LangevinCorrector(0.16, 1)
     asked, none = (
         build_sampler(Sampling("pc", snr=0.16, corrections=2), VP()),
         build_sampler(Sampling("pc", corrections=0), VP()),
     )
     assert isinstance(asked, PredictorCorrector)
     assert isinstance(none, PredictorCorrector)
-    assert (asked.corrector, none.corrector) == (Langevin(0.16, 2), Langevin(0.16, 0))
+    assert (asked.corrector, none.corrector) == (LangevinCorrector(0.16, 2), LangevinCorrector(0.16, 0))
     recorded = build_sampler(Sampling("langevin", snr=0.16, corrections=1), VP())
     assert isinstance(recorded, AnnealedLangevin)
     assert (recorded.snr, recorded.corrections) == (0.16, 1)

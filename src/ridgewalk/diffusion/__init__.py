@@ -10,7 +10,7 @@ from ridgewalk.diffusion.stochastic import (
     Ancestral,
     AnnealedLangevin,
     EulerMaruyama,
-    Langevin,
+    LangevinCorrector,
     PredictorCorrector,
     ReverseDiffusion,
 )
@@ -25,7 +25,7 @@ __all__ = [
     "EulerMaruyama",
     "Flow",
     "Heun",
-    "Langevin",
+    "LangevinCorrector",
     "PerRows",
     "PredictorCorrector",
     "ProbabilityFlow",

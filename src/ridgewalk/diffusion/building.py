@@ -1,4 +1,4 @@
-"""From settings to objects: the forward process, the network and the sampler that a recipe names."""
+"""Builds the forward process, the network and the sampler that the settings name."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch import nn
 from ridgewalk.diffusion.deterministic import Flow, Heun, ProbabilityFlow
 from ridgewalk.diffusion.sampling import Sampler
 from ridgewalk.diffusion.sde import SDE, VE, VP, SubVP, Tabulated
-from ridgewalk.diffusion.stochastic import PREDICTORS, AnnealedLangevin, Langevin, PredictorCorrector
+from ridgewalk.diffusion.stochastic import PREDICTORS, AnnealedLangevin, LangevinCorrector, PredictorCorrector
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.diffusers_unet import unet_2d
 from ridgewalk.models.unet import UNet, UNetLayers
@@ -16,7 +16,7 @@ from ridgewalk.settings.diffusion import Diffusion, Sampling
 
 
 def build_process(settings: Diffusion) -> SDE:
-    """The forward process that the settings name."""
+    """Builds the forward process that the settings name."""
     if settings.sde == "ve":
         return VE(*settings.sigmas)
     if settings.sde == "ddpm":
@@ -26,16 +26,16 @@ def build_process(settings: Diffusion) -> SDE:
 
 def build_network(settings: Diffusion, shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
     """
-    The score network for data of ``shape``, its weights drawn from ``seed``.
+    Builds the score network.
 
     Args:
         settings: the architecture.
-        shape: (d,) of points and codes, (c, h, w) of images.
-        classes: number of classes of the data; the network is conditioned on them where ``settings.labels``.
-        seed: of the weights.
+        shape: shape of one datum, (d,) for points and codes, (c, h, w) for images.
+        classes: number of classes of the data; the network is conditioned on them if ``settings.labels``.
+        seed: seed of the weights.
 
     Raises:
-        ValueError: for a U-Net of data that are no images, a perceptron of images, and sides that a U-Net cannot halve.
+        ValueError: for a U-Net of data that are not images, a perceptron of images, and images whose sides a U-Net cannot halve.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(seed, Stream.DENOISER))
@@ -57,38 +57,38 @@ def _network(s: Diffusion, shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 def build_sampler(settings: Sampling, sde: SDE, keep: int = 0) -> Sampler | ProbabilityFlow:
-    """The sampler that the settings name, one of ``registry.SAMPLERS``, over an SDE; ``keep`` of its states are kept."""
+    """Builds the sampler that the settings name, one of ``registry.SAMPLERS``; it keeps ``keep`` states."""
     sampler: Sampler | ProbabilityFlow = SAMPLERS.find(settings.sampler).build(settings.resolved(), sde, keep)
     return sampler
 
 
 def build_heun(settings: Sampling, sde: SDE, keep: int) -> Heun:
-    """The sampler "heun"."""
+    """Builds the sampler "heun"."""
     return Heun(sde, settings.steps, churn=settings.churn, t_min=settings.t_min or None, keep=keep)
 
 
 def build_ddim(settings: Sampling, sde: SDE, keep: int) -> Heun:
-    """The sampler "ddim"."""
+    """Builds the sampler "ddim"."""
     return Heun(sde, settings.steps, order=1, t_min=settings.t_min or None, keep=keep)
 
 
 def build_predictor(settings: Sampling, sde: SDE, keep: int) -> Sampler:
-    """The samplers "euler-maruyama", "reverse-diffusion" and "ancestral"."""
+    """Builds the samplers "euler-maruyama", "reverse-diffusion" and "ancestral"."""
     return PREDICTORS[settings.sampler](sde, settings.steps, t_min=settings.t_min or None, keep=keep)
 
 
 def build_predictor_corrector(settings: Sampling, sde: SDE, keep: int) -> PredictorCorrector:
-    """The sampler "pc"."""
-    corrector = Langevin(settings.snr, settings.corrections)
+    """Builds the sampler "pc"."""
+    corrector = LangevinCorrector(settings.snr, settings.corrections)
     return PredictorCorrector(sde, settings.steps, corrector=corrector, t_min=settings.t_min or None, keep=keep)
 
 
 def build_langevin(settings: Sampling, sde: SDE, keep: int) -> AnnealedLangevin:
-    """The sampler "langevin"."""
+    """Builds the sampler "langevin"."""
     s = settings
     return AnnealedLangevin(sde, s.steps, corrections=s.corrections, snr=s.snr, t_min=s.t_min or None, keep=keep)
 
 
 def build_ode(settings: Sampling, sde: SDE, keep: int) -> ProbabilityFlow:
-    """The sampler "ode"."""
+    """Builds the sampler "ode"."""
     return ProbabilityFlow(Flow(sde, rtol=settings.rtol, atol=settings.rtol), settings.t_min or None, keep=keep)

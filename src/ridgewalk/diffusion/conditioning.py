@@ -1,18 +1,17 @@
 """
-Samples under a condition, by a score that was trained without it. Bayes' rule for the law at time t reads
+Conditional sampling with a score that was trained without the condition. Bayes' rule at time t reads
 
     grad log p(x_t | y) = grad log p(x_t) + grad log p(y | x_t)
 
-The second term is an integral over x_0, and known for few laws. For a linear measurement y = A x_0 + noise there are here, from the simplest up:
+The second term is an integral over x_0 that is known for few densities. For a linear measurement y = A x_0 + noise there are two approximations:
 
-    Replacement        no second term: after each step what A sees of x_t is replaced by y noised to level t
-    PosteriorScore     x_0 given x_t taken for a Gaussian around x^ = E[x_0 | x_t], which the score knows: p(y | x_t) in closed form
+    Replacement        no second term: after each step the measured part of x_t is replaced by y noised to level t
+    PosteriorScore     x_0 given x_t is taken as a Gaussian around x^ = E[x_0 | x_t], which the score gives, so that p(y | x_t) has a closed form
 
-The second term is a gradient, through the score: an evaluation costs a backward pass too, and is counted as one.
+The second term is a gradient through the score, so that an evaluation, which is counted once, also costs a backward pass.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -32,19 +31,20 @@ METHODS = ("pgdm", "dps")
 @dataclass(frozen=True, eq=False)
 class Replacement:
     """
-    x_t  <-  x_t + A^+ (alpha y + sigma A eps - A x_t),    eps ~ N(0, I) anew at each step; at the end  x + A^+ (y - A x).
+    A ``Projection`` of a sampler that replaces the measured part of x_t, with new noise eps ~ N(0, I) at each step:
 
-    A ``Projection`` of a sampler: finished samples agree with y. It is approximate however many steps are taken, and however exact the score. What A
-    does not see moves by the score at a y that was noised anew and knows nothing of it, where p(x_t | y) has the two agree at each level; as long as the noise
-    is high the score learns little of y, and what the unseen part has settled on by then is not taken back. So the unseen is told too little: of Gaussian
-    data with correlation 0.8 and y = 1 it has mean 0.50 and variance 0.49, for 0.80 and 0.36, and shares of modes are less decided than they should be
-    (0.62 of the nearer of two, for 0.92).
+        x_t  <-  x_t + A^+ (alpha y + sigma A eps - A x_t),    and at the end  x  <-  x + A^+ (y - A x)
+
+    Finished samples agree with y, but the part that A does not measure is approximate for any number of steps and any score: the score sees y with noise
+    that is independent of that part, whereas under p(x_t | y) the two are dependent. The unmeasured part thus depends too little on y. For Gaussian data
+    with correlation 0.8 and y = 1 its mean is 0.50 and its variance 0.49, instead of 0.80 and 0.36, and of two modes the nearer one has the share 0.62
+    instead of 0.92.
 
     Args:
         operator: A.
         y: measurements without noise, (n, *), or one for all rows (1, *).
-        sde: forward diffusion.
-        end: the time from which on y itself is written; 0 is where samplers that are ``clean`` end, for others it is their t_min.
+        sde: the forward diffusion.
+        end: time at which y itself is written: 0 for samplers that are ``clean``, and t_min for others.
 
     Source: Song et al. (2021), appendix I.2, there for masks.
     """
@@ -59,7 +59,7 @@ class Replacement:
             raise ValueError(f"y is written at a time within [0, 1); got {self.end}")
 
     def __call__(self, x: Tensor, t: float, noise: RowNoise, /) -> Tensor:
-        """X (n, *) at time t with what A sees of it replaced."""
+        """Replaces the measured part of x (n, *) at time t."""
         y = self.y.to(x)
         if t <= self.end:
             return self.operator.project(x, y)
@@ -74,27 +74,29 @@ class Replacement:
 @dataclass(frozen=True, eq=False)
 class PosteriorScore:
     """
-    score + w J^T A^T (r^2 A A^T + s^2 I)^-1 (y - A x^),    x^ = (x_t + sigma^2 score) / alpha,    J = d x^ / d x_t
+    The score of p(x_t | y) under a Gaussian approximation of x_0 given x_t:
 
-        pgdm    r^2 = sigma^2 s_d^2 / (sigma^2 + alpha^2 s_d^2), the variance of x_0 given x_t where data are N(0, s_d^2 I); exact for such data
-        dps     r = 0: x_0 taken for x^ itself, which knows too well at high noise; needs s > 0
+        score + w J^T A^T (r^2 A A^T + s^2 I)^-1 (y - A x^),    x^ = (x_t + sigma^2 score) / alpha,    J = d x^ / d x_t
 
-    Of other data both are approximate: the spread of x_0 given x_t is no r^2 I. Measured on two modes, of which y makes one 0.92 likely (0.83 with
-    s = 0.3): by pgdm it is 0.66 to 0.72 (0.67 to 0.68), by dps with s = 0.3 0.70 to 0.80 and each mode too narrow; the most by samplers with noise.
-    The field grows as 1 / (r^2 + s^2 / c), with A A^T = c I: dps needs about 10 / s^2 steps, and with fewer its shares mean nothing.
+        pgdm    r^2 = sigma^2 s_d^2 / (sigma^2 + alpha^2 s_d^2), the variance of x_0 given x_t for data from N(0, s_d^2 I), for which it is exact
+        dps     r = 0, which takes x_0 as x^ itself and is too certain at high noise; it needs s > 0
 
-    Published algorithms step differently: that of PiGDM weighs the term by r^2 in DDIM's step, that of DPS divides by |y - A x^| in place of s^2, which
-    ties its strength to the length of a step. Here are the densities that they start from.
+    For other data both are approximate, because the covariance of x_0 given x_t is not r^2 I. On two modes, where y gives one of them the probability 0.92
+    (0.83 with s = 0.3), pgdm gives 0.66 to 0.72 (0.67 to 0.68), and dps with s = 0.3 gives 0.70 to 0.80 with too narrow modes; samplers with noise give
+    the largest values. The field grows as 1 / (r^2 + s^2 / c), where A A^T = c I: dps needs about 10 / s^2 steps.
+
+    The published algorithms take different steps from the same densities: PiGDM weights the term by r^2 in a DDIM step, and DPS divides by |y - A x^|
+    instead of s^2, which makes its strength depend on the step size.
 
     Args:
-        score: grad log p_t of all data; differentiable in x by autograd.
-        sde: forward diffusion.
+        score: grad log p_t of all data, differentiable in x by autograd.
+        sde: the forward diffusion.
         operator: A.
-        y: measurements, (n, *) one a row, or one for all rows (1, *).
-        deviation: s_d of the data; not used by dps.
-        noise: s, the standard deviation of the measurements' noise.
+        y: measurements (n, *), or one for all rows (1, *).
+        deviation: s_d, the standard deviation of the data; dps does not use it.
+        noise: s, the standard deviation of the noise of the measurements.
         method: ``pgdm`` or ``dps``.
-        weight: w; 1 by the formula.
+        weight: w; Bayes' rule gives 1.
 
     Sources: Song, Vahdat, Mardani and Kautz (2023), Pseudoinverse-guided diffusion models, section 3; Chung, Kim, Mccann, Klasky and Ye (2023),
     Diffusion posterior sampling, equations 14 to 16.
@@ -118,46 +120,33 @@ class PosteriorScore:
             raise ValueError(f"the noise of measurements must be >= 0 and finite; got {self.noise}")
         if self.method == "dps" and not self.noise:
             raise ValueError(
-                "dps takes p(y | x_t) from the measurements' noise alone, and needs noise above 0; use pgdm where there is none"
+                "dps takes p(y | x_t) from the measurements' noise alone, and needs noise above 0; use pgdm for measurements without noise"
             )
-        _check_weight(self.weight)
+        if not 0 <= self.weight < math.inf:
+            raise ValueError(f"the weight of guidance must be >= 0 and finite; got {self.weight}")
 
     def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
-        """Grad log p(x_t | y) at x (n, *), t () or (n,): (n, *)."""
+        """The gradient (n, *) of log p(x_t | y) at x (n, *) and t () or (n,)."""
         alpha, sigma, y = self.sde.alpha(t.to(x)), self.sde.sigma(t.to(x)), self.y.to(x)
 
-        def guided(at: Tensor, again: bool) -> Tensor:
+        def field(at: Tensor, again: bool) -> Tensor:
             s = self.score(at, t)
-            _check_differentiable(s, "score")
+            if not s.requires_grad:
+                raise ValueError(
+                    "guidance differentiates through the score, and this one is not differentiable in x: leave out detach and torch.no_grad"
+                )
             clean = (at + along(sigma**2, at) * s) / along(alpha, at)
             missed = self.operator.pseudo_inverse(residual(self.operator, clean, y))
             (pulled,) = torch.autograd.grad(clean, at, missed, create_graph=again)
             return s + self.weight * along(self._strength(alpha, sigma), at) * pulled
 
-        return _differentiating(guided, x)
+        if torch.is_grad_enabled() and x.requires_grad:
+            return field(x, True)
+        with torch.enable_grad():
+            return field(x.detach().requires_grad_(True), False).detach()
 
     def _strength(self, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """The factor c / (c r^2 + s^2), by which A^T (r^2 A A^T + s^2 I)^-1 = strength A^+."""
+        """The factor c / (c r^2 + s^2) with A^T (r^2 A A^T + s^2 I)^-1 = factor A^+."""
         c, s_d = self.operator.gain, self.deviation
         spread = (sigma * s_d) ** 2 / (sigma**2 + (alpha * s_d) ** 2) if self.method == "pgdm" else 0 * sigma
         return c / (c * spread + self.noise**2)
-
-
-def _differentiating(field: Callable[[Tensor, bool], Tensor], x: Tensor) -> Tensor:
-    """A field of x that differentiates by x, within ``torch.no_grad`` too; itself differentiable where x is, and is told so."""
-    if torch.is_grad_enabled() and x.requires_grad:
-        return field(x, True)
-    with torch.enable_grad():
-        return field(x.detach().requires_grad_(True), False).detach()
-
-
-def _check_differentiable(value: Tensor, what: str) -> None:
-    if not value.requires_grad:
-        raise ValueError(
-            f"guidance differentiates through the {what}, and this one is not differentiable in x: let it hold no detach and no torch.no_grad"
-        )
-
-
-def _check_weight(weight: float) -> None:
-    if not 0 <= weight < math.inf:
-        raise ValueError(f"the weight of guidance must be >= 0 and finite; got {weight}")

@@ -1,14 +1,14 @@
 """
 A network as a denoiser and as a score, for any linear SDE.
 
-With data of standard deviation s_d around 0 and v = alpha^2 s_d^2 + sigma^2, the variance of x_t,
+With data of mean 0 and standard deviation s_d, and v = alpha^2 s_d^2 + sigma^2, the variance of x_t,
 
     E[x_0 | x_t]  ~  D(x_t, t)  =  alpha s_d^2 / v x_t  +  sigma s_d / v^(1/2) F(x_t / v^(1/2), c)
     score         =  (alpha D - x_t) / sigma^2
                   =  -x_t / v  +  alpha s_d / (sigma v^(1/2)) F(x_t / v^(1/2), c),    c = log(sigma / alpha) / 4
 
-F sees inputs of unit variance and has targets of unit variance; F = 0 is the exact score of Gaussian data. This is the
-preconditioning of Karras, Aittala, Aila and Laine (2022, table 1), there for alpha = 1, here in x_t for any alpha.
+The inputs and the targets of F have unit variance, and F = 0 gives the exact score of Gaussian data. This is the preconditioning of Karras, Aittala,
+Aila and Laine (2022, table 1), who state it for alpha = 1, in x_t for any alpha.
 """
 
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from ridgewalk.protocols import VectorField
 @dataclass(frozen=True, eq=False)
 class Denoiser:
     """
-    A network over (x, c, labels) read as E[x_0 | x_t] and as the score of p_t.
+    A network over (x, c, labels) as E[x_0 | x_t] and as the score of p_t.
 
     Args:
-        network: F, (n, *), (n,), labels (n,) or None -> (n, *).
-        sde: that it is trained on.
+        network: F, which maps (n, *), (n,) and labels (n,) or None to (n, *).
+        sde: the forward diffusion that the network is trained on.
         deviation: s_d, the standard deviation of the data.
     """
 
@@ -39,31 +39,31 @@ class Denoiser:
             raise ValueError(f"the standard deviation of the data must be above 0 and finite; got {self.deviation}")
 
     def raw(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-        """F at x_t (n, *), t () or (n,): (n, *)."""
+        """The network's output F (n, *) at x_t (n, *) and t () or (n,)."""
         t = t.to(x)
         v = self._variance(t)
         c = (self.sde.level(t).log() / 4).expand(x.shape[0])
         return self.network(x / along(v.sqrt(), x), c, labels)
 
     def denoise(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The data expected under x_t: (n, *)."""
+        """The expected data E[x_0 | x_t] (n, *) at x_t (n, *) and t () or (n,)."""
         t = t.to(x)
         v, alpha, sigma = self._variance(t), self.sde.alpha(t), self.sde.sigma(t)
         skip, out = alpha * self.deviation**2 / v, sigma * self.deviation / v.sqrt()
         return along(skip, x) * x + along(out, x) * self.raw(x, t, labels)
 
     def score(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Grad log p_t at x_t (n, *), t () or (n,): (n, *)."""
+        """The score grad log p_t (n, *) at x_t (n, *) and t () or (n,)."""
         t = t.to(x)
         v, alpha, sigma = self._variance(t), self.sde.alpha(t), self.sde.sigma(t)
         return self.raw(x, t, labels) * along(alpha * self.deviation / (sigma * v.sqrt()), x) - x / along(v, x)
 
     def given(self, labels: Tensor, weight: float = 1.0) -> VectorField:
         """
-        The score under labels (n,), one a row: (1 - w) s(x) + w s(x | label).
+        The score conditioned on labels (n,), one for each row: (1 - w) s(x) + w s(x | label).
 
-        ``weight`` 1 is the conditional score, 0 the unconditional one; above 1 it is classifier-free guidance (Ho and Salimans 2022,
-        there with w - 1), which sharpens, and is the score of no noised density.
+        A ``weight`` of 1 gives the conditional score and 0 the unconditional one. Above 1 it is classifier-free guidance (Ho and Salimans 2022, whose
+        weight is w - 1), which sharpens the samples and is not the score of any noised density.
         """
         if not 0 <= weight < float("inf"):
             raise ValueError(f"the weight of the condition must be >= 0 and finite; got {weight}")
@@ -81,6 +81,6 @@ class Denoiser:
 
 
 def denoised(score: VectorField, sde: SDE, x: Tensor, t: Tensor) -> Tensor:
-    """Tweedie's formula, E[x_0 | x_t] = (x_t + sigma^2 score) / alpha, for any score: (n, *)."""
+    """E[x_0 | x_t] (n, *) for any score, by Tweedie's formula (x_t + sigma^2 score) / alpha."""
     t = t.to(x)
     return (x + along(sde.sigma(t) ** 2, x) * score(x, t)) / along(sde.alpha(t), x)

@@ -3,7 +3,7 @@ Samplers of the probability-flow ODE, whose marginals are those of the SDE:
 
     dx / dt = f(t) x - g(t)^2 / 2 score(x, t)
 
-In y = x / alpha and r = sigma / alpha it reads  dy / dr = -r alpha score = (y - D) / r, with D the denoiser.
+With y = x / alpha, r = sigma / alpha and the denoiser D it reads  dy / dr = -r alpha score = (y - D) / r.
 
 Sources: Song et al. (2021), section 4.3 and appendix D.1; Karras, Aittala, Aila and Laine (2022), algorithms 1 and 2.
 """
@@ -28,16 +28,16 @@ from ridgewalk.protocols import VectorField
 @dataclass(frozen=True, eq=False)
 class Heun(Sampler):
     """
-    Heun's method on the flow in r, of order 2, with churn: NFE = 2 steps, less one with ``clean``.
+    Heun's method of order 2 on the flow in r, with churn. It takes 2 evaluations per step, minus one with ``clean``.
 
-    With ``churn`` > 0, r is raised to r' = (1 + g) r by fresh noise before each step but the first and a clean last one,
-    g = min(churn / steps, 2^(1/2) - 1).
+    With ``churn`` > 0, new noise raises r to r' = (1 + g) r with g = min(churn / steps, 2^(1/2) - 1) before each step, except for the first step and a
+    clean last one.
 
     Args:
-        churn: 0 is the ODE.
+        churn: amount of new noise; 0 for the ODE.
         order: 2, or 1 for Euler's method (DDIM).
-        rho: levels at r = (r_max^(1/rho) + i / steps' (r_min^(1/rho) - r_max^(1/rho)))^rho, i = 0, ..., steps'; 7 by the source.
-        clean: whether the last step is Euler's from t_min down to r = 0, the mean of the data given x.
+        rho: exponent of the levels r = (r_max^(1/rho) + i / steps' (r_min^(1/rho) - r_max^(1/rho)))^rho, i = 0, ..., steps'; the source uses 7.
+        clean: whether the last step is an Euler step from t_min to r = 0, which gives the mean of the data given x.
     """
 
     steps: int = 18
@@ -52,7 +52,7 @@ class Heun(Sampler):
             )
 
     def times(self) -> Tensor:
-        """Where the levels r are spaced by rho."""
+        """The times (count,) of the levels r that are spaced by rho."""
         ends = self.sde.level(torch.tensor([1.0, self.end], dtype=torch.float64)) ** (1 / self.rho)
         roots = torch.linspace(float(ends[0]), float(ends[1]), self.count, dtype=torch.float64)
         times = self.sde.time_of(roots**self.rho)
@@ -60,7 +60,6 @@ class Heun(Sampler):
         return times
 
     def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
-        """One step of the flow, after churning."""
         at, to = move.noisier, move.cleaner
         gain = min(self.churn / self.steps, math.sqrt(2) - 1)
         if gain and at.t < 1:
@@ -79,24 +78,22 @@ class Heun(Sampler):
 
 FIXED = ("euler", "midpoint", "heun2", "rk4")
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "adaptive_heun")
-MAX_NFE = 5000
 
 
 @dataclass(frozen=True, eq=False)
 class Flow:
     """
-    The probability-flow ODE itself, solved by torchdiffeq in either direction.
+    The probability-flow ODE, solved by torchdiffeq in either direction.
+
+    An adaptive solver chooses its steps for the whole batch, so that a sample depends on its batch within the tolerance.
 
     Args:
-        sde: forward diffusion.
-        solver: ``euler``, ``midpoint``, ``heun2`` and ``rk4`` in ``steps`` equal steps of t; ``dopri5``, ``dopri8``, ``bosh3`` and
-            ``adaptive_heun`` to tolerances.
-        steps: of a fixed solver.
-        rtol: relative tolerance of an adaptive one.
-        atol: absolute tolerance.
-        max_nfe: evaluations after which an adaptive one gives up.
-
-    An adaptive solver chooses its steps for the whole batch: a sample depends on its batch within the tolerance.
+        sde: the forward diffusion.
+        solver: a fixed solver (``euler``, ``midpoint``, ``heun2``, ``rk4``) or an adaptive one (``dopri5``, ``dopri8``, ``bosh3``, ``adaptive_heun``).
+        steps: number of equal steps of t of a fixed solver.
+        rtol: relative tolerance of an adaptive solver.
+        atol: absolute tolerance of an adaptive solver.
+        max_nfe: number of evaluations after which an adaptive solver stops with an error.
     """
 
     sde: SDE
@@ -104,7 +101,7 @@ class Flow:
     steps: int = 100
     rtol: float = 1e-5
     atol: float = 1e-5
-    max_nfe: int = MAX_NFE
+    max_nfe: int = 5000
 
     def __post_init__(self) -> None:
         if self.solver not in (*FIXED, *ADAPTIVE):
@@ -115,7 +112,7 @@ class Flow:
             )
 
     def velocity(self, score: Counted, x: Tensor, t: Tensor) -> Tensor:
-        """F(t) x - g(t)^2 / 2 score(x, t), t ()."""
+        """The velocity f(t) x - g(t)^2 / 2 score(x, t) at one time t ()."""
         t = t.double()
         half = self.sde.diffusion_squared(t) / 2
         return self.sde.drift(t).to(x) * x - half.to(x) * score(x, float(t))
@@ -127,37 +124,37 @@ class Flow:
         times: Tensor,
     ) -> tuple[Tensor, ...]:
         """
-        Integrates several states at once through times (k,): each (k, *).
+        Integrates several states at once and returns each of them at the times (k,), as (k, *).
 
         Raises:
-            ValueError: when an adaptive solver does not reach its tolerance within ``max_nfe`` evaluations.
-            FloatingPointError: when a derivative is not finite.
+            ValueError: if an adaptive solver does not reach its tolerance within ``max_nfe`` evaluations.
+            FloatingPointError: if a derivative is not finite.
         """
         from torchdiffeq import odeint
 
-        asked, adaptive = 0, self.solver in ADAPTIVE
+        nfe, adaptive = 0, self.solver in ADAPTIVE
 
         def guarded(t: Tensor, x: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            nonlocal asked
-            asked += 1
-            if adaptive and asked > self.max_nfe:
+            nonlocal nfe
+            nfe += 1
+            if adaptive and nfe > self.max_nfe:
                 raise ValueError(
-                    f"the flow's solver {self.solver} did not come from t = {float(times[0]):.3g} to {float(times[-1]):.3g} within {self.max_nfe} evaluations "
+                    f"the flow's solver {self.solver} did not get from t = {float(times[0]):.3g} to {float(times[-1]):.3g} within {self.max_nfe} evaluations "
                     f"(it is at {float(t):.3g}); raise its tolerance (rtol {self.rtol:g}, atol {self.atol:g}), or max_nfe"
                 )
             out = derivative(t, x)
             if not all(bool(o.isfinite().all()) for o in out):
                 raise FloatingPointError(
-                    f"the flow met values that are not finite at evaluation {asked} (t = {float(t):.3g}): the score has diverged there"
+                    f"the flow met values that are not finite at evaluation {nfe} (t = {float(t):.3g}): the score has diverged there"
                 )
             return out
 
-        # an adaptive solver begins small, and is made to end where the flow does: beyond its ends the SDE is not defined
+        # an adaptive solver begins with a small step, and must end exactly at the last time, beyond which the SDE is not defined
         span = abs(float(times[0] - times[-1]))
         options = {"first_step": span / 1000, "step_t": times[-1:]} if adaptive else {"grid_constructor": self._grid}
         try:
             return odeint(guarded, states, times, rtol=self.rtol, atol=self.atol, method=self.solver, options=options)
-        except AssertionError as error:  # torchdiffeq's word for a step that became too small
+        except AssertionError as error:  # raised by torchdiffeq for a step that is too small
             raise ValueError(
                 f"the flow's solver {self.solver} cannot keep rtol {self.rtol:g} and atol {self.atol:g}: its steps became too small ({error}); "
                 "raise the tolerance, or use a fixed solver"
@@ -168,15 +165,12 @@ class Flow:
 
     def __call__(self, score: VectorField, x: Tensor, times: Tensor) -> tuple[Tensor, int]:
         """
-        X carried along the flow.
+        Transports x along the flow and returns its states (k, n, *) and the number of evaluations.
 
         Args:
             score: grad log p_t.
             x: (n, *) at times[0].
-            times: (k,), rising or falling within (0, 1].
-
-        Returns:
-            the states (k, n, *) at the times, and the evaluations made.
+            times: (k,), increasing or decreasing within (0, 1].
         """
         counted = Counted(score)
         with torch.no_grad():
@@ -184,12 +178,12 @@ class Flow:
         return states[0], counted.nfe
 
     def encode(self, score: VectorField, x: Tensor, t_min: float | None = None) -> tuple[Tensor, int]:
-        """Data to noise: x (n, *) at t_min to x at t = 1, and the evaluations made."""
+        """Transports data x (n, *) at t_min to noise at t = 1, and returns it with the number of evaluations."""
         states, nfe = self(score, x, self._ends(t_min).flip(0))
         return states[-1], nfe
 
     def decode(self, score: VectorField, x: Tensor, t_min: float | None = None) -> tuple[Tensor, int]:
-        """Noise at t = 1 to data at t_min, and the evaluations made."""
+        """Transports noise x (n, *) at t = 1 to data at t_min, and returns them with the number of evaluations."""
         states, nfe = self(score, x, self._ends(t_min))
         return states[-1], nfe
 
@@ -203,13 +197,13 @@ class Flow:
 @dataclass(frozen=True, eq=False)
 class ProbabilityFlow:
     """
-    Samples by the flow from t = 1 to t_min; called as every sampler is.
+    Samples by the flow from t = 1 to t_min, with the signature of a ``Sampler``.
 
     Args:
-        flow: solver and tolerances.
-        t_min: last time.
-        clean: whether x at t_min is replaced by the mean of the data given it (one evaluation more).
-        keep: states kept.
+        flow: the ODE and its solver.
+        t_min: the last time; the SDE's own if it is None.
+        clean: whether x at t_min is replaced by the mean of the data given x, which takes one more evaluation.
+        keep: number of states to keep.
     """
 
     flow: Flow
@@ -220,7 +214,7 @@ class ProbabilityFlow:
     def __call__(
         self, score: VectorField, noise: RowNoise, x: Tensor | None = None, project: Projection | None = None
     ) -> Sampled:
-        """Samples; see ``Sampler``. A projection between the steps of an ODE solver is refused."""
+        """Draws samples; see ``Sampler``. A projection between the steps of an ODE solver is refused."""
         if project is not None:
             raise ValueError("the probability flow has no steps to project between; choose another sampler")
         sde = self.flow.sde

@@ -1,13 +1,13 @@
 """
-Guidance by a discriminator: the gradient of a log density ratio, added to a score.
+Guidance by a discriminator: the gradient of a log density ratio is added to a score.
 
     guided score    s(x, t) + gamma w(t) grad log r(x, t),    r = p_t / q_t
 
-p_t is the law of noised data and q_t that of noised samples of the model that is to be guided. With s the score of q_t, gamma w = 1 and the exact
-ratio, the sum is the score of p_t. Where s is not the score of its own samples' noised law, what is left is s - grad log q_t, which no
-discriminator can see. gamma other than 1 tilts every level by itself, and is the score of no noised density.
+p_t is the density of noised data and q_t that of noised samples of the model. If s is the score of q_t, gamma w = 1 and r is exact, the sum is the score
+of p_t. If s is not the score of its own noised samples, the difference s - grad log q_t remains, which no discriminator can see. With another gamma the
+sum is not the score of any noised density.
 
-The guidance is a vector field like any other: every sampler, likelihood and path takes the sum.
+The guidance is a vector field, so that every sampler, likelihood and path takes the sum ``fields.add(score, guidance)``.
 
 Source: Kim, Kim, Kwon, Kang and Moon (2023), equation 6 and theorem 1.
 """
@@ -22,22 +22,20 @@ from torch import Tensor, nn
 
 from ridgewalk.callables import refuse_missing_gradient
 from ridgewalk.diffusion.sde import SDE, along
-from ridgewalk.fields import add
-from ridgewalk.protocols import VectorField
 
 Logit = Callable[[Tensor, Tensor], Tensor]
-"""log p_t(x) / q_t(x) at x (n, *) and t () or (n,): (n,)."""
+"""Maps x (n, *) and t () or (n,) to log p_t(x) / q_t(x), (n,)."""
 
 
 @dataclass(frozen=True, eq=False)
 class TimeRatio:
     """
-    A network over (x, c, labels) read as the log ratio of noised data to noised samples; inputs as a ``Denoiser``'s.
+    A network over (x, c, labels) as the log ratio of noised data to noised samples, with the inputs of a ``Denoiser``'s network.
 
     Args:
-        network: (n, *), (n,), labels (n,) or None -> (n, 1); smooth activations, since its gradient enters an ODE.
-        sde: that both sides are noised by.
-        deviation: of the data.
+        network: maps (n, *), (n,) and labels (n,) or None to (n, 1), with smooth activations because its gradient enters an ODE.
+        sde: the forward diffusion by which both sides are noised.
+        deviation: standard deviation of the data.
     """
 
     network: nn.Module
@@ -45,7 +43,7 @@ class TimeRatio:
     deviation: float = 1.0
 
     def __call__(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The logit for data against samples: (n,)."""
+        """The logits (n,) of data against samples at x (n, *) and t () or (n,)."""
         t = t.to(x)
         v = (self.sde.alpha(t) * self.deviation) ** 2 + self.sde.sigma(t) ** 2
         c = (self.sde.level(t).log() / 4).expand(x.shape[0])
@@ -55,14 +53,14 @@ class TimeRatio:
 @dataclass(frozen=True)
 class Window:
     """
-    w = 1 where sigma / alpha lies between ``low`` and ``high``, and 0 beyond, with smooth ramps of half a factor ``ramp`` at each end.
+    A weight w that is 1 where sigma / alpha lies between ``low`` and ``high`` and 0 outside, with a ramp centred at each end.
 
-    In u = log(sigma / alpha) each ramp is a smoothstep 3 y^2 - 2 y^3, once differentiable, so that the flow of a guided score stays solvable.
+    Each ramp is a smoothstep 3 y^2 - 2 y^3 in log(sigma / alpha), which is differentiable, so that the flow of a guided score can be solved.
 
     Args:
-        low: least level; 0 for none.
-        high: greatest level; infinite for none.
-        ramp: factor over which an end rises or falls, above 1.
+        low: lowest level sigma / alpha; 0 for no lower bound.
+        high: highest level; infinite for no upper bound.
+        ramp: factor of sigma / alpha over which w rises or falls, above 1.
     """
 
     low: float = 0.0
@@ -76,7 +74,7 @@ class Window:
             )
 
     def __call__(self, level: Tensor) -> Tensor:
-        """W at levels sigma / alpha of any shape."""
+        """The weights at levels sigma / alpha, in their shape."""
         u, width = level.log(), math.log(self.ramp)
         w = torch.ones_like(u)
         if self.low > 0:
@@ -89,11 +87,11 @@ class Window:
 @dataclass(frozen=True)
 class Strengths:
     """
-    w given at some levels sigma / alpha, and between them by smoothsteps in log(sigma / alpha), once differentiable; beyond the ends constant.
+    A weight w that is given at some levels sigma / alpha, interpolated by smoothsteps in log(sigma / alpha), and constant beyond the ends.
 
     Args:
-        levels: rising, above 0.
-        values: w at each, at least 0.
+        levels: levels sigma / alpha, increasing and above 0.
+        values: w at each level, at least 0.
     """
 
     levels: tuple[float, ...]
@@ -109,7 +107,7 @@ class Strengths:
             raise ValueError(f"strengths must be at least 0 and finite; got {self.values}")
 
     def __call__(self, level: Tensor) -> Tensor:
-        """W at levels sigma / alpha of any shape."""
+        """The weights at levels sigma / alpha, in their shape."""
         u, last = level.double().log(), len(self.values) - 1
         if last == 0:
             return torch.full_like(level, self.values[0])
@@ -128,15 +126,15 @@ def _smoothstep(y: Tensor) -> Tensor:
 @dataclass(frozen=True, eq=False)
 class DiscriminatorGuidance:
     """
-    gamma w(t) grad log r(x, t): a vector field.
+    The vector field gamma w(t) grad log r(x, t).
 
-    Under autograd (in a likelihood) the gradient keeps its graph, so that the divergence of the whole guided drift can be taken.
+    Under autograd, as in a likelihood, the gradient keeps its graph, so that the divergence of the guided drift can be computed.
 
     Args:
         ratio: log r.
-        sde: whose levels the window is of.
-        gamma: at least 0; 1 is what theory asks for.
-        window: w as a function of sigma / alpha: a ``Window`` or ``Strengths``.
+        sde: the forward diffusion that defines the levels of ``window``.
+        gamma: strength, at least 0; the theory gives 1.
+        window: w as a function of sigma / alpha, such as a ``Window`` or ``Strengths``.
     """
 
     ratio: Logit
@@ -150,12 +148,12 @@ class DiscriminatorGuidance:
         own = getattr(self.ratio, "sde", self.sde)
         if own != self.sde:
             raise ValueError(
-                f"the discriminator was trained under {own}, and is to guide under {self.sde}: its times and scales are others; "
+                f"the discriminator was trained under {own} and cannot guide under {self.sde}, which has other times and scales; "
                 "train one under the sampler's own SDE"
             )
 
     def __call__(self, x: Tensor, t: Tensor, /) -> Tensor:
-        """(n, *), () or (n,) -> (n, *)."""
+        """The correction (n, *) at x (n, *) and t () or (n,)."""
         keep = x.requires_grad and torch.is_grad_enabled()
         with torch.inference_mode(False), torch.enable_grad():
             leaf = x if keep else x.detach().clone().requires_grad_(True)
@@ -170,8 +168,3 @@ class DiscriminatorGuidance:
             gradient = torch.autograd.grad(logit.sum(), leaf, create_graph=keep)[0]
         weight = self.gamma * self.window(self.sde.level(t.double())).to(x)
         return along(weight, x) * gradient
-
-
-def guided(score: VectorField, guidance: VectorField) -> VectorField:
-    """The sum; of a blind discriminator, the score bit for bit."""
-    return add(score, guidance)

@@ -1,14 +1,14 @@
 """
 Exact likelihoods by the probability-flow ODE, and bits per dimension of images.
 
-With v(x, t) = f(t) x - g(t)^2 / 2 score(x, t) the flow's velocity, what a point's density gains on its way to noise is the divergence it meets:
+With the flow's velocity v(x, t) = f(t) x - g(t)^2 / 2 score(x, t), the log density of a point changes by the divergence along its trajectory:
 
     d/dt (x, l) = (v, div v),    l = 0 at t_min,    log p(x) = log N(x_1; 0, s_1^2 I) + l_1
 
 This is the density of the model that decodes noise by the flow down to t_min. For an exact score it is p_{t_min}, the density of
-alpha(t_min) x_0 + sigma(t_min) eps, and not that of the data: t_min says how near the two are (1e-5 in the source).
-The law at t = 1 is taken for a Gaussian of deviation s_1 = sigma(1), an approximation: of a VP it forgets alpha(1) x_0 (0.7% of the data), of a VE the
-data beside sigma_max. Data of standard deviation s_d have (alpha(1)^2 s_d^2 + sigma(1)^2)^(1/2).
+alpha(t_min) x_0 + sigma(t_min) eps, which differs from that of the data by an amount that t_min determines (1e-5 in the source).
+The density at t = 1 is approximated by a Gaussian of standard deviation s_1 = sigma(1), which omits alpha(1) x_0 for a VP (0.7% of the data) and the data
+beside sigma_max for a VE. For data of standard deviation s_d the exact value is (alpha(1)^2 s_d^2 + sigma(1)^2)^(1/2).
 
 Sources: Song et al. (2021), section 4.3 and appendix D.2; Grathwohl, Chen, Bettencourt, Sutskever and Duvenaud (2019) for the random probes;
 Theis, van den Oord and Bethge (2016), section 3.1, for images.
@@ -31,19 +31,19 @@ from ridgewalk.progress import track
 from ridgewalk.protocols import VectorField
 
 DIVERGENCES = ("hutchinson", "exact")
-EXACT_LIMIT = 1024  # values in a row: an exact divergence takes as many backward passes at each evaluation
+EXACT_LIMIT = 1024  # values in a row; an exact divergence takes as many backward passes per evaluation
 CHUNK = 100
 
 
 @dataclass(frozen=True, eq=False)
 class LogLikelihood:
     """
-    What a flow says of points.
+    The log likelihoods of points under a flow.
 
     Attributes:
-        values: log p of each, in nats, (n,).
-        nfe: evaluations of the score, each with its backward passes.
-        latents: where the flow carried them, x at t = 1, (n, *).
+        values: (n,) log p of each point, in nats.
+        nfe: number of evaluations of the score, each with its backward passes.
+        latents: (n, *) the points at t = 1.
     """
 
     values: Tensor
@@ -55,21 +55,20 @@ class LogLikelihood:
 @dataclass(frozen=True, eq=False)
 class Likelihood:
     """
-    Log p of points under the flow of a score.
+    The log likelihood of points under the flow of a score.
 
-        hutchinson    div v = E[e . grad(v . e)],   e of independent signs, drawn once a row and kept along its way
+        hutchinson    div v = E[e . grad(v . e)],   where e has independent random signs that are drawn once for each row
         exact         div v = sum_i dv_i / dx_i
 
-    The divergence is that of the whole velocity, so the score must be differentiable in x by autograd, guidance and all: a gradient inside it
-    needs ``create_graph``. A score that moves with x where autograd does not see it is refused. The rows of a score must be independent.
+    The divergence is that of the whole velocity, so that the score, including guidance, must be differentiable in x by autograd; a gradient inside it
+    needs ``create_graph``. A score that depends on x in a way that autograd does not see is refused. The rows of a score must be independent.
 
     Args:
-        flow: the ODE and its solver. An adaptive one chooses its steps for the whole batch; a row's value then depends on its
-            batch within the tolerance.
-        divergence: ``hutchinson``, an unbiased estimate of log p by one backward pass a probe, or ``exact``, by one for each value of a row.
-        probes: averaged, of Hutchinson's estimate.
-        t_min: where the points are; the SDE's own where None.
-        prior_deviation: s_1 above; sigma(1) where None.
+        flow: the ODE and its solver; an adaptive solver makes the value of a row depend on its batch within the tolerance.
+        divergence: ``hutchinson``, an unbiased estimate with one backward pass per probe, or ``exact``, with one backward pass per value of a row.
+        probes: number of probes that Hutchinson's estimate averages.
+        t_min: time of the points; the SDE's own if it is None.
+        prior_deviation: s_1; sigma(1) if it is None.
     """
 
     flow: Flow
@@ -89,26 +88,26 @@ class Likelihood:
 
     @property
     def start(self) -> float:
-        """The time of the points."""
+        """Time of the points."""
         return self.flow.sde.t_min if self.t_min is None else self.t_min
 
     @property
     def deviation(self) -> float:
-        """Of the Gaussian at t = 1."""
+        """Standard deviation s_1 of the Gaussian at t = 1."""
         return self.flow.sde.prior_deviation if self.prior_deviation is None else self.prior_deviation
 
     def __call__(self, score: VectorField, x: Tensor, noise: RowNoise | int = 0) -> LogLikelihood:
         """
-        Log p of points.
+        Computes the log likelihood of points.
 
         Args:
-            score: grad log p_t, (n, *), () -> (n, *).
-            x: (n, *), of finite values.
-            noise: of the probes, one for each row, or its seed.
+            score: grad log p_t, which maps (n, *) and () to (n, *).
+            x: (n, *), finite.
+            noise: the noise of the probes for each row, or its seed.
 
         Raises:
-            ValueError: when the score is not differentiable in x, or the solver does not reach its tolerance within its evaluations.
-            FloatingPointError: when the score is not finite; names t.
+            ValueError: if the score is not differentiable in x, or the solver does not reach its tolerance.
+            FloatingPointError: if the score is not finite.
         """
         if x.dim() < 2 or not x.numel() or not x.is_floating_point():
             raise ValueError(f"a likelihood is of points (n, *) of floats; got {tuple(x.shape)} of {x.dtype}")
@@ -148,24 +147,19 @@ def log_likelihood(
     *,
     seed: int = 0,
     chunk: int = CHUNK,
-    label: str = "likelihood",
 ) -> LogLikelihood:
     """
-    Log p of many points, some at a time, with a progress bar; row i's probes are those of (seed, i).
+    Computes the log likelihood of many points in chunks, with a progress bar; ``nfe`` is the largest number of a chunk.
 
     Args:
-        likelihood: how.
-        score: of all rows, or (where rows have conditions of their own) a ``PerRows``.
-        x: (n, *).
-        seed: of the probes.
-        chunk: points at once.
-        label: of the bar.
-
-    Returns:
-        values (n,) and latents (n, *); nfe is the most that a chunk took.
+        likelihood: the integrator.
+        score: the score of all rows, or a ``PerRows`` if each row has its own condition.
+        x: (n, *) the points.
+        seed: seed of the probes; those of row i depend on (seed, i).
+        chunk: number of points that are computed at once.
     """
     parts = []
-    for rows in track(_slices(len(x), chunk), label):
+    for rows in track(_slices(len(x), chunk), "likelihood"):
         part = x[rows]
         parts.append(likelihood(_of(score, rows), part, _noise(seed, part, rows.start)))
     values, latents = torch.cat([p.values for p in parts]), torch.cat([p.latents for p in parts])
@@ -174,12 +168,12 @@ def log_likelihood(
 
 def dequantised(pixels: Tensor, noise: RowNoise, levels: int = 256) -> Tensor:
     """
-    (u + nu) / levels, nu uniform on [0, 1): images with a density, in [0, 1) and in the noise's dtype.
+    Dequantised images (u + nu) / levels in [0, 1) with nu uniform on [0, 1), which have a density; they have the dtype of the noise.
 
     Args:
-        pixels: u (n, *), integers from 0 to levels - 1.
-        noise: of each image; nu is its next draw, a normal one put through its distribution function.
-        levels: of a pixel.
+        pixels: u, (n, *) integers from 0 to levels - 1.
+        noise: the noise of each image; nu is the normal distribution function of its next draw.
+        levels: number of values of a pixel.
     """
     if pixels.is_floating_point() or int(pixels.min()) < 0 or int(pixels.max()) >= levels:
         raise ValueError(
@@ -192,19 +186,17 @@ def dequantised(pixels: Tensor, noise: RowNoise, levels: int = 256) -> Tensor:
 
 def bits_per_dim(log_p: Tensor, standardiser: Standardiser, shape: tuple[int, ...], levels: int = 256) -> Tensor:
     """
-    -(log p(x) - log |dv / dx|) / (D ln 2) + log2 levels: bits for each value of a dequantised image.
+    Bits per value of dequantised images: -(log p(x) - log |dv / dx|) / (D ln 2) + log2 levels, (n,).
 
-    The density of v = (u + nu) / levels, in [0, 1)^D, is that of x = (v - shift) / scale over |dv / dx|, and the cell of one u has the volume levels^-D.
-    The mean over nu is at most log P(u) (Jensen), so these are at least the bits that u takes. Whatever the standardiser, a uniform v takes log2 levels.
+    The density of v = (u + nu) / levels in [0, 1)^D is that of x = (v - shift) / scale over |dv / dx|, and the cell of one u has the volume levels^-D.
+    The mean over nu is at most log P(u) by Jensen's inequality, so that the result is an upper bound on the bits of u. A uniform v takes log2 levels
+    with any standardiser.
 
     Args:
-        log_p: of standardised images, in nats, (n,).
-        standardiser: from v in [0, 1] to x.
-        shape: of one image; D is its number of values.
-        levels: of a pixel.
-
-    Raises:
-        ValueError: for a shape without values.
+        log_p: (n,) log p of standardised images, in nats.
+        standardiser: the map from v in [0, 1] to x.
+        shape: shape of one image, with D values.
+        levels: number of values of a pixel.
     """
     if math.prod(shape) < 1:
         raise ValueError(f"an image has at least 1 value; got the shape {shape}")
@@ -218,8 +210,8 @@ class ImageBits:
     Bits per dimension of images.
 
     Attributes:
-        values: of each draw of dequantisation and probes, and each image: (draws, n).
-        nfe: the most evaluations of the score on one image, over all its draws.
+        values: (draws, n) the bits of each image for each draw of dequantisation and probes.
+        nfe: largest number of evaluations of the score on one image, over all draws.
     """
 
     values: Tensor
@@ -227,17 +219,17 @@ class ImageBits:
 
     @property
     def per_image(self) -> Tensor:
-        """The mean over draws: (n,)."""
+        """The means (n,) over draws."""
         return self.values.mean(0)
 
     @property
     def mean(self) -> float:
-        """Over images."""
+        """The mean over images."""
         return float(self.per_image.mean())
 
     @property
     def standard_error(self) -> float:
-        """Of the mean over images, its draws' noise included; NaN for a single image."""
+        """The standard error of the mean over images, including the noise of the draws; NaN for a single image."""
         each = self.per_image
         return float(each.std() / math.sqrt(len(each))) if len(each) > 1 else math.nan
 
@@ -254,17 +246,17 @@ def image_bits_per_dim(
     dtype: torch.dtype = torch.float32,
 ) -> ImageBits:
     """
-    Bits per dimension of images, each dequantised ``draws`` times with probes of its own.
+    Computes the bits per dimension of images, each of which is dequantised ``draws`` times with separate probes.
 
     Args:
-        likelihood: the integrator; its t_min is that of the dequantised images.
-        score: the score of standardised images, of all rows or a ``PerRows``.
-        pixels: u (n, *), integers from 0 to 255.
-        standardiser: from [0, 1] to the values that the score was trained on.
+        likelihood: the integrator; its t_min is the time of the dequantised images.
+        score: the score of all standardised images, or a ``PerRows``.
+        pixels: u, (n, *) integers from 0 to 255.
+        standardiser: the map from [0, 1] to standardised images.
         draws: number of draws of dequantisation and probes.
-        seed: of the draws; those of image i are a function of (seed, i).
+        seed: seed of the draws; those of image i depend on (seed, i).
         chunk: number of images that are computed at once.
-        dtype: of the flow.
+        dtype: dtype of the flow.
     """
     if draws < 1:
         raise ValueError(f"bits per dimension need at least one draw; got {draws}")
@@ -284,13 +276,13 @@ def image_bits_per_dim(
 
 
 def _log_normal(x: Tensor, deviation: float) -> Tensor:
-    """Log N(x; 0, deviation^2 I): (n, *) -> (n,)."""
+    """The log density (n,) of N(0, deviation^2 I) at x (n, *)."""
     flat = x.flatten(1)
     return -(flat / deviation).square().sum(1) / 2 - flat.shape[1] * math.log(deviation * math.sqrt(2 * math.pi))
 
 
 def _product(v: Tensor, at: Tensor, e: Tensor, keep: bool) -> Tensor:
-    """E . J of each row, J the Jacobian of v in ``at``: (n, *); 0 where v is not connected to it."""
+    """The products e^T J (n, *) of each row with the Jacobian J of v in ``at``; 0 if v is not connected to it."""
     if not v.requires_grad:
         return torch.zeros_like(at)
     product = torch.autograd.grad(v, at, e, retain_graph=keep, allow_unused=True)[0]
@@ -302,28 +294,27 @@ def _rows_dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _signs(noise: RowNoise, x: Tensor) -> Tensor:
-    """Independent signs, one for each value: those of a normal draw."""
+    """Independent random signs in the shape of x: those of a normal draw."""
     drawn = noise.normal().to(x)
     return torch.where(drawn < 0, -torch.ones_like(drawn), torch.ones_like(drawn))
 
 
 def _axes(x: Tensor) -> Iterator[Tensor]:
-    """The unit vectors of a row, each for all rows: views (n, *) of one."""
-    d = x[0].numel()
-    for unit in torch.eye(d, dtype=x.dtype, device=x.device):
+    """Yields each unit vector of a row, expanded to all rows (n, *)."""
+    for unit in torch.eye(x[0].numel(), dtype=x.dtype, device=x.device):
         yield unit.view(1, *x.shape[1:]).expand_as(x)
 
 
-_STEPS = (0.05, 0.005)  # of differences, in units of sigma
-_APART = 0.02  # what they may be from autograd, as a share
+_STEPS = (0.05, 0.005)  # step sizes of finite differences, in units of sigma
+_APART = 0.02  # largest relative difference from autograd
 
 
 def _check_differentiable(flow: Flow, score: VectorField, x: Tensor, noise: RowNoise, start: float) -> None:
     """
-    Compares e . J e by autograd with differences of the score itself, at six levels from t_min to 1.
+    Compares e . J e by autograd with finite differences of the score at six levels from t_min to 1, and refuses a score where they differ.
 
-    What is detached from x (a score under ``no_grad``, a guidance by ``fields.score``) has no derivative in autograd's eyes; its divergence
-    would be left out without a word, and log p be void. A difference too long for a bend of the score is taken again, shorter.
+    Terms that are detached from x (a score under ``no_grad``, guidance by ``fields.score``) have no derivative for autograd, so that log p would
+    silently lack their divergence. A finite difference that differs is repeated with a smaller step, because the score may be curved.
     """
     sde, counted = flow.sde, Counted(score)
     ends = sde.level(torch.tensor([start, 1.0], dtype=torch.float64)).log()
@@ -350,9 +341,9 @@ def _check_differentiable(flow: Flow, score: VectorField, x: Tensor, noise: RowN
         else:
             raise ValueError(
                 f"the score moves with x where autograd does not see it: at t = {t:.3g} its derivative along a probe is {float(true.mean()):.4g} by "
-                f"differences and {float(seen.mean()):.4g} by autograd (means over {len(x)} rows). Its divergence would be missed, and the likelihood be "
-                "void; let all of the score be differentiable in x: no detach, no torch.no_grad, create_graph where it holds a gradient (that of "
-                "ridgewalk.fields.score is detached), smooth activations there, and no clipping"
+                f"differences and {float(seen.mean()):.4g} by autograd (means over {len(x)} rows), so that the likelihood would be wrong. Make all of the "
+                "score differentiable in x: no detach, no torch.no_grad, no clipping, and create_graph and smooth activations if it contains a gradient "
+                "(that of ridgewalk.fields.score is detached)"
             )
 
 

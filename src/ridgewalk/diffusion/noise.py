@@ -1,7 +1,7 @@
 """
-The noise of a sampler: row i's draws come from (seed, i) and nothing else, so that a sample does not depend on its batch.
+The noise of a sampler. The draws of row i depend on (seed, i) alone, so that a sample does not depend on its batch.
 
-The idea of one seed a sample is that of Karras, Aittala, Aila and Laine (2022).
+Source of the idea of one seed per sample: Karras, Aittala, Aila and Laine (2022).
 """
 
 from math import prod
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ridgewalk.seeds import row_generators
 
-_DRAWN = 1024  # numbers that a row draws at once: enough that a generator's own cost does not count
+_DRAWN = 1024  # numbers that a row draws at once, so that the overhead of a generator is negligible
 
 
 class RowNoise:
@@ -19,12 +19,12 @@ class RowNoise:
     Normal draws for ``rows`` samples.
 
     Args:
-        seed: of all samples.
+        seed: seed of all samples.
         rows: number of samples.
-        shape: of one.
+        shape: shape of one sample.
         first: index of the first sample: rows 100 to 199 of 1000 are ``RowNoise(seed, 100, shape, first=100)``.
-        dtype: of the draws.
-        device: where they are returned; they are made on the CPU, so that every device sees the same.
+        dtype: dtype of the draws.
+        device: device of the draws, which are made on the CPU and therefore equal on every device.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class RowNoise:
         self._next = 0
 
     def normal(self) -> Tensor:
-        """The next draw of N(0, I): (rows, *shape)."""
+        """The next draw (rows, *shape) of N(0, I)."""
         if self._next == len(self._drawn):
             drawn = [torch.randn(self._block, *self.shape, generator=g, dtype=self.dtype) for g in self._generators]
             self._drawn, self._next = torch.stack(drawn, 1).to(self.device), 0

@@ -1,13 +1,13 @@
 """
-What all samplers share: levels of noise from t = 1 down, a score that is counted, and states that are checked and kept.
+The common part of all samplers: levels of noise from t = 1 down, a score whose evaluations are counted, and states that are checked and kept.
 
-A sampler turns noise into samples by a score: ``sampler(score, noise).x``. The score may be any vector field (x, t) -> (n, *):
-a denoiser's, an exact one, or a sum of one with guidance. A new sampler needs ``step`` only.
+A sampler turns noise into samples with a score: ``sampler(score, noise).x``. The score may be any vector field (x, t) -> (n, *), such as a denoiser's,
+an exact one, or the sum of one with guidance. A new sampler only needs ``step``.
 """
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 
 import torch
@@ -22,12 +22,12 @@ from ridgewalk.protocols import VectorField
 MAX_STEPS = 100_000
 
 Projection = Callable[[Tensor, float, RowNoise], Tensor]
-"""Maps x_t, t and noise to x_t as a condition wants it, t = 0 for finished samples: in-painting by replacement, after each step."""
+"""Maps x_t, t and noise to a state that meets a condition, such as in-painting by replacement; t = 0 for finished samples."""
 
 
 @dataclass(frozen=True)
-class Level:
-    """The coefficients of an SDE at one time, as numbers."""
+class NoiseLevel:
+    """The coefficients of an SDE at one time, as numbers: alpha, sigma, the drift f and the diffusion g."""
 
     t: float
     alpha: float
@@ -37,54 +37,51 @@ class Level:
 
     @property
     def ratio(self) -> float:
-        """Sigma / alpha."""
         return self.sigma / self.alpha
 
 
 @dataclass(frozen=True)
 class Transition:
     """
-    From the noisier of two levels s < t to the other: x_t given x_s is N(factor x_s, variance I).
+    The transition between the noisier level t and the cleaner level s < t: x_t given x_s is N(factor x_s, variance I), where
 
-    factor = alpha_t / alpha_s,  variance = sigma_t^2 - factor^2 sigma_s^2.
+        factor = alpha_t / alpha_s,    variance = sigma_t^2 - factor^2 sigma_s^2
     """
 
-    noisier: Level
-    cleaner: Level
+    noisier: NoiseLevel
+    cleaner: NoiseLevel
 
     @property
     def factor(self) -> float:
-        """alpha_t / alpha_s."""
         return self.noisier.alpha / self.cleaner.alpha
 
     @property
     def variance(self) -> float:
-        """sigma_t^2 - factor^2 sigma_s^2."""
         return max(self.noisier.sigma**2 - (self.factor * self.cleaner.sigma) ** 2, 0.0)
 
     @property
     def gap(self) -> float:
-        """T - s."""
+        """The time t - s."""
         return self.noisier.t - self.cleaner.t
 
 
-def levels(sde: SDE, times: Tensor) -> list[Level]:
-    """The coefficients at times (k,), all at once in float64."""
+def levels(sde: SDE, times: Tensor) -> list[NoiseLevel]:
+    """The coefficients of an SDE at times (k,), computed in float64."""
     t = times.double()
     columns = (t, sde.alpha(t), sde.sigma(t), sde.drift(t), sde.diffusion_squared(t).sqrt())
-    return [Level(*row) for row in zip(*(c.tolist() for c in columns))]
+    return [NoiseLevel(*row) for row in zip(*(c.tolist() for c in columns))]
 
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
     """
-    What a sampler made.
+    Samples, and the states of their trajectories.
 
     Attributes:
         x: the samples (n, *).
-        nfe: evaluations of the score on each sample, counted as they were made.
-        times: (k,) at which states were kept.
-        states: (k, n, *), where any were.
+        nfe: number of evaluations of the score on each sample.
+        times: (k,) the times of the kept states; empty if none were kept.
+        states: (k, n, *) the kept states.
     """
 
     x: Tensor
@@ -94,13 +91,13 @@ class Sampled:
 
 
 class Counted:
-    """A score that counts how often it was asked, and is held to the shape of its input."""
+    """A score whose evaluations are counted and whose result must have the shape of its input."""
 
     def __init__(self, score: VectorField) -> None:
         self.score, self.nfe = score, 0
 
     def __call__(self, x: Tensor, t: float) -> Tensor:
-        """The score at x (n, *) and one time."""
+        """The score (n, *) at x (n, *) and one time."""
         self.nfe += 1
         s = self.score(x, x.new_full((), t))
         if s.shape != x.shape:
@@ -113,14 +110,14 @@ class Counted:
 @dataclass(frozen=True, eq=False)
 class Sampler(ABC):
     """
-    The reverse of a diffusion, step by step. A subclass has these fields, and a ``step``; one with more of its own is a frozen dataclass too.
+    Reverses a diffusion step by step. A subclass has these fields and a ``step``; a subclass with more fields is also a frozen dataclass.
 
     Args:
-        sde: forward diffusion.
-        steps: of them all. With ``clean`` the last is ``finish``, so that there are ``steps`` levels; else ``steps`` + 1.
-        t_min: the last level; the SDE's own where None.
-        clean: whether the last step goes from t_min to the data expected there, so that samples are not ``sigma(t_min)`` too noisy.
-        keep: states to keep for a picture of the trajectories, 0 for none.
+        sde: the forward diffusion.
+        steps: number of steps. With ``clean`` the last step is ``finish``, so that there are ``steps`` levels, otherwise ``steps`` + 1.
+        t_min: time of the last level; the SDE's own if it is None.
+        clean: whether the last step goes from t_min to the expected data, so that samples are not ``sigma(t_min)`` too noisy.
+        keep: number of states to keep for a picture of the trajectories.
     """
 
     sde: SDE
@@ -131,29 +128,29 @@ class Sampler(ABC):
     keep: int = 0
 
     def times(self) -> Tensor:
-        """Of the levels: from 1 to t_min, in equal parts."""
+        """The times (count,) of the levels, from 1 to t_min in equal steps."""
         return torch.linspace(1.0, self.end, self.count, dtype=torch.float64)
 
     @abstractmethod
     def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
-        """X at the cleaner level, from x at the noisier one."""
+        """Moves x (n, *) from the noisier level to the cleaner one."""
 
-    def finish(self, score: Counted, x: Tensor, at: Level, noise: RowNoise) -> Tensor:
-        """The mean of the data given x at the last level, (x + sigma^2 score) / alpha."""
+    def finish(self, score: Counted, x: Tensor, at: NoiseLevel, noise: RowNoise) -> Tensor:
+        """The mean (n, *) of the data given x at the last level, (x + sigma^2 score) / alpha."""
         return (x + at.sigma**2 * score(x, at.t)) / at.alpha
 
     @property
     def count(self) -> int:
-        """Of the levels."""
+        """Number of levels."""
         return self.steps if self.clean else self.steps + 1
 
     @property
     def end(self) -> float:
-        """The time of the last level."""
+        """Time of the last level."""
         return self.sde.t_min if self.t_min is None else self.t_min
 
     def check(self) -> None:
-        """Refuses settings that no sampling can run with."""
+        """Refuses settings that are out of range."""
         if not 1 <= self.steps <= MAX_STEPS:
             raise ValueError(f"a sampler needs between 1 and {MAX_STEPS} steps; got {self.steps}")
         if self.keep < 0:
@@ -164,16 +161,16 @@ class Sampler(ABC):
         self, score: VectorField, noise: RowNoise, x: Tensor | None = None, project: Projection | None = None
     ) -> Sampled:
         """
-        Samples.
+        Draws samples.
 
         Args:
-            score: grad log p_t, (n, *), () -> (n, *).
-            noise: of each sample; its shape and device are those of the samples.
-            x: where to start, (n, *), at t = 1; noise of the prior's deviation by default.
-            project: what each state is put through, such as in-painting's replacement.
+            score: grad log p_t, which maps (n, *) and () to (n, *).
+            noise: the noise of each sample, which determines the shape and the device of the samples.
+            x: (n, *) the states at t = 1; noise with the standard deviation of the prior by default.
+            project: a map that is applied to each state, such as the replacement of in-painting.
 
         Raises:
-            FloatingPointError: when a state is not finite; names step and time.
+            FloatingPointError: if a state is not finite.
         """
         self.check()
         counted = Counted(score)
@@ -183,7 +180,7 @@ class Sampler(ABC):
             )
         x = self.sde.prior_deviation * noise.normal() if x is None else x.clone()
         grid = levels(self.sde, self.times())
-        following = [*grid[1:], None] if self.clean else grid[1:]  # None for the data themselves, at t = 0
+        following = [*grid[1:], None] if self.clean else grid[1:]  # None stands for the data, at t = 0
         kept: list[tuple[float, Tensor]] = []
         every = max(1, math.ceil(self.steps / self.keep)) if self.keep else 0
         with torch.no_grad(), evaluation_mode(score):
@@ -191,11 +188,10 @@ class Sampler(ABC):
                 below = to.t if to else 0.0
                 if every and i % every == 0:
                     kept.append((at.t, x))
-                x = (
-                    self.finish(counted, x, at, noise)
-                    if to is None
-                    else self.step(counted, x, Transition(at, to), noise)
-                )
+                if to is None:
+                    x = self.finish(counted, x, at, noise)
+                else:
+                    x = self.step(counted, x, Transition(at, to), noise)
                 if project is not None:
                     x = project(x, below, noise)
                 if not bool(x.isfinite().all()):
@@ -205,13 +201,9 @@ class Sampler(ABC):
                     )
         if every:
             kept.append((below, x))
-        return Sampled(x, counted.nfe, *_stacked(kept))
-
-
-def _stacked(kept: list[tuple[float, Tensor]]) -> tuple[Tensor, Tensor]:
-    if not kept:
-        return torch.empty(0), torch.empty(0)
-    return torch.tensor([t for t, _ in kept], dtype=torch.float64), torch.stack([x for _, x in kept])
+            times = torch.tensor([t for t, _ in kept], dtype=torch.float64)
+            return Sampled(x, counted.nfe, times, torch.stack([x for _, x in kept]))
+        return Sampled(x, counted.nfe)
 
 
 def sample(
@@ -226,22 +218,22 @@ def sample(
     label: str = "sampling",
 ) -> Sampled:
     """
-    Many samples, some at a time, with a progress bar; row i is the same however many are asked for.
+    Draws many samples in chunks, with a progress bar; sample i does not depend on the number of samples.
 
     Args:
-        sampler: one of ours, or anything called alike.
-        score: of all rows, or (where rows have conditions of their own) a ``PerRows``.
+        sampler: a sampler, or a function with the same signature.
+        score: the score of all rows, or a ``PerRows`` if each row has its own condition.
         rows: number of samples.
-        shape: of one.
-        seed: of all; row i's noise is that of (seed, i).
-        chunk: samples at once.
-        device: where.
-        label: of the bar.
+        shape: shape of one sample.
+        seed: seed of the noise; that of row i depends on (seed, i).
+        chunk: number of samples that are drawn at once.
+        device: device of the samples.
+        label: name of the progress bar.
     """
     if rows < 1 or chunk < 1:
         raise ValueError(f"at least one sample must be asked for, some at a time; got {rows}, {chunk} at a time")
     parts = []
-    for first in track(_firsts(rows, chunk), label, total=math.ceil(rows / chunk)):
+    for first in track(range(0, rows, chunk), label):
         n = min(chunk, rows - first)
         own = score.of(slice(first, first + n)) if isinstance(score, PerRows) else score
         parts.append(sampler(own, RowNoise(seed, n, shape, first, device=device)))
@@ -251,10 +243,6 @@ def sample(
 
 @dataclass(frozen=True)
 class PerRows:
-    """A score whose rows have conditions of their own: ``of(slice)`` is the score for those rows."""
+    """A score whose rows have separate conditions: ``of(slice)`` is the score of those rows."""
 
     of: Callable[[slice], VectorField]
-
-
-def _firsts(rows: int, chunk: int) -> Iterator[int]:
-    yield from range(0, rows, chunk)

@@ -1,4 +1,4 @@
-"""Between what a user sees and what a diffusion is trained on."""
+"""The map between data and the standardised data that a diffusion is trained on."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,11 @@ from torch import Tensor
 @dataclass(frozen=True, eq=False)
 class Standardiser:
     """
-    The fixed affine map between what a user sees (images in [0, 1], codes, points) and what a diffusion is trained on.
-
-        x = (u - shift) / scale
+    The fixed affine map x = (u - shift) / scale from data u (images in [0, 1], codes, points) to standardised data x.
 
     Args:
-        shift: broadcast against one datum.
-        scale: positive, likewise.
-
-    Raises:
-        ValueError: for a scale that is not above 0 and finite everywhere.
+        shift: is broadcast to one datum.
+        scale: above 0 and finite; is broadcast to one datum.
     """
 
     shift: Tensor
@@ -33,24 +28,24 @@ class Standardiser:
             )
 
     def to_model(self, u: Tensor) -> Tensor:
-        """(u - shift) / scale."""
+        """Standardised data (u - shift) / scale from data u."""
         return (u - self.shift.to(u)) / self.scale.to(u)
 
     def to_data(self, x: Tensor) -> Tensor:
-        """X scale + shift."""
+        """Data x * scale + shift from standardised data x."""
         return x * self.scale.to(x) + self.shift.to(x)
 
     def log_volume(self, shape: tuple[int, ...]) -> float:
-        """Log |du / dx| over one datum of ``shape``: what log p(x) is above log p(u)."""
+        """The log volume log |du / dx| = log p(x) - log p(u) of one datum with the given shape."""
         return float(self.scale.double().log().expand(shape).sum())
 
     @classmethod
     def of(cls, u: Tensor) -> "Standardiser":
-        """To mean 0 and standard deviation 1 of each value over the rows of u (n, *); a value that does not vary is only shifted."""
+        """The map to mean 0 and standard deviation 1 of each value over the rows of u (n, *); a value that does not vary is only shifted."""
         scale = u.std(dim=0)
         return cls(u.mean(dim=0), torch.where(scale > 0, scale, torch.ones_like(scale)))
 
     @classmethod
     def between(cls, low: float, high: float) -> "Standardiser":
-        """From [low, high] to [-1, 1]."""
+        """The map from [low, high] to [-1, 1]."""
         return cls(torch.tensor((low + high) / 2), torch.tensor((high - low) / 2))

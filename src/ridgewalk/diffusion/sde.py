@@ -1,13 +1,13 @@
 """
-Forward diffusions, each from one definition: how much of the data is left, and how much noise there is.
+Forward diffusions, each defined by the factor of the data alpha and the standard deviation of the noise sigma.
 
     x_t = alpha(t) x_0 + sigma(t) eps,    eps ~ N(0, I),    0 <= t <= 1
 
-is the law at time t of the linear SDE  dx = f(t) x dt + g(t) dw  with
+has at time t the distribution of the linear SDE  dx = f(t) x dt + g(t) dw  with
 
     f = d log alpha / dt,    g^2 = d sigma^2 / dt - 2 f sigma^2
 
-Both are derived here by differentiating alpha and sigma, so that no SDE can have a drift that does not belong to its noise.
+Both are computed by differentiating alpha and sigma, so that the drift of an SDE always agrees with its noise.
 
     VP      log alpha = -beta_min t / 2 - (beta_max - beta_min) t^2 / 4,    sigma^2 = 1 - alpha^2        (DDPM's limit)
     sub-VP  the same alpha,                                                 sigma   = 1 - alpha^2
@@ -26,29 +26,29 @@ from typing import final
 import torch
 from torch import Tensor
 
-_HALVINGS = 80  # of [0, 1] in the inverse of a noise level: below the spacing of float64
+_HALVINGS = 80  # number of bisections of [0, 1] in ``time_of``, which reach the spacing of float64
 
 
 class SDE(ABC):
     """
-    A linear forward diffusion. A new one needs ``log_alpha`` and ``sigma`` only.
+    A linear forward diffusion. A new one only needs ``log_alpha`` and ``sigma``.
 
-    Every method maps times of any shape to values of that shape, in their dtype.
+    Methods of t map times of any shape to values of that shape and dtype.
     """
 
     t_min: float = 1e-3
-    """Where sampling ends by default: below it the score grows without bound, and there is nothing left to say."""
+    """Default time at which sampling ends; below it the score grows without bound."""
 
     @abstractmethod
     def log_alpha(self, t: Tensor, /) -> Tensor:
-        """Logarithm of the factor of the data; 0 at t = 0."""
+        """The logarithm of the factor of the data; 0 at t = 0."""
 
     @abstractmethod
     def sigma(self, t: Tensor, /) -> Tensor:
-        """Standard deviation of the noise; increasing."""
+        """The standard deviation of the noise, which increases with t."""
 
     def variance(self, t: Tensor, /) -> Tensor:
-        """Sigma^2; defined apart where sigma is a root, which has no derivative at 0."""
+        """The variance sigma^2; overridden if sigma is a square root, which has no derivative at 0."""
         return self.sigma(t) ** 2
 
     def alpha(self, t: Tensor, /) -> Tensor:
@@ -64,11 +64,11 @@ class SDE(ABC):
         return (_rate(self.variance, t) - 2 * self.drift(t) * self.variance(t)).clamp_min(0)
 
     def level(self, t: Tensor, /) -> Tensor:
-        """The noise in units of the data, sigma / alpha: what a sample has at time t, whatever the SDE."""
+        """The level of noise in units of the data, sigma / alpha."""
         return self.sigma(t) / self.alpha(t)
 
     def time_of(self, level: Tensor, /) -> Tensor:
-        """The time at which sigma / alpha is ``level``, by bisection; 0 or 1 for a level outside what is reached."""
+        """The time at which sigma / alpha is ``level``, by bisection; 0 or 1 for a level outside the range."""
         low, high = torch.zeros_like(level, dtype=torch.float64), torch.ones_like(level, dtype=torch.float64)
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
@@ -77,16 +77,16 @@ class SDE(ABC):
         return ((low + high) / 2).to(level.dtype)
 
     def perturb(self, x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """alpha(t) x + sigma(t) noise, for x (n, *) and t () or (n,)."""
+        """The noised data alpha(t) x + sigma(t) noise (n, *), for x and noise (n, *) and t () or (n,)."""
         return along(self.alpha(t), x) * x + along(self.sigma(t), x) * noise
 
     @property
     def prior_deviation(self) -> float:
-        """The standard deviation at t = 1, from which samples start."""
+        """The standard deviation sigma(1) of the noise from which sampling starts."""
         return float(self.sigma(torch.ones((), dtype=torch.float64)))
 
     def check_times(self, start: float, end: float) -> None:
-        """Refuses a range of times that sampling cannot run over."""
+        """Refuses times ``start`` and ``end`` of sampling that do not satisfy 0 < end < start <= 1."""
         if not 0 < end < start <= 1:
             raise ValueError(
                 f"sampling runs from t = 1 or below down to a time above 0; got {start} to {end}: choose 0 < t_min < 1, such as {self.t_min}"
@@ -94,7 +94,7 @@ class SDE(ABC):
 
 
 def _rate(f: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
-    # value by value, so the gradient of the sum; forward mode is ten times slower here
+    # the derivative of each value is the gradient of the sum; forward mode is ten times slower here
     with torch.inference_mode(False), torch.enable_grad():
         u = t.detach().clone().requires_grad_()
         value = f(u)
@@ -102,18 +102,18 @@ def _rate(f: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
 
 
 def along(value: Tensor, x: Tensor) -> Tensor:
-    """A value () or (n,) shaped to multiply x (n, *)."""
+    """A value () or (n,) in a shape that multiplies x (n, *)."""
     return value if value.dim() == 0 else value.view(-1, *(1,) * (x.dim() - 1))
 
 
 @dataclass(frozen=True)
 class LinearBeta(SDE):
     """
-    Diffusions whose data fade at a rate that rises in a line: log alpha = -beta_min t / 2 - (beta_max - beta_min) t^2 / 4.
+    Diffusions with a rate of noise that increases linearly: log alpha = -beta_min t / 2 - (beta_max - beta_min) t^2 / 4.
 
     Args:
         beta_min: rate of the noise at t = 0.
-        beta_max: at t = 1.
+        beta_max: rate of the noise at t = 1.
     """
 
     beta_min: float = 0.1
@@ -126,11 +126,10 @@ class LinearBeta(SDE):
             )
 
     def log_alpha(self, t: Tensor, /) -> Tensor:
-        """-beta_min t / 2 - (beta_max - beta_min) t^2 / 4."""
         return -self.beta_min * t / 2 - (self.beta_max - self.beta_min) * t**2 / 4
 
     def lost(self, t: Tensor, /) -> Tensor:
-        """1 - alpha^2."""
+        """The lost share of the data's variance, 1 - alpha^2."""
         return -torch.expm1(2 * self.log_alpha(t))
 
 
@@ -139,20 +138,17 @@ class VP(LinearBeta):
     """Variance preserving: sigma^2 = 1 - alpha^2."""
 
     def variance(self, t: Tensor, /) -> Tensor:
-        """1 - alpha^2."""
         return self.lost(t)
 
     def sigma(self, t: Tensor, /) -> Tensor:
-        """(1 - alpha^2)^(1/2)."""
         return self.lost(t).sqrt()
 
 
 @final
 class SubVP(LinearBeta):
-    """Below variance preserving: VP's alpha, and sigma = 1 - alpha^2."""
+    """Sub-variance preserving: alpha of VP, and sigma = 1 - alpha^2."""
 
     def sigma(self, t: Tensor, /) -> Tensor:
-        """1 - alpha^2."""
         return self.lost(t)
 
 
@@ -160,11 +156,12 @@ class SubVP(LinearBeta):
 @dataclass(frozen=True)
 class VE(SDE):
     """
-    Variance exploding: alpha = 1, sigma from ``sigma_min`` at t = 0 geometrically to ``sigma_max`` at t = 1.
+    Variance exploding: alpha = 1, and sigma rises geometrically from ``sigma_min`` at t = 0 to ``sigma_max`` at t = 1.
 
     Args:
-        sigma_min: the least noise, in units of the data.
-        sigma_max: the most; about the largest distance between two data.
+        sigma_min: smallest noise, in units of the data.
+        sigma_max: largest noise, about the largest distance between two data.
+        t_min: default time at which sampling ends.
     """
 
     sigma_min: float = 0.01
@@ -176,11 +173,9 @@ class VE(SDE):
             raise ValueError(f"VE needs 0 < sigma_min < sigma_max; got {self.sigma_min} and {self.sigma_max}")
 
     def log_alpha(self, t: Tensor, /) -> Tensor:
-        """0."""
         return 0 * t
 
     def sigma(self, t: Tensor, /) -> Tensor:
-        """sigma_min (sigma_max / sigma_min)^t."""
         return self.sigma_min * torch.exp(t * math.log(self.sigma_max / self.sigma_min))
 
 
@@ -188,13 +183,13 @@ class VE(SDE):
 @dataclass(frozen=True, eq=False)
 class Tabulated(SDE):
     """
-    A variance-preserving diffusion given at N levels, as DDPM's: between them the log signal-to-noise ratio is a monotone cubic.
+    A variance-preserving diffusion that is given at N levels, as in DDPM; between them the log signal-to-noise ratio is a monotone cubic.
 
-    Level i of 0, ..., N - 1 is at t = i / (N - 1), so that t = 0 has the noise of the first level. A cubic (Fritsch and Butland 1984), not a line,
-    because the flow's velocity would jump at every level, and a solver with it.
+    Level i of 0, ..., N - 1 is at t = i / (N - 1), so that t = 0 has the noise of the first level. With linear interpolation instead of a cubic (Fritsch
+    and Butland 1984) the flow's velocity would jump at every level.
 
     Args:
-        alphas_squared: alpha_i^2 (DDPM's cumulative products of 1 - beta), decreasing within (0, 1), at least two.
+        alphas_squared: alpha_i^2 (DDPM's cumulative products of 1 - beta), decreasing within (0, 1), at least two values.
     """
 
     alphas_squared: tuple[float, ...]
@@ -220,25 +215,20 @@ class Tabulated(SDE):
         return ((a * h + b) * h + c) * h + d
 
     def log_alpha(self, t: Tensor, /) -> Tensor:
-        """Log sigmoid(log SNR) / 2."""
         return torch.nn.functional.logsigmoid(self._at(t)) / 2
 
     def sigma(self, t: Tensor, /) -> Tensor:
-        """sigmoid(-log SNR)^(1/2)."""
         return torch.sigmoid(-self._at(t)).sqrt()
 
     @classmethod
     def ddpm(cls, levels: int = 1000, beta_min: float | None = None, beta_max: float | None = None) -> "Tabulated":
         """
-        DDPM's own levels: beta from ``beta_min`` to ``beta_max`` in equal steps (Ho, Jain and Abbeel 2020, section 4).
+        The levels of DDPM, with beta from ``beta_min`` to ``beta_max`` in equal steps (Ho, Jain and Abbeel 2020, section 4).
 
         Args:
-            levels: of them all.
-            beta_min: 0.1 / levels by default, which is the source's 1e-4 at its 1000 levels: however many there are, they end in noise.
-            beta_max: 20 / levels by default, the source's 0.02.
-
-        Raises:
-            ValueError: for betas that are not between 0 and 1, as the default ones of 20 levels and fewer.
+            levels: number of levels, more than 20 with the default betas.
+            beta_min: 0.1 / levels by default, which is the source's 1e-4 for its 1000 levels.
+            beta_max: 20 / levels by default, which is the source's 0.02; any number of levels thus ends in noise.
         """
         low = 0.1 / levels if beta_min is None else beta_min
         high = 20 / levels if beta_max is None else beta_max

@@ -1,12 +1,12 @@
 """
 Samplers of the reverse SDE, and Langevin correctors.
 
-With s the score at the noisier level t, s < t the cleaner one, a = alpha_t / alpha_s and v = sigma_t^2 - a^2 sigma_s^2:
+For a noisier level t, a cleaner level s < t, the score at t, a = alpha_t / alpha_s, v = sigma_t^2 - a^2 sigma_s^2 and z ~ N(0, I):
 
     Euler-Maruyama      x - (f x - g^2 score) dt + g dt^(1/2) z
-    reverse diffusion   (2 - a) x + v score + v^(1/2) z             the forward step's own discretisation, turned round
-    ancestral           (x + v score) / a + (v sigma_s^2 / sigma_t^2)^(1/2) z    DDPM's; for VE that of NCSN
-    Langevin            x + e score + (2 e)^(1/2) z                  at one level, leaves p_t where it is
+    reverse diffusion   (2 - a) x + v score + v^(1/2) z                          reverses the discretised forward step
+    ancestral           (x + v score) / a + (v sigma_s^2 / sigma_t^2)^(1/2) z    DDPM's sampler; NCSN's for VE
+    Langevin            x + e score + (2 e)^(1/2) z                              stays at one level and leaves p_t invariant
 
 Sources: Song et al. (2021), appendices D, E and F, algorithms 1 to 5; Ho et al. (2020), algorithm 2; Song and Ermon (2019), algorithm 1.
 """
@@ -20,8 +20,7 @@ from torch import Tensor
 
 from ridgewalk import naming
 from ridgewalk.diffusion.noise import RowNoise
-from ridgewalk.diffusion.sampling import Counted, Level, Sampler, Transition
-from ridgewalk.diffusion.sde import SDE
+from ridgewalk.diffusion.sampling import Counted, NoiseLevel, Sampler, Transition
 from ridgewalk.protocols import VectorField
 
 
@@ -30,7 +29,6 @@ class EulerMaruyama(Sampler):
     """The reverse SDE in steps of equal length, of weak order 1."""
 
     def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
-        """X - (f x - g^2 score) dt + g dt^(1/2) z."""
         at, dt = move.noisier, move.gap
         mean = (1 - at.drift * dt) * x + at.diffusion**2 * dt * score(x, at.t)
         return mean + at.diffusion * math.sqrt(dt) * noise.normal()
@@ -38,20 +36,18 @@ class EulerMaruyama(Sampler):
 
 @final
 class ReverseDiffusion(Sampler):
-    """The forward step between two levels, turned round."""
+    """The reverse of the forward step between two levels."""
 
     def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
-        """(2 - a) x + v score + v^(1/2) z."""
         mean = (2 - move.factor) * x + move.variance * score(x, move.noisier.t)
         return mean + math.sqrt(move.variance) * noise.normal()
 
 
 @final
 class Ancestral(Sampler):
-    """The posterior q(x_s | x_t, x_0) at the x_0 that the score expects: DDPM's sampler under VP, NCSN's under VE."""
+    """The posterior q(x_s | x_t, x_0) for the expected x_0: DDPM's sampler under VP, NCSN's under VE."""
 
     def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
-        """(x + v score) / a + (v sigma_s^2 / sigma_t^2)^(1/2) z."""
         mean = (x + move.variance * score(x, move.noisier.t)) / move.factor
         spread = math.sqrt(move.variance) * move.cleaner.sigma / move.noisier.sigma
         return mean + spread * noise.normal()
@@ -61,17 +57,15 @@ NORMS = ("batch", "level")
 
 
 @dataclass(frozen=True)
-class Langevin:
+class LangevinCorrector:
     """
-    A corrector: steps of Langevin dynamics at one level, their size set by a ratio of signal to noise.
-
-        e = 2 a^2 (snr |z| / |score|)^2
+    Steps of Langevin dynamics at one level, with the step size e = 2 a^2 (snr |z| / |score|)^2.
 
     Args:
-        snr: the ratio; Song et al. (2021) take 0.16 for CIFAR-10 under VE.
-        steps: at each level.
-        norms: ``batch``: means of |z| and |score| over the batch, as published (a sample then depends on its batch); ``level``: in their
-            place what they are where the score is that of pure noise, |z| / |score| = sigma_t.
+        snr: signal-to-noise ratio; Song et al. (2021) use 0.16 for CIFAR-10 under VE.
+        steps: number of steps at each level.
+        norms: ``batch`` for means of |z| and |score| over the batch, as published, so that a sample depends on its batch; ``level`` for their ratio
+            under pure noise, |z| / |score| = sigma_t.
     """
 
     snr: float = 0.16
@@ -84,8 +78,8 @@ class Langevin:
         if self.norms not in NORMS:
             raise ValueError(naming.unknown("norm of the corrector", self.norms, NORMS))
 
-    def __call__(self, score: Counted, x: Tensor, at: Level, factor: float, noise: RowNoise) -> Tensor:
-        """X after ``steps`` moves at a level; ``factor`` is a, alpha of this level over that of the next."""
+    def __call__(self, score: Counted, x: Tensor, at: NoiseLevel, factor: float, noise: RowNoise) -> Tensor:
+        """Moves x (n, *) by ``steps`` steps at a level; ``factor`` is a, the ratio of this level's alpha to the next one's."""
         for _ in range(self.steps):
             s, z = score(x, at.t), noise.normal()
             if self.norms == "level":
@@ -101,19 +95,16 @@ class Langevin:
 @dataclass(frozen=True, eq=False)
 class PredictorCorrector(Sampler):
     """
-    At each level the corrector, then the predictor to the next: NFE = steps (corrector steps + 1).
-
-    One score serves both, unless ``corrector_score`` gives the corrector another: guidance belongs in both, and the ablations that guide
-    one alone pass two.
+    Applies the corrector at each level and then the predictor to the next level: NFE = steps (corrector steps + 1).
 
     Args:
         predictor: ``reverse-diffusion``, ``ancestral`` or ``euler-maruyama``.
-        corrector: None for none.
-        corrector_score: of the corrector alone.
+        corrector: the Langevin steps at each level.
+        corrector_score: a separate score for the corrector, for ablations that guide only one of the two; None for the same score.
     """
 
     predictor: str = "reverse-diffusion"
-    corrector: Langevin = Langevin()
+    corrector: LangevinCorrector = LangevinCorrector()
     corrector_score: VectorField | None = None
 
     def __post_init__(self) -> None:
@@ -121,15 +112,13 @@ class PredictorCorrector(Sampler):
             raise ValueError(naming.unknown("predictor", self.predictor, PREDICTORS))
 
     def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
-        """Corrector at the noisier level, predictor to the cleaner one."""
         x = self._correct(score, x, move.noisier, move.factor, noise)
         return PREDICTORS[self.predictor](self.sde, self.steps).step(score, x, move, noise)
 
-    def finish(self, score: Counted, x: Tensor, at: Level, noise: RowNoise) -> Tensor:
-        """Corrector at the last level, then the mean of the data."""
+    def finish(self, score: Counted, x: Tensor, at: NoiseLevel, noise: RowNoise) -> Tensor:
         return Sampler.finish(self, score, self._correct(score, x, at, at.alpha, noise), at, noise)
 
-    def _correct(self, score: Counted, x: Tensor, at: Level, factor: float, noise: RowNoise) -> Tensor:
+    def _correct(self, score: Counted, x: Tensor, at: NoiseLevel, factor: float, noise: RowNoise) -> Tensor:
         if self.corrector_score is None:
             return self.corrector(score, x, at, factor, noise)
         other = Counted(self.corrector_score)
@@ -149,16 +138,16 @@ PREDICTORS: dict[str, type[EulerMaruyama] | type[ReverseDiffusion] | type[Ancest
 @dataclass(frozen=True, eq=False)
 class AnnealedLangevin(Sampler):
     """
-    Langevin dynamics at falling levels of noise, with no prediction between them (NCSN's sampler under VE).
+    Langevin dynamics at decreasing levels of noise, without a predictor (NCSN's sampler under VE).
 
-    Steps of size 2 (snr sigma_t)^2, in NCSN's terms epsilon sigma_i^2 / sigma_L^2 with epsilon = 4 snr^2 sigma_L^2. Between levels x is scaled by
-    alpha_s / alpha_t, so that what there is of the data stays; under VE that is 1. Levels are spaced evenly in log(sigma / alpha).
+    The step size is 2 (snr sigma_t)^2, or epsilon sigma_i^2 / sigma_L^2 with epsilon = 4 snr^2 sigma_L^2 in the notation of NCSN. Between levels x is
+    scaled by alpha_s / alpha_t, which is 1 under VE, so that the signal keeps its size. Levels are equally spaced in log(sigma / alpha).
 
     Args:
-        steps: levels, after the first at t = 1.
-        corrections: Langevin steps at each.
-        snr: ratio of signal to noise; at 100 levels of 3 steps a variance comes out 1.2 to 1.3 times too large with 0.316, 2.2 to 8 times with 0.16.
-        clean: whether the last level's last step is followed by the mean of the data given x (one evaluation more).
+        steps: number of levels after the first one at t = 1.
+        corrections: number of Langevin steps at each level.
+        snr: signal-to-noise ratio; with 100 levels of 3 steps a variance is 1.2 to 1.3 times too large at 0.316, and 2.2 to 8 times at 0.16.
+        clean: whether the last step is followed by the mean of the data given x, which takes one more evaluation.
     """
 
     steps: int = 100
@@ -166,17 +155,12 @@ class AnnealedLangevin(Sampler):
     snr: float = 0.316
 
     def times(self) -> Tensor:
-        """At equal ratios of sigma / alpha, (steps + 1,)."""
-        return log_spaced(self.sde, self.end, self.steps)
+        """The times (steps + 1,) of levels that are equally spaced in log(sigma / alpha)."""
+        ends = self.sde.level(torch.tensor([1.0, self.end], dtype=torch.float64)).log()
+        levels = torch.linspace(float(ends[0]), float(ends[1]), self.steps + 1, dtype=torch.float64).exp()
+        times = self.sde.time_of(levels)
+        times[0], times[-1] = 1.0, self.end
+        return times
 
     def step(self, score: Counted, x: Tensor, move: Transition, noise: RowNoise) -> Tensor:
-        """Scale, then Langevin at the cleaner level."""
-        return Langevin(self.snr, self.corrections, "level")(score, x / move.factor, move.cleaner, 1.0, noise)
-
-
-def log_spaced(sde: SDE, end: float, steps: int) -> Tensor:
-    """Times (steps + 1,) from 1 to ``end`` at equal ratios of sigma / alpha, in float64."""
-    ends = sde.level(torch.tensor([1.0, end], dtype=torch.float64)).log()
-    times = sde.time_of(torch.linspace(float(ends[0]), float(ends[1]), steps + 1, dtype=torch.float64).exp())
-    times[0], times[-1] = 1.0, end
-    return times
+        return LangevinCorrector(self.snr, self.corrections, "level")(score, x / move.factor, move.cleaner, 1.0, noise)

@@ -1,13 +1,12 @@
-"""Trained networks read as energies, low where a point is plausible."""
+"""Energies of trained networks, which are low where a point is plausible."""
 
 from ridgewalk.energies.combine import (
     Calibrated,
     Decoded,
     Scaled,
     WeightedSum,
-    balanced,
-    calibrated,
-    frozen,
+    balance,
+    freeze,
     typical_force,
 )
 from ridgewalk.energies.cycle import Reprojection
@@ -34,8 +33,7 @@ __all__ = [
     "SoftRatio",
     "TowardsEncoded",
     "WeightedSum",
-    "balanced",
-    "calibrated",
-    "frozen",
+    "balance",
+    "freeze",
     "typical_force",
 ]

@@ -1,23 +1,23 @@
-"""Energies by name, and their forces made comparable: scaled to the density ratio's, or calibrated for a weight of realism."""
+"""Builds energies by name, and scales or calibrates them so that their forces are comparable."""
 
 import warnings
 
 from ridgewalk.context import Context
-from ridgewalk.energies.combine import Along, Scaled, calibrated, is_alive, median_force
+from ridgewalk.energies.combine import Along, Calibrated, Scaled, is_alive, median_force
 from ridgewalk.energies.discriminator import build_soft_ratio
 from ridgewalk.protocols import Energy
 from ridgewalk.registry import ENERGIES
 
 CALIBRATION_CODES = 2000
-"""An energy is calibrated on so many of the last reference codes; the first ones are those that neighbour energies measure distances to."""
+"""Number of the last reference codes on which an energy is calibrated; neighbour energies measure distances to the first ones."""
 
 
 def build_energy(name: str, context: Context) -> Energy:
     """
-    The energy called ``name``, one of ``registry.ENERGIES``.
+    Builds the energy called ``name``, one of ``registry.ENERGIES``.
 
     Raises:
-        ValueError: for an unknown name, or a sensor that there is not.
+        ValueError: if the name is unknown or the context lacks the sensor.
     """
     entry = ENERGIES.find(name)
     energy: Energy = entry.build(context)
@@ -28,9 +28,9 @@ def build_energy(name: str, context: Context) -> Energy:
 
 def scale_to_ratio(energy: Energy, context: Context) -> Energy:
     """
-    The energy, scaled so that its median force is that of the density ratio: one step size serves all.
+    Scales an energy so that its median force is that of the density ratio, and one step size suits all energies.
 
-    Where one of the two is dead there is nothing to weigh, and the energy keeps its own force.
+    An energy keeps its own force if one of the two forces is dead.
     """
     points = context.lerp_points
     wanted, own = median_force(build_soft_ratio(context), points), median_force(energy, points)
@@ -43,10 +43,10 @@ def scale_to_ratio(energy: Energy, context: Context) -> Energy:
     return Scaled(energy, wanted / own if is_alive(wanted, own) and is_alive(own, wanted) else 1.0)
 
 
-def calibrate(energy: Energy, context: Context) -> Energy:
-    """The energy, 0 on codes of data and 1 on LERP points; where it does not tell them apart it cannot be weighed, and is 0."""
+def calibrate_energy(energy: Energy, context: Context) -> Energy:
+    """Calibrates an energy to 0 on codes of data and 1 on LERP points; an energy that does not separate them becomes 0, with a warning."""
     try:
-        return calibrated(energy, context.references()[-CALIBRATION_CODES:], context.lerp_points)
+        return Calibrated.between(energy, context.references()[-CALIBRATION_CODES:], context.lerp_points)
     except ValueError as error:
         warnings.warn(
             f"{error}. The ridge path will equal the geodesic; train the sensor again, or choose the energy of another",

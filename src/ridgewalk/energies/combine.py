@@ -1,4 +1,4 @@
-"""Energies of energies: weighted sums, energies of the decoded point, and networks frozen for use inside one."""
+"""Energies made of other energies: weighted sums, energies of decoded points, and scaled and calibrated energies."""
 
 import copy
 import math
@@ -15,19 +15,19 @@ from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
 
 FAINT = 1e-6
-"""A force below this share of the one that it is weighed against is dead: scaled up, it would be rounding."""
+"""A force is dead if it is below this share of the force that it is compared with, because scaling it up would amplify rounding errors."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def frozen(network: Network) -> Network:
-    """A copy in eval mode whose parameters need no gradient; the network that came is left as it was."""
+def freeze(network: Network) -> Network:
+    """Returns a copy of the network in eval mode whose parameters require no gradient."""
     return copy.deepcopy(network).eval().requires_grad_(False)
 
 
 @dataclass(frozen=True, eq=False)
 class WeightedSum:
-    """sum_i w_i E_i(z)."""
+    """The weighted sum of energies, sum_i w_i E_i(z)."""
 
     energies: Sequence[Energy]
     weights: Sequence[float]
@@ -39,7 +39,6 @@ class WeightedSum:
             )
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        """Maps (n, *) to (n,)."""
         values = [energy(z) for energy in self.energies]
         for energy, value in zip(self.energies, values):
             check_gradient(energy, z, value, "an energy of the sum")
@@ -52,43 +51,40 @@ class WeightedSum:
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """E(G(z)): an energy of images, felt through the decoder."""
+    """The energy E(G(z)) of the decoded point, where E is an energy of images and G the decoder."""
 
     energy: Energy
     decode: Callable[[Tensor], Tensor]
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        """Maps (n, *) to (n,)."""
         return self.energy(self.decode(z))
 
 
 @dataclass(frozen=True, eq=False)
 class Along:
-    """f(z), an energy or another map of points, without a gradient along the values of z that are not ``moving``, bool (d,)."""
+    """An energy or another map f(z) of points, without a gradient along the values of z that are not ``moving``, (d,) bool."""
 
     f: Callable[[Tensor], Tensor]
     moving: Tensor
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        """Maps (n, d) as f does."""
         return self.f(torch.where(self.moving, z, z.detach()))
 
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    """w E(z)."""
+    """The scaled energy w E(z)."""
 
     energy: Energy
     weight: float
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        """Maps (n, *) to (n,)."""
         return self.weight * self.energy(z)
 
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
-    """(E(z) - low) / (high - low): 0 at one typical value and 1 at another."""
+    """The energy in units in which ``low`` is 0 and ``high`` is 1: (E(z) - low) / (high - low)."""
 
     energy: Energy
     low: float
@@ -102,46 +98,33 @@ class Calibrated:
             )
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        """Maps (n, *) to (n,)."""
         return (self.energy(z) - self.low) / (self.high - self.low)
 
+    @classmethod
+    def between(cls, energy: Energy, data: Tensor, off: Tensor) -> "Calibrated":
+        """
+        Calibrates an energy by its medians, to 0 on data and 1 off the data; refuses one that is no higher off the data.
 
-def calibrated(energy: Energy, data: Tensor, off: Tensor) -> Calibrated:
-    """
-    The energy as 0 where data are and 1 where they are not, by its medians on points of both.
-
-    Args:
-        energy: of points.
-        data: (n, *) codes of data, none of which the energy itself refers to.
-        off: (m, *), such as LERP points.
-
-    Raises:
-        ValueError: if it is no higher on ``off`` than on ``data``.
-    """
-    return Calibrated(energy, *(float(chunked(energy, z).median()) for z in (data, off)))
+        Args:
+            energy: E, (n, *) -> (n,).
+            data: (n, *) codes of data, none of which the energy itself refers to.
+            off: (m, *) points off the data, such as LERP points.
+        """
+        return cls(energy, *(float(chunked(energy, z).median()) for z in (data, off)))
 
 
 def median_force(energy: Energy, points: Tensor) -> float:
-    """Median over points (n, *) of |grad E|, whatever it is: 0 or not finite says that there is nothing to follow."""
+    """The median of |grad E| over points (n, *), which may be 0 or not finite if a sensor is dead."""
     return float(row_norm(score(energy, points)).median())
 
 
 def is_alive(force: float, beside: float) -> bool:
-    """Whether a median force can be followed, beside another one against which it is weighed."""
+    """Whether a median force is above 0, finite, and not negligible compared with the force ``beside``."""
     return 0 < force < math.inf and not (math.isfinite(beside) and force < FAINT * beside)
 
 
 def typical_force(energy: Energy, points: Tensor) -> float:
-    """
-    Median over points of |grad E|: what an energy's force amounts to where paths go, such as on LERP points.
-
-    Args:
-        energy: of the points.
-        points: (n, *).
-
-    Raises:
-        ValueError: if it is 0 or not finite: a dead sensor has no force to weigh.
-    """
+    """The median of |grad E| over points (n, *), such as LERP points; raises a ValueError if it is 0 or not finite."""
     size = median_force(energy, points)
     if not 0 < size < float("inf"):
         raise ValueError(
@@ -150,14 +133,14 @@ def typical_force(energy: Energy, points: Tensor) -> float:
     return size
 
 
-def balanced(energies: Sequence[Energy], points: Tensor, shares: Sequence[float] | None = None) -> WeightedSum:
+def balance(energies: Sequence[Energy], points: Tensor, shares: Sequence[float] | None = None) -> WeightedSum:
     """
-    The weighted sum in which each energy's typical force is its share of the first one's: -sum_i beta_i grad E_i with beta_i = share_i f_0 / f_i.
+    The weighted sum of energies with weights share_i f_0 / f_i, where f_i is the typical force of energy i.
 
     Args:
-        energies: the first sets the scale.
-        points: (n, *) where forces are measured, such as LERP points.
-        shares: of the forces, at least 0; equal shares that sum to 1 by default.
+        energies: the energies; the first one sets the scale.
+        points: (n, *) points on which forces are measured, such as LERP points.
+        shares: the share of each force, at least 0; equal shares that sum to 1 by default.
     """
     given = [1 / len(energies)] * len(energies) if shares is None else list(shares)
     if len(given) != len(energies) or not all(0 <= s < float("inf") for s in given) or not any(given):

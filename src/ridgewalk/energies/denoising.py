@@ -1,4 +1,4 @@
-"""A diffusion read as an energy: how badly it denoises what is near a point."""
+"""The denoising error of a diffusion as an energy."""
 
 import torch
 from torch import Tensor
@@ -12,19 +12,21 @@ from ridgewalk.protocols import Energy
 
 class DenoisingBound:
     """
-    E(z) = L / 2M  sum_m |eps_m + sigma_m score(alpha_m x + sigma_m eps_m, t_m)|^2,    x standardised z.
+    The denoising error, averaged over levels of noise:
+
+        E(z) = L / 2M  sum_m |eps_m + sigma_m score(alpha_m x + sigma_m eps_m, t_m)|^2,    x = standardised z
 
     With t_m uniform in log(alpha^2 / sigma^2) over a range of length L this estimates, up to a constant, the variational bound on -log p(x)
-    (Kingma, Salimans, Poole and Ho 2021, equation 15). The M draws are fixed and the same for every point, in pairs eps and -eps, so
-    that E is a function; what they miss of the mean is the same everywhere nearby. Unlike the norm of a score it is not low between two modes.
+    (Kingma, Salimans, Poole and Ho 2021, equation 15). The M draws are fixed, in pairs eps and -eps, and the same for every point, so that E is a
+    function and its error hardly varies between nearby points. Unlike the norm of a score, E is not low between two modes.
 
     Args:
-        denoiser: of standardised data.
-        standardiser: from z to those.
-        low: least sigma / alpha.
-        high: most.
-        levels: of noise; M is twice as many.
-        seed: of the draws.
+        denoiser: the denoiser of standardised data.
+        standardiser: the map from z to standardised data.
+        low: smallest level of noise sigma / alpha.
+        high: largest level of noise.
+        levels: number of levels; M is twice this number.
+        seed: seed of the draws.
     """
 
     def __init__(
@@ -45,7 +47,6 @@ class DenoisingBound:
         self.length = 2 * float(ends[1] - ends[0])
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        """Maps (n, *) to (n,)."""
         x = self.standardiser.to_model(z)
         generator = torch.Generator().manual_seed(self.seed)
         total = torch.zeros(len(x), dtype=x.dtype, device=x.device)
@@ -60,5 +61,5 @@ class DenoisingBound:
 
 
 def build_denoising_bound(context: Context) -> Energy:
-    """The energy "diffusion"."""
+    """Builds the energy "diffusion"."""
     return DenoisingBound(context.diffusion.denoiser, context.diffusion.standardiser)

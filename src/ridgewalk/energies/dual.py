@@ -1,15 +1,15 @@
 """
-Two sensors followed at once: the density ratio of codes, and that of decoded images.
+The sum of two energies: the density ratio of codes and that of decoded images.
 
     E(z) = w_1 softplus(m - l_z(z)) + w_2 softplus(m - l_x(G(z)))
 
-with weights such that on straight lines between codes each half's median force is its share (``walks.dual_shares``) of the first one's.
+The weights make the median force of each half on straight lines between codes its share (``walks.dual_shares``) of the first half's force.
 """
 
 import math
 
 from ridgewalk.context import Context
-from ridgewalk.energies.combine import balanced, is_alive, median_force
+from ridgewalk.energies.combine import balance, is_alive, median_force
 from ridgewalk.energies.discriminator import build_pixel, build_soft_ratio
 from ridgewalk.protocols import Energy
 from ridgewalk.registry import SENSORS
@@ -19,12 +19,7 @@ HALVES = {"latent": "detector", "pixel": "pixel"}
 
 
 def build_dual(context: Context) -> Energy:
-    """
-    The energy "dual".
-
-    Raises:
-        ValueError: if the force of a half is dead, so that the two cannot be weighed against each other.
-    """
+    """Builds the energy "dual"; raises a ValueError if the force of a half is dead, so that the two cannot be balanced."""
     points = context.lerp_points
     halves = {"latent": build_soft_ratio(context), "pixel": build_pixel(context)}
     sizes = {name: median_force(half, points) for name, half in halves.items()}
@@ -38,4 +33,4 @@ def build_dual(context: Context) -> Energy:
             f"dead in the energy 'dual': its {' and its '.join(dead)} half, whose median force on {len(points)} LERP points "
             f"is {found} and cannot be weighed; {remedy}{left}"
         )
-    return balanced(list(halves.values()), points, context.walks.dual_shares)
+    return balance(list(halves.values()), points, context.walks.dual_shares)

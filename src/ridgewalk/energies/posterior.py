@@ -1,19 +1,16 @@
 """
-The density of encoded data, by a discriminator and exactly.
+Minus the log density of encoded data, estimated by a discriminator and computed exactly. The energies map (n, *) to (n,).
 
-A detector trained against draws of a reference r has the optimal logit l = log q - log r. It is no density of q by itself: what it
-was compared with must be given back,
+A detector trained against draws of a reference r has the optimal logit l = log q - log r. The log density of q also needs that of the reference:
 
     PosteriorEnergy      E(z) = -l(z) + E_r(z),   E_r = -log r       so that exp(-E) = q at the optimum
 
-and where q = r the logit is 0 and all of E is the reference's. With a reference energy that lacks its constant (``GaussianPrior``) E lacks
-the same; with a whole one exp(-E) integrates to 1 at the optimum, and mean_r exp(l) to 1 in any case.
+Where q = r the logit is 0 and E is the reference's energy. E lacks the same constant as the reference energy (``GaussianPrior``); with a
+normalised reference exp(-E) integrates to 1 at the optimum, and mean_r exp(l) is 1 in any case.
 
-A Gaussian autoencoder's own density of codes is known exactly, for the images that it is taken over:
+The density of codes of a Gaussian autoencoder over given images is known exactly, and shows the error of a discriminator:
 
     AggregatePosterior   E(z) = -log 1/m sum_i N(z; mu_i, diag exp(l_i))
-
-It costs m terms a point, and tells how near a discriminator came.
 
 Source: Sugiyama, Suzuki and Kanamori (2012), Density ratio estimation in machine learning, chapter 4; Makhzani et al. (2015),
 Adversarial autoencoders, equation 1 (aggregated posterior).
@@ -37,11 +34,11 @@ from ridgewalk.protocols import Energy
 @dataclass(frozen=True, eq=False)
 class PosteriorEnergy:
     """
-    -l(z) + E_r(z) of a detector: minus the log density of encoded data, up to the constant that the reference energy lacks.
+    Minus the log density of encoded data, -l(z) + E_r(z), up to the constant that the reference energy lacks.
 
     Attributes:
-        discriminator: logits, positive for the data's side.
-        reference: minus the log density of the negatives that it was trained against.
+        discriminator: a detector, (n, *) -> logits (n,), positive on data.
+        reference: E_r, minus the log density of the negatives that the detector was trained against, (n, *) -> (n,).
     """
 
     discriminator: Logits
@@ -51,18 +48,17 @@ class PosteriorEnergy:
         require_positive(self.discriminator, ON_DATA, "PosteriorEnergy")
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        """Maps (n, *) to (n,)."""
         return self.reference(z) - self.discriminator(z)
 
 
 @dataclass(frozen=True, eq=False)
 class AggregatePosterior:
     """
-    -log 1/m sum_i N(z; mu_i, diag exp(l_i)), its constant included: an equal mixture of m axis-aligned Gaussians.
+    Minus the log density of an equal mixture of m axis-aligned Gaussians, including its constant.
 
     Attributes:
-        mean: (m, *).
-        log_variance: of the same shape.
+        mean: mu, (m, *).
+        log_variance: l, (m, *).
     """
 
     mean: Tensor
@@ -77,14 +73,13 @@ class AggregatePosterior:
 
     @cached_property
     def _terms(self) -> tuple[Tensor, Tensor, Tensor]:
-        """1 / s^2 and mu / s^2, (d, m) each, and what does not depend on z, (m,)."""
+        """1 / s^2 and mu / s^2, (d, m) each, and the term that does not depend on z, (m,)."""
         mean, log_variance = self.mean.flatten(1), self.log_variance.flatten(1)
         precision = torch.exp(-log_variance)
         constant = -((mean.square() * precision + log_variance).sum(1) + mean.shape[1] * log(2 * pi)) / 2
         return precision.T.contiguous(), (mean * precision).T.contiguous(), constant
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        """Maps (n, *) to (n,), by the expanded square: two matrix products."""
         precision, weighted, constant = self._terms
         flat = z.flatten(1)
         exponents = constant + flat @ weighted - flat.square() @ precision / 2
@@ -92,15 +87,15 @@ class AggregatePosterior:
 
     def draw(self, which: Tensor, noise: Tensor) -> Tensor:
         """
-        Draws of its components: (n, *).
+        Draws (n, *) of the components.
 
         Args:
-            which: int64 (n,), a component a draw; uniform over 0 ... m - 1 for draws of the mixture.
-            noise: standard normal (n, *).
+            which: (n,) int64, the component of each draw; uniform over 0 ... m - 1 for draws of the mixture.
+            noise: (n, *) standard normal.
         """
         return self.mean[which] + torch.exp(self.log_variance[which] / 2) * noise
 
 
 def build_posterior(context: Context) -> Energy:
-    """The energy "posterior": of a VAE-GAN's latent discriminator, whose negatives are draws of N(0, I)."""
+    """Builds the energy "posterior" of a VAE-GAN's latent discriminator, whose negatives are draws of N(0, I)."""
     return PosteriorEnergy(context.sensor("latent"), GaussianPrior())

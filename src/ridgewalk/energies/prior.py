@@ -1,5 +1,5 @@
 """
-Gaussians as energies: minus their log density, up to a constant.
+Energies of Gaussians: minus their log density up to a constant. They map (n, *) to (n,).
 
     GaussianPrior   E(z) = |z|^2 / (2 sigma^2)
     FullGaussian    E(z) = (z - mu)' C^-1 (z - mu) / 2        the broadest density with the mean and the covariance of given codes
@@ -14,23 +14,22 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class GaussianPrior:
-    """Minus log N(z; 0, sigma^2 I), without its constant: (n, *) -> (n,)."""
+    """Minus log N(z; 0, sigma^2 I) without its constant, |z|^2 / (2 sigma^2)."""
 
     sigma: float = 1.0
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        """|z|^2 / (2 sigma^2)."""
         return z.flatten(1).square().sum(dim=1) / (2 * self.sigma**2)
 
 
 @dataclass(frozen=True, eq=False)
 class FullGaussian:
     """
-    Minus log N(z; mu, C), without its constant.
+    Minus log N(z; mu, C) without its constant.
 
     Attributes:
-        mean: mu, (*).
-        covariance: C, (d, d) over the d values of a point, symmetric and positive definite.
+        mean: mu, in the shape of one point with d values.
+        covariance: C, (d, d), symmetric and positive definite.
     """
 
     mean: Tensor
@@ -47,17 +46,17 @@ class FullGaussian:
         ):
             raise ValueError(
                 "a Gaussian needs a finite mean and a symmetric positive definite covariance; "
-                "FullGaussian.of shrinks that of few or flat codes until it is one"
+                "FullGaussian.of makes one from few or flat codes by shrinkage"
             )
 
     @classmethod
     def of(cls, codes: Tensor, shrinkage: float = 0.05) -> "FullGaussian":
         """
-        The Gaussian with the mean of codes and (1 - s) S + s tr(S) / d I, S their covariance (Ledoit and Wolf 2004, with s given).
+        The Gaussian with the mean of codes and the covariance (1 - s) S + s tr(S) / d I, where S is theirs (Ledoit and Wolf 2004, with given s).
 
         Args:
-            codes: (n, *), n >= 2, not all the same.
-            shrinkage: s in (0, 1]; above 0 a direction in which codes do not vary keeps some width.
+            codes: (n, *) with n >= 2, not all equal.
+            shrinkage: s in (0, 1], which gives some width to directions in which codes do not vary.
         """
         if codes.dim() < 2 or len(codes) < 2 or not codes.isfinite().all():
             raise ValueError(f"a Gaussian is fitted to finite codes (n, *) with n >= 2; got {tuple(codes.shape)}")
@@ -73,11 +72,10 @@ class FullGaussian:
 
     @cached_property
     def _whitening(self) -> Tensor:
-        """W with W' W = C^-1: (d, d)."""
+        """W (d, d) with W' W = C^-1."""
         factor = torch.linalg.cholesky(self.covariance)
         eye = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
         return torch.linalg.solve_triangular(factor, eye, upper=False)
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        """Maps (n, *) to (n,)."""
         return ((z - self.mean).flatten(1) @ self._whitening.T).square().sum(dim=1) / 2

@@ -7,7 +7,7 @@ import torch
 
 from ridgewalk.data import part
 from ridgewalk.diagnosis.sensors import SensorDiagnosis, diagnose
-from ridgewalk.energies import frozen
+from ridgewalk.energies import freeze
 from ridgewalk.finders.building import Force, parse_method
 from ridgewalk.geometry import lerp
 from ridgewalk.models.discriminators import Discriminator
@@ -22,7 +22,7 @@ from ridgewalk.training.noise import Noise
 def latent_sensor(run: Run, name: str) -> Discriminator:
     """Returns a sensor as a discriminator of latents on the CPU; a sensor of images is composed with the decoder."""
     sensor = run.sensors[name]
-    return frozen(sensor.behind(run.model.decoder) if SENSORS[name].on_images else sensor).cpu()
+    return freeze(sensor.behind(run.model.decoder) if SENSORS[name].on_images else sensor).cpu()
 
 
 def diagnose_sensors(run: Run, seed: int = 0, names: Sequence[str] | None = None) -> list[SensorDiagnosis]:

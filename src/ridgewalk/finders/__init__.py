@@ -1,4 +1,4 @@
-"""Finders: one family a file, from straight lines to whole curves; and walks that have no second end."""
+"""Finders of paths between two points, one family per file, and moves of single points."""
 
 from ridgewalk.finders.amortised import Amortised
 from ridgewalk.finders.best import BestOf

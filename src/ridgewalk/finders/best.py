@@ -1,12 +1,11 @@
 """
-Several finders asked, the best path of each pair kept.
+The best path of several finders, for each pair.
 
-A relaxing curve ends in the valley that it started in. Started from several curves it finds several valleys, and the energy says
-which is best: for each pair the path with the smallest
+A relaxing curve ends in the valley that it started in. Started from several curves it finds several valleys, and the path with the smallest
 
     mean_i E(z_i) + w L / |x_b - x_a|,   L = sum_i |x_{i+1} - x_i|,
 
-is kept, where x are the nodes, or what ``spacing`` makes of them. The mean energy alone would take detours; w says what length costs.
+is kept, where x are the nodes or their images under ``spacing``. The mean energy alone would favour detours; w is the cost of length.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,13 +26,13 @@ from ridgewalk.protocols import Energy, PathFinder
 @dataclass(frozen=True, eq=False)
 class BestOf:
     """
-    The best of several finders' paths, pair by pair; one that arrived is preferred to one that did not.
+    The best of several finders' paths for each pair; a path that arrived is preferred to one that did not.
 
     Attributes:
-        finders: whose paths have as many nodes as one another's.
-        energy: low where a node is plausible.
+        finders: finders whose paths have the same number of nodes.
+        energy: E, low where a node is plausible.
         length_weight: w, at least 0.
-        spacing: (n, *) -> (n, *), such as the decoder, between whose values lengths are measured; by default the nodes themselves.
+        spacing: (n, *) -> (n, *), such as the decoder; lengths are measured between its values, or between the nodes if it is None.
     """
 
     finders: Sequence[PathFinder]
@@ -48,38 +47,40 @@ class BestOf:
             )
 
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
-        """(b, *), (b, *) -> nodes (b, k, *); traces ``energy`` and ``choice`` (which finder's path it is); stats add up the finders'."""
+        """(b, *), (b, *) -> nodes (b, k, *); traces ``energy`` and ``choice``, the index of the finder; stats are sums over the finders."""
         found = [finder(z_a, z_b) for finder in self.finders]
         if len({p.nodes.shape for p in found}) != 1:
             raise ValueError(f"the finders must return equally many nodes; got {[p.nodes.shape[1] for p in found]}")
-        costs, energies = zip(*(self._cost(p) for p in found))
-        choice = torch.stack(list(costs)).argmin(dim=0)
+        costs, energies = zip(*(self._rate(p) for p in found))
+        choice = torch.stack(costs).argmin(dim=0)
         rows = torch.arange(len(choice), device=choice.device)
         nodes = torch.stack([p.nodes for p in found])[choice, rows]
         arrived = torch.stack([p.arrived for p in found])[choice, rows]
         traces = {
-            "energy": torch.stack(list(energies))[choice, rows],
+            "energy": torch.stack(energies)[choice, rows],
             "choice": choice.to(nodes)[:, None].expand(nodes.shape[:2]),
         }
-        nfe = sum(p.stats.get("nfe", 0) for p in found) + len(found) * nodes.shape[0] * nodes.shape[1]
-        iterations = max(p.stats.get("iterations", 0) for p in found)
-        nonfinite = sum(p.stats.get("nonfinite", 0) for p in found)
-        return Path(nodes, arrived, traces, {"nfe": nfe, "iterations": iterations, "nonfinite": nonfinite})
+        stats = {
+            "nfe": sum(p.stats.get("nfe", 0) for p in found) + len(found) * nodes.shape[0] * nodes.shape[1],
+            "iterations": max(p.stats.get("iterations", 0) for p in found),
+            "nonfinite": sum(p.stats.get("nonfinite", 0) for p in found),
+        }
+        return Path(nodes, arrived, traces, stats)
 
-    def _cost(self, path: Path) -> tuple[Tensor, Tensor]:
+    def _rate(self, path: Path) -> tuple[Tensor, Tensor]:
+        """The cost of each path (b,) and the energies of its nodes (b, k)."""
         energy = path.map(self.energy)
         x = path.nodes if self.spacing is None else path.map(self.spacing)
         between = (x[:, -1] - x[:, 0]).flatten(1).norm(dim=1)
         cost = energy.mean(dim=1)
-        if self.length_weight:  # ends that decode alike leave no length to compare with
-            cost = cost + self.length_weight * polyline.segments(x).sum(dim=1) / between.clamp_min(
-                torch.finfo(x.dtype).tiny
-            )
+        if self.length_weight:  # the clamp is for ends with equal images
+            shortest = between.clamp_min(torch.finfo(x.dtype).tiny)
+            cost = cost + self.length_weight * polyline.segments(x).sum(dim=1) / shortest
         return torch.where(path.arrived, cost, torch.full_like(cost, float("inf"))), energy
 
 
 def build_best_string(context: Context, energy: Energy) -> BestOf:
-    """The method "best-string"."""
+    """Builds the method "best-string"."""
     w = context.walks
     starts = (Lerp(w.nodes), Slerp(w.nodes), build_graph(context, w.nodes))
     strings = [build_string(context, energy, start) for start in starts]

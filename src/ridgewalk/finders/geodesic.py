@@ -1,17 +1,18 @@
 """
-Geodesics of what a decoder shows, and paths that trade their shortness for realism.
+Geodesics of decoded images, and paths that trade shortness for realism.
 
-Nodes z_1 ... z_k with images x_i = G(z_i) have the curve energy
+For nodes z_1 ... z_k with images x_i = G(z_i) the curve energy is
 
     C(z) = (k - 1) sum_i w_i |x_{i+1} - x_i|^2,   w_i = (w(z_i) + w(z_{i+1})) / 2
 
-with w = 1 that of the metric pulled back by G, J(z)^T J(z), from decoded nodes alone: no Jacobian is formed (Shao, Kumar and Fletcher 2018). A conformal
-factor w makes some places longer than others: w = p^(-2 a) of a density p (Sajama and Orlitsky 2005), or of a density ratio. A geodesic has the least C.
+With w = 1 this is the energy under the metric J(z)^T J(z) pulled back by G, computed from decoded nodes without a Jacobian (Shao, Kumar and Fletcher
+2018). A conformal factor w makes some regions longer than others: w = p^(-2 a) of a density p (Sajama and Orlitsky 2005), or of a density ratio. A
+geodesic minimises C. A ridge path, a method of this package, minimises
 
-    J(z) = C(z) / C(LERP) + r mean_i u(z_i)                                                                                 (ridge path)
+    J(z) = C(z) / C(LERP) + r mean_i u(z_i)
 
-is ours: the images' change against the energy u of the frames, whose ``Calibrated`` form is 0 where data are and 1 where straight lines run, so that
-one knob r means the same on every model. r = 0 is the geodesic, short and often unreal; as r grows frames become real and the path longer.
+where the energy u of the nodes is usually ``Calibrated`` to 0 on data and 1 on straight lines, so that the weight r has the same meaning on every model.
+r = 0 gives the geodesic, which is short and often unrealistic; with larger r the path is more realistic and longer.
 """
 
 from collections.abc import Callable
@@ -23,9 +24,10 @@ from torch import Tensor
 from ridgewalk import polyline
 from ridgewalk.callables import check_gradient, check_rows, evaluation_mode, outside_inference_mode
 from ridgewalk.context import Context
-from ridgewalk.finders import endpoints
+from ridgewalk.finders.inputs import all_arrived, check_endpoints
 from ridgewalk.finders.minimise import Minimised, minimise
 from ridgewalk.finders.straight import Lerp
+from ridgewalk.finders.string import find_start
 from ridgewalk.path import Path, chunked
 from ridgewalk.protocols import Energy, PathFinder
 
@@ -33,8 +35,8 @@ Decode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class _Curves:
-    """The curve energies of pairs whose ends are decoded once."""
+class _CurveEnergy:
+    """C of the curves of pairs whose ends are decoded once: images (b, d) and weights (b,) of both ends."""
 
     decode: Decode
     weight: Energy | None
@@ -44,12 +46,13 @@ class _Curves:
     w_b: Tensor | None
 
     @staticmethod
-    def between(decode: Decode, weight: Energy | None, z_a: Tensor, z_b: Tensor) -> "_Curves":
+    def between(decode: Decode, weight: Energy | None, z_a: Tensor, z_b: Tensor) -> "_CurveEnergy":
         images = (chunked(decode, z).flatten(1) for z in (z_a, z_b))
-        weights = (None, None) if weight is None else tuple(_weights(weight, z) for z in (z_a, z_b))
-        return _Curves(decode, weight, *images, *weights)
+        weights = (None, None) if weight is None else tuple(_evaluate_weight(weight, z) for z in (z_a, z_b))
+        return _CurveEnergy(decode, weight, *images, *weights)
 
     def __call__(self, inner: Tensor, rows: Tensor) -> Tensor:
+        """C (m,) of the pairs ``rows`` (m,), from their interior nodes (m, n, *)."""
         m, n = inner.shape[:2]
         flat = inner.flatten(0, 1)
         decoded = check_rows(self.decode(flat), len(flat), "the decoder")
@@ -63,7 +66,7 @@ class _Curves:
         return (n + 1) * (squares * (w[:, 1:] + w[:, :-1]) / 2).sum(dim=1)
 
 
-def _weights(weight: Energy, z: Tensor) -> Tensor:
+def _evaluate_weight(weight: Energy, z: Tensor) -> Tensor:
     w = chunked(weight, z)
     if not bool((w > 0).all()):
         raise ValueError(f"a conformal factor must be positive everywhere; the lowest at the ends is {float(w.min())}")
@@ -73,15 +76,15 @@ def _weights(weight: Energy, z: Tensor) -> Tensor:
 @dataclass(frozen=True, eq=False)
 class Geodesic:
     """
-    Curves of least energy C, of all pairs at once.
+    Minimises the curve energy C of all pairs at once.
 
     Attributes:
-        decode: (n, *) -> (n, *), G.
-        weight: (n, *) -> (n,) positive, w; None for 1.
-        nodes: k, of the search and of the path, whose nodes lie at equal arc length of decoded images.
-        iterations: at most so many iterations of the minimisation.
-        tolerance: a pair is done when an iteration lowers C by less than this share, twice in a row.
-        start: the finder of the curve to start from.
+        decode: G, (n, *) -> (n, *).
+        weight: w, (n, *) -> (n,), positive; None for w = 1.
+        nodes: k, the number of nodes of the search and of the path, which are at equal arc length of decoded images.
+        iterations: largest number of iterations of the minimisation.
+        tolerance: a pair is finished when an iteration lowers C by less than this share of it, twice in a row.
+        start: finder of the initial curve.
     """
 
     decode: Decode
@@ -92,40 +95,48 @@ class Geodesic:
     start: PathFinder = field(default_factory=Lerp)
 
     def __post_init__(self) -> None:
-        _check(self.iterations, self.tolerance)
+        _check_search(self.iterations, self.tolerance)
 
     @outside_inference_mode
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
         """
         (b, *), (b, *) -> nodes (b, k, *).
 
-        Stats ``nfe`` (rows on which w was evaluated), ``decoded`` (rows through the decoder), ``iterations``, ``energy`` (mean C), ``done`` (share).
+        Stats are ``nfe`` (rows on which w was evaluated), ``decoded`` (rows that were decoded), ``iterations``, ``energy`` (mean C), ``done`` (the
+        share of finished pairs) and ``nonfinite``.
         """
-        endpoints.check(z_a, z_b, self.nodes)
+        check_endpoints(z_a, z_b, self.nodes)
         a, b = z_a.detach(), z_b.detach()
-        curves = _Curves.between(self.decode, self.weight, a, b)
-        nodes, began = _started(self.start, a, b, self.nodes)
-        nodes, found = _lowered(curves, nodes, self.iterations, self.tolerance)
-        path = Path(nodes, endpoints.all_arrived(a)).resample(self.nodes, self.decode)
+        curves = _CurveEnergy.between(self.decode, self.weight, a, b)
+        nodes, began = find_start(self.start, a, b, self.nodes)
+        nodes, found = _lower(curves, nodes, self.iterations, self.tolerance)
+        path = Path(nodes, all_arrived(a)).resample(self.nodes, self.decode)
         searched = found.evaluations * (self.nodes - 2)
-        nfe = began + (0 if self.weight is None else searched + 2 * len(a))
-        return Path(path.nodes, path.arrived, {}, _stats(found, nfe, searched + len(a) * (self.nodes + 2)))
+        stats = {
+            "nfe": began + (0 if self.weight is None else searched + 2 * len(a)),
+            "decoded": searched + len(a) * (self.nodes + 2),
+            "iterations": found.iterations,
+            "energy": float(found.values.mean()),
+            "done": float(found.done.float().mean()),
+            "nonfinite": found.nonfinite,
+        }
+        return Path(path.nodes, path.arrived, {}, stats)
 
 
 @dataclass(frozen=True, eq=False)
 class RidgePath:
     """
-    The least of C / C(LERP) + r mean u: as short in images as can be, at the realism that is asked for.
+    Minimises C / C(LERP) + r mean u: the shortest path in images at a given realism.
 
     Attributes:
-        energy: u, of points; ``Calibrated`` gives r its meaning.
-        decode: (n, *) -> (n, *), G.
-        realism: r >= 0, the knob.
-        nodes: number of nodes of the path, at equal arc length of decoded images.
-        coarse: nodes of the searches, in order: few first, whose curve the next one begins with.
-        iterations: at most so many iterations of each search.
-        tolerance: a pair is done when an iteration lowers its value by less than this share, twice in a row.
-        start: the finder of the curve to start from.
+        energy: u, (n, *) -> (n,); ``Calibrated`` gives r its meaning.
+        decode: G, (n, *) -> (n, *).
+        realism: r, at least 0.
+        nodes: number of nodes of the path, which are at equal arc length of decoded images.
+        coarse: number of nodes of each search; every search begins with the curve of the one before.
+        iterations: largest number of iterations of each search.
+        tolerance: a pair is finished when an iteration lowers its objective by less than this share of it, twice in a row.
+        start: finder of the initial curve.
     """
 
     energy: Energy
@@ -138,7 +149,7 @@ class RidgePath:
     start: PathFinder = field(default_factory=Lerp)
 
     def __post_init__(self) -> None:
-        _check(self.iterations, self.tolerance, *self.coarse)
+        _check_search(self.iterations, self.tolerance, *self.coarse)
         if not 0 <= self.realism < float("inf") or not self.coarse:
             raise ValueError(
                 f"a ridge path needs realism >= 0, finite, and at least one search in coarse; got {self.realism}, {self.coarse}"
@@ -147,11 +158,11 @@ class RidgePath:
     @outside_inference_mode
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
         """(b, *), (b, *) -> nodes (b, k, *); trace ``energy``; stats ``nfe``, ``decoded``, ``iterations``, ``done`` and ``nonfinite``."""
-        endpoints.check(z_a, z_b, self.nodes)
+        check_endpoints(z_a, z_b, self.nodes)
         a, b = z_a.detach(), z_b.detach()
-        curves = _Curves.between(self.decode, None, a, b)
-        nodes, began = _started(self.start, a, b, self.coarse[0])
-        nfe, decoded, iterations, nonfinite = began, 2 * len(a), 0, 0
+        curves = _CurveEnergy.between(self.decode, None, a, b)
+        nodes, nfe = find_start(self.start, a, b, self.coarse[0])
+        decoded, iterations, nonfinite = 2 * len(a), 0, 0
         for k in self.coarse:
             nodes = polyline.equally_spaced(nodes, k)
             line = polyline.equally_spaced(torch.stack([a, b], dim=1), k)[:, 1:-1]
@@ -159,11 +170,11 @@ class RidgePath:
             with torch.no_grad():
                 base = torch.cat([curves(line[i], i) for i in every.split(256)])
             base = base.clamp_min(torch.finfo(base.dtype).tiny)
-            nodes, found = _lowered(self._objective(curves, base), nodes, self.iterations, self.tolerance)
+            nodes, found = _lower(self._objective(curves, base), nodes, self.iterations, self.tolerance)
             nfe += found.evaluations * (k - 2)
             decoded += (found.evaluations + len(a)) * (k - 2)
             iterations, nonfinite = iterations + found.iterations, nonfinite + found.nonfinite
-        path = Path(nodes, endpoints.all_arrived(a)).resample(self.nodes, self.decode)
+        path = Path(nodes, all_arrived(a)).resample(self.nodes, self.decode)
         stats = {
             "nfe": nfe + len(a) * self.nodes,
             "decoded": decoded + len(a) * self.coarse[-1],
@@ -173,7 +184,7 @@ class RidgePath:
         }
         return Path(path.nodes, path.arrived, {"energy": path.map(self.energy)}, stats)
 
-    def _objective(self, curves: _Curves, base: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    def _objective(self, curves: _CurveEnergy, base: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         def objective(inner: Tensor, rows: Tensor) -> Tensor:
             flat = inner.flatten(0, 1)
             values = check_rows(self.energy(flat), len(flat), "the energy")
@@ -184,29 +195,18 @@ class RidgePath:
         return objective
 
 
-def _check(iterations: int, tolerance: float, *nodes: int) -> None:
+def _check_search(iterations: int, tolerance: float, *nodes: int) -> None:
     if iterations < 0 or not tolerance >= 0 or min(nodes, default=3) < 3:
         raise ValueError(
             "a curve is searched with iterations >= 0, tolerance >= 0 and at least 3 nodes; "
-            f"got {iterations}, {tolerance}, {', '.join(map(str, nodes)) or 'nodes as asked for'}"
+            f"got {iterations}, {tolerance}, {', '.join(map(str, nodes)) or 'the default nodes'}"
         )
 
 
-def _started(start: PathFinder, z_a: Tensor, z_b: Tensor, nodes: int) -> tuple[Tensor, float]:
-    """The curves to start from, and the rows on which finding them evaluated an energy."""
-    began = start(z_a, z_b)
-    if not bool(began.arrived.all()):
-        raise ValueError(
-            f"curves start from curves that reach z_b; {int((~began.arrived).sum())} of their start's did not"
-        )
-    return polyline.equally_spaced(began.nodes, nodes), began.stats.get("nfe", 0)
-
-
-def _lowered(
+def _lower(
     objective: Callable[[Tensor, Tensor], Tensor], nodes: Tensor, iterations: int, tolerance: float
 ) -> tuple[Tensor, Minimised]:
-    """Nodes (b, k, *) whose interior has a lower objective of (m, n, *) and rows (m,)."""
-    b, k = nodes.shape[:2]
+    """Minimises an objective of interior nodes (m, n, *) and rows (m,), from nodes (b, k, *), and returns the new nodes."""
     shape = nodes.shape[2:]
     with evaluation_mode(objective):
         found = minimise(
@@ -216,31 +216,20 @@ def _lowered(
             iterations,
             tolerance,
         )
-    return torch.cat([nodes[:, :1], found.z.view(b, k - 2, *shape), nodes[:, -1:]], dim=1), found
-
-
-def _stats(found: Minimised, nfe: float, decoded: int) -> dict[str, float]:
-    return {
-        "nfe": nfe,
-        "decoded": decoded,
-        "iterations": found.iterations,
-        "energy": float(found.values.mean()),
-        "done": float(found.done.float().mean()),
-        "nonfinite": found.nonfinite,
-    }
+    return torch.cat([nodes[:, :1], found.z.unflatten(2, shape), nodes[:, -1:]], dim=1), found
 
 
 def build_geodesic(context: Context) -> Geodesic:
-    """The method "geodesic"."""
+    """Builds the method "geodesic"."""
     return Geodesic(context.decode, nodes=context.walks.frames)
 
 
 def build_ridge(context: Context, energy: Energy) -> RidgePath:
-    """The method "ridge"; the energy is calibrated."""
+    """Builds the method "ridge" from a calibrated energy."""
     return RidgePath(energy, context.decode, context.walks.realism, context.walks.frames)
 
 
 def build_quick_ridge(context: Context, energy: Energy) -> RidgePath:
-    """The method "ridge-quick"; the energy is calibrated."""
+    """Builds the method "ridge-quick" from a calibrated energy."""
     w = context.walks
     return RidgePath(energy, context.decode, w.realism, w.frames, coarse=(6, 11), iterations=8)

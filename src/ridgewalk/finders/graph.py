@@ -1,8 +1,8 @@
 """
-Shortest paths through the data: a k-nearest-neighbour graph over reference codes, and Dijkstra's algorithm on it.
+Shortest paths through the data, by Dijkstra's algorithm on a k-nearest-neighbour graph of reference codes.
 
-An edge between neighbours costs |z_i - z_j|^p. With p = 1 the shortest path is nearly straight; with p = 2 or more many
-short edges are cheaper than one long one, so the path stays where references are dense (Sajama and Orlitsky 2005).
+An edge between neighbours costs |z_i - z_j|^p. With p = 1 the shortest path is nearly straight; with p >= 2 many short edges are
+cheaper than one long edge, so that the path stays where references are dense (Sajama and Orlitsky 2005).
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from torch import Tensor
 from ridgewalk import polyline
 from ridgewalk.callables import check_tensor
 from ridgewalk.context import Context
-from ridgewalk.finders import endpoints
+from ridgewalk.finders.inputs import all_arrived, check_endpoints
 from ridgewalk.path import Path
 from ridgewalk.progress import track
 
@@ -25,13 +25,13 @@ from ridgewalk.progress import track
 @dataclass(frozen=True, eq=False)
 class GraphPath:
     """
-    The shortest path over a k-NN graph of reference codes, its ends joined to their own k nearest references.
+    The shortest path over a k-NN graph of reference codes; each end is joined to its own k nearest references.
 
     Attributes:
         references: (m, *) codes of real data.
         neighbours: k, at least 1 and below m.
-        power: p of the edges' cost.
-        bridge: whether components of the graph that are not connected are joined by their shortest link; without it, ends in different components are refused.
+        power: p, the exponent of the edges' cost.
+        bridge: whether separate components of the graph are joined by their shortest link; otherwise ends in different components are refused.
         nodes: number of nodes of the returned path, at equal arc length.
     """
 
@@ -53,38 +53,33 @@ class GraphPath:
             raise ValueError(f"power must be positive; got {self.power}")
 
     @cached_property
+    def _points(self) -> np.ndarray:
+        return _to_numpy(self.references)
+
+    @cached_property
     def _index(self) -> Any:
         from sklearn.neighbors import NearestNeighbors
 
-        return NearestNeighbors(n_neighbors=self.neighbours).fit(
-            self.references.detach().flatten(1).cpu().double().numpy()
-        )
+        return NearestNeighbors(n_neighbors=self.neighbours).fit(self._points)
 
     @cached_property
     def _edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, set[tuple[int, int]], int]:
-        """Sources, targets, lengths; the bridging links; and the number of components before bridging."""
+        """Sources, targets and lengths of the edges, the bridging links, and the number of components before bridging."""
         from scipy.sparse import csr_matrix
         from scipy.sparse.csgraph import connected_components
 
         m = self.references.shape[0]
         lengths, found = self._index.kneighbors()
-        source, target, length = (
-            np.repeat(np.arange(m), self.neighbours),
-            found.ravel(),
-            lengths.ravel(),
-        )
+        source, target, length = np.repeat(np.arange(m), self.neighbours), found.ravel(), lengths.ravel()
         components, label = connected_components(
             csr_matrix((np.ones_like(length), (source, target)), shape=(m, m)), directed=False
         )
         bridges: set[tuple[int, int]] = set()
         if components > 1 and self.bridge:
-            bridged = _bridges(self.references.detach().flatten(1).cpu().double().numpy(), label)
-            source, target = (
-                np.append(source, [i for i, _, _ in bridged]),
-                np.append(target, [j for _, j, _ in bridged]),
-            )
-            length = np.append(length, [r for _, _, r in bridged])
-            bridges = {(i, j) for i, j, _ in bridged} | {(j, i) for i, j, _ in bridged}
+            bridged = _find_bridges(self._points, label)
+            i, j, r = zip(*bridged)
+            source, target, length = np.append(source, i), np.append(target, j), np.append(length, r)
+            bridges = {*zip(i, j), *zip(j, i)}
         return source, target, length, bridges, components
 
     def __call__(self, z_a: Tensor, z_b: Tensor, /) -> Path:
@@ -92,28 +87,25 @@ class GraphPath:
         from scipy.sparse import csr_matrix
         from scipy.sparse.csgraph import dijkstra
 
-        endpoints.check(z_a, z_b, self.nodes)
+        check_endpoints(z_a, z_b, self.nodes)
         if z_a.shape[1:] != self.references.shape[1:]:
             raise ValueError(
                 f"endpoints must be shaped as the references, (b, *{tuple(self.references.shape[1:])}); got {tuple(z_a.shape)}"
             )
         b, m = z_a.shape[0], self.references.shape[0]
         source, target, length, bridges, components = self._edges
-        points = torch.cat([z_a, z_b]).detach().flatten(1).cpu().double().numpy()
+        points = _to_numpy(torch.cat([z_a, z_b]))
         near_length, near = self._index.kneighbors(points, n_neighbors=self.neighbours)
-        # costs of 0, as of ends that coincide with a reference, would be dropped by a sparse matrix
+        # a sparse matrix drops costs of 0, such as those of ends that coincide with a reference
         cost, near_cost = (np.maximum(r**self.power, np.finfo(float).tiny) for r in (length, near_length))
         size = (m + 2 * b, m + 2 * b)
         between = csr_matrix((cost, (source, target)), shape=size)
-        # one can only leave z_a and only enter z_b, so that no path runs through the ends of another pair
-        leaving = csr_matrix(
-            (near_cost[:b].ravel(), (m + np.repeat(np.arange(b), self.neighbours), near[:b].ravel())), size
-        )
-        entering = csr_matrix(
-            (near_cost[b:].ravel(), (near[b:].ravel(), m + b + np.repeat(np.arange(b), self.neighbours))), size
-        )
+        # edges only leave z_a and only enter z_b, so that no path passes through the ends of another pair
+        own = np.repeat(np.arange(b), self.neighbours)
+        leaving = csr_matrix((near_cost[:b].ravel(), (m + own, near[:b].ravel())), size)
+        entering = csr_matrix((near_cost[b:].ravel(), (near[b:].ravel(), m + b + own)), size)
         graph = between.maximum(between.T) + leaving + entering
-        every = np.concatenate([self.references.detach().flatten(1).cpu().double().numpy(), points])
+        every = np.concatenate([self._points, points])
         lines, bridged = [], torch.zeros(b, dtype=torch.bool)
         for i in track(range(b), "graph paths"):
             distance, before = dijkstra(graph, indices=m + i, return_predecessors=True)
@@ -131,17 +123,17 @@ class GraphPath:
             lines.append(polyline.equally_spaced(line, self.nodes))
         nodes = torch.cat(lines).to(z_a.detach())
         nodes[:, 0], nodes[:, -1] = z_a.detach(), z_b.detach()
-        marks = bridged.to(z_a)[:, None].expand(b, self.nodes)
-        return Path(
-            nodes,
-            endpoints.all_arrived(z_a),
-            {"bridged": marks},
-            {"nfe": 0, "components": components, "bridged": int(bridged.sum())},
-        )
+        traces = {"bridged": bridged.to(z_a)[:, None].expand(b, self.nodes)}
+        stats = {"nfe": 0, "components": components, "bridged": int(bridged.sum())}
+        return Path(nodes, all_arrived(z_a), traces, stats)
 
 
-def _bridges(points: np.ndarray, label: np.ndarray) -> list[tuple[int, int, float]]:
-    """Links that join all components into one: repeatedly the first component and the component nearest to it, by their closest points."""
+def _to_numpy(points: Tensor) -> np.ndarray:
+    return points.detach().flatten(1).cpu().double().numpy()
+
+
+def _find_bridges(points: np.ndarray, label: np.ndarray) -> list[tuple[int, int, float]]:
+    """Links that join all components: repeatedly the first component is joined to the nearest other one by their closest points."""
     from sklearn.neighbors import NearestNeighbors
 
     label, links = label.copy(), []
@@ -156,6 +148,6 @@ def _bridges(points: np.ndarray, label: np.ndarray) -> list[tuple[int, int, floa
 
 
 def build_graph(context: Context, nodes: int | None = None) -> GraphPath:
-    """The method "graph", over the reference codes; ``nodes`` of a path are the frames of a walk where none are given."""
+    """Builds the method "graph" over the reference codes; a path has as many nodes as a walk has frames if ``nodes`` is None."""
     w = context.walks
     return GraphPath(context.references(), w.neighbours, bridge=True, nodes=nodes or w.frames)

@@ -1,17 +1,15 @@
 """
-The string method (E, Ren and Vanden-Eijnden 2007): a whole curve relaxes on an energy with its ends held.
+The string method (E, Ren and Vanden-Eijnden 2007): a whole curve relaxes on an energy while its ends are fixed.
 
-Each iteration moves every interior node down the gradient, smooths the curve, and puts the nodes back at equal arc length:
+Each iteration moves every interior node down the gradient, smooths the curve, and redistributes the nodes at equal arc length:
 
     z_i <- z_i - h grad E(z_i)
     z_i <- (1 - s) z_i + s (z_{i-1} + z_{i+1}) / 2
     z   <- the same curve at equal arc length
 
-On a smooth energy with s = 0 a fixed point is a minimum-energy path: the gradient is everywhere along the curve, and its highest
-point is a saddle. Smoothing adds tension: the curve stays shorter, and cuts corners whose energy allows it. Because nodes slide back to
-equal spacing, the part of the gradient along the curve has no effect on its shape.
-
-A greedy walk sees one point at a time and must arrive; a string sees the whole way, and its ends are exact by construction.
+On a smooth energy with s = 0 a fixed point is a minimum-energy path: the gradient is everywhere along the curve, and its highest point is a
+saddle. Smoothing adds tension, so that the curve stays shorter and cuts corners where the energy allows it. Because the nodes are redistributed,
+the component of the gradient along the curve does not change its shape. Unlike a greedy walk, a string always arrives.
 """
 
 from collections.abc import Callable
@@ -24,8 +22,8 @@ from ridgewalk import polyline
 from ridgewalk.callables import outside_inference_mode
 from ridgewalk.context import Context
 from ridgewalk.fields import energy_and_score
-from ridgewalk.finders import endpoints
 from ridgewalk.finders.graph import build_graph
+from ridgewalk.finders.inputs import check_endpoints
 from ridgewalk.finders.straight import Lerp
 from ridgewalk.path import Path
 from ridgewalk.progress import track
@@ -35,18 +33,17 @@ from ridgewalk.protocols import Energy, PathFinder
 @dataclass(frozen=True, eq=False)
 class StringMethod:
     """
-    Relaxes all pairs' curves at once, in one tensor.
+    Relaxes the curves of all pairs at once, in one tensor.
 
     Attributes:
-        energy: what the nodes descend; where it is nan the search stops with FloatingPointError, and components of its
-            gradient that are not finite count as 0.
-        nodes: k, of the relaxing curve and of the path returned.
-        iterations: number of moves.
-        step: h, in units of latent length squared per unit of energy.
-        cap: longest move of a node in one iteration, as a share of the spacing between nodes; keeps steep energies stable.
+        energy: E; if it becomes nan the search stops with a FloatingPointError, and components of its gradient that are not finite count as 0.
+        nodes: k, the number of nodes of the relaxing curve and of the returned path.
+        iterations: number of iterations.
+        step: h, in units of squared latent length per unit of energy.
+        cap: largest move of a node in one iteration, as a share of the spacing between nodes, which keeps the search stable on steep energies.
         smoothing: s, in [0, 1).
-        start: the finder of the curve to start from; its nodes are resampled to ``nodes``.
-        spacing: (n, *) -> (n, *), such as the decoder: the path returned has its nodes at equal arc length between these values; by default in latent space.
+        start: finder of the initial curve, which is resampled to ``nodes`` nodes.
+        spacing: (n, *) -> (n, *), such as the decoder; nodes of the returned path are at equal arc length between its values, or in latent space if None.
     """
 
     energy: Energy
@@ -70,31 +67,28 @@ class StringMethod:
         """
         (b, *), (b, *) -> nodes (b, k, *); trace ``energy``.
 
-        Stats ``nfe``, ``iterations``, ``moved`` (last mean move over the spacing), ``nonfinite`` (evaluations whose gradient was not finite).
+        Stats are ``nfe``, ``iterations``, ``moved`` (the last mean move over the spacing) and ``nonfinite`` (evaluations whose gradient was not finite).
         """
-        endpoints.check(z_a, z_b, self.nodes)
-        began = self.start(z_a.detach(), z_b.detach())
-        if not bool(began.arrived.all()):
-            raise ValueError(
-                f"a string starts from curves that reach z_b; {int((~began.arrived).sum())} of its start's did not arrive"
-            )
-        z = polyline.equally_spaced(began.nodes, self.nodes)
-        nfe, moved = began.stats.get("nfe", 0), torch.zeros(())
-        nonfinite = torch.zeros((), dtype=torch.long, device=z.device)  # read once, at the end
+        check_endpoints(z_a, z_b, self.nodes)
+        z, nfe = find_start(self.start, z_a.detach(), z_b.detach(), self.nodes)
+        moved, nonfinite = torch.zeros(()), torch.zeros((), dtype=torch.long, device=z.device)
         for _ in track(range(self.iterations), "string method"):
             z, moved, bad = self._relax(z)
             nonfinite += bad
             nfe += z.shape[0] * (self.nodes - 2)
-        path = Path(z, began.arrived)
+        path = Path(z, torch.ones(len(z), dtype=torch.bool, device=z.device))
         if self.spacing is not None:
             path = path.resample(self.nodes, self.spacing)
-        traces = {"energy": path.map(self.energy)}
-        stats = {"nfe": nfe + z.shape[0] * self.nodes, "iterations": self.iterations, "moved": float(moved)}
-        stats["nonfinite"] = int(nonfinite)
-        return Path(path.nodes, path.arrived, traces, stats)
+        stats = {
+            "nfe": nfe + z.shape[0] * self.nodes,
+            "iterations": self.iterations,
+            "moved": float(moved),
+            "nonfinite": int(nonfinite),
+        }
+        return Path(path.nodes, path.arrived, {"energy": path.map(self.energy)}, stats)
 
     def _relax(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The curves after one move, their mean move over the spacing, and the number of nodes whose gradient was not finite."""
+        """The curves after one iteration, their mean move over the spacing, and the number of nodes whose gradient was not finite."""
         inner = z[:, 1:-1]
         values, force = energy_and_score(self.energy, inner.flatten(0, 1))
         if values.isnan().any():
@@ -102,7 +96,7 @@ class StringMethod:
             raise FloatingPointError(
                 f"the string's energy became nan on the path of pair {pair}; look at the sensor and at its input"
             )
-        # one value that is not finite would spread along the whole curve
+        # a value that is not finite would spread along the whole curve
         finite = force.isfinite()
         move = self.step * torch.where(finite, force, torch.zeros_like(force)).view_as(inner)
         spacing = polyline.segments(z).mean(dim=1).view(-1, 1, *(1,) * (z.dim() - 2))
@@ -116,8 +110,18 @@ class StringMethod:
         return spaced, moved, (~finite).flatten(1).any(1).sum()
 
 
+def find_start(start: PathFinder, z_a: Tensor, z_b: Tensor, nodes: int) -> tuple[Tensor, float]:
+    """The initial curves (b, ``nodes``, *) at equal arc length, and the number of rows on which finding them evaluated an energy."""
+    path = start(z_a, z_b)
+    if not bool(path.arrived.all()):
+        raise ValueError(
+            f"a curve starts from paths that reach z_b; {int((~path.arrived).sum())} of its start's did not arrive"
+        )
+    return polyline.equally_spaced(path.nodes, nodes), path.stats.get("nfe", 0)
+
+
 def build_string(context: Context, energy: Energy, start: PathFinder | None = None) -> StringMethod:
-    """The method "string", from a straight line or from the path of ``start``."""
+    """Builds the method "string", from a straight line or from the path of ``start``."""
     w = context.walks
     return StringMethod(
         energy,
@@ -131,5 +135,5 @@ def build_string(context: Context, energy: Energy, start: PathFinder | None = No
 
 
 def build_graph_string(context: Context, energy: Energy) -> StringMethod:
-    """The method "graph-string"."""
+    """Builds the method "graph-string"."""
     return build_string(context, energy, build_graph(context, context.walks.nodes))

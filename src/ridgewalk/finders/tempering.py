@@ -1,19 +1,19 @@
 """
-Long jumps by the score: a chain at T = 1 stays in the mode where it began; one at a high T crosses to the others.
+Parallel tempering: a chain at T = 1 stays in the mode where it began, but a chain at a high temperature crosses to other modes.
 
-Parallel tempering moves K replicas of a point at temperatures T_1 < ... < T_K, each by its own Metropolis-adjusted Langevin chain
-(``langevin``), and lets neighbours swap places. Rung k has the density exp(-U_k),
+K replicas of a point at temperatures T_1 < ... < T_K are moved by separate Metropolis-adjusted Langevin chains (``langevin``), and neighbours swap
+places. Rung k has the density exp(-U_k),
 
-    U_k = E / T_k + (1 - T_1 / T_k) B        which is rung 1: exp(-E / T_1) alone, and for T_K -> infinity exp(-B),
+    U_k = E / T_k + (1 - T_1 / T_k) B
 
-B a base energy whose exp(-B) has a finite integral, such as a Gaussian fitted to codes. Without it (B = 0) a hot rung may have no
-density at all: a sensor's energy is bounded far away, and there exp(-E / T) is too. The states z_i, z_j of two rungs are exchanged with
-probability min(1, r),
+so that rung 1 is exp(-E / T_1) and the limit T_K -> infinity is exp(-B). B is a base energy whose exp(-B) has a finite integral, such as a Gaussian
+fitted to codes. Without it (B = 0) a hot rung may have no density, because a sensor's energy, and thus exp(-E / T), is bounded far away. The
+states z_i, z_j of two rungs are exchanged with probability min(1, r),
 
     log r = U_i(z_i) + U_j(z_j) - U_i(z_j) - U_j(z_i) = (1 / T_i - 1 / T_j) (F(z_i) - F(z_j)),    F = E - T_1 B,
 
-which leaves the product of all the rungs' densities as it is: what arrives at rung 1 from above is a draw of exp(-E / T_1), in
-whichever mode it lies. T_1 < T_j: a state with a lower F always moves to the colder rung.
+which leaves the product of all densities invariant: a state that arrives at rung 1 from above is a draw of exp(-E / T_1), whatever its mode. A
+state with the lower F always moves to the colder rung.
 
 Source: Swendsen and Wang (1986); Geyer (1991), Markov chain Monte Carlo maximum likelihood; Earl and Deem (2005) for a review.
 """
@@ -24,20 +24,10 @@ import torch
 from torch import Tensor
 
 from ridgewalk.callables import outside_inference_mode
-from ridgewalk.fields import energy_and_score
-from ridgewalk.finders.langevin import (
-    Moved,
-    _acceptance,
-    _adapted,
-    _begin,
-    _by_row,
-    _noise,
-    _norm,
-    _positive,
-    _proposed,
-    _stats,
-    _where,
-)
+from ridgewalk.fields import energy_and_score, row_norm
+from ridgewalk.finders import langevin
+from ridgewalk.finders.inputs import check_positive
+from ridgewalk.finders.langevin import Moved, scale_rows, where_rows
 from ridgewalk.progress import track
 from ridgewalk.protocols import Energy
 
@@ -45,16 +35,16 @@ from ridgewalk.protocols import Energy
 @dataclass(frozen=True, eq=False)
 class Exchanged(Moved):
     """
-    Where points have gone, and what went on above them.
+    The points of the coldest rung, and the states and swaps of all rungs.
 
-    ``z``, ``energy``, ``step`` and ``accepted`` are those of the coldest rung. ``stats`` gain ``swaps``, the mean of
-    ``swaps``; ``arrivals``, the mean of ``arrivals``; and ``travelled``, the mean distance |z - start|.
+    ``z``, ``energy``, ``step`` and ``accepted`` belong to the coldest rung. The additional stats are the means of ``swaps`` and ``arrivals``, and
+    ``travelled``, the mean distance |z - start|.
 
     Attributes:
-        replicas: (n, K, *), the state of every rung, the coldest first: ``replicas[:, 0]`` is ``z``.
-        swaps: (K - 1,), the share of proposed swaps that were accepted, of each pair of neighbours, the coldest first.
-        arrivals: (n,), how often, after burn-in, a state came to the coldest rung that had been at the hottest since it was last
-            there. 0 says that a point is where a chain of its own could have led it, and no more.
+        replicas: (n, K, *) the states of all rungs, the coldest first; ``replicas[:, 0]`` is ``z``.
+        swaps: (K - 1,) the share of proposed swaps that were accepted between each rung and the next, the coldest first.
+        arrivals: (n,) how often after burn-in a state reached the coldest rung that had visited the hottest rung since it last left the coldest. 0 means
+            that a single chain could have reached the same point.
     """
 
     replicas: Tensor = field(kw_only=True)
@@ -65,25 +55,24 @@ class Exchanged(Moved):
 @dataclass(frozen=True, eq=False)
 class Tempered:
     """
-    Parallel tempering: as many chains a point as there are rungs, and swaps between neighbours.
+    Parallel tempering with K chains for each point and swaps between neighbouring rungs.
 
-    Temperatures rise geometrically from ``temperature`` to ``hottest``. After every ``every`` moves swaps are proposed, between
-    rungs 1-2, 3-4, ... and 2-3, 4-5, ... in turn. The coldest rung is exp(-E / T_1) with or without a base: where that has no finite
-    integral, as an energy that is flat far away, no ladder gives it one. Too few rungs show as swaps that are seldom accepted,
-    too cold a ladder as few arrivals.
+    Temperatures rise geometrically from ``temperature`` to ``hottest``. After every ``every`` moves swaps are proposed, alternately between
+    rungs 1-2, 3-4, ... and 2-3, 4-5, .... The density of the coldest rung must have a finite integral, with or without a base. Swaps are seldom accepted
+    if there are too few rungs, and there are few arrivals if the hottest rung is too cold.
 
     Attributes:
-        energy: E.
+        energy: E, (n, *) -> (n,).
         temperature: T_1.
-        hottest: T_K, such that E / T_K is no more than a few units higher between modes than in them.
-        rungs: K.
-        base: B; exp(-B) should cover every mode. None takes 0, right where exp(-E / hottest) has a finite integral.
-        steps: moves of each rung after burn-in.
-        burn: moves of burn-in, in which each replica of each point finds its own step, as in ``Langevin``.
-        every: moves from swaps to swaps.
-        step: first h of every rung; a move of rung k is h times T_k grad U_k, and noise of variance 2 h T_k.
-        target: share of accepted moves that burn-in aims at.
-        seed: seed of the noise, which depends on the seed and the row's index only: row i is the same in every batch.
+        hottest: T_K, at which E / T_K should be at most a few units higher between modes than in them.
+        rungs: K, the number of temperatures.
+        base: B, where exp(-B) should cover every mode; None for B = 0, which requires that exp(-E / hottest) has a finite integral.
+        steps: number of moves of each rung after burn-in.
+        burn: number of moves of burn-in, in which the step size of each replica of each point is adapted as in ``Langevin``.
+        every: number of moves between swaps.
+        step: the initial h of every rung; a move of rung k is -h T_k grad U_k plus noise of variance 2 h T_k.
+        target: acceptance rate that burn-in aims at.
+        seed: seed of the noise, which depends on the seed and the index of the row alone, so that row i is the same in every batch.
     """
 
     energy: Energy
@@ -99,7 +88,7 @@ class Tempered:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _positive(temperature=self.temperature, hottest=self.hottest, step=self.step)
+        check_positive(temperature=self.temperature, hottest=self.hottest, step=self.step)
         if self.hottest <= self.temperature or self.rungs < 2:
             raise ValueError(
                 "a ladder needs rungs >= 2 that rise from temperature to a higher hottest; got "
@@ -122,11 +111,11 @@ class Tempered:
 
     @outside_inference_mode
     def __call__(self, z: Tensor, /) -> Exchanged:
-        """(n, *) -> the last state of the coldest rung, after all K chains of each point began at it."""
+        """The last states of K chains that start at each point of z (n, *)."""
         start, energies = z, (self.energy,) if self.base is None else (self.energy, self.base)
-        began = [_begin(energy, z) for energy in energies]
+        began = [langevin.start_chains(energy, z) for energy in energies]
         n, k = len(z), self.rungs
-        # row i k + j is the replica of point i at rung j; E and B are kept apart, since a swap needs both
+        # row i k + j is the replica of point i at rung j; E and B are kept separately, because a swap needs both
         z = began[0][0].repeat_interleave(k, dim=0)
         values = [e.repeat_interleave(k) for _, e, _ in began]
         forces = [force.repeat_interleave(k, dim=0) for _, _, force in began]
@@ -134,8 +123,8 @@ class Tempered:
         heat = hot.repeat(n)
 
         def of_rung(parts: list[Tensor]) -> Tensor:
-            """T_k U_k = E + (T_k - T_1) B, or its force, of the parts E and B."""
-            return parts[0] if len(parts) == 1 else parts[0] + _by_row(heat - hot[0], parts[1])
+            """T_k U_k = E + (T_k - T_1) B from the parts E and B, or its force from their forces."""
+            return parts[0] if len(parts) == 1 else parts[0] + scale_rows(heat - hot[0], parts[1])
 
         h = torch.full_like(heat, self.step)
         accepted = torch.zeros_like(heat)
@@ -143,26 +132,26 @@ class Tempered:
         was_hot = torch.zeros_like(heat, dtype=torch.bool)
         arrivals = torch.zeros_like(heat[:n])
         total, rounds = self.burn + self.steps, 0
-        noise = _noise(began[0][0][:, None].expand(-1, k, *start.shape[1:]), total, self.seed, uniforms=(2, k))
+        noise = langevin.draw_noise(began[0][0][:, None].expand(-1, k, *start.shape[1:]), total, self.seed, (2, k))
         for t, (xi, uniform) in enumerate(track(noise, "tempering", total=total), start=1):
             xi = xi.flatten(0, 1)
-            there = _proposed(z, of_rung(forces), h, heat, xi)
+            there = langevin.propose(z, of_rung(forces), h, heat, xi)
             found = [energy_and_score(energy, there) for energy in energies]
             values_there, forces_there = [e for e, _ in found], [force for _, force in found]
-            probability = _acceptance(
+            probability = langevin.accept(
                 z, of_rung(values), there, of_rung(values_there), of_rung(forces_there), h, heat, xi
             )
             yes = uniform[:, 0].flatten() < probability
-            z = _where(yes, there, z)
-            values = [_where(yes, new, old) for new, old in zip(values_there, values)]
-            forces = [_where(yes, new, old) for new, old in zip(forces_there, forces)]
+            z = where_rows(yes, there, z)
+            values = [where_rows(yes, new, old) for new, old in zip(values_there, values)]
+            forces = [where_rows(yes, new, old) for new, old in zip(forces_there, forces)]
             if t <= self.burn:
-                h = _adapted(h, probability, self.target, t)
+                h = langevin.adapt(h, probability, self.target, t)
             else:
                 accepted += yes.to(accepted.dtype)
             if t % self.every:
                 continue
-            # pairs in turn; of two rungs there is one pair
+            # both sets of pairs alternate; two rungs have only one pair
             low = torch.arange(rounds % min(2, k - 1), k - 1, 2, device=z.device)
             rounds += 1
             f = values[0] if self.base is None else values[0] - hot[0] * values[1]
@@ -181,22 +170,22 @@ class Tempered:
         z, e = replicas[:, 0].clone(), values[0].view(n, k)[:, 0].clone()
         h, accepted = h.view(n, k)[:, 0].clone(), accepted.view(n, k)[:, 0] / self.steps
         stats = {
-            **_stats(n * (1 + k * total), total, accepted, h),
+            **langevin.summarise(n * (1 + k * total), total, accepted, h),
             "swaps": float(swaps.mean()),
             "arrivals": float(arrivals.mean()),
-            "travelled": float(_norm(z - start.detach()).mean()),
+            "travelled": float(row_norm(z - start.detach()).mean()),
         }
         return Exchanged(z, e, h, accepted, stats, replicas=replicas, swaps=swaps, arrivals=arrivals)
 
 
 def _swap_probability(f: Tensor, temperatures: Tensor, low: Tensor) -> Tensor:
-    """min(1, r) of the pairs (low, low + 1), of the rungs' F (n, k): (n, pairs)."""
+    """The probabilities min(1, r) (n, pairs) of swapping the rungs low and low + 1 (pairs,), given F of all rungs (n, k)."""
     cold, hot = temperatures[low], temperatures[low + 1]
     return ((1 / cold - 1 / hot) * (f[:, low] - f[:, low + 1])).clamp_max(0).exp()
 
 
 def _exchange(swap: Tensor, low: Tensor, k: int) -> Tensor:
-    """The row from which each row's state comes, (n k,), where the pairs (low, low + 1) of ``swap`` (n, pairs) change places."""
+    """The indices (n k,) of the rows that the states come from, if the rungs low and low + 1 change places where ``swap`` (n, pairs)."""
     come = torch.arange(len(swap) * k, device=swap.device).view(-1, k)
     step = swap.to(come.dtype)
     come[:, low] += step

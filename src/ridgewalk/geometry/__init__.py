@@ -1,4 +1,4 @@
-"""Curves between points, and planes to draw them on."""
+"""Interpolation between points, and planes to draw points on."""
 
 from ridgewalk.geometry.interpolation import lerp, slerp
 from ridgewalk.geometry.planes import Plane

@@ -1,10 +1,10 @@
 """
-Straight and great-circle interpolation, as plain functions of two ends and times in [0, 1].
+Straight and great-circle interpolation between two points, as functions of times in [0, 1].
 
     lerp(a, b; t)  = (1 - t) a + t b
     slerp(a, b; t) = r(t) [sin((1 - t) w) a^ + sin(t w) b^] / sin w,   r(t) = (1 - t) |a| + t |b|,
 
-where a^, b^ are unit vectors and w is the angle between them (Shoemake 1985); norms are interpolated apart.
+where a^, b^ are unit vectors and w is the angle between them (Shoemake 1985); norms are interpolated separately.
 """
 
 import torch
@@ -14,23 +14,22 @@ from ridgewalk.fields import normal_part, row_norm, unit
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Points on straight lines: a, b (n, *), t (k,) -> (n, k, *); exact at t = 0 and t = 1."""
+    """Points (n, k, *) on straight lines from a to b (n, *) at times t (k,), exact at t = 0 and t = 1."""
     return torch.lerp(a[:, None], b[:, None], t.view(1, -1, *(1,) * (a.dim() - 1)).to(a.dtype))
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """
-    Points on great circles, norms interpolated linearly: a, b (n, *), t (k,) -> (n, k, *).
+    Points (n, k, *) on great circles from a to b (n, *) at times t (k,), with linearly interpolated norms, exact at t = 0 and t = 1.
 
-    Nearly collinear ends, and ends at the origin, are joined by ``lerp``. For antiparallel
-    ends, whose great circle is not unique, the arc goes through the direction normal to
-    ``a`` that is nearest to the coordinate axis on which ``a`` is smallest. Exact at t = 0 and t = 1.
+    Nearly collinear ends and ends at the origin are joined by ``lerp``. The great circle of antiparallel ends is not unique; the arc goes through the
+    direction normal to ``a`` that is nearest to the coordinate axis on which ``a`` is smallest.
     """
     n = a.shape[0]
     straight = lerp(a, b, t)
     flat_a, flat_b = a.reshape(n, -1), b.reshape(n, -1)
     unit_a, unit_b = unit(flat_a), unit(flat_b)
-    # the angle by both its sine and its cosine: accurate near 0 and near pi, where arccos is not
+    # the angle from both its sine and its cosine is accurate near 0 and near pi, where arccos is not
     across = normal_part(unit_b, unit_a)
     cosine = (unit_a * unit_b).sum(1, keepdim=True)
     angle = torch.atan2(row_norm(across), cosine)

@@ -1,8 +1,8 @@
 """
-Planes in a latent space: where a picture of it is drawn.
+Planes in a latent space, on which pictures of the space are drawn.
 
-    coordinates(z) = (z - o) A^T          (n, d) -> (n, 2), the foot of the perpendicular from z
-    points(uv)     = o + uv A             (n, 2) -> (n, d), exact: coordinates(points(uv)) = uv
+    coordinates(z) = (z - o) A^T          (n, d) -> (n, 2), the orthogonal projection of z
+    points(uv)     = o + uv A             (n, 2) -> (n, d), with coordinates(points(uv)) = uv
 
 with an origin o (d,) and two orthonormal axes A (2, d). Distances within the plane are distances of the latent space.
 """
@@ -34,18 +34,13 @@ class Plane:
                 f"a plane needs an origin (d,) and axes (2, d); got {tuple(self.origin.shape)} and {tuple(self.axes.shape)}"
             )
         gram = self.axes @ self.axes.T
-        # a matrix product of d terms rounds by some d eps; what is merely rounded passes, what is skew does not
+        # the tolerance admits the rounding errors of a matrix product, but not skew axes
         if not torch.allclose(gram, torch.eye(2).to(gram), atol=1e3 * torch.finfo(gram.dtype).eps):
             raise ValueError(f"a plane's axes must be orthonormal; their products are {gram.tolist()}")
 
     @classmethod
     def through(cls, a: Tensor, b: Tensor, c: Tensor) -> "Plane":
-        """
-        The plane through three points (d,): a at the origin, b on the first axis, c on the side of the second.
-
-        Raises:
-            ValueError: if the points lie on one line, to within rounding.
-        """
+        """The plane through three points (d,), which must not be on one line: a is the origin, and the axes point towards b and c."""
         if not a.shape == b.shape == c.shape or a.dim() != 1:
             raise ValueError(
                 f"three points of a plane must share shape (d,); got {tuple(a.shape)}, {tuple(b.shape)}, {tuple(c.shape)}"
@@ -63,10 +58,8 @@ class Plane:
         """
         The plane through the mean of codes (n, d) along the two directions in which they vary most (Pearson 1901).
 
-        Each axis points to where its largest component is positive, so that the same codes give the same picture.
-
-        Raises:
-            ValueError: for codes that vary in fewer than two directions.
+        The largest component of each axis is positive, so that the same codes give the same picture. Codes that vary in fewer than two directions are
+        refused.
         """
         if codes.dim() != 2 or codes.shape[1] < 2 or len(codes) < 3:
             raise ValueError(f"a principal plane needs codes (n, d) with n >= 3, d >= 2; got {tuple(codes.shape)}")
@@ -84,21 +77,21 @@ class Plane:
         return cls(torch.zeros(2), torch.eye(2))
 
     def coordinates(self, z: Tensor) -> Tensor:
-        """The projections of z (n, d) on the plane: (n, 2)."""
+        """The coordinates (n, 2) of the projections of z (n, d) on the plane."""
         return self.project(z - self.origin.to(z))
 
     def points(self, uv: Tensor) -> Tensor:
-        """The points of the plane with coordinates uv (n, 2): (n, d)."""
+        """The points (n, d) of the plane with coordinates uv (n, 2)."""
         return self.origin.to(uv) + uv @ self.axes.to(uv)
 
     def project(self, v: Tensor) -> Tensor:
-        """The part of vectors v (n, d) that lies in the plane, along its axes: (n, 2)."""
+        """The components (n, 2) of vectors v (n, d) along the axes."""
         return v @ self.axes.to(v).T
 
     def distance(self, z: Tensor) -> Tensor:
-        """How far z (n, d) are from the plane: (n,)."""
+        """The distances (n,) of z (n, d) from the plane."""
         return (z - self.points(self.coordinates(z))).norm(dim=1)
 
     def share(self, codes: Tensor) -> float:
-        """The share of the variance of codes (n, d) that their projections keep, in [0, 1]."""
+        """The share of the variance of codes (n, d) that their projections have, in [0, 1]."""
         return float(self.coordinates(codes).var(dim=0).sum() / codes.var(dim=0).sum())

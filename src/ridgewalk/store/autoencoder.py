@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ridgewalk import naming
-from ridgewalk.energies import frozen
+from ridgewalk.energies import freeze
 from ridgewalk.models.artifact import Artifact
 from ridgewalk.models.autoencoders import Autoencoder
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, image_discriminator, latent_discriminator
@@ -89,7 +89,7 @@ def load(folder: Path, origin: Origin, recipe: Recipe, device: str) -> TrainedAu
             sensors[name] = new_pixel_detector(recipe, origin.image, contrast)
             artifact.fill(folder, pixel_record, {name: {name: sensors[name]}}, {name: images})
     where = resolve_device(device)
-    return TrainedAutoencoder(frozen(model).to(where), {n: frozen(s).to(where) for n, s in sensors.items()}, record)
+    return TrainedAutoencoder(freeze(model).to(where), {n: freeze(s).to(where) for n, s in sensors.items()}, record)
 
 
 def unfinished(folder: Path) -> str:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from ridgewalk.diagnosis.guides import GuideDiagnosis
 from ridgewalk.diffusion import PerRows, Sampled
-from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeRatio, Window, guided
+from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeRatio, Window
+from ridgewalk.fields import add
 from ridgewalk.models.artifact import Artifact
 from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.heads import OnBackbone, spectrally_normalised
@@ -85,13 +86,11 @@ class Guide:
             weight: of classifier-free guidance.
         """
         if labels is None:
-            return guided(model.denoiser.score, self.guidance(gamma))
+            return add(model.denoiser.score, self.guidance(gamma))
         self._check_labels(labels)
         model.field(labels, weight)  # refuses labels that the diffusion does not have
         where = labels.to(model.device)
-        return PerRows(
-            lambda rows: guided(model.denoiser.given(where[rows], weight), self.guidance(gamma, where[rows]))
-        )
+        return PerRows(lambda rows: add(model.denoiser.given(where[rows], weight), self.guidance(gamma, where[rows])))
 
     def warnings_for(self, how: Sampling) -> list[str]:
         """The reasons not to guide a sampler by it: negatives of another sampler, a discriminator at chance."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ridgewalk.callables import check_tensor
 from ridgewalk.data import Images
-from ridgewalk.energies import frozen
+from ridgewalk.energies import freeze
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, latent_discriminator
 from ridgewalk.path import chunked
@@ -70,7 +70,7 @@ def train_detector(
             Fitting(device, label=f"detector {i + 1} of {members}", shared=False),
         )
         trained.append(network.cpu())
-    return frozen(trained[0] if members == 1 else Discriminator(MeanLogit(trained), "encoded"))
+    return freeze(trained[0] if members == 1 else Discriminator(MeanLogit(trained), "encoded"))
 
 
 def train_model_detector(
@@ -138,4 +138,4 @@ def train_pixel_detector(
     schedule = replace(schedule, batch=min(schedule.batch, len(codes)))
     objective = PixelDetector(discriminator, decode, negatives or mixture(), contrast)
     fit(objective, [codes, images], schedule, Fitting(device, label="pixel detector", shared=False))
-    return frozen(discriminator.cpu())
+    return freeze(discriminator.cpu())

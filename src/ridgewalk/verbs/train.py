@@ -15,7 +15,7 @@ from ridgewalk.data.points import PointData, points_part
 from ridgewalk.diagnosis.while_training import build_inspector
 from ridgewalk.diffusion import Standardiser
 from ridgewalk.diffusion.building import build_network
-from ridgewalk.energies import frozen
+from ridgewalk.energies import freeze
 from ridgewalk.files import refuse_used
 from ridgewalk.locks import writing
 from ridgewalk.models.autoencoders import GaussianAutoencoder
@@ -234,7 +234,7 @@ def _sense(run: Run, contrast: str, seed: int, device: str) -> dict[str, object]
     network = train_pixel_detector(
         codes,
         images.pixels,
-        frozen(run.model).to(where).decode,
+        freeze(run.model).to(where).decode,
         new_pixel_detector(run.recipe, run.origin.image, contrast, seed),
         BOUNDARIES[run.recipe.detector.negatives](),
         contrast=contrast,

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ridgewalk.data.mixtures import GaussianMixture
-from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Window, guided
+from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Window
+from ridgewalk.fields import add
 from ridgewalk.judging import samples
 from ridgewalk.metrics import statistics, transport
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
@@ -154,7 +155,7 @@ def _schedules(
     ledger = Ledger()
     ledger.add("none", measure_way(Way(model), density, e.points, SAMPLES))
     for name, weight in weights.items():
-        score = guided(model.denoiser.score, DiscriminatorGuidance(bce.ratio, sde, 1.0, weight))
+        score = add(model.denoiser.score, DiscriminatorGuidance(bce.ratio, sde, 1.0, weight))
         ledger.add(name, measure_way(Way(model, score), density, e.points, SAMPLES))
     noisy = [v for v in bce.diagnosis.levels if v.level > 2]
     quiet = [v for v in bce.diagnosis.levels if v.level <= 2]

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from ridgewalk.data.mixtures import GaussianMixture, exact_score
-from ridgewalk.diffusion import VP, Flow, Langevin, PredictorCorrector, sample
-from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Logit, guided
+from ridgewalk.diffusion import VP, Flow, LangevinCorrector, PredictorCorrector, sample
+from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Logit
 from ridgewalk.diffusion.likelihood import Likelihood, log_likelihood
 from ridgewalk.diffusion.sde import SDE
+from ridgewalk.fields import add
 from ridgewalk.judging import samples
 from ridgewalk.metrics import densities
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
@@ -75,7 +76,7 @@ def prove(density: GaussianMixture, n: int, quick: bool = False) -> Part:
     p, sde = density.to(torch.float64), VP()
     q = wrong(p)
     base, ratio = exact_score(q, sde), exact_ratio(p, q, sde)
-    full = guided(base, DiscriminatorGuidance(ratio, sde))
+    full = add(base, DiscriminatorGuidance(ratio, sde))
     apart = []
     for t in (0.01, 0.1, 0.3, 0.7):
         time = torch.tensor(t, dtype=torch.float64)
@@ -89,7 +90,7 @@ def prove(density: GaussianMixture, n: int, quick: bool = False) -> Part:
     start = torch.tensor(sde.t_min, dtype=torch.float64)
     truth = float(-p.noised(float(sde.alpha(start)), float(sde.sigma(start))).log_prob(x).mean())
     gammas = {
-        g: float(-log_likelihood(like, guided(base, DiscriminatorGuidance(ratio, sde, g)), x).values.mean())
+        g: float(-log_likelihood(like, add(base, DiscriminatorGuidance(ratio, sde, g)), x).values.mean())
         for g in GAMMAS
     }
     error = abs(gammas[1.0] - truth)
@@ -99,7 +100,7 @@ def prove(density: GaussianMixture, n: int, quick: bool = False) -> Part:
     steps = 20 if quick else 100
 
     def kl(score: Any, corrector: Any = None, levels: int = steps) -> float:
-        sampler = PredictorCorrector(sde, levels, corrector=Langevin(0.16), corrector_score=corrector)
+        sampler = PredictorCorrector(sde, levels, corrector=LangevinCorrector(0.16), corrector_score=corrector)
         return densities.kl_by_cells(sample(sampler, score, n, (2,), seed=3, chunk=n).x.double(), p.log_prob, cell)
 
     finest = 20 if quick else 300

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk.data import part
-from ridgewalk.energies import AggregatePosterior, frozen
+from ridgewalk.energies import AggregatePosterior, freeze
 from ridgewalk.evaluation.ends import draw_ends
 from ridgewalk.judging.judges import Judge
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
@@ -114,7 +114,7 @@ def space_of(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Space:
         )
     if size < 20:
         raise ValueError(f"size must be at least 20 points; got {size}")
-    images, model = part(run.data, "test"), frozen(run.model).cpu()
+    images, model = part(run.data, "test"), freeze(run.model).cpu()
 
     def posterior(x: Tensor) -> AggregatePosterior:
         both = chunked(lambda part: torch.cat(model.posterior(part), 1), x).chunk(2, dim=1)
@@ -159,7 +159,7 @@ def space_of(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Space:
         same_class(images.labels, images.digests(), b, seed),
         d_z,
         again,
-        frozen(run.sensors["detector"]).cpu(),
+        freeze(run.sensors["detector"]).cpu(),
         AggregatePosterior(zero, zero),
         density,
         factor,

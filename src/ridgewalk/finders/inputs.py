@@ -1,4 +1,6 @@
-"""What every finder checks of its endpoints, and what it returns where they cannot be joined."""
+"""Checks of the inputs of finders: endpoints and numbers."""
+
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -6,14 +8,8 @@ from torch import Tensor
 from ridgewalk.callables import check_tensor
 
 
-def check(z_a: Tensor, z_b: Tensor, nodes: int) -> None:
-    """
-    Refuses endpoints that no path can join.
-
-    Raises:
-        ValueError: for shapes that differ or are not (b, *), values that are not finite, ends equal to each other, or
-            fewer than 2 nodes.
-    """
+def check_endpoints(z_a: Tensor, z_b: Tensor, nodes: int) -> None:
+    """Refuses endpoints whose shapes differ or are not (b, *), whose values are not finite, or which are equal, and fewer than 2 nodes."""
     check_tensor(z_a, "z_a")
     check_tensor(z_b, "z_b")
     if z_a.shape != z_b.shape or z_a.dim() < 2 or z_a.shape[0] == 0:
@@ -37,6 +33,20 @@ def check(z_a: Tensor, z_b: Tensor, nodes: int) -> None:
         raise ValueError(f"the ends of pair {int(equal.nonzero()[0])} are equal; a path needs two different points")
 
 
+def check_positive(**values: float) -> None:
+    """Refuses named numbers that are not above 0 and finite."""
+    for name, value in values.items():
+        if not (value > 0 and isfinite(value)):
+            raise ValueError(f"{name} must be positive and finite; got {value}")
+
+
+def check_not_negative(**values: float) -> None:
+    """Refuses named numbers that are below 0 or not finite."""
+    for name, value in values.items():
+        if not (value >= 0 and isfinite(value)):
+            raise ValueError(f"{name} must be >= 0 and finite; got {value}")
+
+
 def all_arrived(z_a: Tensor) -> Tensor:
-    """(b,) True."""
+    """``Path.arrived`` of a finder that always arrives: True (b,)."""
     return torch.ones(z_a.shape[0], dtype=torch.bool, device=z_a.device)
