@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from commands import refused
-from ridgewalk.energies.building import calibrate
+from ridgewalk.energies.building import calibrate_energy
 from ridgewalk.finders import Geodesic, RidgePath
 from ridgewalk.finders.building import measure_forces, split_energy
 from ridgewalk.metrics.statistics import Interval
@@ -85,7 +85,7 @@ def test_a_sensor_that_tells_nothing_apart_leaves_the_geodesic_and_says_so(smoke
     run = load(smoke)
     flat = lambda z: 0 * z.flatten(1).sum(dim=1)  # noqa: E731
     with pytest.warns(UserWarning, match="will equal the geodesic"):
-        energy = calibrate(flat, run.context)
+        energy = calibrate_energy(flat, run.context)
     z = run.references[:4]
     assert torch.equal(energy(z), torch.zeros(4))
 
