@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from problems import points
 from ridgewalk.models.autoencoders import Architecture, Autoencoder, GaussianAutoencoder, Layers, build, reparameterise
 from ridgewalk.models.blocks import mlp, restart
-from ridgewalk.models.categories import categorical, conditional
+from ridgewalk.models.categories import build_categorical, build_conditional
 from ridgewalk.models.classifiers import convolutional, mixer
 from ridgewalk.models.discriminators import POSITIVES, Discriminator, latent_discriminator
 from ridgewalk.models.weights import load_networks, save_networks
@@ -50,8 +50,8 @@ def test_a_decoder_may_be_of_a_network_of_its_own() -> None:
     architecture = Architecture("conv", (8, 12), decoder=Layers("mlp", (10, 6)))
     for model in (
         build((3, 9, 13), 4, architecture=architecture),
-        categorical((3, 9, 13), 4, 2, architecture),
-        conditional((3, 9, 13), 4, 2, architecture),
+        build_categorical((3, 9, 13), 4, 2, architecture),
+        build_conditional((3, 9, 13), 4, 2, architecture),
     ):
         widths = [layer.out_features for layer in model.decoder.modules() if isinstance(layer, nn.Linear)]
         assert widths == [6, 10, 3 * 9 * 13]  # read from the image inwards, as the encoder's

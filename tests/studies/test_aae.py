@@ -15,7 +15,7 @@ from ridgewalk.data import ImageData, Images, part
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.metrics.transport import sliced_wasserstein
 from ridgewalk.models.autoencoders import Architecture
-from ridgewalk.models.categories import categorical
+from ridgewalk.models.categories import build_categorical
 from ridgewalk.store.origin import Source
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
@@ -198,7 +198,7 @@ def test_what_a_prior_does_is_judged_by_intervals_and_beyond_a_decoders_blur() -
 def test_the_control_is_the_network_itself_with_dropout_before_its_affine_layers() -> None:
     images = torch.rand(4, 1, 8, 8)
     for network, first, rates in (("mlp", True, [0.2, 0.5, 0.5]), ("conv", False, [0.5, 0.5])):
-        own = categorical((1, 8, 8), 2, 3, Architecture(network, (6, 5)))
+        own = build_categorical((1, 8, 8), 2, 3, Architecture(network, (6, 5)))
         bare = nn.Sequential(own.encoder, own.label)
         found = shared.with_dropout(bare, first=first).eval()
         assert torch.equal(found(images), bare(images))
