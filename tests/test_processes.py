@@ -8,7 +8,7 @@ import time
 
 LAUNCHER = """
 import os, subprocess, sys, time
-worker = "from ridgewalk import processes; print(1, flush=True); processes.join()"
+worker = "from ridgewalk import processes; processes.end_with_launcher(); print(1, flush=True); processes.join()"
 environment = {**os.environ, "WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
 started = subprocess.Popen([sys.executable, "-c", worker], env=environment, stdout=subprocess.PIPE)
 started.stdout.readline()

@@ -1,9 +1,11 @@
 """The processes of a run that torchrun started: the number of this process, and the exchange of results."""
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from signal import SIGKILL
 from threading import Thread
 from time import sleep
 from typing import Any, TypeVar
@@ -36,14 +38,27 @@ def join() -> None:
         import torch.distributed as dist
 
         if not dist.is_initialized():
-            Thread(target=_end_with_launcher, args=(os.getppid(),), daemon=True).start()
+            end_with_launcher()
             # process 0 may train a detector or a judge while the others wait
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             dist.init_process_group(backend, timeout=timedelta(days=1))
 
 
-def _end_with_launcher(launcher: int) -> None:
+def end_with_launcher() -> None:
     """Ends this process when the torchrun that started it has ended: one that was killed cannot end its workers itself."""
+    if sys.platform == "linux":  # by the kernel, since a process that waits for the others inside torch runs no Python
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, SIGKILL)
+    else:
+        Thread(target=_wait_for_launcher, args=(os.getppid(),), daemon=True).start()
+
+
+_PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+
+def _wait_for_launcher(launcher: int) -> None:
     while os.getppid() == launcher:
         sleep(1.0)
     os._exit(143)

@@ -5,6 +5,7 @@ Bad input is answered by one sentence on standard error and exit code 2; Ctrl-C 
 see tracebacks. torch is imported inside the verbs, so that ``--help`` answers at once.
 """
 
+import os
 import sys
 from io import TextIOWrapper
 from signal import SIGTERM, default_int_handler, signal
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from ridgewalk import processes
 from ridgewalk.cli import generation, lists, models, paths
 
 app = typer.Typer(
@@ -62,4 +64,6 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     signal(SIGTERM, default_int_handler)
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        processes.end_with_launcher()
     app()
