@@ -95,7 +95,7 @@ def test_wrong_commands_are_found(line: str, wrong: str) -> None:
 def bring(generator: torch.Generator) -> dict[str, Any]:
     """What a reader of the README brings: images, an encoder and a decoder."""
     weight = torch.randn(3, 64, generator=generator) / 8
-    images = torch.rand(200, 1, 8, 8, generator=generator)
+    images = torch.rand(60, 1, 8, 8, generator=generator)
 
     def encoder(x: Tensor) -> Tensor:
         return x.flatten(1) @ weight.T
