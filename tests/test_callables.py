@@ -217,7 +217,7 @@ GLOBAL = network()
     ],
     ids=["module", "method", "closure", "partial", "object", "global", "list"],
 )
-def test_a_network_is_found_in_whatever_holds_it(hold: Callable[[nn.Module], object]) -> None:
+def test_a_network_is_found_in_every_container(hold: Callable[[nn.Module], object]) -> None:
     net = network()
     held = hold(net)
     used = GLOBAL if callable(held) and "GLOBAL" in getattr(getattr(held, "__code__", None), "co_names", ()) else net

@@ -89,7 +89,7 @@ def test_too_few_images_for_the_batch(folder: Path, here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["train", "aea", "--data", "digits"], "did you mean 'ae'? known: aae"),
         (["train", "nothing.toml", "--data", "digits"], "nothing.toml"),
@@ -113,8 +113,8 @@ def test_too_few_images_for_the_batch(folder: Path, here: Path) -> None:
         (["benchmark", "nowhere"], "no run at nowhere"),
     ],
 )
-def test_words_that_name_nothing(words: list[str], said: str, here: Path) -> None:
-    assert said in refused(*words, within=here)
+def test_words_that_name_nothing(words: list[str], message: str, here: Path) -> None:
+    assert message in refused(*words, within=here)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -123,7 +123,7 @@ def test_a_device_that_this_machine_has_not(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("training.epoch=5", "'training.epochs'"),
         ("trainin.epochs=5", "'training'"),
@@ -172,8 +172,8 @@ def test_a_device_that_this_machine_has_not(here: Path) -> None:
         ("walks.sgw_alpha=0.0", "sgw_alpha"),
     ],
 )
-def test_settings_that_cannot_be_kept_are_refused_before_training(change: str, said: str, here: Path) -> None:
-    assert said in refused("train", "digits", "--data", "digits", "--budget", "smoke", "--set", change, within=here)
+def test_settings_that_cannot_be_kept_are_refused_before_training(change: str, message: str, here: Path) -> None:
+    assert message in refused("train", "digits", "--data", "digits", "--budget", "smoke", "--set", change, within=here)
 
 
 @pytest.mark.parametrize("text", ["model = 3", "[model", "[budgets.smal.model]\nlatent = 2", "budgets = 1", "x = 1"])
@@ -199,7 +199,7 @@ def test_an_output_folder_that_is_not_empty(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ([], "--pairs"),
         (["--from", "3"], "both --from and --to"),
@@ -224,8 +224,8 @@ def test_an_output_folder_that_is_not_empty(here: Path) -> None:
         (["--pairs", "2", "--device", "cud"], "not available"),
     ],
 )
-def test_walks_that_cannot_be_taken(words: list[str], said: str, smoke: Path) -> None:
-    assert said in refused("walk", smoke, *words, within=smoke)
+def test_walks_that_cannot_be_taken(words: list[str], message: str, smoke: Path) -> None:
+    assert message in refused("walk", smoke, *words, within=smoke)
 
 
 def test_a_method_may_name_its_energy(smoke: Path, tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_method_may_name_its_energy(smoke: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--pairs", "0"], "at least 1 pair"),
         (["--pairs", "100000"], "ask for fewer"),
@@ -251,17 +251,17 @@ def test_a_method_may_name_its_energy(smoke: Path, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("verb", ["report", "benchmark"])
-def test_reports_that_cannot_be_written(verb: str, words: list[str], said: str, smoke: Path) -> None:
-    assert said in refused(verb, smoke, *words, within=smoke)
+def test_reports_that_cannot_be_written(verb: str, words: list[str], message: str, smoke: Path) -> None:
+    assert message in refused(verb, smoke, *words, within=smoke)
 
 
 def test_image_files_that_cannot_be_an_end(smoke: Path, tmp_path: Path) -> None:
     Image.new("L", (8, 8), 77).save(tmp_path / "constant.png")
     picture(0, size=9).save(tmp_path / "large.png")
     (tmp_path / "text.png").write_text("no image")
-    for name, said in (("constant", "constant"), ("large", "9 x 9"), ("text", "not an image")):
+    for name, message in (("constant", "constant"), ("large", "9 x 9"), ("text", "not an image")):
         file = tmp_path / f"{name}.png"
-        assert said in refused("walk", smoke, "--from", file, "--to", "3", within=tmp_path)
+        assert message in refused("walk", smoke, "--from", file, "--to", "3", within=tmp_path)
     assert "pass --resize" in refused("walk", smoke, "--from", tmp_path / "large.png", "--to", "3", within=smoke)
 
 
@@ -333,7 +333,7 @@ def last_line_lost(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (half_written, "--resume"),
         (lacking_weights, "model.safetensors"),
@@ -355,10 +355,10 @@ def last_line_lost(run: Path) -> None:
         (other_type, "run.toml"),
     ],
 )
-def test_a_damaged_run_is_refused(damage: Callable[[Path], None], said: str, copied: Copy) -> None:
+def test_a_damaged_run_is_refused(damage: Callable[[Path], None], message: str, copied: Copy) -> None:
     run = copied()
     damage(run)
-    assert said in refused("walk", run, "--pairs", 2, within=run)
+    assert message in refused("walk", run, "--pairs", 2, within=run)
 
 
 def test_a_run_cut_at_any_line_of_its_settings_is_refused_or_whole(copied: Copy) -> None:

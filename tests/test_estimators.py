@@ -25,7 +25,7 @@ def expected(estimator: BaseEstimator) -> dict[str, str]:
         return {
             "check_classifiers_classes": "has a class called -1, which here says that a label is not known, as in scikit-learn's own semi-supervised ones"
         }
-    one = "sets n_clusters = 1, and a softmax of one value says nothing: fewer than 2 clusters are refused"
+    one = "sets n_clusters = 1, and a softmax of one value is constant: fewer than 2 clusters are refused"
     checks = ("dont_overwrite_parameters", "methods_subset_invariance", "fit2d_1feature", "fit2d_predict1d")
     return {f"check_{name}": one for name in checks}
 
@@ -125,7 +125,7 @@ def test_seeds_and_saved_models(digits: tuple[np.ndarray, np.ndarray]) -> None:
     assert np.array_equal(state, np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_it_stands_in_a_pipeline_and_in_a_search(digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_it_works_in_a_pipeline_and_in_a_search(digits: tuple[np.ndarray, np.ndarray]) -> None:
     x, y = digits[0][:120], digits[1][:120]
     search = GridSearchCV(
         make_pipeline(StandardScaler(), AAEClassifier(**QUICK)), {"aaeclassifier__epochs": [1, 4]}, cv=2

@@ -46,29 +46,29 @@ def test_map_with_conditions_equals_the_plain_loop(chunk: int | None) -> None:
 
 
 def test_map_never_calls_with_more_rows_than_the_chunk_and_needs_no_gradient() -> None:
-    asked: list[int] = []
+    evaluated: list[int] = []
     weight = torch.ones((), dtype=torch.float64, requires_grad=True)
 
     def f(z):  # type: ignore[no-untyped-def]
-        asked.append(len(z))
+        evaluated.append(len(z))
         return z * weight
 
     values = path_of(4, 10, 3).map(f, chunk=16)
-    assert asked == [16, 16, 8]
+    assert evaluated == [16, 16, 8]
     assert not values.requires_grad
 
 
-def test_a_large_decoder_is_asked_for_few_rows_at_once() -> None:
-    asked: list[int] = []
+def test_a_large_decoder_is_given_few_rows_at_once() -> None:
+    evaluated: list[int] = []
 
     def decode(z):  # type: ignore[no-untyped-def]
-        asked.append(len(z))
+        evaluated.append(len(z))
         return torch.zeros(1, 3, 512, 512).expand(len(z), -1, -1, -1)
 
     # one image takes 3 MB, 64 activations of it 201 MB: two fit into 2^29 bytes
     images = chunked(decode, torch.zeros(20, 2))
     assert images.shape == (20, 3, 512, 512)
-    assert asked == [16, 2, 2]
+    assert evaluated == [16, 2, 2]
 
 
 def test_map_of_spatial_nodes_keeps_their_shape() -> None:
@@ -110,7 +110,7 @@ def test_distance_measures_by_a_feature_map() -> None:
     assert nodes.tolist() == [[0, 0], [3, 0.5], [3, 1]]
 
 
-def test_density_asks_for_more_frames() -> None:
+def test_density_gives_more_frames() -> None:
     line = Path(rows((0, 0), (1, 0), (2, 0))[None], torch.tensor([True]))
     # weights 1 then 3 by the trapezoid of (0, 2, 4): lengths 1 and 3, equal steps of 1 at 0, 1, 4/3, 5/3, 2
     nodes = line.resample(5, density=torch.tensor([[0.0, 2.0, 4.0]], dtype=torch.float64)).nodes[0, :, 0]

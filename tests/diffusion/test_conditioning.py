@@ -133,7 +133,7 @@ def test_samples_of_isotropic_gaussians_have_the_posterior_law(operator: LinearO
     mean, covariance = moments(PosteriorScore(shaped(law, LONG, SHAPE), LONG, operator, y, 0.7, noise), LONG, SHAPE)
     assert torch.allclose(mean, exact.mean, atol=2e-3)  # the solver's error, and the end of the flow at sigma = 0.01
     assert torch.allclose(covariance, exact.covariance, atol=5e-3)
-    assert float((law.covariance - exact.covariance).abs().max()) > 0.05  # what was measured tells something
+    assert float((law.covariance - exact.covariance).abs().max()) > 0.05  # the measurement is informative
 
 
 def test_each_row_has_its_measurement() -> None:
@@ -150,14 +150,14 @@ def test_each_row_has_its_measurement() -> None:
 
 @pytest.mark.parametrize("rho", [0.5, 0.8])
 def test_pigdm_of_correlated_gaussians_leans_to_the_prior(rho: float) -> None:
-    """r^2 I is not the covariance of x_0 given x_t: the unseen value is told a little less than y says, at most 10% of its shift here."""
+    """r^2 I is not the covariance of x_0 given x_t: the unseen value moves a little less than y implies, at most 10% of its shift here."""
     law, y = correlated(rho), rows((1.3, 0.0))
     exact = posterior(law, FIRST, y, 0.0, (2,))
     mean, covariance = moments(PosteriorScore(exact_score(law, LONG), LONG, FIRST, y, 1.0), LONG, (2,))
     assert float(mean[0]) == pytest.approx(1.3, abs=1e-5)
     prior = -0.2
-    told = float((mean[1] - prior) / (exact.mean[1] - prior))
-    assert 0.9 < told < 0.995
+    share = float((mean[1] - prior) / (exact.mean[1] - prior))
+    assert 0.9 < share < 0.995
     assert 1.005 < float(covariance[1, 1] / exact.covariance[1, 1]) < 1.2
 
 

@@ -73,12 +73,12 @@ def test_without_a_network_the_score_is_that_of_gaussian_data(sde: SDE, deviatio
 
 @EVERY
 def test_denoiser_and_score_agree_by_tweedie(sde: SDE) -> None:
-    """sigma^2 score = alpha D - x, whatever the network; for images too; and ``denoised`` says the same of any score."""
+    """sigma^2 score = alpha D - x, for any network, also of images; ``denoised`` agrees for any score."""
     denoiser, labels = Denoiser(Bent(), sde, 0.7), torch.arange(7)
     for x in (points(7, 3), points(7, 2, 4, 4)):
         x = along(sde.sigma(TIMES), x) * x
-        for asked in (None, labels):
-            d, s = denoiser.denoise(x, TIMES, asked), denoiser.score(x, TIMES, asked)
+        for condition in (None, labels):
+            d, s = denoiser.denoise(x, TIMES, condition), denoiser.score(x, TIMES, condition)
             # compared in units of sigma: both sides are differences of numbers of size sigma and alpha
             gap = (along(sde.sigma(TIMES) ** 2, x) * s - (along(sde.alpha(TIMES), x) * d - x)) / along(
                 sde.sigma(TIMES), x
@@ -186,7 +186,7 @@ def test_a_deviation_that_is_none_is_refused(deviation: float) -> None:
 # --- between data and model ------------------------------------------------------------------------------------------
 
 
-def test_the_network_is_asked_in_the_dtype_of_its_input() -> None:
+def test_the_network_computes_in_the_dtype_of_its_input() -> None:
     """Whatever the times come in: a schedule's are float64."""
     kept = Kept()
     x = points(4, 2, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Guidance by a discriminator, with exact ratios of mixtures: what theory says of it, to rounding or to the error of the draws."""
+"""Guidance by a discriminator, with exact ratios of mixtures: the theory holds to rounding or to the error of the draws."""
 
 import math
 

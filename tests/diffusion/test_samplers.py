@@ -80,7 +80,7 @@ MODES = rows((1.0, 0.0), (-1.0, 0.5), (0.0, -1.0))
 
 @dataclass
 class Watched:
-    """A score that notes the times at which it is asked."""
+    """A score that records the times at which it is evaluated."""
 
     score: VectorField
     times: list[float] = field(default_factory=list)
@@ -129,7 +129,7 @@ def slopes(steps: Sequence[int], errors: Sequence[float]) -> list[float]:
 
 
 def test_the_exact_score_used_here_is_the_librarys() -> None:
-    """Two forms of it, written apart."""
+    """Two implementations of the score."""
     mixture, x = GaussianMixture.from_deviations(MODES, 0.3), points(9, 2)
     for sde in SDES.values():
         for t in (ONE * 0.02, ONE * 0.6):
@@ -141,7 +141,7 @@ def test_the_exact_score_used_here_is_the_librarys() -> None:
 
 @EVERY_SDE
 @EVERY
-def test_samples_are_rows_of_the_asked_shape(name: str, sde: SDE) -> None:
+def test_samples_are_rows_of_the_requested_shape(name: str, sde: SDE) -> None:
     """Shape and type; inputs and torch's own generator untouched; no gradient kept; the same seed, the same samples."""
     score, steps = Watched(Noised(sde, MODES.requires_grad_(False), 0.3)), 6
     sampler = SAMPLERS[name](sde, steps)
@@ -231,7 +231,7 @@ def test_a_projection_sees_every_state_and_the_finished_sample() -> None:
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 5), (3, 40, 40)])
 def test_noise_is_of_the_row_and_normal(shape: tuple[int, ...]) -> None:
-    """Draw k of row i is the same whatever the rows beside it, across blocks of draws; no two rows or draws are alike."""
+    """Draw k of row i does not depend on the other rows, across blocks of draws; no two rows or draws are alike."""
     whole, part = RowNoise(5, 4, shape), RowNoise(5, 2, shape, first=1)
     draws = []
     for _ in range(1100 if math.prod(shape) == 1 else 3):
@@ -397,7 +397,7 @@ def test_churn_keeps_the_marginal_to_order_two(sde: SDE) -> None:
 @EVERY_SDE
 def test_a_clean_sample_has_the_variance_of_the_mean_given_the_last_level(sde: SDE) -> None:
     """
-    The variance of E[x_0 | x_t] is alpha^2 s^4 / v at t = t_min, whatever the sampler: sigma(t_min) is no longer in the samples.
+    The variance of E[x_0 | x_t] is alpha^2 s^4 / v at t = t_min, for any sampler: sigma(t_min) is no longer in the samples.
 
     For data that hardly vary (s = 0.02), so that noise left in would show; 0.2 is what 400 steps leave (Langevin's: 800).
     """
@@ -690,10 +690,10 @@ def test_a_score_that_is_not_finite_stops_with_step_and_time(name: str) -> None:
         s[1:2] = torch.where(t < 0.5, torch.full_like(s[1:2], math.nan), s[1:2])
         return s
 
-    said = r"evaluation \d+ \(t = 0\.\d+\)" if name.startswith("flow") else r"step \d+ of \d+ \(t = .* in 1 of 3"
+    message = r"evaluation \d+ \(t = 0\.\d+\)" if name.startswith("flow") else r"step \d+ of \d+ \(t = .* in 1 of 3"
     if name == "pc-batch":
-        said = r"step \d+ of \d+ \(t = .* in 3 of 3"  # a batch's norms carry one row's failure to all
-    with pytest.raises(FloatingPointError, match=said):
+        message = r"step \d+ of \d+ \(t = .* in 3 of 3"  # a batch's norms carry one row's failure to all
+    with pytest.raises(FloatingPointError, match=message):
         SAMPLERS[name](VP(), 10)(broken, RowNoise(0, 3, (2,)))
 
 
@@ -717,7 +717,7 @@ def test_a_start_of_another_shape_than_the_noise_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: PredictorCorrector(VP(), predictor="ancestrl"), "did you mean 'ancestral'"),
         (lambda: LangevinCorrector(norms="levl"), "did you mean 'level'"),
@@ -737,7 +737,7 @@ def test_a_start_of_another_shape_than_the_noise_is_refused() -> None:
         (lambda: Flow(VP(), max_nfe=20).encode(Noised(VP(), MODES, 0.3), MODES), "within 20 evaluations"),
     ],
 )
-def test_bad_settings_are_refused_in_one_sentence(make: Callable[[], object], said: str) -> None:
-    with pytest.raises(ValueError, match=said) as refusal:
+def test_bad_settings_are_refused_in_one_sentence(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refusal:
         make()
     assert "\n" not in str(refusal.value)

@@ -220,7 +220,7 @@ def test_few_levels_of_ddpm_end_in_noise_too(n: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: VP(0.0, 20.0), "beta_min and beta_max"),
         (lambda: VP(20.0, 0.1), "beta_min and beta_max"),
@@ -237,8 +237,8 @@ def test_few_levels_of_ddpm_end_in_noise_too(n: int) -> None:
         (lambda: Tabulated.ddpm(100, beta_max=1.0), "between 0 and 1"),
     ],
 )
-def test_bad_arguments_are_refused(make: Callable[[], SDE], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_bad_arguments_are_refused(make: Callable[[], SDE], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make()
 
 

@@ -79,7 +79,7 @@ def test_an_aggregate_posterior_is_the_mixture_that_torch_has() -> None:
     torch.testing.assert_close(spatial(z.view(20, 3, 1, 1)), energy(z))
 
 
-def test_draws_are_of_the_components_that_were_asked_for() -> None:
+def test_draws_are_of_the_requested_components() -> None:
     energy = AggregatePosterior(points(3, 2, seed=5), torch.full((3, 2), 2 * log(0.1), dtype=torch.float64))
     which, noise = torch.tensor([2, 0]), points(2, 2, seed=8)
     torch.testing.assert_close(energy.draw(which, noise), energy.mean[which] + 0.1 * noise)

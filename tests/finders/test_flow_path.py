@@ -63,7 +63,7 @@ def test_the_bound_of_gaussian_data_is_their_density_up_to_a_constant(sde: SDE) 
     x = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, -2.0], [1.5, 1.5]], dtype=torch.float64)
     found = energy(x) - energy(x[:1])
     assert torch.allclose(found, x.square().sum(1) / 2, rtol=0.02)
-    # at 0 the integrand is |eps|^2 / (1 + r^2)^2: about half of the levels' noise is told, and none is added
+    # at 0 the integrand is |eps|^2 / (1 + r^2)^2: the noise of about half of the levels is predicted
     assert float(energy(x[:1])) < 0.7 * energy.length * 2 / 2
 
 

@@ -46,7 +46,7 @@ def test_descent_reaches_the_valley_it_started_above() -> None:
 
 
 @pytest.mark.parametrize("step", [1e-3, 1.0, 1e6])
-def test_the_energy_never_rises_whatever_the_first_step(step: float) -> None:
+def test_the_energy_never_rises_for_any_first_step(step: float) -> None:
     z = 3 * points(40, 2, seed=1)
     mixture, before = Mixture(rows((3, 0), (-3, 0))), None
     for steps in (0, 1, 2, 5, 20, 100):
@@ -163,14 +163,14 @@ def test_another_seed_gives_another_chain_and_rows_have_noise_of_their_own() -> 
 
 
 @MOVERS
-@pytest.mark.parametrize(("z", "said"), BAD_POINTS)
-def test_bad_points_are_refused(mover: Descent | Langevin, z: Tensor, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(("z", "message"), BAD_POINTS)
+def test_bad_points_are_refused(mover: Descent | Langevin, z: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         mover(z)
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: Langevin(Gaussian(), temperature=0), "temperature"),
         (lambda: Langevin(Gaussian(), step=float("inf")), "step"),
@@ -179,6 +179,6 @@ def test_bad_points_are_refused(mover: Descent | Langevin, z: Tensor, said: str)
         (lambda: Descent(Gaussian(), longest=0), "longest"),
     ],
 )
-def test_settings_that_make_no_walk_are_refused(make: object, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_settings_that_make_no_walk_are_refused(make: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make()  # type: ignore[operator]

@@ -28,7 +28,7 @@ def solution(targets: Tensor, stiffness: Tensor) -> Tensor:
     return torch.linalg.solve(matrices, stiffness.view(-1, 1, 1) * targets)
 
 
-def test_quadratic_chains_reach_their_solutions_whatever_their_stiffness() -> None:
+def test_quadratic_chains_reach_their_solutions_at_any_stiffness() -> None:
     targets, stiffness = points(B, N, D, seed=3), torch.tensor([1e-3, 0.1, 1.0, 10.0, 1e3], dtype=torch.float64)
     found = minimise(chain(targets, stiffness), torch.zeros(B, N, D).double(), torch.ones(B).double(), 100, 1e-14)
     torch.testing.assert_close(found.z, solution(targets, stiffness), rtol=0, atol=1e-5)
@@ -54,19 +54,19 @@ def test_a_stiff_chain_needs_few_iterations_where_steepest_descent_needs_hundred
     assert float((plain - line).abs().max()) > 0.01
 
 
-def test_pairs_that_are_done_are_asked_no_more_and_no_value_rises() -> None:
+def test_pairs_that_are_done_are_not_evaluated_again_and_no_value_rises() -> None:
     targets, stiffness = points(B, N, D, seed=3), torch.tensor([1e-3, 0.1, 1.0, 10.0, 1e3], dtype=torch.float64)
-    objective, asked = chain(targets, stiffness), []
+    objective, evaluated = chain(targets, stiffness), []
 
     def counted(z: Tensor, rows: Tensor) -> Tensor:
-        asked.append(rows.clone())
+        evaluated.append(rows.clone())
         return objective(z, rows)
 
     z = torch.zeros(B, N, D).double()
     before = objective(z, torch.arange(B))
     found = minimise(counted, z, torch.ones(B).double(), 60, 1e-6)
-    assert len(asked[-1]) < B
-    assert found.evaluations == sum(len(a) for a in asked)
+    assert len(evaluated[-1]) < B
+    assert found.evaluations == sum(len(a) for a in evaluated)
     assert (found.values <= before).all()
     torch.testing.assert_close(found.values, objective(found.z, torch.arange(B)))
 

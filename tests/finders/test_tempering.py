@@ -124,7 +124,7 @@ def test_where_every_swap_is_accepted_states_go_round(rungs: int, arrivals: int)
     assert moved.arrivals.tolist() == [arrivals] * 3
 
 
-def test_a_ladder_with_a_gap_says_so() -> None:
+def test_a_ladder_with_a_gap_swaps_seldom() -> None:
     moved = Tempered(Gaussian(), hottest=1e4, rungs=2, steps=40, burn=100)(torch.zeros(20, 60, dtype=torch.float64))
     assert moved.swaps.tolist() == [0]
     assert moved.stats["swaps"] == moved.stats["arrivals"] == 0
@@ -179,9 +179,9 @@ def test_rows_of_energy_are_counted() -> None:
     assert moved.stats["iterations"] == 50
 
 
-@pytest.mark.parametrize(("z", "said"), BAD_POINTS)
-def test_bad_points_are_refused(z: Tensor, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(("z", "message"), BAD_POINTS)
+def test_bad_points_are_refused(z: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         SHORT(z)
 
 
@@ -194,7 +194,7 @@ def test_a_base_that_is_not_finite_where_a_point_starts_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"temperature": 0.0}, "temperature"),
         ({"hottest": float("inf")}, "hottest"),
@@ -207,8 +207,8 @@ def test_a_base_that_is_not_finite_where_a_point_starts_is_refused() -> None:
         ({"steps": 9, "every": 5}, "steps >= 2 every = 10"),
     ],
 )
-def test_settings_that_make_no_ladder_are_refused(settings: dict[str, float], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_settings_that_make_no_ladder_are_refused(settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Tempered(Gaussian(), **settings)  # type: ignore[arg-type]
 
 
@@ -234,7 +234,7 @@ def test_a_gaussian_of_codes_has_their_mean_and_shrunken_covariance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: FullGaussian(torch.zeros(2), torch.eye(3)), r"\(2, 2\); got \(3, 3\)"),
         (lambda: FullGaussian(torch.zeros(2), torch.zeros(2, 2)), "positive definite"),
@@ -244,6 +244,6 @@ def test_a_gaussian_of_codes_has_their_mean_and_shrunken_covariance() -> None:
         (lambda: FullGaussian.of(points(5, 2), shrinkage=0.0), "shrinkage"),
     ],
 )
-def test_what_is_no_gaussian_is_refused(make: object, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_is_no_gaussian_is_refused(make: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make()  # type: ignore[operator]

@@ -30,7 +30,7 @@ def resampled(walked: list[Tensor], nodes: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """An energy that keeps the points at which it was asked."""
+    """An energy that records the points at which it is evaluated."""
 
     energy: Energy
     seen: list[Tensor] = field(default_factory=list)
@@ -40,9 +40,9 @@ class Watched:
         return self.energy(z)
 
     def walked(self, path: Path) -> Tensor:
-        """The one walker's positions before every step but the last, which asks no energy, and where it ended."""
-        asked = [z[0] for z in self.seen[: int(path.stats["nfe"]) - path.nodes.shape[1]]]
-        return torch.stack([*asked, path.nodes[0, -1]])
+        """The one walker's positions before every step but the last, which evaluates no energy, and where it ended."""
+        evaluated = [z[0] for z in self.seen[: int(path.stats["nfe"]) - path.nodes.shape[1]]]
+        return torch.stack([*evaluated, path.nodes[0, -1]])
 
 
 # ------------------------------------------------------------------------------------------------- as written
@@ -164,7 +164,7 @@ ADVERSARIES: dict[str, Energy] = {
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("name", ADVERSARIES)
-def test_the_arriving_walk_arrives_whatever_the_energy(name: str, share: float, dtype: torch.dtype) -> None:
+def test_the_arriving_walk_arrives_for_any_energy(name: str, share: float, dtype: torch.dtype) -> None:
     finder = ArrivingWalk(ADVERSARIES[name], steps=8, beta=50.0, share=share)
     z_a, z_b = points(5, 3, dtype=dtype), points(5, 3, seed=1, dtype=dtype)
     path = finder(z_a, z_b)
@@ -192,7 +192,7 @@ def test_every_step_of_an_arriving_walk_keeps_the_bound_at_the_head_of_its_file(
     longest = alpha * (1 + share**2) ** 0.5
     assert lengths[:-1].min() >= alpha * (1 - 1e-12)
     assert lengths[:-1].max() <= longest * (1 + 1e-12)
-    assert lengths[:-1].max() > alpha * 1.2  # the energy was heard
+    assert lengths[:-1].max() > alpha * 1.2  # the energy has an effect
     assert lengths[-1] <= (longest + alpha) * (1 + 1e-12)
     assert (-rest.diff()).min() >= (1 - share**2) * alpha / 2 * (1 - 1e-9)
 

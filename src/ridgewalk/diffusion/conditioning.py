@@ -46,7 +46,7 @@ class Replacement:
         sde: the forward diffusion.
         end: time at which y itself is written: 0 for samplers that are ``clean``, and t_min for others.
 
-    Source: Song et al. (2021), appendix I.2, there for masks.
+    Source: Song et al. (2021), appendix I.2 (for masks).
     """
 
     operator: LinearOperator

@@ -367,5 +367,5 @@ def _of(score: "PerRows | VectorField", rows: slice) -> VectorField:
 
 def _slices(n: int, chunk: int) -> list[slice]:
     if n < 1 or chunk < 1:
-        raise ValueError(f"at least one point must be given, some at a time; got {n}, {chunk} at a time")
+        raise ValueError(f"a likelihood needs at least one point and chunk >= 1; got {n} and {chunk}")
     return [slice(first, min(first + chunk, n)) for first in range(0, n, chunk)]

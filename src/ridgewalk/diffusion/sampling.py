@@ -154,7 +154,7 @@ class Sampler(ABC):
         if not 1 <= self.steps <= MAX_STEPS:
             raise ValueError(f"a sampler needs between 1 and {MAX_STEPS} steps; got {self.steps}")
         if self.keep < 0:
-            raise ValueError(f"keep says how many states to keep, 0 for none; got {self.keep}")
+            raise ValueError(f"keep is a number of states, at least 0; got {self.keep}")
         self.sde.check_times(1.0, self.end)
 
     def __call__(
@@ -231,7 +231,7 @@ def sample(
         label: name of the progress bar.
     """
     if rows < 1 or chunk < 1:
-        raise ValueError(f"at least one sample must be asked for, some at a time; got {rows}, {chunk} at a time")
+        raise ValueError(f"sampling needs at least one sample and chunk >= 1; got {rows} and {chunk}")
     parts = []
     for first in track(range(0, rows, chunk), label):
         n = min(chunk, rows - first)
