@@ -200,10 +200,20 @@ class Reported(Protocol):
         """The result for JSON."""
 
 
-def show_page(result: Reported | None, as_json: bool, kind: str = "report") -> None:
+def show_page(result: Reported | None, as_json: bool, kind: str = "report", more: Sequence[str] = ()) -> None:
     """Prints a result and where its page is; None, on the processes of a torchrun that have no result, prints nothing."""
     if result is not None:
-        show(result.figures, as_json, [*result.verdict, f"{kind}: {result.page}"])
+        show(result.figures, as_json, [*result.verdict, f"{kind}: {result.page}", *more])
+
+
+def given_options(context: typer.Context, except_for: Sequence[str] = ()) -> list[str]:
+    """The options and arguments that stand on the command line, as one writes them, but for some."""
+    given = []
+    for p in context.command.params:
+        source = context.get_parameter_source(str(p.name))
+        if p.name not in except_for and source is not None and source.name == "COMMANDLINE":
+            given.append(p.opts[0] if p.param_type_name == "option" else f"the {p.name}")
+    return given
 
 
 def listed(text: str | None, option: str) -> list[str] | None:

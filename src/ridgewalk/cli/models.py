@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, resumable, say, show, show_page, studies
+from ridgewalk.cli.common import (
+    Device,
+    Json,
+    RunFolder,
+    Seed,
+    bars,
+    given_options,
+    guarded,
+    resumable,
+    say,
+    show,
+    show_page,
+    studies,
+)
 from ridgewalk.files import free_folder
 
 
@@ -54,6 +67,7 @@ def demo(
 
 @guarded
 def train(
+    context: typer.Context,
     recipe: Annotated[
         str | None,
         typer.Argument(help="A shipped recipe (see `ridgewalk recipes`) or a TOML file.", show_default=False),
@@ -101,10 +115,8 @@ def train(
 
     with bars():
         if resume is not None:
-            if recipe is not None or data is not None or out is not None or change:
-                raise ValueError(
-                    "--resume continues a run as it was started; leave out the recipe, --data, --out and --set"
-                )
+            if others := given_options(context, ("resume", "device", "tensorboard", "as_json", "trust")):
+                raise ValueError(f"--resume continues a run as it was started; leave out {' and '.join(others)}")
             with resumable(resume):
                 run = training.resume(resume, device=device, tensorboard=tensorboard)
         else:

@@ -102,7 +102,7 @@ def walk(
         result = walk(load(run, device), request)
         if result is not None:
             page.write(result, gif)
-    show_page(result, as_json)
+    show_page(result, as_json, more=[f"animation: {result.animation}"] if gif and result else [])
 
 
 @guarded

@@ -106,6 +106,11 @@ class Result:
         """The file of the report."""
         return self.folder / "report.html"
 
+    @property
+    def animation(self) -> Path:
+        """The file of the animation, where one was asked for."""
+        return self.folder / "path.gif"
+
 
 def walk(run: Run, request: Request) -> Result | None:
     """

@@ -23,7 +23,12 @@ def write(result: Result, gif: bool = False) -> None:
     sections = [
         Section(
             "Frames",
-            f"{shown} of {len(ends)} pairs." if len(ends) > shown else "",
+            " ".join(
+                [
+                    *([f"{shown} of {len(ends)} pairs."] if len(ends) > shown else []),
+                    *([f"The animation of these paths is in {result.animation.name}."] if gif else []),
+                ]
+            ),
             [strip_figure(result.frames, i, result.judges, ends_name(run, ends, i)) for i in range(shown)],
         ),
         Section(
@@ -43,4 +48,4 @@ def write(result: Result, gif: bool = False) -> None:
     )
     write_page(page, result.page)
     if gif:
-        write_gif(result.frames[settings["method"]][:shown].numpy(), result.folder / "path.gif")
+        write_gif(result.frames[settings["method"]][:shown].numpy(), result.animation)
