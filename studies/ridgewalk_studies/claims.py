@@ -1,15 +1,15 @@
 """
 A claim is data, and one function judges it.
 
-A claim consists of criteria. A criterion says where a figure must lie, and what settles it:
+A claim consists of criteria. A criterion states where a figure must lie, and how that is decided:
 
     above t, below t        beyond the threshold; "at least" and "at most" include it
     within m of t           no further than m from the target t
-    settled by an interval  the whole interval must lie there; it does not hold where the whole interval lies elsewhere, and is undecided between
+    settled by an interval  the whole interval must lie there; the criterion does not hold if the whole interval lies elsewhere, otherwise it is undecided
     settled by the value    the value decides: for closed forms, and for figures that the source states without an interval
 
-An interval of fewer than ``least`` points, pairs or images settles nothing, and nor does a figure that is not a number. A bare number settles nothing
-where an interval must.
+An interval of fewer than ``least`` points, pairs or images leaves a criterion undecided, and so does a figure that is not a number. A number without an
+interval leaves a criterion undecided that an interval must settle.
 """
 
 from collections import Counter
@@ -24,13 +24,13 @@ Direction = Literal["above", "below", "at least", "at most", "within"]
 Fate = Literal["held", "held in part", "did not hold", "undecided"]
 
 FATES: tuple[Fate, ...] = get_args(Fate)
-"""What judging a claim may give."""
+"""The possible results of judging a claim."""
 
 LEAST = 50
-"""Points, pairs or images that must stand behind a figure before it settles a claim."""
+"""The least number of points, pairs or images of a figure that settles a claim."""
 
 SEEDS = 2
-"""The least number of values behind Student's interval over seeds, which is itself as wide as few values make it."""
+"""The least number of values of Student's interval over seeds, which is wider the fewer there are."""
 
 
 Measured = float | Interval | Sequence[float] | Sequence[Interval]
@@ -43,14 +43,14 @@ class Criterion:
     Where one figure must lie.
 
     Attributes:
-        metric: what is compared, in words, with its unit.
-        direction: on which side of the threshold the figure must lie; "within" for a distance from ``target``.
+        metric: The compared quantity, in words, with its unit.
+        direction: The side of the threshold on which the figure must lie; "within" for a distance from ``target``.
         threshold: the figure's bound, or with "within" the largest distance.
-        target: from what the distance is taken, with "within".
+        target: The value from which the distance is taken, with "within".
         part: a weaker threshold; a figure that passes it alone holds in part.
-        refuted: the threshold on whose other side the criterion does not hold; ``part``, or else ``threshold``, by default.
+        refuted: The threshold beyond which the criterion does not hold; ``part``, or else ``threshold``, by default.
         settled_by: whether an interval must settle it, or the value decides.
-        least: points, pairs or images that must stand behind an interval.
+        least: The least number of points, pairs or images of an interval.
     """
 
     metric: str
@@ -73,7 +73,7 @@ class Criterion:
         return f"{self.metric} {side}" + (f" (in part {self.direction} {self.part:g})" if self.part is not None else "")
 
     def judge(self, measured: Measured) -> Fate:
-        """The fate of a figure, or of several: theirs where all agree, "held in part" where some hold, otherwise undecided."""
+        """Returns the fate of a figure, or of several: the common fate if all agree, "held in part" if some hold, otherwise undecided."""
         if isinstance(measured, Sequence):
             return combine_fates([self.judge(one) for one in measured])
         if isinstance(measured, float | int):
@@ -86,7 +86,7 @@ class Criterion:
         return self._place(min(measured.low, measured.value), max(measured.high, measured.value))
 
     def _place(self, low: float, high: float) -> Fate:
-        """Where an interval, or a value as an interval without width, lies; all is turned so that more is better."""
+        """Judges an interval, or a value as an interval of width 0; signs are changed so that higher is better."""
         if isnan(low) or isnan(high):
             return "undecided"
         if self.direction == "within":
@@ -114,7 +114,7 @@ def by_value(metric: str, direction: Direction, threshold: float, **more: float)
 
 
 def combine_fates(fates: Sequence[Fate]) -> Fate:
-    """One fate of several: theirs where all agree, "held in part" where some hold, otherwise undecided."""
+    """Returns one fate for several: the common one if all agree, "held in part" if some hold, otherwise undecided."""
     if len(set(fates)) == 1:
         return fates[0]
     return "held in part" if {"held", "held in part"} & set(fates) else "undecided"
@@ -123,12 +123,12 @@ def combine_fates(fates: Sequence[Fate]) -> Fate:
 @dataclass(frozen=True)
 class Claim:
     """
-    What a source says, and what would have to be measured for it to hold.
+    A statement of a source, and the measurements under which it holds.
 
     Attributes:
         statement: the claim, in a sentence.
         source: the paper or document that makes it, by title and year; empty for a question of this project's own.
-        criteria: at least one.
+        criteria: The criteria, at least one.
         rule: "all" of the criteria must hold, and one that does not refutes the claim; where "some" hold, the claim holds in part; the "first"
             decides, and the others decide whether the claim holds whole or in part; with "weaker" a second, weaker criterion decides whether
             it holds in part where the first does not.
@@ -164,9 +164,9 @@ class Verdict:
 
     Attributes:
         claim: the claim.
-        fate: what became of it.
-        figure: what was measured, in words, with its interval where it has one.
-        how: how it was measured, and on what.
+        fate: one of ``FATES``.
+        figure: The measured figures in words, with their intervals if they have any.
+        how: The method of measurement and the data.
     """
 
     claim: Claim
@@ -183,7 +183,7 @@ class Verdict:
 
 def judge(claim: Claim, *measured: Measured, figure: str, how: str = "") -> Verdict:
     """
-    Judges a claim by what was measured.
+    Judges a claim by measured figures.
 
     Args:
         claim: the claim.
@@ -246,22 +246,22 @@ def records(verdicts: Sequence[Verdict]) -> list[dict[str, str]]:
 
 
 def with_count(value: float, n: int) -> Interval:
-    """A figure without an interval, and the number of points, pairs or images that it is of."""
+    """Returns a figure without an interval, with its number of points, pairs or images."""
     return Interval(value, value, value, LEVEL, n)
 
 
 def of(i: Interval) -> str:
-    """A figure and its interval."""
+    """Formats a figure and its interval."""
     return f"{i:.2f}"
 
 
 def signed(i: Interval) -> str:
-    """A difference and its interval."""
+    """Formats a signed difference and its interval."""
     return f"{i:+.3f}"
 
 
 def plain(value: Any) -> Any:
-    """Intervals as [value, low, high, n], anywhere within."""
+    """Replaces every interval in nested containers by [value, low, high, n]."""
     if isinstance(value, Interval):
         return [value.value, value.low, value.high, value.n]
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Ends of walks chosen by what a latent discriminator says of them: where its score is far from 1/2, high, low, or nearest to 1/2."""
+"""Ends of walks, selected by a latent discriminator's score: furthest from 1/2, highest, lowest, or nearest to 1/2."""
 
 import torch
 from torch import Tensor
@@ -14,16 +14,16 @@ KINDS = ("outlier", "high", "low", "typical")
 """Kinds of ends: the scores furthest from 1/2, the highest, the lowest, and those nearest to 1/2."""
 
 SHARE, LEAST = 0.05, 12
-"""Of the role's images, how many are of a kind; and at least how many."""
+"""The share of the role's images that belong to a kind, and their least number."""
 
 
 def scores(run: Run, sensor: str = "matcher", role: str = "test") -> Tensor:
-    """sigmoid(logit) of the role's codes: (n,)."""
+    """Returns sigmoid(logit) of the role's codes: (n,)."""
     return chunked(run.sensors[sensor], run.encode(part(run.data, role).floats())).sigmoid().cpu()
 
 
 def of_kind(found: Tensor, kind: str) -> Tensor:
-    """Indices of the images of a kind: (m,)."""
+    """Returns the indices of the images of a kind: (m,)."""
     m = min(len(found), max(LEAST, round(SHARE * len(found))))
     far = (found - 0.5).abs()
     ordered = {"outlier": -far, "high": -found, "low": found, "typical": far}[kind].argsort(stable=True)
@@ -32,15 +32,15 @@ def of_kind(found: Tensor, kind: str) -> Tensor:
 
 def pairs(run: Run, found: Tensor, kind: str, count: int, seed: int, role: str = "test") -> Ends:
     """
-    Ends of walks between images of one kind, without repetition, of different classes where the images have any.
+    Draws ends of walks between images of one kind, without repetition, from different classes if the images have any.
 
     Args:
-        run: whose test images.
-        found: their scores, (n,), of the role's images.
+        run: The run whose images are used.
+        found: The scores of the role's images, (n,).
         kind: one of ``KINDS``.
-        count: pairs at most; fewer where there are no more.
-        seed: of the draw.
-        role: of the images.
+        count: The largest number of pairs; fewer are drawn if no more exist.
+        seed: Seed of the draw.
+        role: Role of the images.
     """
     chosen = of_kind(found, kind)
     images = part(run.data, role)

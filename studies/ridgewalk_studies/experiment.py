@@ -1,4 +1,4 @@
-"""What an experiment is run with: its settings, and its runs of seeds and variants, each read, resumed or trained."""
+"""The settings of an experiment and its runs by seed and variant, each of which is read, resumed or trained."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from ridgewalk.verbs.train import TrainRequest
 @dataclass(frozen=True, eq=False)
 class Experiment:
     """
-    What an experiment is run with.
+    The settings of one reproduction, and access to its runs.
 
     Attributes:
-        recipe: name or file.
-        settings: at this budget and source.
-        source: of the images.
-        budget: smoke, cpu or full.
-        changes: further settings of every run.
-        folder: of the reproduction.
-        device: to train on.
+        recipe: The recipe's name or file.
+        settings: The recipe at this budget and source.
+        source: Source of the images.
+        budget: "smoke", "cpu" or "full".
+        changes: Further settings of every run, each "table.key=value".
+        folder: The folder of the reproduction.
+        device: The device for training.
     """
 
     recipe: str
@@ -42,21 +42,21 @@ class Experiment:
 
     @property
     def points(self) -> int:
-        """How many codes, images or pairs are measured at once."""
+        """Number of codes, images or pairs of a measurement."""
         return self.settings.reproduce.points
 
     @property
     def quick(self) -> bool:
-        """Whether this is a smoke run: every part is exercised, and no figure means anything."""
+        """Whether this is a smoke run, which exercises every part and whose figures mean nothing."""
         return self.budget == "smoke"
 
     def epochs(self, seconds: float, per_epoch: float) -> int:
-        """The epochs that take the given time, at ``per_epoch`` seconds for each; one or two, whatever the time, in a smoke run."""
+        """Returns the number of epochs that take the given seconds, at ``per_epoch`` seconds each; at most two in a smoke run."""
         epochs = max(1, round(seconds / per_epoch))
         return min(2, epochs) if self.quick else epochs
 
     def run(self, seed: int, variant: str = "") -> Run:
-        """The run of a seed, with a variant's changes: read, resumed or trained."""
+        """Returns the run of a seed with a variant's changes, which is read, resumed or trained."""
         folder = self.folder / f"{variant or 'run'}-{seed}"
         if (folder / "manifest.json").is_file():
             return load(folder, self.device)
@@ -76,21 +76,21 @@ class Experiment:
         )
 
     def runs(self, variant: str = "") -> list[Run]:
-        """One run a seed."""
+        """Returns one run for each seed of the recipe."""
         return [self.run(seed, variant) for seed in self.settings.reproduce.seeds]
 
     def diffusion(
         self, seed: int, variant: str = "", source: str = "", changes: Sequence[str] = (), name: str = ""
     ) -> Run:
         """
-        The diffusion of a seed: read, resumed or trained.
+        Returns the diffusion of a seed, which is read, resumed or trained.
 
         Args:
-            seed: of all of it.
-            variant: whose changes of the recipe are taken.
-            source: of other data than the experiment's.
-            changes: further ones, of a run that is called ``name``.
-            name: of its folder, in place of the variant's.
+            seed: Seed of data, weights, order and noise.
+            variant: The variant whose changes of the recipe are taken.
+            source: Source of the data; the experiment's by default.
+            changes: Further changes, of a run that is called ``name``.
+            name: Name of the run's folder in place of the variant's.
         """
         data = source or self.source
         name = "-".join(n for n in (name or variant or "diffusion", source, str(seed)) if n)
@@ -111,14 +111,14 @@ class Experiment:
         )
 
     def codes(self, run: Run, name: str = "", changes: Sequence[str] = ()) -> TrainedDiffusion:
-        """The diffusion of an autoencoder's codes: beside it, or with changes in a folder of its own that ends in ``name``; read, resumed or trained."""
+        """Reads, resumes or trains the diffusion of an autoencoder's codes, in its folder or, with changes, in a folder that ends in ``name``."""
         folder = self._codes(run, name)
         if not DIFFUSION.is_in(folder):
             diffuse.diffuse(run, changes, run.origin.seed, self.device, folder=folder)
         return diffusion.load(folder, run.recipe.sampling, self.device)
 
     def with_codes(self, run: Run, model: TrainedDiffusion | None = None, name: str = "") -> Run:
-        """The run with a diffusion of its codes in place of its own, as ``codes`` left it, for guides to be trained of."""
+        """Returns the run with a diffusion of its codes from ``codes`` in place of its own, for the training of guides."""
         return run.with_diffusion(model or self.codes(run), self._codes(run, name))
 
     def _codes(self, run: Run, name: str) -> Path:
@@ -126,14 +126,14 @@ class Experiment:
 
     def guide(self, run: Run, name: str, seed: int = 0, changes: Sequence[str] = (), beside: bool = False) -> Guide:
         """
-        A guide of a run's diffusion: read, resumed or trained.
+        Returns a guide of a run's diffusion, which is read, resumed or trained.
 
         Args:
-            run: the diffusion's.
-            name: of its folder.
-            seed: of its negatives and training.
-            changes: of the tables ``guidance`` and ``sampling``.
-            beside: whether it is written beside the diffusion, for the verbs to find, and ``name`` is left out.
+            run: The run that holds the diffusion.
+            name: Name of the guide's folder.
+            seed: Seed of its negatives and training.
+            changes: Changes of the tables ``guidance`` and ``sampling``.
+            beside: Whether it is written into the run's folder, where the verbs find it, and ``name`` is ignored.
         """
         folder = run.folder if beside else self.folder / f"{run.folder.name}-{name}"
         if GUIDE.is_in(folder):
@@ -142,5 +142,5 @@ class Experiment:
         return guiding.train(run, [*table, *changes], seed, folder)
 
     def judges(self, run: Run) -> list[Judge]:
-        """Both judges of the data."""
+        """Returns both judges of the run's data."""
         return judges_of(run)

@@ -1,4 +1,4 @@
-"""What an experiment and its parts found: figures, the claims that they judge, and sections of the report."""
+"""The results of an experiment and its parts: figures, judged claims, and sections of the report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ from ridgewalk_studies.claims import Verdict
 @dataclass(frozen=True, eq=False)
 class Part:
     """
-    One part of an experiment.
+    The results of one part of an experiment.
 
     Attributes:
-        figures: everything measured, for JSON.
-        verdicts: the claims that these figures judge.
-        sections: of the report.
+        figures: All measurements, for JSON.
+        verdicts: The claims that these figures judge.
+        sections: Sections of the report.
     """
 
     figures: Mapping[str, Any]
@@ -24,20 +24,20 @@ class Part:
     sections: Sequence[Section] = ()
 
     def __getitem__(self, name: str) -> Any:
-        """A figure."""
+        """Returns the figure of a name."""
         return self.figures[name]
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
     """
-    What a driver found.
+    The results of a driver.
 
     Attributes:
-        answer: to the recipe's question, in a sentence or a few.
+        answer: Sentences that answer the recipe's question.
         claims: the claims of the source, judged by the figures.
-        sections: of the report, after the claims.
-        figures: everything measured, for JSON.
+        sections: Sections of the report, after the claims.
+        figures: All measurements, for JSON.
     """
 
     answer: Sequence[str]
@@ -47,7 +47,7 @@ class Findings:
 
 
 def join_parts(answer: Sequence[str], *parts: tuple[str, Part]) -> Findings:
-    """The findings of named parts: their verdicts and sections in order, and the figures of each under its name, or at the top where it is ""."""
+    """Joins named parts: verdicts and sections in order, and the figures of each under its name, or at the top level if the name is ""."""
     figures: dict[str, Any] = {}
     for name, part in parts:
         figures |= {name: dict(part.figures)} if name else part.figures

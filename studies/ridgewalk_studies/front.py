@@ -1,4 +1,4 @@
-"""The front of realism against smoothness, and against time: the models trained, every finder compared on them."""
+"""The fronts of realism against smoothness and against time, of every finder on the trained models."""
 
 from ridgewalk.evaluation.methods import Pooled
 from ridgewalk.progress import track
@@ -11,7 +11,7 @@ from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
 
 MATTERS = 0.05
-"""A gain in precision below this is none that matters."""
+"""A smaller gain in precision counts as none."""
 
 JUMPY = Claim(
     "A path over a graph of codes is real and jumpy",
@@ -26,7 +26,7 @@ SMOOTH = Claim(
 
 
 def measure(e: Experiment) -> Findings:
-    """Trains the models and their sensors, compares the finders, and judges what is said of them."""
+    """Trains the models and their sensors, compares the finders, and judges the claims on them."""
     runs = []
     for run in track(e.runs(), "pixel sensors"):
         if "pixel" not in run.sensors:
@@ -39,7 +39,7 @@ def measure(e: Experiment) -> Findings:
 
 
 def judge_front(pooled: Pooled) -> list[Verdict]:
-    """The verdicts on what is said of graph paths, of geodesics and of the best finder."""
+    """Judges the claims on graph paths, on geodesics and on the best finder."""
     s, verdicts = pooled.summary, []
     for method, claim in (("graph", JUMPY), ("geodesic", SMOOTH)):
         if method in s.rows:

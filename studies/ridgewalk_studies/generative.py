@@ -1,4 +1,4 @@
-"""Trained autoencoders as models of images: their reconstructions and their samples, judged; for the experiments that compare such."""
+"""Figures of trained autoencoders as models of images: their judged reconstructions and samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from ridgewalk_studies.measures.attributes import reconstruction_columns
 @dataclass(frozen=True, eq=False)
 class Generative:
     """
-    One variant's runs, as models of images.
+    Figures of one variant's runs as models of images.
 
     Attributes:
-        columns: of the reconstructions (n,), by metric, over all runs.
-        frechet: by judge, a value a run.
-        real: share of samples that each judge takes for real, mean of judges, a value a run.
-        seconds: of training, a run.
-        run: the first, for the pictures.
+        columns: Values of the reconstructions (n,) by metric, of all runs one after the other.
+        frechet: Frechet distances of samples by judge, one for each run.
+        real: Share of samples that a judge takes for real, the mean over judges, one for each run.
+        seconds: Seconds of training, one for each run.
+        run: The first run, for the pictures.
     """
 
     columns: Mapping[str, Tensor]
@@ -38,13 +38,13 @@ class Generative:
 
     @property
     def features(self) -> Tensor:
-        """The judges' mean feature distance, each in units of the distance of two images: (n,)."""
+        """Returns the mean over judges of the feature distance, in units of the distance of two images: (n,)."""
         own = [v for n, v in self.columns.items() if n.startswith("features_")]
         return torch.stack(own).mean(dim=0)
 
 
 def generative(runs: Sequence[Run], judges: Sequence[Judge], points: int) -> Generative:
-    """Reconstructions of held-out images and as many draws of the prior as there are reference images, judged."""
+    """Judges reconstructions of held-out images, and as many draws of the prior as there are reference images."""
     columns: dict[str, list[Tensor]] = {}
     distances: dict[str, list[float]] = {j.name: [] for j in judges}
     real = []
@@ -66,12 +66,12 @@ def generative(runs: Sequence[Run], judges: Sequence[Judge], points: int) -> Gen
 
 
 def decode_images(run: Run, z: Tensor) -> Tensor:
-    """Images of codes, some at once, on the CPU."""
+    """Decodes codes in chunks, and returns the images on the CPU."""
     return chunked(run.decode, z.to(run.device)).cpu()
 
 
 def figures_of(g: Generative) -> dict[str, Any]:
-    """Everything measured, for JSON."""
+    """Returns all measurements, for JSON."""
     means = {n: statistics.bootstrap_mean(v, 0) for n, v in g.columns.items()}
     return {
         **{n: [i.value, i.low, i.high] for n, i in means.items()},

@@ -1,7 +1,7 @@
 """
-The verb `reproduce`: trains the runs that a recipe's experiment asks for, hands them to its driver, and writes the report.
+The verb `reproduce`: runs a recipe's experiment, which trains what it needs, and writes the report.
 
-A folder of a reproduction holds ``experiment.json`` (what was asked), a run for each seed and variant, ``result.json`` (every figure) and
+A folder of a reproduction holds ``experiment.json`` (the request), a run for each seed and variant, ``result.json`` (every figure) and
 ``report.html``. One that was stopped can be continued: finished runs are read, and an unfinished one is resumed.
 """
 
@@ -28,7 +28,7 @@ from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
 
 IDX = ("train-images-idx3-ubyte", "train-images.idx3-ubyte")
-"""What MNIST's file of training images is called, with or without .gz."""
+"""Names of MNIST's file of training images, without .gz."""
 
 _AAE = "ridgewalk_studies.adversarial_autoencoders"
 
@@ -59,12 +59,12 @@ STUDIES: Table[Buildable] = Table(
 
 
 def names() -> list[str]:
-    """The shipped recipes that have an experiment."""
+    """Returns the shipped recipes that have an experiment."""
     return [name for name in recipes.names() if recipes.read(name).reproduce.experiment]
 
 
 def at_hand() -> str:
-    """MNIST's folder where its files are at hand ($RIDGEWALK_MNIST, data/mnist, mnist), otherwise scikit-learn's digits."""
+    """Returns the folder with MNIST's files ($RIDGEWALK_MNIST, data/mnist or mnist) if there is one, otherwise scikit-learn's digits."""
     named = os.environ.get("RIDGEWALK_MNIST")
     for place in [Path(named)] if named else [Path("data/mnist"), Path("mnist")]:
         if any((place / f"{name}{end}").is_file() for name in IDX for end in ("", ".gz")):
@@ -77,12 +77,12 @@ def at_hand() -> str:
 @dataclass(frozen=True)
 class Result:
     """
-    A reproduced experiment.
+    The result of a reproduced experiment.
 
     Attributes:
-        page: file of the report.
-        verdict: the result in sentences.
-        figures: everything measured, for JSON.
+        page: File of the report.
+        verdict: The result in sentences.
+        figures: All measurements, for JSON.
     """
 
     page: Path
@@ -105,15 +105,15 @@ def reproduce(
 
     Args:
         recipe: shipped name or TOML file with a ``[reproduce]`` table.
-        source: of the images; MNIST where it is at hand, otherwise the digits, by default.
-        budget: smoke, cpu or full.
+        source: Source of the images; by default MNIST if its files are found, otherwise the digits.
+        budget: "smoke", "cpu" or "full".
         changes: settings "table.key=value" of every run.
-        out: folder; one that holds the same experiment unfinished is continued. By default the first free of runs/NAME, ...
-        device: auto, cpu, cuda or mps.
-        accepted: called with source and folder when nothing is left to refuse, before the training.
+        out: The folder; one that holds the same experiment unfinished is continued. By default the first free one of runs/NAME, ...
+        device: "auto", "cpu", "cuda" or "mps".
+        accepted: Called with source and folder after all checks, before the training.
 
     Raises:
-        ValueError: for a recipe without an experiment, and a folder that holds something else or a finished one.
+        ValueError: for a recipe without an experiment, and a folder that holds other files or a finished reproduction.
     """
     chosen = recipes.read(recipe, budget, changes).reproduce.source or at_hand() if source is None else source
     if chosen == recipes.YOURS:
@@ -146,7 +146,7 @@ def _place(source: str) -> str:
 
 
 def _occupy(folder: Path, asked: Mapping[str, Any]) -> None:
-    """Makes the folder, or accepts it where it holds the same experiment, unfinished."""
+    """Makes the folder, or accepts it if it holds the same experiment, unfinished."""
     record = folder / "experiment.json"
     if not folder.exists() or (folder.is_dir() and is_empty(folder)):
         write_bytes(record, json.dumps(dict(asked), indent=1).encode())
@@ -168,10 +168,10 @@ def _page(e: Experiment, found: Findings, verdict: Sequence[str], minutes: float
     lead: Sequence[str] = (r.expected and f"Expected: {r.expected}", r.measured and f"Measured before: {r.measured}")
     if e.quick:
         lead = (
-            "A smoke run exercises every part on little data after little training: its figures say nothing of the claims.",
+            "A smoke run exercises every part on little data after little training: its figures do not test the claims.",
         )
     first = Section(
-        "What was claimed, and what was found",
+        "Claims",
         " ".join(t for t in lead if t),
         [Claims(rows(found.claims), "Claims and verdicts")]
         if found.claims

@@ -1,7 +1,7 @@
 """
 Where the claims come from, by title and year.
 
-Four of the sources are design notes of this project, which are not published: a claim repeats what they say beside the measurement that tests it.
+Four of the sources are design notes of this project, which are not published: a claim repeats their statement together with the measurement that tests it.
 """
 
 WALKS = "Score-guided path search: manifold misalignment in adversarial autoencoders, a design note"

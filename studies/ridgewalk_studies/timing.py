@@ -1,4 +1,4 @@
-"""Two ways or more of doing a thing, timed in turns, so that a noisy machine slows all of them alike."""
+"""Timing of several functions in alternation, so that a noisy machine slows all of them equally."""
 
 import statistics
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from time import perf_counter
 
 
 def medians(ways: Mapping[str, Callable[[], object]], repeats: int = 5) -> dict[str, float]:
-    """Seconds of each way by name, medians of ``repeats`` rounds after one that does not count."""
+    """Returns the seconds of each function by name, medians of ``repeats`` rounds after one warm-up round."""
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats + 1):
         for name, way in ways.items():

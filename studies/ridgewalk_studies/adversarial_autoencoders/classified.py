@@ -1,9 +1,10 @@
 """
-Classification with few labels, and the same in two dimensions: the error on the whole test part, over splits of the labels.
+Classification with few labels, in many and in two dimensions: the error on the whole test part, over splits of the labels.
 
-``semisupervised`` trains the recipe for each number of labels and each seed, which is of the split as well as of weights; and as a control the
-encoder's own network on the labels alone, with dropout. Variants called ``labels-N`` have N labels (``labels-all`` all), those called ``paper-...`` the
-paper's own setting at the same budget. ``reduction`` does the same for codes of two dimensions, with variants for its numbers of labels.
+``measure_semisupervised`` trains the recipe for each number of labels and each seed, which decides the split as well as the weights. As a control it
+trains the encoder's own network on the labels alone, with dropout. Variants called ``labels-N`` have N labels (``labels-all`` all), and those called
+``paper-...`` have the paper's own setting at the same budget. ``measure_reduction`` does the same for codes of two dimensions, with one variant for each
+number of labels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,13 +45,13 @@ CLUSTERS = 20
 
 
 def labels_of(run: Run) -> str:
-    """Its number of labels in words."""
+    """The run's number of labels, in words."""
     count = run.recipe.labels.count
     return "all" if count == -1 else "none" if count == 0 else str(count)
 
 
 def measure_semisupervised(e: Experiment) -> Findings:
-    """Trains, measures, and says which claims held."""
+    """Trains the runs and their controls, measures test errors, and judges the claims."""
     runs = {v: e.runs(v) for v in shared.settings_of(e, "labels-", "paper-")}
     wrong = {v: [shared.mistakes(r) for r in own] for v, own in runs.items()}
     control = {
@@ -78,12 +79,14 @@ def measure_semisupervised(e: Experiment) -> Findings:
         if v.startswith("paper-"):
             continue
         how = f"the whole test part, {len(own[0].data.test)} images; {len(own)} splits of the labels"
-        told = {
+        statements = {
             f"With {count} labels the error is that of the paper": published.get(OWN, {}).get(count),
             f"With {count} labels it is below that of M1+M2": published.get(EARLIER, {}).get(count),
         }
         claims += [
-            shared.judge_published(says, errors[v], value, how) for says, value in told.items() if value is not None
+            shared.judge_published(says, errors[v], value, how)
+            for says, value in statements.items()
+            if value is not None
         ]
         claims.append(
             shared.judge_fewer_mistakes(
@@ -97,7 +100,7 @@ def measure_semisupervised(e: Experiment) -> Findings:
     sections = [
         Section(
             "Errors",
-            "The published figures are of 5000 epochs on nearly all training images; ours have the two thirds of them whose role is to train models."
+            "The published figures are from 5000 epochs on nearly all training images; ours are from the two thirds of them whose role is to train models."
             + shared.of_others(e, runs[""][0]),
             [TableBlock(Table(columns, rows), "Test error in per cent, mean over splits")],
         ),
@@ -125,14 +128,14 @@ def _percent(wrong: Sequence[Tensor]) -> list[float]:
 def _answer(
     runs: Mapping[str, Sequence[Run]], errors: Mapping[str, Sequence[float]], control: Mapping[str, Sequence[Tensor]]
 ) -> str:
-    told = []
+    answers = []
     for v, own in runs.items():
         if v in control:
             other = _percent(control[v])
-            told.append(
+            answers.append(
                 f"{labels_of(own[0])} labels {shared.describe_seeds(errors[v])}, the same network with dropout {sum(other) / len(other):.2f} %"
             )
-    return "Test errors: " + "; ".join(told) + "."
+    return "Test errors: " + "; ".join(answers) + "."
 
 
 def _with(count: str) -> str:
@@ -140,7 +143,7 @@ def _with(count: str) -> str:
 
 
 def measure_reduction(e: Experiment) -> Findings:
-    """Errors in the plane, with and without labels, and its pictures."""
+    """Measures errors in the plane with and without labels, judges the claims, and draws the codes."""
     runs: dict[str, list[Run]] = {v: e.runs(v) for v in shared.settings_of(e)}
     published = shared.published_of(e, runs[""][0], REDUCED)
     rows: dict[str, dict[str, Cell]] = {}

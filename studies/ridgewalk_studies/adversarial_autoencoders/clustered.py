@@ -16,7 +16,7 @@ PUBLISHED = {16: 9.55, 30: 4.10}
 
 
 def measure(e: Experiment) -> Findings:
-    """Trains, measures, and says which claims held."""
+    """Trains the runs, measures their clusters, and judges the claims."""
     runs = {v or "run": e.runs(v) for v in shared.settings_of(e, "clusters-", "paper-")}
     columns = {
         "majority": Column("majority", ".2f", "lower", "error in per cent, each cluster named by most of its points"),

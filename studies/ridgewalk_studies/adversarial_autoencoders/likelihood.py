@@ -1,7 +1,7 @@
 """
-An adversarial autoencoder as a model of images, by the Parzen protocol (``measures.likelihood``), beside real images in its place.
+The Parzen log-likelihood of an adversarial autoencoder (``measures.likelihood``), compared with that of real images in place of its samples.
 
-Each seed's samples are decoded draws of the prior; ``points`` of them, and of real ones for the oracle. Variants are other settings.
+The samples of a seed are ``points`` decoded draws of the prior; the oracle is scored with as many real images. Variants are other settings.
 """
 
 from math import inf, nan
@@ -52,13 +52,13 @@ WORTH_OF_IT = Claim(
     PAPER,
     (by_value("our best model's likelihood less that of real images, in standard errors", "at most", -inf, refuted=2),),
 )
-"""Refuted by a model whose images score higher than real ones; no measurement of this kind can confirm it."""
+"""A model whose images score higher than real ones refutes it; no measurement of this kind can confirm it."""
 
 SHOWN = 64
 
 
 def measure(e: Experiment) -> Findings:
-    """Trains, draws, measures, and says which claims held."""
+    """Trains the runs, draws samples, measures their likelihood, and judges the claims."""
     runs = {v or "run": e.runs(v) for v in shared.settings_of(e)}
     first = runs["run"][0]
     published = shared.published_of(e, first, PUBLISHED.get(Path(e.recipe).stem, {}))
@@ -79,13 +79,13 @@ def measure(e: Experiment) -> Findings:
         scores[name] = found
         values = [p.value for p in found]
         how = f"{count} samples, sigma chosen on {chosen_on} images that took no part in training; {len(own)} seeds"
-        if not name.startswith("paper"):  # whose figures stand beside ours, where claims are not made of them
-            told = {"is that of the paper": published.get(AAE), "is above a GAN's": published.get(GAN)}
+        if not name.startswith("paper"):  # the paper's own setting is shown in the table, and no claim is made about it
+            statements = {"is that of the paper": published.get(AAE), "is above a GAN's": published.get(GAN)}
             claims += [
                 shared.judge_published(
                     f"[{name}] the log-likelihood {says}", values, value, how, lower=False, unit=" nats"
                 )
-                for says, value in told.items()
+                for says, value in statements.items()
                 if value is not None
             ]
         answers.append(f"{name}: {shared.describe_seeds(values, ' nats')} with {count} samples.")

@@ -1,13 +1,13 @@
 """
 Priors of any shape and posteriors of any kind, in the plane, and what they do to codes.
 
-The recipe conditions a mixture of ten Gaussians on labels; variants change prior, posterior or objective. Of each run on held-out images:
+The recipe conditions a mixture of ten Gaussians on labels; variants change prior, posterior or objective. Measured for each run on held-out images:
 
-    match      is the aggregated posterior the prior? a fresh probe's AUC, sliced Wasserstein distance, MMD (``evaluation.posterior``); beside it the same
-               of training images that no model saw, as a test part may be of another population (MNIST's is of other writers)
+    match      is the aggregated posterior the prior? a fresh probe's AUC, sliced Wasserstein distance, MMD (``measures.posterior``); also for
+               training images that no model saw, as a test part may come from another population (MNIST's is by other writers)
     place      share of codes that lie in their own class's part of the prior, by its 15 nearest draws
-    fractured  do like images get like codes? (``evaluation.fracturing``); ``ae`` is an autoencoder without any prior
-    holes      share of the prior's draws that decode to nothing real (``evaluation.holes``); ``vae`` has the same prior as ``gaussian``
+    fractured  do similar images get similar codes? (``measures.fracturing``); ``ae`` is an autoencoder without any prior
+    holes      share of the prior's draws that decode to nothing real (``measures.holes``); ``vae`` has the same prior as ``gaussian``
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -55,10 +55,10 @@ HOLES = Claim(
 )
 
 UNSEEN = "judge_b"
-"""Role of images of the population that models are trained on, which none of them saw; its judge looks at decodings alone."""
+"""Role of images from the models' training population that no model saw. The judge trained on them is used on decodings only."""
 
 NEAREST = 15
-"""Draws of the prior that say which part of it a code lies in."""
+"""Number of draws of the prior that decide in which part of it a code lies."""
 
 
 def draw_codes(run: Run, x: Tensor, seed: int = 0) -> Tensor:
@@ -68,7 +68,7 @@ def draw_codes(run: Run, x: Tensor, seed: int = 0) -> Tensor:
 
 
 def in_own_part(run: Run, z: Tensor, labels: Tensor, draws: int = 300) -> Tensor:
-    """Of each code, whether most of the nearest draws of the prior are of its own class's part: bool (n,)."""
+    """Whether most of the draws of the prior nearest to a code are from its own class's part: bool (n,)."""
     family = run.recipe.objective
     assert isinstance(family, MatchingFamily)
     law = family.prior(run.recipe)
@@ -81,7 +81,7 @@ def in_own_part(run: Run, z: Tensor, labels: Tensor, draws: int = 300) -> Tensor
 
 
 def measure(e: Experiment) -> Findings:
-    """Trains, measures, and says which claims held."""
+    """Trains the runs, measures their codes, and judges the claims."""
     runs = {v or "mixture, conditioned": e.runs(v) for v in shared.settings_of(e)}
     first = next(iter(runs.values()))[0]
     images = part(first.data, "test")
@@ -127,7 +127,7 @@ def _table(
     empty: Mapping[str, Sequence[Holes]],
 ) -> Section:
     columns = {
-        "probe": Column("probe AUC", ".3f", "lower", "of a fresh discriminator, codes against prior; 0.5 is chance"),
+        "probe": Column("probe AUC", ".3f", "lower", "a fresh discriminator's, codes against prior; 0.5 is chance"),
         "unseen": Column("of training images", ".3f", "lower", "the same AUC of training images that no model saw"),
         "sliced": Column("sliced W", ".3f", "lower", "sliced Wasserstein distance of codes and prior, with its floor"),
         "place": Column("in place", ".1%", "higher", "codes in their own class's part of the prior"),
@@ -166,7 +166,7 @@ def _matched(matches: Mapping[str, Sequence[Match]], unseen: Mapping[str, Sequen
             for m, u in zip(own, unseen[name], strict=True)
         )
         claim = Claim(f"[{name}] the aggregated posterior becomes the prior", AAE, (MATCHED,))
-        found.append(judge(claim, [m.probe for m in own], figure=figure, how="the distances stand beside it"))
+        found.append(judge(claim, [m.probe for m in own], figure=figure, how="the distances are reported with it"))
     return found
 
 
@@ -176,7 +176,7 @@ def _placed(places: Mapping[str, Sequence[Tensor]]) -> list[Verdict]:
         shares = [100 * float(p.double().mean()) for p in own]
         claim = Claim(f"[{name}] each class takes its own part of the prior", AAE, (PLACED,))
         figure = f"in place {shared.describe_seeds(shares)}"
-        how = "held-out images, whose labels were never shown"
+        how = "held-out images, whose labels no model saw"
         found.append(judge(claim, with_count(min(shares), len(own[0])), figure=figure, how=how))
     return found
 
@@ -217,7 +217,7 @@ def _hollow(empty: Mapping[str, Sequence[Holes]]) -> list[Verdict]:
 
 
 def _less(empty: Mapping[str, Sequence[Holes]], rows: Callable[[Holes], Tensor]) -> Interval:
-    """Of rows, the adversarial autoencoder's less the VAE's, each the mean over seeds."""
+    """The mean over rows of the adversarial autoencoder's value less the VAE's, each averaged over seeds."""
     own, other = (torch.stack([rows(h) for h in empty[n]]).mean(0) for n in ("gaussian", "vae"))
     return paired_difference(own, other, 0)
 

@@ -38,7 +38,7 @@ from ridgewalk_studies.sources import AAE
 T = TypeVar("T")
 
 SHOWN = 8
-"""Rows of a picture."""
+"""Number of rows of a picture."""
 
 PLOTTED = 3000
 """Largest number of codes in a picture."""
@@ -47,13 +47,13 @@ PLOTTED = 3000
 @dataclass(frozen=True)
 class Original:
     """
-    The images that published figures are of, and how they are told from others.
+    The data set on which published figures were measured, and how it is recognised.
 
     Attributes:
-        name: of them.
-        shape: of an image.
+        name: Name of the data set.
+        shape: Shape of an image.
         test: number of test images, 0 for any.
-        first: classes of the first test images, which tell MNIST from other sets in its format.
+        first: classes of the first test images, which distinguish MNIST from other sets in its format.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Original:
     first: tuple[int, ...] = ()
 
     def holds(self, data: ImageData) -> bool:
-        """Whether these are they."""
+        """Whether ``data`` is this data set."""
         labels = tuple(int(v) for v in data.test.labels[: len(self.first)])
         return data.shape == self.shape and self.test in (0, len(data.test)) and labels == self.first
 
@@ -73,21 +73,21 @@ ORIGINALS: Mapping[str, Original] = {
     "aae-svhn": Original("SVHN", (3, 32, 32), 26_032),
     "aae-tfd": Original("the Toronto Face Database", (1, 48, 48)),
 }
-"""Of the recipes whose published figures are not of MNIST."""
+"""The data sets of the recipes whose published figures were not measured on MNIST."""
 
 
 def original_of(e: Experiment) -> Original:
-    """The images that the published figures of an experiment's recipe are of."""
+    """The data set on which the published figures of an experiment's recipe were measured."""
     return ORIGINALS.get(Path(e.recipe).stem, MNIST)
 
 
 def published_of(e: Experiment, run: Run, figures: Mapping[str, T]) -> Mapping[str, T]:
-    """Published figures, where the run's images are those that they are of; otherwise none, as another data set's say nothing of these."""
+    """The published figures if they were measured on the run's data set; otherwise none."""
     return figures if original_of(e).holds(run.data) else {}
 
 
 def of_others(e: Experiment, run: Run) -> str:
-    """A sentence where the run's images are not those of the published figures; otherwise nothing."""
+    """A sentence if the published figures were measured on another data set than the run's; otherwise ""."""
     if (original := original_of(e)).holds(run.data):
         return ""
     return f" Published figures are of {original.name}, not of these images, and are left out."
@@ -97,10 +97,10 @@ def settings_of(e: Experiment, *prefixes: str) -> list[str]:
     """
     The recipe's own setting, "", and its variants.
 
-    Variants called ``paper...`` are the paper's setting at the cpu budget: at the full one that is the recipe's own, and they are left out.
+    Variants called ``paper...`` have the paper's setting at the cpu budget. At the full budget the recipe itself has it, and they are left out.
 
     Raises:
-        ValueError: before anything is trained, where a variant's settings do not fit these images, or its name none of ``prefixes`` where there are any.
+        ValueError: Before anything is trained, if a variant's settings do not fit these images, or its name begins with none of the given ``prefixes``.
     """
     own = [v for v in e.settings.reproduce.variants if not (e.budget == "full" and v.startswith("paper"))]
     for v in own:
@@ -131,20 +131,20 @@ def classes_of(run: Run, images: Images) -> Tensor:
 
 
 def mistakes(run: Run) -> Tensor:
-    """Of each image of the test part, whether the most probable class is another than its own: bool (n,)."""
+    """Whether the most probable class of each image of the test part differs from its own: bool (n,)."""
     test = run.data.test
     return classes_of(run, test).argmax(dim=1) != test.labels
 
 
 def over_seeds(values: Sequence[float], note: str = "") -> Cell:
-    """Mean over seeds, with their standard deviation as a note, and nothing in its place where there is one seed."""
+    """The mean over seeds, with their standard deviation as a note if there are several."""
     v = torch.tensor(values, dtype=torch.float64)
-    told = f"+- {float(v.std()):.2f}, {len(values)} seeds" if len(values) > 1 else "1 seed"
-    return Cell(float(v.mean()), note=", ".join(t for t in (told, note) if t))
+    spread = f"+- {float(v.std()):.2f}, {len(values)} seeds" if len(values) > 1 else "1 seed"
+    return Cell(float(v.mean()), note=", ".join(t for t in (spread, note) if t))
 
 
 def describe_seeds(values: Sequence[float], unit: str = " %") -> str:
-    """A value a seed, and their mean."""
+    """The mean over seeds and the value of each seed, in words."""
     mean = sum(values) / len(values)
     return f"{mean:.2f}{unit} (by seed: {', '.join(f'{v:.2f}' for v in values)})"
 
@@ -153,15 +153,15 @@ def judge_published(
     statement: str, values: Sequence[float], target: float, how: str, lower: bool = True, unit: str = " %"
 ) -> Verdict:
     """
-    Judges a claim that a figure reaches a published one: it holds where every seed does, in part where some seed does.
+    Judges a claim that a figure reaches a published one. It holds if every seed does, and in part if some seed does.
 
     Args:
         statement: the claim.
-        values: the figure, a value a seed.
+        values: the figure, one value for each seed.
         target: the published figure.
         how: how it was measured.
-        lower: whether less is better.
-        unit: of the figure, in words.
+        lower: whether lower figures are better.
+        unit: The figure's unit, in words.
     """
     criterion = by_value(f"figure of every seed,{unit},", "at most" if lower else "at least", target)
     figure = f"{describe_seeds(values, unit)}; published {target:g}{unit}"
@@ -173,12 +173,12 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
     """
     Mistakes on the test part of the run's own classifier trained on its labels alone, with dropout: bool (n,).
 
-    The trunk and the head that names classes, drawn anew, with dropout before their affine layers (``dropped``): as many steps as the run had,
-    on batches of its labelled images with its augmentation and what it does to images before it reads them, by Adam at 1e-3 with a cosine decay.
+    The encoder's trunk and its head of classes are initialised anew, with dropout before their affine layers (``with_dropout``). They are trained for as
+    many steps as the run, on batches of its labelled images with its augmentation and preprocessing, by Adam at 1e-3 with a cosine decay.
 
     Args:
-        run: whose labels, network, steps and augmentation it has.
-        folder: where the result is kept for a reproduction that goes on.
+        run: The run whose labels, network, steps and augmentation are taken.
+        folder: The folder in which the result is kept, so that a resumed reproduction finds it.
     """
     record = folder / f"control-{run.folder.name}.json"
     if record.is_file():
@@ -219,7 +219,7 @@ def with_dropout(network: nn.Module, hidden: float = 0.5, images: float = 0.2, f
     The network's layers in a row, with dropout before each affine one (Srivastava et al. 2014).
 
     Args:
-        network: sequences of layers, within one another.
+        network: nested sequences of layers.
         hidden: share of hidden units that are dropped.
         images: share of pixels, before the first affine layer.
         first: whether that layer reads pixels.
@@ -236,7 +236,7 @@ def with_dropout(network: nn.Module, hidden: float = 0.5, images: float = 0.2, f
 
 
 def judge_fewer_mistakes(statement: str, own: Sequence[Tensor], other: Sequence[Tensor], how: str) -> Verdict:
-    """Judges a claim that one makes fewer mistakes than another on the same images, which are resampled with all their seeds."""
+    """Judges a claim that one model makes fewer mistakes than another on the same images; a resampled image keeps all its seeds."""
     difference: Interval = paired_difference(
         torch.stack([w.double() for w in own]).mean(0), torch.stack([w.double() for w in other]).mean(0), 0
     )
@@ -245,12 +245,12 @@ def judge_fewer_mistakes(statement: str, own: Sequence[Tensor], other: Sequence[
 
 
 def probe_steps(e: Experiment) -> int:
-    """Training steps of a probe of the aggregated posterior: fewer in a smoke run, which measures nothing."""
+    """Number of training steps of a probe of the aggregated posterior; fewer in a smoke run, whose figures mean nothing."""
     return 50 if e.budget == "smoke" else STEPS
 
 
 def games(runs: Mapping[str, Sequence[Run]]) -> Section:
-    """What each run's discriminators were found to be at the end of their training."""
+    """The diagnosis of each run's discriminators at the end of their training."""
     lines = [
         f"{name}, seed {run.origin.seed}: {line['sentence']}"
         for name, own in runs.items()
@@ -262,7 +262,7 @@ def games(runs: Mapping[str, Sequence[Run]]) -> Section:
         for own in runs.values()
         for r in own
     ]
-    lead = f"Read on held-out images while training; reading them took {max(spent, default=0):.1%} of the training time at most."
+    lead = f"Measured on held-out images while training; measuring took {max(spent, default=0):.1%} of the training time at most."
     return Section("How the games ended", lead, [Text("\n\n".join(lines), aside=True)])
 
 
@@ -270,14 +270,14 @@ def games(runs: Mapping[str, Sequence[Run]]) -> Section:
 
 
 def scatter(run: Run, title: str) -> Figure:
-    """Codes of held-out images in the plane, by class; of codes with a class their styles. More than two dimensions are seen along two principal directions."""
+    """Draws codes of held-out images by class (their styles, if codes contain a class), along two principal directions if there are more dimensions."""
     images = part(run.data, "test")
     images = images.take(torch.arange(min(PLOTTED, len(images))))
     z = run.encode(images.floats()).cpu()
     model, what, how = run.model, "Codes", ""
     if isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder) and z.shape[1] > model.dims:
         z, what = z[:, : model.dims], "Styles"
-        how = " Where classes lie over one another, style does not tell the class, which the rest of the code does."
+        how = " Where classes lie over one another, style does not reveal the class, which the rest of the code holds."
     if z.shape[1] > 2:
         mean = z.mean(dim=0)
         z = (z - mean) @ torch.linalg.svd(z - mean, full_matrices=False).Vh[:2].T
@@ -290,7 +290,7 @@ def scatter(run: Run, title: str) -> Figure:
 
 
 def styles_by_class(run: Run, title: str) -> Figure:
-    """The styles of the first held-out images, decoded in every class: a row a style, the image itself first."""
+    """Draws the styles of the first held-out images, decoded in every class: one row for each style, the image itself first."""
     model = run.model
     assert isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder)
     x = part(run.data, "test").floats(torch.arange(SHOWN))
@@ -303,12 +303,12 @@ def styles_by_class(run: Run, title: str) -> Figure:
     drawn = png(
         sheet(torch.cat(rows).numpy(), columns=model.classes + 1, cell=max(16, min(44, 660 // (model.classes + 1))))
     )
-    says = "A row is the style of one held-out image, which stands first; a column is a class. Rows should look written by one hand."
-    return Figure(drawn, "Images decoded from one style in every class, a row a style", says, title, wide=True)
+    says = "A row is the style of one held-out image, which is shown first; a column is a class. Rows should look written by one hand."
+    return Figure(drawn, "Images decoded from one style in every class, one row for each style", says, title, wide=True)
 
 
 def heads(run: Run, title: str, confident: int = 9) -> Figure:
-    """Each cluster's head, decoded at the middle of styles, and the held-out images that are surest to belong to it."""
+    """Draws each cluster's head, decoded at style 0, and the held-out images that belong to it with the highest probability."""
     model = run.model
     assert isinstance(model, CategoricalAutoencoder)
     images = part(run.data, "test")
@@ -326,7 +326,7 @@ def heads(run: Run, title: str, confident: int = 9) -> Figure:
 
 
 def manifold(run: Run, title: str, side: int = 20, reach: float = 0.0) -> Figure:
-    """A plane of codes decoded on a lattice that covers what the codes cover."""
+    """Draws the decodings of a lattice of codes in the plane that covers the range of the codes."""
     z = run.encode(part(run.data, "test").floats()).cpu()
     if z.shape[1] != 2:
         raise ValueError(f"the manifold of codes is shown for codes of two dimensions; these have {z.shape[1]}")
@@ -340,5 +340,5 @@ def manifold(run: Run, title: str, side: int = 20, reach: float = 0.0) -> Figure
 
 
 def one_hot_of(labels: Tensor, classes: int) -> Tensor:
-    """(n,) -> (n, K)."""
+    """Returns labels (n,) as one-hot rows (n, K)."""
     return F.one_hot(labels, classes).float()

@@ -1,7 +1,7 @@
 """
-Style without class: a decoder that is told the class leaves the code with what is not the class. Of each seed, on held-out images:
+Style without class: the code of a decoder that is conditioned on the class needs only what is not the class. Measured for each seed on held-out images:
 
-    obeyed     share of (style, class) pairs whose decoding both judges' classifiers give the class that was told
+    obeyed     share of (style, class) pairs whose decoding both judges' classifiers assign to the given class
     leaked     accuracy with which a classifier trained afresh reads the class from the style, against the most frequent class's share
     inferred   error of the class with which an image is reconstructed best
 """
@@ -30,7 +30,7 @@ LEAKED = by_value(
 )
 
 PROBED = 2000
-"""Largest number of styles that the class is read from."""
+"""Largest number of styles from which the class is predicted."""
 
 
 def read_class_from_style(run: Run, points: int) -> tuple[float, float]:
@@ -51,7 +51,7 @@ def read_class_from_style(run: Run, points: int) -> tuple[float, float]:
 
 
 def measure(e: Experiment) -> Findings:
-    """Trains, measures, and says which claims held."""
+    """Trains the runs, measures styles and classes, and judges the claims."""
     runs = {v or "run": e.runs(v) for v in shared.settings_of(e)}
     judges = e.judges(runs["run"][0])
     rows: dict[str, dict[str, Cell]] = {}
@@ -95,7 +95,7 @@ def measure(e: Experiment) -> Findings:
         ]
     columns = {
         "obeyed": Column(
-            "told class seen", ".1f", "higher", "per cent of decodings that judges give the class that was told"
+            "told class seen", ".1f", "higher", "per cent of decodings that judges assign to the given class"
         ),
         "leaked": Column("class read from style", ".1f", "lower", "accuracy in per cent of a fresh classifier"),
         "inferred": Column(
@@ -103,7 +103,9 @@ def measure(e: Experiment) -> Findings:
         ),
     }
     sections = [
-        Section("Style and class", blocks=[TableBlock(Table(columns, rows), "What is told, and what is left")]),
+        Section(
+            "Style and class", blocks=[TableBlock(Table(columns, rows), "The given class, and what styles retain")]
+        ),
         Section(
             "Written by one hand",
             blocks=[shared.styles_by_class(own[0], f"One style in every class: {name}") for name, own in runs.items()],
@@ -112,7 +114,7 @@ def measure(e: Experiment) -> Findings:
     ]
     first = figures["run"]
     answer = (
-        f"A class that is told is seen in {shared.describe_seeds(first['obeyed'])} of decodings; from the style alone a fresh classifier reads it with "
+        f"The given class is seen in {shared.describe_seeds(first['obeyed'])} of decodings; from the style alone a fresh classifier reads it with "
         f"{shared.describe_seeds(first['leaked'])}."
     )
     return Findings([answer], claims, sections, figures)

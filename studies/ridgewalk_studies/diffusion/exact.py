@@ -1,5 +1,5 @@
 """
-Samplers and likelihoods proven with the exact score of a known density, where nothing is learned and every error is the solver's own.
+Samplers and likelihoods tested with the exact score of a known density: nothing is learned, so that every error is the solver's own.
 
     order          the slope of each flow solver's error against its number of steps
     likelihood     log p by the probability flow against the density's own
@@ -35,13 +35,13 @@ COMPARED = (
     Sampling("langevin", 100, corrections=8, snr=0.4),
     Sampling("ode", rtol=1e-4),
 )
-"""Samplers as they are compared, each with steps enough for what it is."""
+"""The compared samplers, each with as many steps as it needs."""
 
 FINEST = 256
 """The largest number of steps by which the order of a solver is measured; the reference solution takes four times as many."""
 
 FLOOR = 1.2
-"""What share of the floor's KL an exact score's samples may have."""
+"""Largest allowed ratio of the KL of an exact score's samples to the floor's KL."""
 
 ORDER = Claim(
     "Every solver of the probability flow converges at its order.",
@@ -64,7 +64,7 @@ COLUMNS = {
     "nfe": SAMPLING["nfe"],
     **{k: POINTS[k] for k in ("kl", "sliced_wasserstein", "mmd", "nll_of_data", "mode_error", "no_mode")},
 }
-"""Of samples against a density that is known."""
+"""Columns of a table that compares samples with a known density."""
 
 
 def prove(
@@ -76,7 +76,7 @@ def prove(
     sdes: Sequence[SDE],
     finest: int = FINEST,
 ) -> Part:
-    """What solvers, likelihoods and samplers give with the exact score."""
+    """Measures solvers, likelihoods and samplers with the exact score."""
     d = run.diffusion
     own = d.density(density)
     orders = {
@@ -150,10 +150,10 @@ _SOLVERS: Mapping[str, tuple[int, Callable[[SDE, VectorField, Tensor, int], Tens
     "ddim": (1, lambda sde, s, x, k: _karras(sde, s, x, k, 1)),
     "heun": (2, lambda sde, s, x, k: _karras(sde, s, x, k, 2)),
 }
-"""Solvers of the flow, each with its order."""
+"""Solvers of the flow, each with its theoretical order."""
 
 END = 0.1
-"""Where the flow is stopped to measure its order: above it the score of these densities is smooth at the step sizes tried."""
+"""Time at which the flow is stopped to measure its order: above it the score of these densities is smooth at the tried step sizes."""
 
 
 def _flow(sde: SDE, score: VectorField, x: Tensor, steps: int, solver: str) -> Tensor:
@@ -173,7 +173,7 @@ def convergence_orders(sde: SDE, density: GaussianMixture, finest: int = FINEST,
 
     Args:
         sde: the forward diffusion whose probability flow is solved.
-        density: of the data; its exact score is followed.
+        density: The data's density, whose exact score is followed.
         finest: the largest number of steps.
         rows: points, started from the SDE's prior.
     """

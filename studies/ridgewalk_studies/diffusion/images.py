@@ -1,10 +1,10 @@
 """
-Diffusions of images: of pixels, and of a VAE's codes, side by side with that VAE's own samples and with real held-out images.
+Diffusions of pixels and of a VAE's codes, compared with that VAE's own samples and with real held-out images.
 
     samples          judged: Frechet distance, precision, recall, density, coverage; by sampler and number of evaluations
     likelihood       bits per dimension of held-out images by the flow of pixels
     paths            between held-out images through noise, in codes, judged as any other paths are
-    inverse problems in-painting, super-resolution with the unconditional score: pictures, and how far from the truth
+    inverse problems in-painting, super-resolution with the unconditional score: pictures, and their distance from the truth
     overhead         the sampler's time over that of its network's bare passes
 """
 
@@ -46,7 +46,7 @@ from ridgewalk_studies.generative import decode_images
 from ridgewalk_studies.sources import GUIDANCE
 
 LIKELIHOODS = 256
-"""Test images whose bits per dimension are measured."""
+"""Number of test images whose bits per dimension are measured."""
 
 SHOWN = 48
 
@@ -71,11 +71,11 @@ CODES = Claim(
 )
 
 STEPS = 100
-"""Of the ancestral sampler on inverse problems."""
+"""Number of steps of the ancestral sampler on inverse problems."""
 
 
 def measure(e: Experiment) -> Findings:
-    """Trains both diffusions, samples, judges."""
+    """Trains both diffusions, samples from them, and judges samples and claims."""
     seed = e.settings.reproduce.seeds[0]
     pixels = e.diffusion(seed)
     vae = e.run(seed, "vae")
@@ -148,7 +148,7 @@ def _judge(e: Experiment, run: Run, name: str) -> Judge:
 def _samples(
     e: Experiment, pixels: Run, vae: Run, judges: list[Judge]
 ) -> tuple[dict[str, Tensor], dict[str, float], dict[str, Tensor]]:
-    """Samples by name, as many of each as there are reference images at most; the seconds each took; and those that are shown."""
+    """Returns samples by name (at most as many as reference images), the seconds that each took, and the samples to show."""
     assert isinstance(pixels.dataset, ImageData)
     n = min(e.points, len(judges[0].reference))
     rows, seconds = {}, {}
@@ -225,7 +225,7 @@ METHODS = ("lerp", "slerp", "string", "flow")
 PATH_COLUMNS: Mapping[str, Column] = {
     k: PATHS[k] for k in ("precision", "wholly_real", "third_class", "relative_length", "step_evenness")
 }
-"""Of paths through noise, judged."""
+"""Columns of a table of judged paths through noise."""
 
 
 def _paths(e: Experiment, vae: Run) -> tuple[dict[str, Any], Section]:
@@ -250,7 +250,7 @@ def _paths(e: Experiment, vae: Run) -> tuple[dict[str, Any], Section]:
             TableBlock(Table(PATH_COLUMNS, rows), "Paths between held-out images"),
             Figure(
                 figures.png(strips(frames)),
-                "Rows of frames from one image to another, a row a method.",
+                "Rows of frames from one image to another, one row for each method.",
                 "'flow' goes through noise: the ends are carried to t = 1 by the probability flow, joined on a great circle, and carried back.",
                 "The first pair",
                 wide=True,
@@ -261,7 +261,7 @@ def _paths(e: Experiment, vae: Run) -> tuple[dict[str, Any], Section]:
 
 
 def _inverse(pixels: Run, vae: Run, count: int) -> tuple[dict[str, Any], Section]:
-    """In-painting and super-resolution with the unconditional score; errors where nothing was seen."""
+    """Measures in-painting and super-resolution with the unconditional score; errors are those of unseen pixels."""
     assert isinstance(pixels.dataset, ImageData)
     d = pixels.diffusion
     truth = part(pixels.data, "test").take(torch.arange(count)).floats()
@@ -313,8 +313,8 @@ def _inverse(pixels: Run, vae: Run, count: int) -> tuple[dict[str, Any], Section
             TableBlock(Table(columns, cells), "In-painting and super-resolution"),
             Figure(
                 figures.png(strips(rows, path=False)),
-                "Rows of images: the truth, what was given, and what was filled in.",
-                "What was given, and what the model made of it.",
+                "Rows of images: the truth, the given part, and the completed image.",
+                "The given part, and how the model completed it.",
                 "In-painting and super-resolution",
                 wide=True,
             ),
@@ -324,7 +324,7 @@ def _inverse(pixels: Run, vae: Run, count: int) -> tuple[dict[str, Any], Section
 
 
 def _overhead(run: Run, rows: int = 64, repeats: int = 5) -> dict[str, float]:
-    """The sampler's seconds over those of its network's bare passes, in turns."""
+    """Measures the sampler's seconds over those of its network's bare passes, timed in alternation."""
     d = run.diffusion
     sampler = build_sampler(Sampling("heun", 8), d.denoiser.sde)
     x = torch.randn(rows, *d.shape, generator=torch.Generator().manual_seed(0))

@@ -1,5 +1,5 @@
 """
-Diffusions of points whose density is known: samplers and likelihoods proven with the exact score (``diffusion_exact``), then the score learned.
+Diffusions of points of a known density: samplers and likelihoods with the exact score (``diffusion.exact``), then with a learned score.
 
     learned score        the same samplers; KL both ways, modes, distances; training time
     where it is wrong    error of the score by density
@@ -31,7 +31,7 @@ from ridgewalk_studies.measures import scores
 from ridgewalk_studies.sources import GUIDANCE, WEIGHTING
 
 LEARNED = 0.15
-"""KL(model || data) asked of a learned score."""
+"""Largest KL(model || data) that a learned score may have."""
 
 LEARNS = Claim(
     f"KL(model || data) of a learned score is at most {LEARNED} after at most two minutes of training.",
@@ -64,7 +64,7 @@ OTHERS = ("grid", "swiss-roll", "moons", "mixture-16", "mixture-64")
 
 
 def measure(e: Experiment) -> Findings:
-    """Proves, trains, measures."""
+    """Measures with the exact score, trains, measures with the learned score, and judges the claims."""
     runs = [e.diffusion(seed) for seed in e.settings.reproduce.seeds]
     first = runs[0]
     density = _density(first)
@@ -140,17 +140,17 @@ def _learned(
             TableBlock(Table(COLUMNS, cells, ("draws of the density",)), "Samplers with the learned score"),
             Figure(
                 figures.png(pictures.clouds({"draws of the density": draws, **shown}, ground)),
-                "Clouds of points over the density, a panel for draws of the density and one for each sampler.",
-                "Samples of the learned score, beside draws of the density itself.",
+                "Clouds of points over the density, one panel for draws of the density and one for each sampler.",
+                "Samples of the learned score, and draws of the density itself.",
                 "Samples",
-                "Grey is the density that is meant (its square root, so that thin places show).",
+                "Grey is the data's density (its square root, so that thin places show).",
             ),
             Figure(
                 figures.png(pictures.trajectories(ways, ground)),
-                "Lines from noise to data, a panel a sampler.",
-                f"The ways of {pictures.WAYS} samples from noise to data, the same noise at the start in each panel.",
+                "Lines from noise to data, one panel for each sampler.",
+                f"The trajectories of {pictures.WAYS} samples from noise to data, from the same noise in each panel.",
                 "Trajectories",
-                "Lines darken towards data; dots are the samples. Deterministic ways are smooth, stochastic ones are not.",
+                "Lines darken towards data; dots are the samples. Deterministic trajectories are smooth, stochastic ones are not.",
             ),
         ],
     )
@@ -159,7 +159,7 @@ def _learned(
             LEARNS,
             with_count(max(kls), n),
             max(seconds),
-            figure=f"{', '.join(f'{k:.3f}' for k in kls)} (floor {floor['kl']:.3f}) after {', '.join(f'{s:.0f}' for s in seconds)} s, a value a seed",
+            figure=f"{', '.join(f'{k:.3f}' for k in kls)} (floor {floor['kl']:.3f}) after {', '.join(f'{s:.0f}' for s in seconds)} s, one value for each seed",
             how=f"{own.sampler}, {n} samples, KL by a histogram",
         ),
     ]
@@ -170,7 +170,7 @@ _SHOWN = ("heun", "euler-maruyama", "pc", "langevin", "ode")
 
 
 def _forward_kl(run: Run, density: GaussianMixture) -> statistics.Interval:
-    """KL(data || model): the mean of log p - log q over draws of p, with log q by the flow."""
+    """Returns KL(data || model), the mean of log p - log q over draws of p, with log q by the flow."""
     d = run.diffusion
     x = samples.draws(density, 200 if run.origin.budget == "smoke" else 2000, 21)
     inner = d.standardiser.to_model(x.float())
@@ -214,7 +214,7 @@ def _where(run: Run, density: GaussianMixture) -> Part:
     }
     section = Section(
         "Where the score is wrong",
-        "The learned score against the exact one, by the density of where it is asked.",
+        "The learned score against the exact one, by the density at the point of evaluation.",
         [TableBlock(Table(columns, cells), "Relative error of the score")],
     )
     values = [
@@ -227,7 +227,7 @@ def _where(run: Run, density: GaussianMixture) -> Part:
             away,
             figure=f"error in the thinnest tenth of p_t over that in the densest: {', '.join(f'{r:.1f}' for r in ratios)} "
             f"(t = {', '.join(f'{t:g}' for t in TIMES)}); outside of what p_t reaches, over the middle: {', '.join(f'{a:.1f}' for a in away)}",
-            how="median relative error of the learned score against the exact one, 20,000 points a level",
+            how="median relative error of the learned score against the exact one, 20,000 points at each level",
         ),
     ]
     return Part({"levels": values}, verdicts, [section])
@@ -278,7 +278,7 @@ def _others(e: Experiment, first: Run, n: int) -> Part:
             BEST_WEIGHTING,
             both[0] - both[1],
             figure=", ".join(f"{k} {v['forward_kl']:.3f}" for k, v in variants.items()),
-            how="KL(data || model) by the flow; 0.005 is what one seed cannot tell from nothing",
+            how="KL(data || model) by the flow; one seed cannot distinguish 0.005 from 0",
         ),
     ]
     return Part({"variants": variants, "densities": densities, "reverse": reverse}, verdicts, [section])

@@ -1,4 +1,4 @@
-"""Guidance in the plane, taken apart: its strength, the discriminator that gives it, and whether the two are trained together."""
+"""Ablations of guidance in the plane: its strength, its discriminator, and joint training of score and discriminator."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,10 +24,10 @@ from ridgewalk_studies.guidance.measures import guided_score as by_guide
 from ridgewalk_studies.sources import GUIDANCE
 
 PILOT = 6
-"""Epochs by which the time that joint training takes is told beforehand."""
+"""Number of epochs from which the time of joint training is estimated."""
 
 FORWARD = 400
-"""Data whose likelihood is taken."""
+"""Number of data points whose likelihood is measured."""
 
 BUILT: Mapping[str, tuple[str, Sequence[str]]] = {
     "cross-entropy alone": ("bce", ["guidance.matching=0"]),
@@ -40,10 +40,10 @@ BUILT: Mapping[str, tuple[str, Sequence[str]]] = {
     "no Fourier features": ("plain", ["guidance.fourier=0"]),
     "on the score network's own features": ("backbone", ["guidance.network=backbone"]),
 }
-"""Discriminators beside the recipe's, by what is other about them: the name of their folder, and changes."""
+"""Discriminators other than the recipe's, by their difference from it: the name of their folder, and their changes."""
 
 SPARED = ("r1", "uniform", "gradients", "plain")
-"""Folders of the discriminators that a smoke run does without: they differ from the others by a number alone."""
+"""Folders of the discriminators that a smoke run leaves out: they differ from the others by one number only."""
 
 VARIETY = Claim(
     "Too much guidance costs variety, and quality alone does not show it.",
@@ -81,7 +81,7 @@ def strengths(
     guide: Guide,
     density: GaussianMixture,
 ) -> Part:
-    """gamma, and schedules of it over levels."""
+    """Measures guidance at several strengths gamma, and under schedules of gamma over levels."""
     model = run.diffusion
     ledger, forward = Ledger(), {}
     data = samples.draws(density, 20 if e.quick else FORWARD, 21)
@@ -140,7 +140,7 @@ def _schedules(
     guide: Guide,
     density: GaussianMixture,
 ) -> Part:
-    """W over levels, of a discriminator trained by cross-entropy alone, whose gradients are wrong where there is much noise."""
+    """Measures schedules for a discriminator trained by cross-entropy alone, whose gradients are wrong at high noise."""
     model, sde = run.diffusion, run.diffusion.denoiser.sde
     bce = e.guide(run, "bce", run.origin.seed, ["guidance.matching=0"])
     own = guide.diagnosis
@@ -171,8 +171,8 @@ def _schedules(
         }
         blocks.append(TableBlock(Table(GUIDES, cells), f"By sigma / alpha: {name}"))
     section = Section(
-        "Where in time: schedules of the strength, and what a discriminator knows by level",
-        "The account is taken on held-out data. Cross-entropy near chance does not say whether gradients are right; the gain does.",
+        "Schedules of the strength, and the discriminator's accuracy by level",
+        "Measured on held-out data. Cross-entropy near chance does not show whether gradients are right; the gain does.",
         blocks,
     )
     found = {
@@ -200,7 +200,7 @@ def discriminators(
     guide: Guide,
     density: GaussianMixture,
 ) -> Part:
-    """Objectives, negatives and networks, each calibrated on held-out data."""
+    """Compares objectives, negatives and networks of the discriminator, each calibrated on held-out data."""
     model, ledger = run.diffusion, Ledger()
     ledger.add("no guidance", measure_way(Way(model), density, e.points, SAMPLES))
     ledger.add("the recipe's", _row(model, guide, density, e.points))
@@ -212,7 +212,7 @@ def discriminators(
     )
     columns = {
         **ledger.table().columns,
-        "gain": Column("gain", ".3f", "higher", "taken off the held-out denoising error, sum over levels"),
+        "gain": Column("gain", ".3f", "higher", "reduction of the held-out denoising error, sum over levels"),
         "training": Column("s to train", ".0f", None, ""),
     }
     section = Section(
@@ -247,7 +247,7 @@ def joint(
     guide: Mapping[int, Guide],
     density: GaussianMixture,
 ) -> Part:
-    """Score and discriminator trained together, for as long as one after the other took."""
+    """Trains score and discriminator together for the time that training one after the other took."""
     ledger = Ledger()
     for run in runs:
         seed, own = run.origin.seed, guide[run.origin.seed]

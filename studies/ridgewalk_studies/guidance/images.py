@@ -1,9 +1,9 @@
 """
-Discriminator guidance of images: on the codes of a VAE, with every control, and beside it on pixels.
+Discriminator guidance of images: on the codes of a VAE, with every control, and on pixels.
 
-    controls      seeds of everything: VAE, base, negatives, discriminator, samples; against twice the evaluations and more training for the same time
+    controls      each seed has its own VAE, base, negatives, discriminator and samples; against twice the evaluations and more training for the same time
     strength      gamma chosen on validation images, reported on others; likelihood of codes
-    conditions    class by class, beside classifier-free guidance
+    conditions    class by class, compared with classifier-free guidance
     paths         through noise with and without guidance, judged as any other paths are
     pixels        a small diffusion of pixels with its own guide, and in-painting with it
 """
@@ -64,7 +64,7 @@ VARIETY = Claim(
 
 
 def measure(e: Experiment) -> Findings:
-    """Trains, guides, samples, judges."""
+    """Trains the models and guides, samples from them, and judges samples and claims."""
     seeds = e.settings.reproduce.seeds
     vaes = [e.run(seed, "vae") for seed in seeds]
     judges = judges_of(vaes[0])
@@ -141,12 +141,12 @@ def _controls(
     longer_change = frechet_change(list(zip(held["trained longer"], held["guided"])), bench)
     twice = frechet_change(list(zip(held["twice the evaluations"], held["guided"])), bench)
     recall = recall_change(held["base"], held["guided"])
-    how_told = (
+    how_changed = (
         f"{len(vaes)} seeds of everything, both judges, {bench.rows} samples with common noise; the wider of a bootstrap over samples and real images and of "
         "Student's interval over seeds"
     )
     verdicts = [
-        judge(TAKEN_OFF, small, figure=f"{small:+.0%}", how=how_told),
+        judge(TAKEN_OFF, small, figure=f"{small:+.0%}", how=how_changed),
         judge(
             RECALL,
             recall,
@@ -154,15 +154,15 @@ def _controls(
             how="both judges and seeds; samples that lie off the data have wide balls, so that a poor base has more recall than real "
             "images have: read it beside coverage",
         ),
-        judge(LONGER, longer_change, figure=f"{longer_change:+.0%}", how=how_told),
-        judge(TWICE, twice, figure=f"{twice:+.0%}", how=how_told),
+        judge(LONGER, longer_change, figure=f"{longer_change:+.0%}", how=how_changed),
+        judge(TWICE, twice, figure=f"{twice:+.0%}", how=how_changed),
         judge(
             WELL_TRAINED,
             well_change,
             figure=f"Frechet distance {well_change:+.0%}; precision {mean(held['well trained'], 'precision'):.3f} becomes "
             f"{mean(held['well trained, guided'], 'precision'):.3f}, recall {mean(held['well trained'], 'recall'):.3f} becomes "
             f"{mean(held['well trained, guided'], 'recall'):.3f}",
-            how=how_told,
+            how=how_changed,
         ),
     ]
     cells = {
@@ -199,7 +199,7 @@ def _controls(
     }
     section = Section(
         "Codes of a VAE: guidance against its controls",
-        "No diffusion of codes can do better than codes of real images do: that is the row of reconstructions.",
+        "The row of reconstructions is the limit: no diffusion of codes can do better than codes of real images.",
         blocks,
     )
     return Part(figures_found, verdicts, [section]), seconds
@@ -214,7 +214,7 @@ def _strength(
     guide: Guide,
     bench: Bench,
 ) -> Part:
-    """gamma: chosen by the Frechet distance to validation images, reported against the reference images."""
+    """Selects gamma by the Frechet distance to validation images, and measures it against the reference images."""
     held = bench.features(part(vae.data, "validation").floats())
     rows: dict[float, Row] = {}
     chosen: dict[float, float] = {}
@@ -236,7 +236,7 @@ def _strength(
     }
     heads = {k: GUIDES[k] for k in ("bce", "calibration", "gain", "strength")}
     section = Section(
-        "Strength, and what the discriminator knows by level",
+        "Strength, and the discriminator's accuracy by level",
         f"The first seed. Validation images choose gamma {best:g}.",
         [
             TableBlock(Table(COLUMNS, cells), f"{bench.rows} samples of each"),
@@ -257,8 +257,8 @@ def _strength(
                 f"gamma {g:g}: Frechet {r.values['frechet']:.2f}, precision {r.values['precision']:.3f}, recall {r.values['recall']:.3f}"
                 for g, r in rows.items()
             ),
-            how=f"one seed; validation images would choose gamma {best:g}. What theory asks for is 1: a better figure at another strength is the metric's "
-            "wish, or a learned gradient that is too small",
+            how=f"one seed; validation images would choose gamma {best:g}. Theory requires 1: a better figure at another strength is an effect "
+            "of the metric, or of a learned gradient that is too small",
         ),
     ]
     return Part(found, verdicts, [section])

@@ -1,4 +1,4 @@
-"""Images of a diffusion as judges see them, and by how much one set of them is nearer to real images than another with the same noise."""
+"""Judged images of a diffusion, and the change of their distance from real images between two sets with the same noise."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,31 +32,31 @@ COLUMNS: Mapping[str, Column] = {
 @dataclass(frozen=True, eq=False)
 class Bench:
     """
-    What samples are judged by.
+    The judges of samples, and the number of samples.
 
     Attributes:
-        judges: both.
-        rows: samples of each.
+        judges: Both judges.
+        rows: Number of samples of each way of sampling.
     """
 
     judges: Sequence[Judge]
     rows: int
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """By each judge."""
+        """Returns the features of images by each judge."""
         return [j.features(x) for j in self.judges]
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
     """
-    Samples of one way, judged.
+    Judged samples of one way of sampling.
 
     Attributes:
-        values: means over judges.
-        features: by each judge.
-        seen: by each judge, whether each real image lies in a ball of a sample.
-        images: of them, the first.
+        values: Figures by metric, means over judges.
+        features: Features of the samples by each judge.
+        seen: Whether each real image lies in a ball of a sample, by each judge.
+        images: The first samples.
     """
 
     values: Mapping[str, float]
@@ -68,7 +68,7 @@ class Row:
 def judge_samples(
     run: Run, model: TrainedDiffusion, bench: Bench, how: Sampling | None = None, score: Any = None, seed: int = SAMPLES
 ) -> Row:
-    """Samples of codes, decoded and judged."""
+    """Draws samples of codes, decodes them, and judges the images."""
     began = perf_counter()
     made = model.sample(bench.rows, seed, how, score=score)
     seconds = perf_counter() - began
@@ -76,7 +76,7 @@ def judge_samples(
 
 
 def judge_images(x: Tensor, bench: Bench, more: Mapping[str, float] | None = None) -> Row:
-    """Images (n, c, h, w), judged against the reference images."""
+    """Judges images (n, c, h, w) against the reference images."""
     values: dict[str, list[float]] = {}
     seen, features = [], bench.features(x)
     for judge, fake in zip(bench.judges, features):
@@ -100,12 +100,12 @@ def frechet_change(pairs: Sequence[tuple[Row, Row]], bench: Bench) -> Interval:
     """
     The mean over seeds and judges of FD(guided) / FD(base) - 1, with an interval.
 
-    Samples i of both have the same noise: rows are drawn with replacement, the same for both, and real ones too. With several seeds the interval is the
-    wider of this one and Student's over seeds, as what a seed decides is no matter of rows.
+    Samples i of both have the same noise: the bootstrap draws the same rows for both with replacement, and rows of real images. With several seeds the
+    interval is the wider of this one and Student's over seeds, as resampled rows do not show the variation between seeds.
 
     Args:
-        pairs: base and guided, one a seed.
-        bench: whose reference images they are compared with.
+        pairs: Base and guided rows, one pair for each seed.
+        bench: The bench whose reference images are used.
     """
     generator = torch.Generator().manual_seed(0)
     n = min(len(f) for b, g in pairs for f in (*b.features, *g.features))
@@ -138,7 +138,7 @@ def frechet_change(pairs: Sequence[tuple[Row, Row]], bench: Bench) -> Interval:
 
 
 def recall_change(base: Sequence[Row], guided: Sequence[Row]) -> Interval:
-    """The mean difference of recall, paired over real images; each image's value is its mean over judges and seeds."""
+    """Returns the mean difference of recall, paired over real images; an image's value is its mean over judges and seeds."""
     a = torch.stack([s.double() for r in guided for s in r.seen]).mean(0)
     b = torch.stack([s.double() for r in base for s in r.seen]).mean(0)
     return statistics.paired_difference(a, b, 0)

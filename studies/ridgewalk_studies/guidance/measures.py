@@ -1,4 +1,4 @@
-"""What is measured of guided samples whose density is known, and of the ways that they came."""
+"""Measures of guided samples of a known density, and of their trajectories."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,28 +25,28 @@ COLUMNS: Mapping[str, Column] = {
     **{k: POINTS[k] for k in ("kl", "sliced_wasserstein", "precision", "recall", "mode_error", "no_mode")},
     **SAMPLING,
 }
-"""Of samples against a density that is known."""
+"""Columns of a table that compares samples with a known density."""
 
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0)
-"""Strengths that are swept."""
+"""The compared strengths gamma."""
 
 SAMPLES, VALIDATION = 3, 11
-"""Seeds of the samples that figures are of, common to all ways of sampling; and of those that choices are made by."""
+"""Seed of the measured samples, common to all ways of sampling, and seed of the samples on which settings are chosen."""
 
 BALLS = 4000
-"""Samples and draws of which precision and recall are taken."""
+"""Number of samples and of draws from which precision and recall are computed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Way:
     """
-    A way of sampling.
+    One way of sampling.
 
     Attributes:
-        model: the diffusion.
-        score: in place of its own; None for that.
-        how: sampler; None for the model's own.
-        corrector: a score of the corrector alone.
+        model: The diffusion.
+        score: A score in place of the model's own, or None.
+        how: Settings of the sampler; None for the model's own.
+        corrector: A score for the corrector alone, or None.
     """
 
     model: TrainedDiffusion
@@ -55,12 +55,12 @@ class Way:
     corrector: VectorField | None = None
 
     def sample(self, rows: int, seed: int, keep: int = 0) -> Any:
-        """Samples; see ``TrainedDiffusion.sample``."""
+        """Draws samples as ``TrainedDiffusion.sample`` does."""
         return self.model.sample(rows, seed, self.how, keep=keep, score=self.score, corrector_score=self.corrector)
 
 
 def quality(x: Tensor, density: GaussianMixture, modes: bool = True, seed: int = 0) -> dict[str, float]:
-    """Every figure of samples (n, d) against their density."""
+    """Returns every figure of samples (n, d) against their density."""
     found = samples.compare_with_density(x, density, modes, seed)
     n = min(BALLS, len(x))
     balls = coverage.precision_recall(samples.draws(density, n, seed + 7), x[:n].double(), samples.BALL)
@@ -68,7 +68,7 @@ def quality(x: Tensor, density: GaussianMixture, modes: bool = True, seed: int =
 
 
 def measure_way(way: Way, density: GaussianMixture, rows: int, seed: int, modes: bool = True) -> dict[str, float]:
-    """A way of sampling, measured: quality, evaluations, seconds."""
+    """Measures a way of sampling: quality, evaluations, seconds."""
     from time import perf_counter
 
     began = perf_counter()
@@ -78,14 +78,14 @@ def measure_way(way: Way, density: GaussianMixture, rows: int, seed: int, modes:
 
 
 def guided_score(model: TrainedDiffusion, guide: Guide, gamma: float = 1.0) -> VectorField:
-    """The guided score of all rows."""
+    """Returns the guided score of a diffusion."""
     score = guide.score(model, gamma)
     assert not isinstance(score, PerRows)
     return score
 
 
 def nll(model: TrainedDiffusion, score: VectorField, x: Tensor) -> Tensor:
-    """Minus the log density of data (n, d) under the flow of a score, divergence and all: (n,), in nats."""
+    """Returns minus the log density of data (n, d) under the flow of a score, with its whole divergence: (n,), in nats."""
     one = torch.ones((), dtype=torch.float64)
     sde, s = model.denoiser.sde, model.denoiser.deviation
     spread = math.sqrt(float((sde.alpha(one) * s) ** 2 + sde.sigma(one) ** 2))
@@ -97,11 +97,11 @@ def nll(model: TrainedDiffusion, score: VectorField, x: Tensor) -> Tensor:
 
 def arrivals(way: Way, density: GaussianMixture, rows: int, seed: int, states: int = 16) -> dict[str, list[float]]:
     """
-    How the law of a sampler's states nears the data's, level by level.
+    Measures by level how far the law of a sampler's states is from the data's.
 
     Returns:
-        ``level``: sigma / alpha; ``kl``: KL(states || p_t) by cells; ``arrived``: share of states whose E[x_0 | x_t], by the score that is followed, is
-        where all but a hundredth of the data are denser.
+        ``level``: sigma / alpha; ``kl``: KL(states || p_t) by cells; ``arrived``: share of states whose E[x_0 | x_t], by the sampler's
+        score, lies where the density exceeds that of the thinnest hundredth of the data.
     """
     model = way.model
     made = way.sample(rows, seed, keep=states)
@@ -127,28 +127,28 @@ def arrivals(way: Way, density: GaussianMixture, rows: int, seed: int, states: i
 
 @dataclass(eq=False)
 class Ledger:
-    """Figures by row over seeds, and what they make: means for a table, relative changes with their intervals."""
+    """Figures of named rows over seeds, with their means for a table and their changes with intervals."""
 
     rows: dict[str, list[dict[str, float]]] = field(default_factory=dict)
 
     def add(self, name: str, values: Mapping[str, float]) -> None:
-        """A seed's figures of a row."""
+        """Adds the figures of one seed to a row."""
         self.rows.setdefault(name, []).append(dict(values))
 
     def mean(self, name: str) -> dict[str, float]:
-        """Over seeds."""
+        """Returns the means of a row's figures over seeds."""
         every = self.rows[name]
         return {k: sum(v[k] for v in every) / len(every) for k in every[0] if all(k in v for v in every)}
 
     def values(self, name: str, key: str) -> list[float]:
-        """A figure of a row, one a seed."""
+        """Returns one figure of a row for each seed."""
         return [v[key] for v in self.rows[name]]
 
     def change(self, name: str, base: str, key: str, against: float = 0.0) -> Interval:
         """
         The mean over seeds of (v - b) / (b - against), each seed against its own base, with Student's interval.
 
-        Of one seed the interval is infinite: nothing is known of how seeds differ.
+        The interval of one seed is infinite, as the variation between seeds is unknown.
         """
         each = torch.tensor(
             [(v - b) / (b - against) for v, b in zip(self.values(name, key), self.values(base, key))],
@@ -162,7 +162,7 @@ class Ledger:
         return student(torch.tensor(each, dtype=torch.float64))
 
     def table(self, references: Sequence[str] = (), columns: Mapping[str, Column] = COLUMNS) -> Table:
-        """Means over seeds."""
+        """Returns a table of the means over seeds."""
         cells = {}
         for name in self.rows:
             mean = self.mean(name)
@@ -181,5 +181,5 @@ def student(values: Tensor, level: float = statistics.LEVEL) -> Interval:
 
 
 def format_values(values: Sequence[float], form: str = ".3f") -> str:
-    """Values in a row of words."""
+    """Formats values as a comma-separated list."""
     return ", ".join(f"{v:{form}}" for v in values)

@@ -22,7 +22,7 @@ from ridgewalk_studies.guidance.measures import GAMMAS
 from ridgewalk_studies.sources import GUIDANCE
 
 FLOOR = 1.2
-"""What share of the floor's KL both-guided samples may have."""
+"""Largest allowed ratio of the KL of samples guided in both parts to the floor's KL."""
 
 
 SCORE = Claim(
@@ -55,7 +55,7 @@ BOTH_PARTS = Claim(
 
 
 def exact_ratio(p: GaussianMixture, q: GaussianMixture, sde: SDE) -> Logit:
-    """Log p_t / q_t of two mixtures: x (n, d), t () -> (n,)."""
+    """Returns log p_t / q_t of two mixtures as a function of x (n, d) and t (), with values (n,)."""
 
     def log_ratio(x: Tensor, t: Tensor) -> Tensor:
         alpha, sigma = float(sde.alpha(t.double())), float(sde.sigma(t.double()))
@@ -66,13 +66,13 @@ def exact_ratio(p: GaussianMixture, q: GaussianMixture, sde: SDE) -> Logit:
 
 
 def wrong(density: GaussianMixture) -> GaussianMixture:
-    """The density with its modes displaced, half as wide again, and of unequal weights."""
+    """Returns the density with displaced modes that are half as wide again and of unequal weights."""
     weights = torch.softmax(torch.arange(len(density.means), dtype=torch.float64) / 5, 0)
     return GaussianMixture.from_deviations(1.1 * density.means + 0.05, 1.5 * density.variances.sqrt(), weights)
 
 
 def prove(density: GaussianMixture, n: int, quick: bool = False) -> Part:
-    """The guided score, its likelihood over strengths, and which part of a predictor-corrector must be guided."""
+    """Measures the guided score, its likelihood over strengths, and which part of a predictor-corrector must be guided."""
     p, sde = density.to(torch.float64), VP()
     q = wrong(p)
     base, ratio = exact_score(q, sde), exact_ratio(p, q, sde)
@@ -118,7 +118,7 @@ def prove(density: GaussianMixture, n: int, quick: bool = False) -> Part:
     rows = {**{k: {"kl": Cell(v)} for k, v in parts.items()}, "draws of the density": {"kl": Cell(floor)}}
     nlls = {f"gamma {g:g}": {"nll": Cell(v)} for g, v in gammas.items()} | {"truth": {"nll": Cell(truth)}}
     section = Section(
-        "Exact ratios: what theory says, and what a sampler adds",
+        "Exact ratios: the theory, and the sampler's own error",
         "The model is a mixture with wrong means, widths and weights; the discriminator is the exact log ratio at every level.",
         [
             TableBlock(Table(column, rows, ("draws of the density",)), "Which part of a predictor-corrector is guided"),

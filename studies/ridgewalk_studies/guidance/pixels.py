@@ -29,13 +29,13 @@ from ridgewalk_studies.guidance.judged import COLUMNS
 from ridgewalk_studies.sources import GUIDANCE
 
 MOST = 2000
-"""Samples of pixels that are judged: each takes a hundred times what one of codes does."""
+"""Number of judged samples of pixels: each takes a hundred times as long as a sample of codes."""
 
 PIXEL_GUIDE = ("guidance.negatives=8000", "guidance.epochs=12", "guidance.batch=64")
-"""What is other about a guide of pixels: fewer samples, each of which takes longer, and smaller batches of them."""
+"""Changes for a guide of pixels: fewer samples, as each takes longer, and smaller batches."""
 
 PAINTED = 200
-"""Images that are in-painted."""
+"""Number of in-painted images."""
 
 PIXELS = Claim(
     "Guidance works in pixels too, by a U-Net's encoder.",
@@ -49,7 +49,7 @@ PAINTING = Claim(
 )
 
 STEPS = 50
-"""Of the ancestral sampler of in-painting."""
+"""Number of steps of the ancestral sampler of in-painting."""
 
 
 def measure(
@@ -57,7 +57,7 @@ def measure(
     judges: Sequence[Judge],
     rows: int,
 ) -> Part:
-    """Trains, guides, samples, judges, in-paints."""
+    """Trains the diffusion and its guide, judges samples, and in-paints images."""
     run = e.diffusion(e.settings.reproduce.seeds[0])
     assert isinstance(run.data, ImageData)
     guide = e.guide(run, "guide", run.origin.seed, PIXEL_GUIDE, beside=True)
@@ -112,7 +112,7 @@ def _painted(
     judges: Sequence[Judge],
     count: int,
 ) -> Part:
-    """The middle of images filled in, by the score and by the guided score; what is seen is put in after each step."""
+    """In-paints the middle of images by the score and by the guided score; the seen part replaces the state's after each step."""
     assert isinstance(run.data, ImageData)
     d = run.diffusion
     images = part(run.data, "test")
@@ -153,8 +153,8 @@ def _painted(
             TableBlock(Table(columns, cells), "The middle filled in"),
             Figure(
                 figures.png(strips(rows, path=False)),
-                "Rows of images: the truth, what was given, and what was filled in.",
-                "What was given, and what the score and the guided score made of it.",
+                "Rows of images: the truth, the given part, and the completed image.",
+                "The given part, and its completion by the score and by the guided score.",
                 "In-painting",
                 wide=True,
             ),
@@ -166,7 +166,7 @@ def _painted(
             change,
             figure=f"share of filled-in images that both judges take for real, change {change:+.3f}; "
             f"root mean square error {found['score']['error']:.3f} becomes {found['guided']['error']:.3f}",
-            how="the discriminator knows all images, not those that fit what is seen: it improves the prior alone, and is added before what is seen is put in",
+            how="the discriminator knows all images, not those that fit what is seen: it improves the prior alone, and is added before the seen part is put in",
         ),
     ]
     return Part(found, verdicts, [section])

@@ -1,5 +1,5 @@
 """
-Discriminator guidance where everything is known: proofs by exact ratios, then what a learned discriminator does to a learned score.
+Discriminator guidance of a known density: tests with exact ratios, then the effect of a learned discriminator on a learned score.
 
     exact        the guided score, its likelihood, and which part of a predictor-corrector must be guided
     controls     five seeds of a base that is too small, against twice the evaluations, more training for the same time, and a larger network
@@ -63,7 +63,7 @@ WELL_TRAINED = Claim(
 
 
 def measure(e: Experiment) -> Findings:
-    """Proves, trains, measures."""
+    """Measures with exact ratios, trains, measures learned guidance, and judges the claims."""
     first = e.diffusion(e.settings.reproduce.seeds[0])
     density = known_density(first)
     exact = oracle.prove(density, e.points, quick=e.quick)
@@ -94,7 +94,7 @@ def measure(e: Experiment) -> Findings:
 
 
 def known_density(run: Run) -> GaussianMixture:
-    """The density of a run's points; ValueError where it is not known."""
+    """Returns the density of a run's points; raises ValueError if it is not known."""
     if run.density is None:
         raise ValueError(
             f"this experiment needs points of a known density, such as --data ring; {run.origin.source} has none"
@@ -103,19 +103,19 @@ def known_density(run: Run) -> GaussianMixture:
 
 
 def cost(guide: Guide) -> float:
-    """Seconds that a guide took: its negatives, its training, its account."""
+    """Returns the seconds that a guide took: its negatives, its training, its diagnosis."""
     return float(sum(guide.record["seconds"].values()))
 
 
 def longer(e: Experiment, run: Run, guide: Guide, name: str, variant: str = "") -> Run:
-    """The same diffusion, trained from the beginning for as long as it and its guide took together."""
+    """Returns the same diffusion, trained from the beginning for as long as it and its guide took together."""
     base = float(run.diffusion.record["seconds"])
     epochs = e.epochs(base + cost(guide), base / run.recipe.diffusion.epochs)
     return e.diffusion(run.origin.seed, variant, changes=[f"diffusion.epochs={epochs}"], name=name)
 
 
 def larger(e: Experiment, run: Run, guide: Guide) -> Run:
-    """The network of the variant "well", trained for as long as base and guide took together."""
+    """Returns the network of the variant "well", trained for as long as base and guide took together."""
     pilot = e.diffusion(run.origin.seed, "well", changes=["diffusion.epochs=2"], name="pilot")
     per_epoch = float(pilot.diffusion.record["seconds"]) / 2
     epochs = e.epochs(float(run.diffusion.record["seconds"]) + cost(guide), per_epoch)
@@ -166,7 +166,7 @@ def _controls(
     }
     section = Section(
         "A base that is too small: guidance against its controls",
-        f"Means over {len(runs)} seeds. Base {format_values([s['base'] for s in seconds], '.0f')} s of training; negatives, discriminator and account "
+        f"Means over {len(runs)} seeds. Base {format_values([s['base'] for s in seconds], '.0f')} s of training; negatives, discriminator and diagnosis "
         f"{format_values([sum(s.get(k, 0.0) for k in ('negatives', 'training', 'account')) for s in seconds], '.0f')} s.",
         [
             TableBlock(ledger.table(("draws of the density",)), f"{e.points} samples of each"),
@@ -175,12 +175,12 @@ def _controls(
                 "Clouds of points over the density: draws, the base, the guided base.",
                 "Samples of the first seed, the same noise for both.",
                 "Samples",
-                "Grey is the density that is meant (its square root, so that thin places show).",
+                "Grey is the data's density (its square root, so that thin places show).",
             ),
             Figure(
                 figures.png(pictures.trajectories(few, ground)),
                 "Lines from noise to data, without and with guidance.",
-                "The ways of 24 samples from the same noise, without and with guidance.",
+                "The trajectories of 24 samples from the same noise, without and with guidance.",
                 "Trajectories",
             ),
         ],
@@ -191,7 +191,7 @@ def _controls(
 
 
 def _against_controls(ledger: Ledger, points: int, larger: str) -> list[Verdict]:
-    """Judges what guidance takes off, its recall, and whether it beats each control."""
+    """Judges the reductions by guidance, its recall, and whether it beats each control."""
     seeds = len(ledger.rows["base"])
     changes = {key: ledger.change("guided", "base", key) for key in TAKEN_OFF}
     better = {control: ledger.difference("guided", control, "kl") for control in CONTROLS}
@@ -200,7 +200,9 @@ def _against_controls(ledger: Ledger, points: int, larger: str) -> list[Verdict]
         f"{seeds} seeds, each a base, negatives, a discriminator and samples of its own; mean change and Student's interval over seeds; "
         f"{points} samples, common noise"
     )
-    equal = f"equal time counts negatives, the discriminator's training and its account; the larger network is {larger}"
+    equal = (
+        f"equal time counts negatives, the discriminator's training and its diagnosis; the larger network is {larger}"
+    )
     return [
         *(judge(claim, changes[key], figure=f"{changes[key]:.0%}", how=how) for key, claim in TAKEN_OFF.items()),
         judge(RECALL, recall, figure=f"{recall:+.3f}", how="mean difference over seeds"),
@@ -217,13 +219,13 @@ def _against_controls(ledger: Ledger, points: int, larger: str) -> list[Verdict]
 
 
 def size_of(run: Run) -> str:
-    """Layers and units of a diffusion's network, as in "2 x 16"."""
+    """Returns layers and units of a diffusion's network, as in "2 x 16"."""
     hidden = run.recipe.diffusion.hidden
     return f"{len(hidden)} x {hidden[0]}"
 
 
 def _bases(e: Experiment, density: GaussianMixture) -> Part:
-    """Bases that lack training, and one that lacks nothing."""
+    """Measures guidance of bases that lack training or capacity, and of one that is trained well."""
     ledger, seconds, names = Ledger(), {}, {}
     for variant, what, seeds in (
         ("under", "hardly trained", e.settings.reproduce.seeds[:2]),
@@ -270,7 +272,7 @@ def _bases(e: Experiment, density: GaussianMixture) -> Part:
 
 
 def _others(e: Experiment) -> Part:
-    """Other densities, with the ways of samples drawn."""
+    """Measures guidance on other densities, and draws the trajectories of samples."""
     ledger, blocks = Ledger(), []
     for source in ("swiss-roll", "grid"):
         run = e.diffusion(e.settings.reproduce.seeds[0], source=source)
@@ -287,7 +289,7 @@ def _others(e: Experiment) -> Part:
             Figure(
                 figures.png(pictures.trajectories(few, samples.plane(density))),
                 f"Lines from noise to data on the {source}, without and with guidance.",
-                f"{source}: the ways of 24 samples from the same noise.",
+                f"{source}: the trajectories of 24 samples from the same noise.",
                 source,
             )
         )

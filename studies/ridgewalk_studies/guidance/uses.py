@@ -1,4 +1,4 @@
-"""What else a guide of codes is used for, and what it costs: classes, paths through noise, seconds a step."""
+"""Further uses of a guide of codes, and its cost: classes, paths through noise, seconds of a step."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +26,7 @@ from ridgewalk_studies.guidance.measures import SAMPLES
 from ridgewalk_studies.sources import GUIDANCE
 
 OVERHEAD = 1.10
-"""What a guided step may take, over the bare passes of score and discriminator."""
+"""Largest allowed ratio of a guided step's time to that of the bare passes of score and discriminator."""
 
 CLASSES = Claim(
     "A class-conditional discriminator guides conditional samples.",
@@ -56,7 +56,7 @@ METHODS = ("lerp", "flow", "flow-guided")
 
 
 def conditional(e: Experiment, vae: Run, bench: Bench) -> Part:
-    """Class by class: a conditional score, classifier-free guidance, a class-conditional discriminator, and both."""
+    """Compares by class a conditional score, classifier-free guidance, a class-conditional discriminator, and both."""
     model = e.codes(vae, "labels", e.settings.reproduce.variants["labels"])
     guide = e.guide(e.with_codes(vae, model, "labels"), "guide", vae.origin.seed, ["guidance.labels=true"])
     labels = torch.arange(bench.rows) % model.classes
@@ -95,7 +95,7 @@ def conditional(e: Experiment, vae: Run, bench: Bench) -> Part:
             ),
             Figure(
                 figures.png(strips(shown, path=False)),
-                "Rows of samples, two of each class, a row a way.",
+                "Rows of samples, two of each class, one row for each way of sampling.",
                 "The same noise and classes in each row.",
                 "Samples by class",
                 wide=True,
@@ -110,7 +110,7 @@ def conditional(e: Experiment, vae: Run, bench: Bench) -> Part:
             figure=f"Frechet {plain['frechet']:.2f} becomes {better['frechet']:.2f}, "
             f"share of the class asked for {plain['class']:.3f} becomes {better['class']:.3f}; "
             f"classifier-free guidance of weight 2: {found['classifier-free, weight 2']['frechet']:.2f} and {found['classifier-free, weight 2']['class']:.3f}",
-            how="one seed; negatives are samples of each class at weight 1, so that the guide beside weight 2 corrects another sampler than its own",
+            how="one seed; negatives are samples of each class at weight 1, so that with weight 2 the guide corrects another sampler than its own",
         ),
     ]
     return Part(found, verdicts, [section])
@@ -131,7 +131,7 @@ def paths(e: Experiment, vae: Run) -> Part:
             TableBlock(Table(PATH_COLUMNS, rows), "Paths between held-out images"),
             Figure(
                 figures.png(strips(frames)),
-                "Rows of frames from one image to another, a row a method.",
+                "Rows of frames from one image to another, one row for each method.",
                 "The ends are carried to t = 1 by the probability flow, joined on a great circle, and carried back, by the score and by the guided score.",
                 "The first pair",
                 wide=True,
@@ -157,12 +157,15 @@ def paths(e: Experiment, vae: Run) -> Part:
 
 
 def overhead(model: TrainedDiffusion, guide: Guide, rows: int = 5000, repeats: int = 5) -> Part:
-    """A guided step over an unguided one, and over the bare passes of both networks, in turns."""
+    """Measures the time of a guided step over an unguided one and over the bare passes of both networks, in alternation."""
     sampler = build_sampler(Sampling("heun", 10), model.denoiser.sde)
     score, free = guide.score(model, 1.0), model.denoiser.score
     assert not isinstance(score, PerRows)
     x = torch.randn(rows, *model.shape, generator=torch.Generator().manual_seed(0))
-    c, noise = torch.zeros(rows), RowNoise(0, rows, model.shape)  # made before: it belongs to the start, not to a step
+    c, noise = (
+        torch.zeros(rows),
+        RowNoise(0, rows, model.shape),
+    )  # drawn here, as it is part of the start and not of a step
     nfe = sampler(free, noise, x).nfe
 
     def bare() -> None:

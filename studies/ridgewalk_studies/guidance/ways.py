@@ -1,4 +1,4 @@
-"""Guidance in the plane: under each sampler, in which of its parts, after how many evaluations; and where in the plane it acts."""
+"""Guidance in the plane by sampler, by guided part and by number of evaluations; and the places where it acts."""
 
 import math
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def samplers(
     guide: Guide,
     density: GaussianMixture,
 ) -> Part:
-    """Steps, corrections, and the parts of a predictor-corrector."""
+    """Compares steps, corrections, and the guided parts of a predictor-corrector."""
     model = run.diffusion
     few = 8 if e.quick else 100
     corrections, tried = (CORRECTIONS[:2], STEPS[:3]) if e.quick else (CORRECTIONS, STEPS)
@@ -159,7 +159,7 @@ def samplers(
 
 
 def where(run: Run, guide: Guide, density: GaussianMixture, quick: bool = False) -> Part:
-    """Where guidance is strong, whether it mends the score there, how soon states arrive, and the likelihood of the tails."""
+    """Measures where guidance is strong, whether it improves the score there, how soon states arrive, and the tails' likelihood."""
     model, field = run.diffusion, guided_score(run.diffusion, guide)
     own, sde = model.density(density), model.denoiser.sde
     rows = 500 if quick else 10000
@@ -231,7 +231,7 @@ def where(run: Run, guide: Guide, density: GaussianMixture, quick: bool = False)
                     figures.png(figures.traces(errors, "KL(states || p_t)", xlabel=WAY)),
                     "Divergence of the states' law from the noised data's, from noise to data.",
                     "How far the law of the states is from the noised data's, level by level.",
-                    "Divergence on the way",
+                    "Divergence along the trajectory",
                 ),
             ],
         )
@@ -242,8 +242,8 @@ def where(run: Run, guide: Guide, density: GaussianMixture, quick: bool = False)
             stronger,
             mended,
             outside,
-            figure=f"strength in the thinnest tenth over the densest {_told(stronger)}; error there after over before {_told(mended)}; "
-            f"outside the data {_told(outside)}",
+            figure=f"strength in the thinnest tenth over the densest {_listed(stronger)}; error there after over before {_listed(mended)}; "
+            f"outside the data {_listed(outside)}",
             how="at t = " + ", ".join(f"{t:g}" for t in TIMES),
         ),
         judge(
@@ -262,7 +262,7 @@ def where(run: Run, guide: Guide, density: GaussianMixture, quick: bool = False)
 
 
 def _from_truth(added: VectorField, density: GaussianMixture, sde: Any) -> VectorField:
-    """What ``score_error`` takes as a score so that the error it reports is ``added`` itself."""
+    """Returns a score whose error, as ``score_error`` reports it, is ``added``."""
 
     def field(x: Tensor, t: Tensor) -> Tensor:
         time = t.double()
@@ -272,7 +272,7 @@ def _from_truth(added: VectorField, density: GaussianMixture, sde: Any) -> Vecto
 
 
 def _tails(run: Run, field: VectorField, density: GaussianMixture, count: int) -> tuple[dict[str, Any], Verdict]:
-    """NLL of all data and of their thinnest tenth, unguided and guided."""
+    """Measures the NLL of all data and of their thinnest tenth, unguided and guided."""
     x = samples.draws(density, count, 31)
     log_p = density.to(torch.float64).log_prob(x)
     thin = log_p <= log_p.quantile(0.1)
@@ -298,5 +298,5 @@ def _tails(run: Run, field: VectorField, density: GaussianMixture, count: int) -
     return found, verdict
 
 
-def _told(values: Sequence[float]) -> str:
+def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{v:.2f}" for v in values)

@@ -1,4 +1,4 @@
-"""What the design of a non-linear interpolation network claims, judged, and the answer to its question."""
+"""The claims of the design of a non-linear interpolation network, their verdicts, and the answer to its question."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,10 +23,10 @@ from ridgewalk_studies.interpolation.variants import (
 from ridgewalk_studies.sources import NETWORK
 
 NEAR = 1.1
-"""Curve energy over the geodesic's, below which a path is one, nearly."""
+"""Ratio of a path's curve energy to the geodesic's below which the path counts as a geodesic."""
 
 CHEAPER = 10
-"""Times that one pass must be cheaper than a search, to replace it."""
+"""Least ratio of a search's time to that of one pass for which the pass replaces the search."""
 
 
 _VARIETY = by_value("variety without attraction", "below", COLLAPSED)
@@ -88,7 +88,7 @@ ONE_PASS = Claim(
 
 
 def sufficient(found: Mapping[str, Trained], names: Mapping[float, str]) -> float | None:
-    """The smallest swept attraction from which on every network is alive; None where the largest's is not."""
+    """Returns the smallest swept attraction from which on every network is alive; None if the largest's is not."""
     enough = None
     for w in sorted(names, reverse=True):
         if found[names[w]].end("variety") <= ALIVE:
@@ -99,10 +99,10 @@ def sufficient(found: Mapping[str, Trained], names: Mapping[float, str]) -> floa
 
 def gradient_left(free: Trained) -> tuple[float, str]:
     """
-    The norm of the gradient where the collapse is made, over its first 20 steps', and where that is, in words.
+    Returns the norm of the gradient at the collapse over that of the first 20 steps, and the place of the collapse in words.
 
-    An untrained network is nearly constant. One whose variety never rises is not made constant by its training, which only finds the constant that
-    pays: there the gradient is read where the re-projection error has fallen to a tenth, otherwise where the variety falls for the last time.
+    An untrained network is nearly constant. If its variety never rises, the training does not make it constant but only finds the constant of least
+    loss: then the gradient is read where the re-projection error has fallen to a tenth, otherwise where the variety falls for the last time.
     """
     gradient, variety, error = (free.history.terms[n] for n in ("interpolation_gradient", "variety", "reprojection"))
     above = (variety >= COLLAPSED).nonzero().flatten()
@@ -120,7 +120,7 @@ def gradient_left(free: Trained) -> tuple[float, str]:
 
 
 def of_training(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -> list[Verdict]:
-    """Collapse, its gradients, and what prevents it."""
+    """Judges the claims on the collapse, its gradients, and what prevents it."""
     free, falling = found[FREE], found[FALLING]
     alive, when = gradient_left(free)
     enough = sufficient(found, names)
@@ -156,11 +156,11 @@ def of_training(found: Mapping[str, Trained], j: Judged, names: Mapping[float, s
 
 
 def of_paths(found: Mapping[str, Trained], j: Judged, points: Mapping[str, Interval]) -> list[Verdict]:
-    """Projection, realism and pairing."""
+    """Judges the claims on projection, realism and pairing."""
     s = j.summary
     best = s.differences[MANY]["precision"]
     more = s.rows[MANY]["precision"].value - s.rows[ONE]["precision"].value
-    # points of one line are no independent evidence: what settles a claim is the number of pairs
+    # points of one line are not independent: the number of pairs settles a claim
     projected, ranked = (replace(points[k], n=min(points[k].n, best.n)) for k in ("second over first", "rank"))
     return [
         judge(
@@ -185,7 +185,7 @@ def of_paths(found: Mapping[str, Trained], j: Judged, points: Mapping[str, Inter
 
 
 def of_geodesics(j: Judged) -> Verdict:
-    """Whether re-projection leads to the curves of least energy."""
+    """Judges whether re-projection leads to the curves of least energy."""
     line, plain, exact = (j.over(n, GEODESIC, "curve_energy") for n in ("lerp", MANY, EXACT))
     nearer = replace(IS_GEODESIC.criteria[0], threshold=min(NEAR, line.low), refuted=NEAR)
     return judge(
@@ -197,7 +197,7 @@ def of_geodesics(j: Judged) -> Verdict:
 
 
 def of_search(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, float]) -> list[Verdict]:
-    """The exact network on one energy: from the energy, from its paths, and instead of its search."""
+    """Judges the exact network on one energy: trained from the energy, trained from its paths, and in place of its search."""
     learned, taught = found[RATIO], found[DISTILLED]
     columns = {n: j.entries[n].columns["precision"] for n in (RATIO, DISTILLED, "string")}
     gain = statistics.paired_difference(columns[DISTILLED], columns[RATIO], 0)
@@ -222,9 +222,9 @@ def of_search(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str
 
 
 def answer(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -> list[str]:
-    """What the recipe asks: can it be learned from re-projection, and what keeps it from one image for all."""
+    """Answers the recipe's question: can paths be learned from re-projection, and what prevents the collapse."""
     s, free, enough = j.summary, found[FREE].end("variety"), sufficient(found, names)
-    # one path for all may well be real: only networks whose paths differ compete
+    # one path for all pairs may be real: only networks whose paths differ are compared
     alive = [n for n, t in found.items() if t.end("variety") > ALIVE] or list(found)
     best = max(alive, key=lambda n: s.rows[n]["precision"].value)
     d = s.differences[best]["precision"]

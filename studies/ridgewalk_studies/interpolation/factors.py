@@ -1,4 +1,4 @@
-"""Shapes only: what the factors that a formula reads from every frame say of the paths, beside the judges; ``measures.factors``."""
+"""The factors of paths between coloured shapes, which a formula reads from every frame (``measures.factors``)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -50,7 +50,7 @@ COLUMNS = {
 
 
 def compare_factors(j: Judged, judges: Sequence[Judge], points: int) -> Part:
-    """The factors of every method's paths, and what the re-projection error and the judges know of the residual."""
+    """Compares the factors of every method's paths, and correlates re-projection error and judges with the residual."""
     held_out = part(j.run.data, "validation").floats()
     below = factors.limit(chunked(j.run.decode, j.run.encode(held_out)).cpu())
     first, last = (measure(j.shown["lerp"][:, side]).factors for side in (0, -1))
@@ -80,7 +80,7 @@ def compare_factors(j: Judged, judges: Sequence[Judge], points: int) -> Part:
         f"A frame is a shape where |frame - rendering| / |frame| is below {below:.3f}, as it is for 95 % of the reconstructions of held-out images.",
     )
     section = Section(
-        "What the frames show, by formula",
+        "The factors of the frames, by formula",
         "Shape, hue, size and place are read from every frame; no judge was trained for it. Factors are compared with the straight line between "
         "the ends' own. Brackets are 95 % bootstrap intervals over pairs.",
         [TableBlock(table, "Factors along the paths")],
@@ -95,13 +95,13 @@ def compare_factors(j: Judged, judges: Sequence[Judge], points: int) -> Part:
 
 
 def _mean(values: Tensor) -> Interval | None:
-    """Over the pairs that have the figure; None where fewer than two do."""
+    """Returns the mean over the pairs that have the figure; None if fewer than two do."""
     defined = values[~values.isnan()]
     return statistics.bootstrap_mean(defined, 0) if len(defined) > 1 else None
 
 
 def _ranks(j: Judged, judges: Sequence[Judge], points: int) -> dict[str, Interval]:
-    """Rank correlations with a small residual, on LERP points: of a small re-projection error, and of the judges' realism."""
+    """Returns the rank correlations of re-projection error and judges' realism with a small residual, on LERP points."""
     z = on_the_line(j, points)
     error = (z - chunked(projection(j.run), z)).flatten(1).norm(dim=1).cpu()
     images = chunked(j.run.decode, z).cpu()

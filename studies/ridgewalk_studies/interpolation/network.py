@@ -1,15 +1,15 @@
 """
-An interpolation network over a frozen VAE: what it learns, when it collapses, and what keeps it from it.
+An interpolation network over a frozen VAE: what it learns, when it collapses, and what prevents the collapse.
 
 The networks are those of ``variants``, and are judged on held-out pairs (``paths``): precision and wholly real paths,
-step sizes, whether the ends meet, their re-projection error, and whether that error says how real a point is. Beside them
+step sizes, whether the ends meet, their re-projection error, and whether that error predicts how real a point is. Further parts:
 
     the sweep     of the attraction: the smallest that prevents the collapse
     the model     the same network over a VAE that was hardly trained (``quality``)
     the teacher   the string method under the same energy, searched anew for every pair
     the factors   of coloured shapes, where a formula reads them from every frame (``factors``)
 
-The recipe's variants are models: ``badly-trained``, and on shapes ``shapes`` and ``shapes-badly-trained`` in the place of the recipe's own.
+The recipe's variants are models: ``badly-trained``, and on shapes ``shapes`` and ``shapes-badly-trained`` in place of the recipe's own.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ SHOWN = 3
 
 
 def measure(e: Experiment) -> Findings:
-    """Trains the variants over the first seed's VAE, judges their paths, and says which claims held."""
+    """Trains the variants over the first seed's VAE, judges their paths, and judges the claims."""
     seed, models, i = e.settings.reproduce.seeds[0], e.settings.reproduce.variants, e.settings.interpolation
     own = SHAPES if e.source == SHAPES and SHAPES in models else ""
     bad = f"{own}-{BAD}" if own else BAD
@@ -100,7 +100,7 @@ def measure(e: Experiment) -> Findings:
 
 
 def _milliseconds(found: Mapping[str, Trained], j: Judged) -> dict[str, float]:
-    """Of a path by one pass of each network on one thread, and by the string's search."""
+    """Returns the milliseconds of a path by one pass of each network on one thread, and by the string's search."""
     z_a, z_b = j.paths["lerp"].nodes[:, 0], j.paths["lerp"].nodes[:, -1]
     taken = {n: one_pass(t.finder, z_a, z_b) for n, t in found.items()}
     return taken | {"string": 1e3 * j.paths["string"].stats["seconds_per_path"]}
@@ -109,7 +109,7 @@ def _milliseconds(found: Mapping[str, Trained], j: Judged) -> dict[str, float]:
 def _strips(j: Judged) -> Section:
     return Section(
         "The paths",
-        "The first pairs, not chosen; a red bar stands under a frame that neither judge takes for real.",
+        "The first pairs, not chosen; a red bar marks a frame that neither judge takes for real.",
         [
             strip_figure({n: j.shown[n] for n in STRIPS}, pair, j.others, ends_name(j.run, j.ends, pair))
             for pair in range(min(SHOWN, len(j.ends)))

@@ -1,4 +1,4 @@
-"""The paths of interpolation networks on held-out pairs, judged beside straight lines, and what their points say of the model that they live in."""
+"""Judged paths of interpolation networks and straight lines on held-out pairs, and measurements of the model at their points."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,23 +22,23 @@ from ridgewalk.store.run import Run
 from ridgewalk_studies.interpolation.variants import TEACHER, Trained, projection
 
 GEODESIC = "geodesic"
-"""The shortest curves in decoded images, which the learned paths were said to approximate."""
+"""The shortest curves in decoded images, which the learned paths are claimed to approximate."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
     """
-    Paths over one run.
+    Judged paths over one run.
 
     Attributes:
-        run: whose codes they join.
-        ends: the images at their ends.
-        paths: by name, (b, k, d); ``lerp`` among them.
-        shown: their frames (b, k, c, h, w).
-        entries: their figures by pair; those of the comparison, ``reprojection``, mean |z - E(G(z))|^2 over interior nodes, and
+        run: The run whose codes the paths join.
+        ends: The images at the ends.
+        paths: Paths (b, k, d) by name, ``lerp`` included.
+        shown: Frames (b, k, c, h, w) by name.
+        entries: Figures by pair: those of the comparison, ``reprojection`` (mean |z - E(G(z))|^2 over interior nodes), and
             ``curve_energy`` of the frames.
-        summary: of the entries.
-        others: the judges without the ends among their images.
+        summary: Summary of the entries.
+        others: The judges without the ends among their reference images.
     """
 
     run: Run
@@ -50,17 +50,17 @@ class Judged:
     others: Sequence[Judge]
 
     def reprojection(self, name: str) -> Interval:
-        """Re-projection error of a method over that of straight lines, on the same pairs."""
+        """Returns the re-projection error of a method over that of straight lines, on the same pairs."""
         return self.over(name, "lerp", "reprojection")
 
     def over(self, name: str, other: str, metric: str) -> Interval:
-        """The ratio of a metric's means of two methods, on the same pairs."""
+        """Returns the ratio of a metric's means of two methods, on the same pairs."""
         own, base = (self.entries[n].columns[metric] for n in (name, other))
         return statistics.bootstrap_ratio(own, base, 0)
 
 
 def judge_paths(run: Run, judges: Sequence[Judge], found: Mapping[str, Trained], teacher: bool) -> Judged:
-    """Paths of LERP, of each network, geodesics and, where asked for, strings under the networks' energy, on the run's test pairs."""
+    """Judges LERP, each network, geodesics and, with ``teacher``, strings under the networks' energy, on the run's test pairs."""
     frames = run.recipe.walks.frames
     ends = draw_ends(run, run.recipe.walks.pairs, 0, "test")
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
@@ -89,12 +89,12 @@ def judge_paths(run: Run, judges: Sequence[Judge], found: Mapping[str, Trained],
 
 
 def on_the_line(j: Judged, points: int) -> Tensor:
-    """The first points inside straight lines: (n, d)."""
+    """Returns the first interior points of straight lines: (n, d)."""
     return j.paths["lerp"].nodes[:, 1:-1].flatten(0, 1)[:points]
 
 
 def idempotence(j: Judged, judges: Sequence[Judge], points: int) -> dict[str, Interval]:
-    """Rank correlation of small re-projection error with realism, and how idempotent E(G(.)) is, on LERP points."""
+    """Measures on LERP points the rank correlation of small re-projection error with realism, and the idempotence of E(G(.))."""
     z = on_the_line(j, points)
     once = chunked(projection(j.run), z)
     twice = chunked(projection(j.run), once)
@@ -109,7 +109,7 @@ def idempotence(j: Judged, judges: Sequence[Judge], points: int) -> dict[str, In
 
 def slope(j: Judged) -> Tensor:
     """
-    How steep the re-projection loss is where straight lines lead: mean |grad_z |z - E(G(z))|^2| over each line's interior points, by pair (b,).
+    Slope of the re-projection loss on straight lines: mean |grad_z |z - E(G(z))|^2| over each line's interior points, by pair (b,).
 
     In units of the codes' own size, their mean norm: the loss of a model whose codes are twice as large has twice the gradient.
     """

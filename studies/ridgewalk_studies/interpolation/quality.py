@@ -2,9 +2,9 @@
 Garbage in, garbage out: the same interpolation network over a VAE that was hardly trained.
 
 The recipe's variant ``badly-trained`` is the same VAE with a twentieth of the epochs (more on the digits, where it would decode nothing). Its paths
-are read against its own straight lines and its own reconstructions, which say what its decoder can do at all, and against the well trained one's
-on the same pairs of images. The source also holds that the better the VAE, the flatter the re-projection loss, so that its gradients vanish: the
-slope of the loss says whether they do.
+are compared with its own straight lines and its own reconstructions, which are the limit of its decoder, and with the well trained one's
+on the same pairs of images. The source also claims that the better the VAE, the flatter the re-projection loss, so that its gradients vanish: the
+slope of the loss shows whether they do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,19 +34,19 @@ FLATTER = Claim(
 )
 
 STEPS = 20
-"""First steps of a training, over which its gradient norm is averaged: both networks begin with the same weights."""
+"""Number of first steps over which the gradient norm is averaged: both networks begin with the same weights."""
 
 
 def compare_models(good: Judged, bad_run: Run, i: Interpolation, known: Trained, judges: Sequence[Judge]) -> Part:
     """
-    Trains the network over the badly trained VAE, and compares.
+    Trains the network over the badly trained VAE, and compares its paths with those over the well trained one.
 
     Args:
-        good: paths over the well trained VAE.
-        bad_run: the other.
-        i: the network's settings.
-        known: the network over the well trained one.
-        judges: of both.
+        good: Judged paths over the well trained VAE.
+        bad_run: The run of the badly trained VAE.
+        i: Settings of the network.
+        known: The network over the well trained VAE.
+        judges: The judges of both.
     """
     own = train_variant(bad_run, i, bad_run.references[: i.pool], variants(i)[MANY], f"{MANY}, badly trained VAE")
     bad = judge_paths(bad_run, judges, {MANY: own}, teacher=False)
@@ -85,17 +85,17 @@ def compare_models(good: Judged, bad_run: Run, i: Interpolation, known: Trained,
 
 
 def first_gradient(t: Trained) -> float:
-    """The mean norm of the network's gradient over the first steps."""
+    """Returns the mean norm of the network's gradient over the first steps."""
     return float(t.history.terms["interpolation_gradient"][:STEPS].mean())
 
 
 def _garbage(good: Judged, bad: Judged, lost: statistics.Interval) -> Verdict:
-    told = "; ".join(
+    range_ = "; ".join(
         f"{m}: {j.summary.rows[MANY]['precision'].value:.3f} between its LERP's {j.summary.rows['lerp']['precision'].value:.3f} and its "
         f"reconstructions' {j.summary.lines['reconstructions']['precision']:.3f}"
         for m, j in (("well trained", good), ("badly trained", bad))
     )
-    return judge(GARBAGE, lost, figure=f"precision lost {signed(lost)} ({told})", how="the same pairs of images")
+    return judge(GARBAGE, lost, figure=f"precision lost {signed(lost)} ({range_})", how="the same pairs of images")
 
 
 def _flatness(flatter: statistics.Interval, known: Trained, own: Trained) -> Verdict:

@@ -1,4 +1,4 @@
-"""Tables and pictures of the interpolation networks: all variants, the sweep of the attraction, the way into the collapse."""
+"""Tables and pictures of the interpolation networks: all variants, the sweep of the attraction, the collapse."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ GAP = Column("end gap", ".2g", "lower", "largest distance of an end from its lat
 
 
 def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, float]) -> Section:
-    """Every variant beside LERP and the string method."""
+    """Returns the table of every variant, LERP and the string method."""
     columns = {
         "variety": VARIETY,
         "error": ERROR,
@@ -29,7 +29,7 @@ def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, fl
         "whole": Column("wholly real", ".3f", "higher", "share of paths with every interior frame real"),
         "step": STEP,
         "gap": GAP,
-        "seconds": Column("seconds", ".0f", None, "of training, the search of what is learned included"),
+        "seconds": Column("seconds", ".0f", None, "of training, including the search of the paths to learn"),
         "pass": Column("ms a path", ".3g", "lower", "16 frames, in a batch of 128, on one thread"),
     }
     rows = {}
@@ -49,7 +49,7 @@ def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, fl
 
 
 def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -> Section:
-    """The attraction from 0 up, and falling: what it buys, and what it costs."""
+    """Returns the section on attractions from 0 up and falling: their variety and their precision."""
     labels = {n: f"{w:g}" for w, n in names.items()} | {FALLING: "falling"}
     columns = {"variety": VARIETY, "error": ERROR, "precision": PRECISION, "step": STEP, "gap": GAP}
     rows = {label: {**_measured(j, n), **_trained(found[n], j, n)} for n, label in labels.items()}
@@ -67,7 +67,7 @@ def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -
     }
     return Section(
         "How much attraction",
-        "From none, which leaves the network to any fixed point of E(G(.)), to one that leaves it no way but the straight line.",
+        "From none, with which any fixed point of E(G(.)) is a minimum, to one that allows only the straight line.",
         [
             block,
             Figure(
@@ -84,8 +84,8 @@ def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -
                     )
                 ),
                 "Precision of each attraction against its re-projection error",
-                "The loss asks for a small re-projection error; whether that makes paths real is seen upwards.",
-                "What the loss asks for, and what is wanted",
+                "The loss minimises the re-projection error; the vertical axis shows whether that makes paths real.",
+                "The loss's aim and realism",
                 figures.READING["tradeoff"],
             ),
             strip_figure(
@@ -99,32 +99,32 @@ def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -
 
 
 def collapse(found: Mapping[str, Trained]) -> Section:
-    """The network without attraction, step by step, and what the watcher said while it trained."""
+    """Returns the section on the network without attraction: its losses by step, and the events of its training."""
     free = found[FREE].history
     steps = free.steps.numpy()
     curves = {n: (steps, free.terms[n].numpy()) for n in ("reprojection", "variety", "interpolation_gradient")}
     picture = Figure(
         figures.png(figures.losses(curves, log=True)),
         "Re-projection error, variety and gradient norm of the network without attraction",
-        "A collapse by vanishing gradients would show the gradient gone before the variety is.",
+        "In a collapse by vanishing gradients the gradient would vanish before the variety does.",
         "Training without attraction",
         figures.READING["losses"],
     )
-    told = [f"{n}: {e.sentence}" for n, t in found.items() for e in t.history.events]
+    events = [f"{n}: {e.sentence}" for n, t in found.items() for e in t.history.events]
     return Section(
         "How it collapses",
         "The network without attraction, step by step. "
         + (
-            "Said while the networks trained: " + "; ".join(told) + "."
-            if told
-            else "No collapse was named while they trained."
+            "Events during training: " + "; ".join(events) + "."
+            if events
+            else "No collapse was detected during training."
         ),
         [picture],
     )
 
 
 def distillation(found: Mapping[str, Trained], j: Judged) -> Section:
-    """Both ways to train the exact network on one energy, and the search that one of them learns from."""
+    """Returns the section on both trainings of the exact network on one energy, and on the search that one learns from."""
     columns = {
         "precision": PRECISION,
         "step": STEP,

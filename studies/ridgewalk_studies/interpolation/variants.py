@@ -1,10 +1,10 @@
 """
-The interpolation networks that are compared: one setting varied at a time, at equal numbers of points.
+The compared interpolation networks: one setting is varied at a time, at equal numbers of points.
 
-    attraction   lambda from 0 (nothing holds it) over decades to 1, and falling with the steps (a curriculum)
+    attraction   lambda from 0 over decades to 1, and falling with the steps (a curriculum)
     pairing      one time for each pair or many; pairs from a list drawn once or drawn anew from the whole pool
     network      3 to 5 layers, ReLU and SiLU; exact by construction
-    objective    re-projection; a density ratio and curve energy; the paths of the string method under the same ratio, learned by heart
+    objective    re-projection; a density ratio and curve energy; regression on the paths of the string method under the same ratio
 """
 
 from collections.abc import Callable, Sequence
@@ -25,40 +25,40 @@ from ridgewalk.training.interpolation import Distilled, Pairing, PathEnergy, Rep
 from ridgewalk.training.loop import Fitting, History, fit
 
 LAMBDAS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-"""Attractions that are swept; the recipe's own, where it is none of them, is swept with them."""
+"""The swept attractions, to which the recipe's own is added if it is another."""
 
 FREE, FALLING = "lambda 0", "lambda falling"
 
 ONE, MANY = "one time, fixed pairs", "many times, fresh pairs"
-"""The first proposal's pairing, at the recipe's own attraction, and the one that its closing question asks for."""
+"""The pairing of the first proposal, at the recipe's own attraction, and the pairing of its closing question."""
 
 EXACT = "exact, reprojection"
 
 RATIO, DISTILLED = "exact, density ratio", "exact, distilled"
 
 TEACHER = "soft-ratio"
-"""The energy of both: along the network's paths, and under the string method."""
+"""The energy that the network minimises along its paths and that the string method minimises."""
 
 SEARCHED = 30
-"""One pair in so many latents of the pool is searched: by its steps, which ask no model, a distilled network then costs about what the other does."""
+"""Number of latents of the pool for each searched pair. As its steps evaluate no model, a distilled network then costs about what the other does."""
 
 COLLAPSED, ALIVE = 0.1, 0.5
-"""Variety below the first is one path for all pairs; above the second a collapse is prevented."""
+"""A variety below the first is a collapse to one path for all pairs; above the second the collapse is prevented."""
 
 Goal = Reprojection | PathEnergy | Distilled
 Variant = Callable[[Tensor, Run], Goal]
-"""From the pool and the run to an objective over a network of its own."""
+"""A function of the pool and the run that returns an objective over a new network."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
     """
-    A variant: its network's paths and its log.
+    A trained variant.
 
     Attributes:
-        finder: of its paths.
-        history: of its training.
-        before: seconds spent before the first step, on searching what it learns.
+        finder: Finder of the network's paths.
+        history: History of the training.
+        before: Seconds before the first step, for the search of the paths to learn.
     """
 
     finder: Amortised
@@ -67,32 +67,32 @@ class Trained:
 
     @property
     def seconds(self) -> float:
-        """All that it took."""
+        """Returns the seconds of search and training together."""
         return self.before + self.history.seconds
 
     def end(self, term: str) -> float:
-        """The mean of a term over the last tenth of the steps."""
+        """Returns the mean of a term over the last tenth of the steps."""
         values = self.history.terms[term]
         return float(values[-max(1, len(values) // 10) :].mean())
 
     @property
     def collapsed_at(self) -> int | None:
         """
-        The step at which the training's watcher (``training.health``) named a collapse that lasted to the end; None where there was none.
+        The step at which ``training.health`` detected a collapse that lasted to the end; None if there was none.
 
-        A network that has learned nothing yet is nearly constant, and may be named in its first windows: that it recovered from is none.
+        An untrained network is nearly constant, and may be detected in its first windows; a collapse from which it recovers does not count.
         """
-        told = [e for e in self.history.events if e.name == "interpolation"]
-        return told[-1].step if told and told[-1].state == "constant" else None
+        events = [e for e in self.history.events if e.name == "interpolation"]
+        return events[-1].step if events and events[-1].state == "constant" else None
 
 
 def sweep_names(i: Interpolation) -> dict[float, str]:
-    """The sweep of constant attractions from the lowest up, each with its variant's name."""
+    """Returns the constant attractions from the lowest up, each with its variant's name."""
     return {w: ONE if w == i.attraction and w > 0 else f"lambda {w:g}" for w in sorted({*LAMBDAS, i.attraction})}
 
 
 def variants(i: Interpolation) -> dict[str, Variant]:
-    """Every variant by its name."""
+    """Returns every variant by its name."""
 
     def plain(
         weight: float | Callable[[int], float] = i.attraction,
@@ -118,7 +118,7 @@ def variants(i: Interpolation) -> dict[str, Variant]:
         return PathEnergy(exact(pool), run.energy(TEACHER), run.decode, Pairing(pool, times=i.times), i.curve)
 
     def distilled(pool: Tensor, run: Run) -> Distilled:
-        network = exact(pool)  # drawn first: the same weights to begin with as the others'
+        network = exact(pool)  # made first, so that its initial weights are those of the others
         return Distilled(network, search_pairs(run, pool, max(2, len(pool) // SEARCHED)), i.times)
 
     other = "relu" if i.activation != "relu" else "silu"
@@ -139,17 +139,17 @@ def variants(i: Interpolation) -> dict[str, Variant]:
 
 
 def _falling(kept: float) -> Callable[[int], float]:
-    """A curriculum: from 10 times the kept attraction down to a hundredth of it, over 600 steps."""
+    """Returns a curriculum from 10 times the kept attraction down to a hundredth of it, over 600 steps."""
     return lambda step: kept * 10 ** (1 - 3 * min(1.0, step / 600))
 
 
 def projection(run: Run) -> Callable[[Tensor], Tensor]:
-    """E(G(.)) of the frozen model."""
+    """Returns E(G(.)) of the frozen model."""
     return lambda z: run.model.encode(run.model.decode(z))
 
 
 def search_pairs(run: Run, pool: Tensor, count: int) -> Tensor:
-    """The string method's paths between ``count`` pairs of the pool, as many nodes as it relaxes: (count, k, d)."""
+    """Returns the string method's paths between ``count`` pairs of the pool, with the nodes that it relaxes: (count, k, d)."""
     generator = torch.Generator().manual_seed(mixed_seed(run.origin.seed, Stream.SEARCHED_PAIRS))
     first = torch.randperm(len(pool), generator=generator)[:count]
     second = (first + torch.randint(1, len(pool), (len(first),), generator=generator)) % len(pool)
@@ -158,7 +158,7 @@ def search_pairs(run: Run, pool: Tensor, count: int) -> Tensor:
 
 
 def schedule(i: Interpolation, pool: int, seed: int) -> Schedule:
-    """Of every variant, over a pool of so many latents."""
+    """Returns the schedule of every variant, over a pool of ``pool`` latents."""
     return Schedule(
         epochs=i.epochs,
         batch=min(i.batch, pool),
@@ -170,7 +170,7 @@ def schedule(i: Interpolation, pool: int, seed: int) -> Schedule:
 
 
 def train_variant(run: Run, i: Interpolation, pool: Tensor, make: Variant, label: str) -> Trained:
-    """One variant's network, its weights and order of the run's seed."""
+    """Trains one variant's network, whose weights and order come from the run's seed."""
     began = perf_counter()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mixed_seed(run.origin.seed, Stream.VARIANT))
@@ -187,14 +187,14 @@ def train_variant(run: Run, i: Interpolation, pool: Tensor, make: Variant, label
 
 
 def _of_paths(s: Schedule, pool: int, paths: int, times: int) -> Schedule:
-    """The same number of steps, and of points a step, over batches of paths that are each asked at so many times."""
+    """Returns a schedule of as many steps and points a step, over batches of paths that are evaluated at ``times`` times each."""
     batch = min(paths, max(2, s.batch // times))
     steps = s.epochs * (pool // s.batch)
     return replace(s, batch=batch, epochs=max(1, round(steps / (paths // batch))))
 
 
 def one_pass(finder: Amortised, z_a: Tensor, z_b: Tensor, frames: int = 16, batch: int = 128) -> float:
-    """Milliseconds a path of so many frames, in a batch of so many pairs (those given, again and again), on one thread: the median of 5 passes."""
+    """Returns the milliseconds of a path on one thread, in batches of ``batch`` pairs (the given ones, repeated): the median of 5 passes."""
     rows = torch.arange(batch) % len(z_a)
     a, b = z_a.cpu()[rows], z_b.cpu()[rows]
     timed = replace(finder, nodes=frames)

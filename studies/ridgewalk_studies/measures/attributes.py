@@ -1,12 +1,12 @@
 """
-What distances and paths of a latent space keep of images: neighbourhoods, classes, style; and what a reconstruction loses.
+Measures of what distances and paths of a latent space preserve of images (neighbourhoods, classes, style), and of the losses of a reconstruction.
 
-    local order     Spearman's correlation, within each point's own neighbours, of latent distance and another one
+    local order     Spearman's correlation of latent distance and another distance, among each point's own neighbours
     linear fit      R^2 of another distance on the latent one, over pairs
-    class kept      share of the interior frames that a classifier gives the class of both ends
+    class kept      share of the interior frames that a classifier assigns to the class of both ends
     style           an exact statistic of an image, such as the slant of its strokes:
                         slant = mu_11 / mu_02,   the moments of the pixel mass about its centre, x to the right, y downwards
-    within          share of interior frames whose style is between those of the ends; 1/3 for frames that have nothing to do with them
+    within          share of interior frames whose style is between those of the ends; 1/3 for frames that are unrelated to them
     monotone        |s_k - s_1| / sum_i |s_{i+1} - s_i|: 1 if style never turns back
 
 A shear x -> x + a y adds a to the slant, exactly, as long as no mass leaves the image.
@@ -26,7 +26,7 @@ from ridgewalk.path import chunked
 
 
 def neighbours_of(z: Tensor, count: int) -> Tensor:
-    """Rows of the ``count`` nearest other points of each: (n, d) -> int64 (n, count), the nearest first."""
+    """Returns the rows of the ``count`` nearest other points of each: (n, d) -> int64 (n, count), the nearest first."""
     if not 1 <= count < len(z):
         raise ValueError(f"a point has from 1 to {len(z) - 1} neighbours among {len(z)}; got {count}")
 
@@ -38,7 +38,7 @@ def neighbours_of(z: Tensor, count: int) -> Tensor:
 
 
 def strangers_of(n: int, count: int, seed: int) -> Tensor:
-    """Rows of ``count`` other points of each, drawn with repetition: int64 (n, count)."""
+    """Returns the rows of ``count`` other points for each, drawn with repetition: int64 (n, count)."""
     generator = torch.Generator().manual_seed(seed)
     shift = 1 + torch.randint(n - 1, (n, count), generator=generator)
     return (torch.arange(n)[:, None] + shift) % n
@@ -56,7 +56,7 @@ def local_order(a: Tensor, b: Tensor) -> Tensor:
 
     Args:
         a: distances of each point to m others.
-        b: other distances to the same.
+        b: Other distances to the same points, (n, m).
     """
     from scipy.stats import rankdata
 
@@ -75,8 +75,8 @@ def linear_fit(a: Tensor, b: Tensor, seed: int) -> Interval:
 
     Args:
         a: distances of each point to m others.
-        b: other distances to the same.
-        seed: of the draws.
+        b: Other distances to the same points, (n, m).
+        seed: Seed of the bootstrap.
     """
     x, y = a.double() - a.double().mean(), b.double() - b.double().mean()  # centred, so that no digits cancel
     columns = {"x": x, "y": y, "xx": x * x, "yy": y * y, "xy": x * y}
@@ -96,8 +96,8 @@ def class_kept(probabilities: Tensor, labels: Tensor) -> Tensor:
     Share of interior frames whose most probable class is the pair's: (b,).
 
     Args:
-        probabilities: (b, k, classes).
-        labels: (b,) the class of both ends.
+        probabilities: Class probabilities of each frame, (b, k, classes).
+        labels: The class of both ends, integers (b,).
     """
     if labels.shape != probabilities.shape[:1] or labels.is_floating_point():
         raise ValueError(f"a pair has one class, integers ({len(probabilities)},); got {tuple(labels.shape)}")
@@ -111,7 +111,7 @@ def slant(images: Tensor) -> Tensor:
     """
     mu_11 / mu_02 of the pixel mass, all channels together: (n, c, h, w) -> (n,); NaN where no mass is, or all in one row.
 
-    It is the shear that would bring the mass upright: positive where strokes lean to the left at the top (y runs downwards).
+    It is the shear that would make the mass upright: positive where strokes lean to the left at the top (y runs downwards).
     """
     mass = images.double().sum(dim=1)
     x, y = (torch.arange(s, dtype=mass.dtype, device=mass.device) for s in (mass.shape[2], mass.shape[1]))
@@ -169,15 +169,15 @@ def sharpness(images: Tensor) -> Tensor:
 
 def reconstruction_columns(images: Tensor, reconstructions: Tensor, judges: Sequence[Judge]) -> dict[str, Tensor]:
     """
-    What reconstructions lose, image by image: (n,) each.
+    Returns measures of the losses of each reconstruction: (n,) each.
 
     ``squared`` and ``absolute`` are means over pixels, ``sharpness`` the reconstruction's over the image's, ``features_NAME`` a judge's
     distance |phi(x_hat) - phi(x)| over the root mean squared distance of two images of the set, sqrt(2 sum_f var phi_f).
 
     Args:
         images: (n, c, h, w) in [0, 1].
-        reconstructions: of them, in their order.
-        judges: that trained on none of the images.
+        reconstructions: Their reconstructions, in their order.
+        judges: Judges that were trained on none of the images.
     """
     off = (reconstructions - images).double().flatten(1)
     columns = {

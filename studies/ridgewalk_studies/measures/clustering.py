@@ -1,19 +1,19 @@
 """
-Clusters against classes: what K clusters without names know of the classes, from soft assignments q(y = i | x_n) and labels.
+Agreement of K unnamed clusters with classes, from soft assignments q(y = i | x_n) and labels.
 
 A point belongs to the cluster argmax_i q(y = i | x_n). Clusters get their names by a rule, from points whose labels are known:
 
-    exemplar    cluster i is named after x_n, n = argmax_n q(y = i | x_n): one point names a cluster, and may be a stray
+    exemplar    cluster i is named after x_n, n = argmax_n q(y = i | x_n): one point names a cluster, and may be an outlier
     majority    cluster i is named after the most frequent label among its points
 
     error       share of the points whose cluster has another name than their own class
-    Hungarian   accuracy of the best one-to-one assignment of clusters to classes; with K above the number of classes, some clusters go without
+    Hungarian   accuracy of the best one-to-one assignment of clusters to classes; with K above the number of classes, some clusters have none
     NMI         I(cluster; class) / mean of H(cluster), H(class): 0 independent, 1 the same partition
     entropy     H(mean_n q(y | x_n)), in nats: log K where the clusters are used evenly
     decided     mean_n H(q(y | x_n)), in nats: 0 where every point is sure of its cluster
 
-More clusters make a lower error by either rule (K = n has none), so that K stands beside the figure and is not chosen on test labels. NMI and the
-Hungarian accuracy do not forgive a class cut in pieces; the error does.
+More clusters give a lower error by either rule (K = n has none). K is therefore reported with the figure, and is not chosen on test labels. NMI and
+the Hungarian accuracy are lower if a class is split into several clusters; the error is not.
 
 Source: Makhzani et al. (2015), Adversarial autoencoders, section 6 (exemplar); Kuhn (1955), The Hungarian method for the assignment problem; Strehl and
 Ghosh (2002), Cluster ensembles, equation 3, with the arithmetic mean.
@@ -28,15 +28,15 @@ from torch import Tensor
 @dataclass(frozen=True)
 class Clustering:
     """
-    What was measured.
+    Measures of clusters against classes.
 
     Attributes:
-        clusters: K.
-        used: clusters that some point belongs to.
-        entropy: of the mean assignment, in nats.
+        clusters: The number of clusters, K.
+        used: The number of clusters that contain a point.
+        entropy: Entropy of the mean assignment, in nats.
         decided: mean entropy of a point's own assignment, in nats.
-        exemplar: error by that rule, from 0 to 1.
-        majority: error by that rule.
+        exemplar: Error of names by exemplar, from 0 to 1.
+        majority: Error of names by majority, from 0 to 1.
         hungarian: accuracy of the best one-to-one assignment.
         nmi: normalised mutual information.
     """
@@ -53,12 +53,12 @@ class Clustering:
 
 def measure_clusters(q: Tensor, labels: Tensor, naming: tuple[Tensor, Tensor] | None = None) -> Clustering:
     """
-    Every measure of the head of this module.
+    Returns every measure of this module's docstring.
 
     Args:
-        q: (n, K) rows of probabilities, of the points that are measured.
-        labels: (n,) integers from 0, their classes.
-        naming: q and labels of other points, that name the clusters; by default the measured ones themselves do.
+        q: Probabilities of clusters, one row for each measured point, (n, K).
+        labels: Classes of the points, integers from 0, (n,).
+        naming: Probabilities and labels of other points that name the clusters; by default the measured points name them.
 
     Raises:
         ValueError: if shapes or types do not fit, K < 2, or a row is no distribution.
@@ -101,9 +101,9 @@ def mistaken(q: Tensor, labels: Tensor, names: Tensor) -> Tensor:
     Whether each point's cluster has another name than its class: bool (n,), for the error's mean and its bootstrap.
 
     Args:
-        q: (n, K).
-        labels: (n,).
-        names: (K,) of ``exemplar_names`` or ``majority_names``.
+        q: Probabilities of clusters, (n, K).
+        labels: Classes, (n,).
+        names: Names of the clusters from ``exemplar_names`` or ``majority_names``, (K,).
     """
     q = _checked(q, labels)
     if names.shape != q.shape[1:]:
@@ -135,7 +135,7 @@ def normalised_information(clusters: Tensor, labels: Tensor) -> float:
 
 
 def _checked(q: Tensor, labels: Tensor) -> Tensor:
-    """Q in float64, its shape, rows and labels looked at."""
+    """Returns q in float64 after a check of shapes, rows and labels."""
     if q.dim() != 2 or not q.is_floating_point() or len(q) == 0 or q.shape[1] < 2:
         raise ValueError(f"assignments are probabilities (n, K) with K >= 2; got {q.dtype} {tuple(q.shape)}")
     if labels.shape != q.shape[:1] or labels.is_floating_point() or int(labels.min()) < 0:

@@ -2,17 +2,17 @@
 Paths between coloured shapes, measured in factors: no judge is trained, a formula reads every frame.
 
 ``measures.shapes.measure`` gives each frame's shape, hue, size, x and y, and its residual |frame - rendering| / |frame|, how far it is from any
-picture of one shape. Of a path of k frames whose ends have the factors f_a and f_b this leaves, by pair,
+picture of one shape. The figures of a path of k frames whose ends have the factors f_a and f_b are, by pair,
 
     residual      mean and worst over the interior frames, at most 1, which is the distance from the empty picture
-    real, whole   share of interior frames whose residual is below a limit, and whether all are
+    real, whole   share of interior frames whose residual is below a limit, and whether all of them are
     deviation     mean |f_i - (f_a + t_i (f_b - f_a))|, t_i = i / (k - 1), of x, y, size and hue, the hue's difference taken the shorter way
     monotonicity  share of the factors' motion that goes from a towards b: 1 - backwards / all, summed over factors in units of their ranges
     foreign       share of interior frames whose hue lies off the shorter arc between the ends' by more than ``HUE_MARGIN``
     switches      how often the shape changes from frame to frame: at least 1 where the ends differ
 
-The limit is what the decoder's own reconstructions of held-out images stay below (``limit``): a decoder blurs, and a blurred shape is no
-failure of the path.
+The limit is the residual below which the decoder's own reconstructions of held-out images lie (``limit``): a decoder blurs, and a blurred shape is
+no failure of the path.
 """
 
 import torch
@@ -22,10 +22,10 @@ from ridgewalk.data.shapes import POSITIONS, SIZES, Factors
 from ridgewalk_studies.measures.shapes import measure
 
 QUANTILE = 0.95
-"""Of the reconstructions' residuals: one reconstruction in twenty would not pass for a shape."""
+"""Quantile of the reconstructions' residuals that is the limit: one reconstruction in twenty exceeds it."""
 
 HUE_MARGIN = 0.02
-"""Turns (7 degrees): twenty times the reader's error in images of 8 bits."""
+"""Margin of hues in turns (7 degrees): twenty times the error of ``shapes.measure`` in images of 8 bits."""
 
 LINEAR = ("x", "y", "size")
 
@@ -35,31 +35,31 @@ RANGES = {
     "size": SIZES[1] - SIZES[0],
     "hue": 0.5,
 }
-"""How far apart two images' factors can lie."""
+"""Largest distance of two images' factors."""
 
 
 def residuals(images: Tensor) -> Tensor:
-    """(n, 3, s, s) -> (n,) |image - rendering| / |image| of the shape that fits best, or of no shape: at most 1, which it is for black."""
+    """Returns |image - rendering| / |image| of the best shape or of none, at most 1 (1 for black): (n, 3, s, s) -> (n,)."""
     return _capped(measure(images).residual)
 
 
 def limit(reconstructions: Tensor) -> float:
-    """The residual that 95 % of the reconstructions (n, 3, s, s) of held-out images stay below."""
+    """Returns the residual below which 95 % of the reconstructions (n, 3, s, s) of held-out images lie."""
     return float(residuals(reconstructions).quantile(QUANTILE))
 
 
 def columns(frames: Tensor, a: Factors, b: Factors, below: float) -> dict[str, Tensor]:
     """
-    What the frames of b paths show, by pair: (b,) each, float64.
+    Returns the figures of b paths by pair: (b,) each, float64.
 
     Args:
-        frames: (b, k, 3, s, s) in [0, 1], k >= 3.
-        a: factors of the first ends, (b,), with their hues.
-        b: of the last ones.
-        below: the residual of a real frame; see ``limit``.
+        frames: Frames of the paths, (b, k, 3, s, s) in [0, 1], k >= 3.
+        a: Factors of the first ends, (b,), with their hues.
+        b: Factors of the last ends, (b,), with their hues.
+        below: The residual below which a frame is real; see ``limit``.
 
-    A frame without a hue (grey or black) is foreign and stands in no other figure of hue; a black one in none of place and size. Where no interior
-    frame has the factor, its deviation is NaN.
+    A frame without a hue (grey or black) is foreign and is left out of the other figures of hue; a black one is left out of those of place and size. If no
+    interior frame has the factor, its deviation is NaN.
 
     Raises:
         ValueError: if the paths have no interior frames, or other ends than there are paths.

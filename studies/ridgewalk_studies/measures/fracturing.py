@@ -1,25 +1,25 @@
 """
-Manifold fracturing: do like images get like codes, or is the data's manifold cut in pieces that lie anywhere in code space?
+Manifold fracturing: do similar images get similar codes, or is the data's manifold cut in pieces that lie anywhere in code space?
 
-Of each image i among n, with its k nearest others by pixels and its k nearest others by codes:
+For each image i among n, with its k nearest others by pixels and its k nearest others by codes:
 
     rank        mean over its k nearest images j of (r_ij - 1) / (n - 2), r_ij the rank of j by distance of codes from i: 0 where the nearest k in
-                turn are k images alike, about k / 2n where neighbourhoods are kept, 1/2 where codes have nothing to do with images
+                turn are k similar images, about k / 2n where neighbourhoods are kept, 1/2 where codes are unrelated to images
     kept        share of its k nearest images that are among its k nearest codes
     agreement   share of its k nearest codes that are of its class
     step        |E(T x_i) - E(x_i)| / median |z_j - z_l| over pairs, the mean over T, a shift by one pixel in each of four directions
     lost        share of the four shifts whose code is further from E(x_i) than the k-th nearest other image's is: a tear
 
-and of each class, in the graph that joins every code to its k nearest of all classes, with the edges inside the class alone,
+and for each class, in the graph that joins every code to its k nearest of all classes, with the edges inside the class alone:
 
-    pieces      1 / sum_c p_c^2 over its connected components' shares p_c: 1 for one piece, m for m equal ones; strays hardly count
+    pieces      1 / sum_c p_c^2 over its connected components' shares p_c: 1 for one piece, m for m equal ones; outliers hardly count
 
-None of them depends on the scale of the codes, so that autoencoders with and without a prior compare; all but ``step`` are of ranks. A model that
-keeps classes apart may still cut them in pieces, and one may have like codes for like images where classes mix: no figure stands alone. Rows of several
+None of them depends on the scale of the codes, so that autoencoders with and without a prior can be compared; all but ``step`` use ranks. A model
+that separates classes may still cut them in pieces, and similar images may have similar codes where classes mix: no figure suffices alone. Rows of several
 models over the same images can be paired (``statistics.paired_difference``).
 
-Source: Makhzani et al. (2015), Adversarial autoencoders, section 7, of fracturing; Venna and Kaski (2001), Neighborhood preservation in nonlinear
-projection methods, of ranks of neighbours; Simpson (1949), Measurement of diversity, of the effective number.
+Source: Makhzani et al. (2015), Adversarial autoencoders, section 7 (fracturing); Venna and Kaski (2001), Neighborhood preservation in nonlinear
+projection methods (ranks of neighbours); Simpson (1949), Measurement of diversity (effective number).
 """
 
 from collections.abc import Callable, Mapping
@@ -34,21 +34,21 @@ from ridgewalk.path import chunked
 from ridgewalk_studies.measures.attributes import neighbours_of
 
 NEIGHBOURS = 10
-"""k, where no number is given."""
+"""Default number of neighbours k."""
 
-_ROWS = 256  # whose distances to all others are held at once
-_PAIRS = 2000  # rows between which the median distance is taken
+_ROWS = 256  # number of rows whose distances to all others are held at once
+_PAIRS = 2000  # number of rows between which the median distance is computed
 
 
 @dataclass(frozen=True, eq=False)
 class Fracturing:
     """
-    What was measured of a model over n images.
+    Measures of a model over n images.
 
     Attributes:
-        columns: float64 (n,) by name: ``rank``, ``kept``, ``step``, ``lost``, and ``agreement`` where there are classes.
-        pieces: (classes,) effective number of pieces of each class that has an image; empty where there is one class only.
-        neighbours: k.
+        columns: Values float64 (n,) by name: ``rank``, ``kept``, ``step``, ``lost``, and ``agreement`` if there are classes.
+        pieces: Effective number of pieces of each class that has an image, (classes,); empty if there is one class only.
+        neighbours: The number of neighbours k.
     """
 
     columns: Mapping[str, Tensor]
@@ -56,7 +56,7 @@ class Fracturing:
     neighbours: int
 
     def interval(self, name: str, seed: int = 0) -> Interval:
-        """Mean of a column with its bootstrap interval over images."""
+        """Returns the mean of a column with its bootstrap interval over images."""
         return bootstrap_mean(self.columns[name], seed)
 
 
@@ -64,13 +64,13 @@ def fracturing(
     encode: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor | None = None, neighbours: int = NEIGHBOURS
 ) -> Fracturing:
     """
-    Every figure of the head of this module.
+    Returns every figure of this module's docstring.
 
     Args:
         encode: frozen, images (n, c, h, w) -> codes (n, *).
         images: held-out, floats in [0, 1], n > 2 k; their distances are Euclidean over pixels.
         labels: (n,) int64; without them, or with one class, there is neither ``agreement`` nor ``pieces``.
-        neighbours: k.
+        neighbours: The number of neighbours k.
 
     Raises:
         ValueError: if there are too few images, labels do not fit, codes are not finite, or all codes are one.
@@ -103,8 +103,8 @@ def pieces(near: Tensor, labels: Tensor) -> Tensor:
     Effective number of pieces of each class that has a point: float64 (classes,), in the order of their labels.
 
     Args:
-        near: (n, k) rows of each point's nearest others, as of ``attributes.neighbours_of``.
-        labels: (n,) integers.
+        near: Rows of each point's nearest others, as from ``attributes.neighbours_of``, (n, k).
+        labels: Classes, integers (n,).
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -125,7 +125,7 @@ _WAYS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 def shift(images: Tensor, right: int, down: int) -> Tensor:
-    """Images (n, c, h, w) moved by whole pixels, zeros from outside."""
+    """Returns images (n, c, h, w) moved by whole pixels, with zeros from outside."""
     h, w = images.shape[2:]
     padded = F.pad(images, (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0)))
     return padded[:, :, max(-down, 0) : max(-down, 0) + h, max(-right, 0) : max(-right, 0) + w]
@@ -139,7 +139,7 @@ def _codes(encode: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
 
 
 def _ranks(z: Tensor, alike: Tensor) -> Tensor:
-    """Mean of (r - 1) / (n - 2) over the rows' given others: (n, d), (n, k) -> (n,); equal distances share their mean rank."""
+    """Returns the mean of (r - 1) / (n - 2) over the k given others of each row: (n, d), (n, k) -> (n,); ties share their mean rank."""
     n = len(z)
 
     def mean_rank(part: Tensor, others: Tensor, own: Tensor) -> Tensor:

@@ -1,12 +1,12 @@
 """
-Holes: how much of a model's prior decodes to nothing real?
+Holes: the share of a model's prior that decodes to nothing real.
 
     holes      share of prior draws z_p whose decoding G(z_p) lies in no k-NN ball of real images, by each judge and by their mean
     floor      the same share of reconstructions G(E(x)) of held-out images: what the decoder's own blur costs
     excess     holes - floor: what the prior adds
 
-A judge calls some real images unreal too, and all reconstructions of a blurred decoder: only the excess is of the prior. The draws must be of the law that
-the model is used with, such as an AAE's own prior, N(0, I) for a VAE, and for a plain autoencoder, which has none, a law that was fitted to its codes.
+A judge also calls some real images unreal, and all reconstructions of a blurred decoder: only the excess is due to the prior. The draws must come from the
+law with which the model is used: an AAE's own prior, N(0, I) for a VAE, and for a plain autoencoder, which has no prior, a law fitted to its codes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,35 +25,35 @@ _DRAWN = "prior"
 @dataclass(frozen=True, eq=False)
 class Holes:
     """
-    What the judges see; every mapping is by judge, and under ``mean``.
+    The judges' results; every mapping is by judge, with the mean of judges under ``mean``.
 
     Attributes:
-        unreal: float64 (n,) of each draw, 1 where it decodes to nothing real; of the mean, the share of judges that say so.
-        floor: the same of reconstructions.
+        unreal: 1 for each draw that decodes to nothing real, otherwise 0, float64 (n,); under ``mean`` the share of judges.
+        floor: The same for reconstructions, float64 (m,).
     """
 
     unreal: Mapping[str, Tensor]
     floor: Mapping[str, Tensor]
 
     def share(self, judge: str = MEAN, seed: int = 0) -> Interval:
-        """Of draws that decode to nothing real, with its bootstrap interval over draws."""
+        """Returns the share of draws that decode to nothing real, with its bootstrap interval over draws."""
         return bootstrap_mean(self.unreal[judge], seed)
 
     def of_reconstructions(self, judge: str = MEAN, seed: int = 0) -> Interval:
-        """Of reconstructions, likewise."""
+        """Returns the share of reconstructions that are not real, with its bootstrap interval."""
         return bootstrap_mean(self.floor[judge], seed)
 
     def excess(self, judge: str = MEAN, seed: int = 0) -> Interval:
-        """The first less the second, over as many draws and images as there are of the fewer."""
+        """Returns the share of draws less that of reconstructions, over equally many draws and images."""
         return bootstrap_mean(self.excesses(judge), seed)
 
     def excesses(self, judge: str = MEAN) -> Tensor:
-        """The first less the second, row by row, over as many draws and images as there are of the fewer: float64 (n,)."""
+        """Returns ``unreal`` less ``floor`` row by row, over equally many draws and images: float64 (min(n, m),)."""
         n = min(len(self.unreal[judge]), len(self.floor[judge]))
         return self.unreal[judge][:n] - self.floor[judge][:n]
 
     def __str__(self) -> str:
-        """The figures in a sentence."""
+        """Returns the figures in a sentence."""
         return (
             f"{self.share():.1%} of {len(self.unreal[MEAN])} draws of the prior decode to nothing real, by the mean of "
             f"{len(self.unreal) - 1} judges; of reconstructions {self.of_reconstructions():.1%}"
@@ -62,13 +62,13 @@ class Holes:
 
 def holes(draws: Tensor, codes: Tensor, decode: Callable[[Tensor], Tensor], judges: Sequence[Judge]) -> Holes:
     """
-    Every figure of the head of this module.
+    Returns every figure of this module's docstring.
 
     Args:
-        draws: (n, *) of the prior, n at least 10.
-        codes: (m, *) of held-out images that are none of the judges' own references, m at least 10.
+        draws: Draws of the prior, (n, *), n at least 10.
+        codes: Codes of held-out images that are none of the judges' own references, (m, *), m at least 10.
         decode: the frozen decoder, on the codes' device.
-        judges: at least one.
+        judges: The judges, at least one.
 
     Raises:
         ValueError: if there are no judges or too few rows, or draws and codes do not fit.

@@ -1,14 +1,14 @@
 """
-What a latent discriminator D_z = sigmoid(l) does that is trained on encoded data against draws of a reference r, usually the prior.
+Measures of a latent discriminator D_z = sigmoid(l) that is trained on encoded data against draws of a reference r, usually the prior.
 
-    overfitting     BCE on what it was trained on and on held-out images, by what was taken for real:
+    overfitting     BCE on its training points and on held-out images, by the points that it learned as real:
                     the means mu_i, one draw of each q(z|x_i), or fresh draws in every step
     drives          three fields that a walk can climb, of one direction and three sizes:
                     |grad D| = D (1 - D) |grad l|,   |grad log D| = (1 - D) |grad l|,   |grad l|
-    levels          D by distance from the data, beside the optimal D* = q / (q + r): 1/2 only where q = r
-    density fit     an energy E read as a density, exp(-E) / Z, beside the exact one
+    levels          D by distance from the data, and the optimal D* = q / (q + r): 1/2 only where q = r
+    density fit     an energy E read as a density, exp(-E) / Z, against the exact one
 
-Rows are points; what is compared is compared on the same points, so that intervals can be paired.
+Rows are points. Comparisons use the same points, so that intervals can be paired.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -34,10 +34,10 @@ from ridgewalk.training.noise import Noise
 # ------------------------------------------------------------------------------------------------- overfitting
 
 VARIANTS = ("means", "one draw", "fresh draws")
-"""What is taken for real: mu_i; mu_i + s_i eps_i with eps_i drawn once; the same with eps drawn anew in each step."""
+"""Real points of a training: mu_i; mu_i + s_i eps_i with eps_i drawn once; the same with eps drawn anew in each step."""
 
 PLACES = ("trained on", "held-out draws", "held-out means")
-"""Where a detector is asked: its own training points (for fresh draws: further draws of the same images), and held-out images'."""
+"""Points of evaluation: a detector's own training points (for fresh draws, further draws of the same images), and those of held-out images."""
 
 
 def bce_rows(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
@@ -45,9 +45,9 @@ def bce_rows(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tens
     [softplus(-l(z_i)) + softplus(l(r_i))] / 2, whose mean is the balanced binary cross-entropy: (n,), in nats.
 
     Args:
-        discriminator: logits, positive for the data's side.
-        real: (n, *).
-        fake: (n, *), as many.
+        discriminator: Function from points to logits, positive for the data's side.
+        real: Real points, (n, *).
+        fake: As many fake points, (n, *).
     """
     if real.shape != fake.shape:
         raise ValueError(
@@ -62,10 +62,10 @@ class Overfitting:
     Detectors of one number of codes, by variant.
 
     Attributes:
-        codes: number that each was trained on.
-        rows: (n,) BCE by variant and place, the mean over seeds.
-        by_seed: mean BCE by variant and place, one a seed.
-        detectors: of the first seed.
+        codes: Number of codes that each was trained on.
+        rows: BCE by variant and place, (n,), the mean over seeds.
+        by_seed: Mean BCE by variant and place, one for each seed.
+        detectors: Detectors of the first seed, by variant.
     """
 
     codes: int
@@ -74,7 +74,7 @@ class Overfitting:
     detectors: Mapping[str, Discriminator]
 
     def gap(self, variant: str, place: str | None = None) -> Tensor:
-        """Held-out less trained-on BCE, row by row; where no place is given, held-out points of the variant's own kind."""
+        """Returns held-out less training BCE, row by row; without a place, on held-out points of the variant's own kind."""
         own = "held-out means" if variant == "means" else "held-out draws"
         return self.rows[variant][place or own] - self.rows[variant]["trained on"]
 
@@ -82,15 +82,15 @@ class Overfitting:
 @dataclass(frozen=True)
 class Detectors:
     """
-    How the detectors of ``overfitting`` are trained; all alike but for what is taken for real.
+    Settings of the detectors of ``overfitting``, which differ only in their real points.
 
     Attributes:
-        steps: of each training, whatever the number of codes (rounded up to whole epochs).
-        seeds: of weights, order and noise.
-        variants: of ``VARIANTS``.
-        negatives: what is taken for fake.
-        hidden: widths.
-        batch: rows of one step.
+        steps: Number of steps of each training, whatever the number of codes (rounded up to whole epochs).
+        seeds: Seeds of weights, order and noise.
+        variants: The trained variants, some of ``VARIANTS``.
+        negatives: The fake points.
+        hidden: Widths of the hidden layers.
+        batch: Number of rows of one step.
     """
 
     steps: int
@@ -105,14 +105,14 @@ def overfitting(
     train: AggregatePosterior, held: AggregatePosterior, codes: int, trained: Detectors, rows: int = 4000
 ) -> Overfitting:
     """
-    Trains one detector for each variant and seed, and asks all of them of the same points.
+    Trains one detector for each variant and seed, and evaluates all of them at the same points.
 
     Args:
         train: q(z|x) of the model's images; the first ``codes`` are used.
-        held: q(z|x) of other images; of the model's own, too, if what is asked is how D_z alone generalises and not the encoder.
-        codes: number trained on.
-        trained: how the detectors are trained.
-        rows: most points asked of at a place.
+        held: q(z|x) of other images; of the model's own images if the generalisation of D_z alone is measured, without the encoder's.
+        codes: Number of codes to train on.
+        trained: Settings of the detectors.
+        rows: Largest number of points of a place.
     """
     seeds, variants, negatives = trained.seeds, trained.variants, trained.negatives
     mean, log_variance = train.mean[:codes], train.log_variance[:codes]
@@ -170,18 +170,18 @@ DRIVES: Mapping[str, Callable[[Discriminator], Energy]] = {
 
 
 def drive_norms(discriminator: Discriminator, points: Tensor) -> dict[str, Tensor]:
-    """|grad D|, |grad log D| and |grad l| at points (n, *): (n,) each, by the names of ``DRIVES``."""
+    """Returns |grad D|, |grad log D| and |grad l| at points (n, *): (n,) each, by the names of ``DRIVES``."""
     return {name: row_norm(score(make(discriminator), points)).flatten() for name, make in DRIVES.items()}
 
 
 def towards_data(energy: Energy, points: Tensor, codes: Tensor) -> Tensor:
     """
-    Cosine between -grad E and the way to the nearest code: (n,), 0 on average for directions drawn at random, 0 where either vanishes.
+    Cosine between -grad E and the direction to the nearest code: (n,), 0 on average for random directions, 0 where either vanishes.
 
     Args:
-        energy: what a walk descends.
-        points: (n, d).
-        codes: (m, d).
+        energy: The energy E that a walk descends.
+        points: Points of evaluation, (n, d).
+        codes: Codes of data, (m, d).
     """
 
     def way(z: Tensor) -> Tensor:
@@ -218,7 +218,7 @@ def nearest_distance(z: Tensor, codes: Tensor, neighbours: int = 1) -> Tensor:
 
 
 def optimal_logit(data: Energy, reference: Energy, z: Tensor) -> Tensor:
-    """The optimal logit log q - log r = E_r - E_q at points (n, *): (n,); both energies whole, such as two ``AggregatePosterior``."""
+    """The optimal logit log q - log r = E_r - E_q at points (n, *): (n,); both energies with their constants, such as two ``AggregatePosterior``."""
     return chunked(reference, z, chunk=256) - chunked(data, z, chunk=256)
 
 
@@ -232,9 +232,9 @@ def widen(
     where codes of other images lie. Widened on other images' codes it is the best estimate of its kind of the density of codes.
 
     Args:
-        mixture: of the images known.
-        points: (n, *) draws of q(z|x) of other images.
-        factors: to choose from.
+        mixture: Mixture of q(z|x) of the known images.
+        points: Draws of q(z|x) of other images, (n, *).
+        factors: The factors to choose from.
 
     Source: Duin (1976), On the choice of smoothing parameters for Parzen estimators (likelihood cross-validation).
     """
@@ -245,7 +245,7 @@ def widen(
 
 @dataclass(frozen=True)
 class Level:
-    """One part of the points, by distance: its range, and the means of what was asked, with intervals."""
+    """One part of the points by distance: its range, and the means of values with intervals."""
 
     low: float
     high: float
@@ -257,10 +257,10 @@ def levels(values: Mapping[str, Tensor], distance: Tensor, seed: int, parts: int
     Means of values over parts of equal size, from the nearest points to the furthest.
 
     Args:
-        values: (n,) by name, of the same points.
-        distance: (n,).
-        seed: of the intervals.
-        parts: number of parts, at most n / 2.
+        values: Values by name at the same points, (n,) each.
+        distance: Distances of the points, (n,).
+        seed: Seed of the intervals.
+        parts: Number of parts, at most n / 2.
     """
     if not 1 <= parts <= len(distance) // 2:
         raise ValueError(f"{len(distance)} points make from 1 to {len(distance) // 2} parts of two; got {parts}")
@@ -278,14 +278,14 @@ def levels(values: Mapping[str, Tensor], distance: Tensor, seed: int, parts: int
 @dataclass(frozen=True)
 class DensityFit:
     """
-    How far exp(-E) / Z is from an exact density q.
+    The distance of exp(-E) / Z from an exact density q.
 
     Attributes:
         total: Z' = integral of exp(-E) over the grid as E stands: 1 if E is minus a log density.
         kl: KL(q || exp(-E) / Z') on the grid, in nats.
         error: mean |log q + E + log Z'| at the samples, in nats.
-        correlation: of -E and log q at the samples (Pearson); 0 where E is constant.
-        rank: of the same (Spearman).
+        correlation: Pearson's correlation of -E and log q at the samples; 0 where E is constant.
+        rank: Spearman's correlation of the same.
     """
 
     total: float
@@ -308,10 +308,10 @@ def density_fit(energy: Energy, exact: Energy, samples: Tensor, grid: Tensor, ce
 
     Args:
         energy: E, with or without its constant.
-        exact: minus the exact log density, whole.
-        samples: (n, 2) of the exact density.
-        grid: (m, 2) centres of cells that hold nearly all of either density.
-        cell: area of one.
+        exact: Minus the exact log density, with its constant.
+        samples: Samples of the exact density, (n, 2).
+        grid: Centres of cells that hold nearly all of either density, (m, 2).
+        cell: Area of one cell.
     """
     e, log_q = chunked(energy, grid, chunk=8192).double(), -chunked(exact, grid, chunk=8192).double()
     log_total = float(torch.logsumexp(-e, 0)) + log(cell)
@@ -334,9 +334,9 @@ def two_moons(components: int = 24, width: float = 0.12, dtype: torch.dtype = to
     Two interleaved half circles of radius 1, centred at the origin, as an equal mixture of round Gaussians: its density is exact.
 
     Args:
-        components: of each moon.
-        width: standard deviation of each component.
-        dtype: of the means.
+        components: Number of components of each moon.
+        width: Standard deviation of each component.
+        dtype: Data type of the means.
     """
     angle = torch.pi * (torch.arange(components, dtype=dtype) + 0.5) / components
     upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], 1)

@@ -1,11 +1,11 @@
 """
-The likelihood protocol of Goodfellow et al. (2014) and Makhzani et al. (2015): which images choose sigma, which are measured, and what real images score.
+The likelihood protocol of Goodfellow et al. (2014) and Makhzani et al. (2015): the images that choose sigma, the measured images, and the score of real images.
 
     sigma    chosen on the first 1,000 images of the train part's last sixth (of MNIST: 50,000 .. 51,000), which no model is trained on
     test     every image of the test part
     oracle   the first 10,000 images that models are trained on, in place of samples: on MNIST 243 nats (Goodfellow et al. 2014)
 
-Models that reach beyond the oracle are not more real than real images: see ``measures.parzen``.
+Models that score higher than the oracle are not more real than real images: see ``measures.parzen``.
 """
 
 import torch
@@ -16,24 +16,24 @@ from ridgewalk.training.devices import resolve_device
 from ridgewalk_studies.measures.parzen import GRID, Parzen, parzen_likelihood
 
 VALIDATION = 1000
-"""Images that choose sigma."""
+"""Number of images that choose sigma."""
 
 SAMPLES = 10_000
-"""Samples, where no other number is said."""
+"""Default number of samples."""
 
 
 def likelihood(
     samples: Tensor, data: ImageData, grid: tuple[float, ...] = GRID, device: str = "cpu", points: int | None = None
 ) -> Parzen:
     """
-    The Parzen log-likelihood of the test part under samples of a model.
+    Returns the Parzen log-likelihood of the test part under samples of a model.
 
     Args:
-        samples: (n, c, h, w) in [0, 1], of a model that was trained on the role ``model`` alone.
-        data: the images.
-        grid: of sigma.
-        device: to compute on, in float64: mps has none.
-        points: measure the first test images only; a smoke run's figure, not the protocol's.
+        samples: Samples (n, c, h, w) in [0, 1] of a model that was trained on the role ``model`` alone.
+        data: The images of all roles.
+        grid: Values of sigma to choose from, in growing order.
+        device: Device of the computation in float64, which "mps" lacks.
+        points: Number of first test images to measure, for smoke runs; the protocol measures all.
 
     Raises:
         ValueError: if samples have another shape than the images, lie outside [0, 1], or as ``parzen_likelihood``.
@@ -52,6 +52,6 @@ def likelihood(
 
 
 def oracle(data: ImageData, count: int = SAMPLES, device: str = "cpu", points: int | None = None) -> Parzen:
-    """The same with the first ``count`` real images of the role ``model`` as samples."""
+    """Returns the same with the first ``count`` real images of the role ``model`` as samples."""
     images = part(data, "model")
     return likelihood(images.floats(torch.arange(min(count, len(images)))), data, device=device, points=points)

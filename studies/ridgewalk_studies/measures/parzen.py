@@ -1,17 +1,17 @@
 """
-Log-likelihood by a Parzen window: how probable held-out points are under Gaussians about a model's samples.
+Log-likelihood by a Parzen window: the log density of held-out points under Gaussians about a model's samples.
 
     log p(x) = log 1/n sum_j N(x; s_j, sigma^2 I)
              = logsumexp_j(-|x - s_j|^2 / 2 sigma^2) - log n - d log(sigma sqrt(2 pi)),      in nats
 
 sigma is chosen among a few by the mean over validation points, which neither the samples' model nor the test saw. A best sigma at the end of the grid
-says nothing of where the optimum lies: the grid is then continued by its own ratio until the best is inside, and if it never is, refused.
+does not locate the optimum: the grid is then continued by its own ratio until the best is inside, and if it never is, the grid is refused.
 
 The figure falls short of the true log-likelihood, grows with n, and rewards blur: real data as samples may score below a model, or below the centres of
 k-means. It compares models only with models at the same n, in the same units of x.
 
-Distances are expanded into |x|^2 - 2 x.s + |s|^2 in float64, whose rounding (1e-12 for images) is far below what sigma resolves. So many points meet all
-samples at once that their distances take 34 MB, whatever the number of samples.
+Distances are expanded into |x|^2 - 2 x.s + |s|^2 in float64, whose rounding (1e-12 for images) is far below what sigma resolves. Points are processed
+in chunks whose distances to all samples take 34 MB, whatever the number of samples.
 
 Source: Breuleux, Bengio and Vincent (2011), Quickly generating representative samples from an RBM-derived process, appendix; Goodfellow et al. (2014),
 Generative adversarial nets, section 5; Theis, van den Oord and Bethge (2016), A note on the evaluation of generative models, section 3.3.
@@ -30,21 +30,21 @@ GRID: tuple[float, ...] = tuple(10 ** (-1 + i / 9) for i in range(10))
 """Ten values of sigma from 0.1 to 1 in equal ratios, for pixels in [0, 1]."""
 
 WIDENINGS = 20
-"""Values that may be added beyond an end of the grid."""
+"""Largest number of values that are added beyond an end of the grid."""
 
-_VALUES = 2**22  # distances held at once
+_VALUES = 2**22  # number of distances held at once
 
 WORTH = (
     "a Parzen window underestimates, grows with the number of samples and rewards blur (Theis et al. 2016): "
     "real images as samples may score below a model"
 )
-"""What the figure is worth; it stands wherever the figure does."""
+"""The limits of the figure, which are reported with it."""
 
 
 @dataclass(frozen=True)
 class Parzen:
     """
-    A log-likelihood with all that it depends on.
+    A log-likelihood with all settings on which it depends.
 
     Attributes:
         value: mean log p(x) over the test points, in nats.
@@ -53,8 +53,8 @@ class Parzen:
         samples: n, the number of samples.
         points: m, the number of test points.
         grid: every sigma that was tried, upwards.
-        validation: mean log p over the validation points at each.
-        widened: how many of the grid's values were added because the best lay at an end of what was given.
+        validation: Mean log p over the validation points at each sigma, in nats.
+        widened: Number of values that were added to the grid because the best lay at an end of the given one.
     """
 
     value: float
@@ -67,7 +67,7 @@ class Parzen:
     widened: int = 0
 
     def __str__(self) -> str:
-        """The figure with its protocol, in a sentence."""
+        """Returns the figure with its protocol in a sentence."""
         grid = f"{self.grid[0]:.3g} to {self.grid[-1]:.3g}"
         more = f", {self.widened} of them added" if self.widened else ""
         return (
@@ -78,11 +78,11 @@ class Parzen:
 
 def log_density(x: Tensor, samples: Tensor, sigma: float) -> Tensor:
     """
-    Log p(x) of the head of this module: float64 (m,), in nats.
+    Returns log p(x) of this module's docstring: float64 (m,), in nats.
 
     Args:
         x: (m, *) floating points.
-        samples: (n, *) of the same shape each.
+        samples: Samples of the same shape, (n, *).
         sigma: width of the Gaussians, in the units of x.
 
     Raises:
@@ -94,16 +94,16 @@ def log_density(x: Tensor, samples: Tensor, sigma: float) -> Tensor:
 
 def parzen_likelihood(samples: Tensor, validation: Tensor, test: Tensor, grid: Sequence[float] = GRID) -> Parzen:
     """
-    The mean log p of the test points at the sigma that is best on the validation points.
+    Returns the mean log p of the test points at the sigma that is best on the validation points.
 
     Args:
         samples: (n, *) of the model, floating; images in [0, 1].
         validation: (v, *) held-out points that choose sigma, and nothing else.
         test: (m, *) points that took part in nothing, m > 1.
-        grid: at least 3 values of sigma in growing order. It is continued by the ratio of its two values at an end as long as the best lies there.
+        grid: Three or more values of sigma in growing order. It is continued by the ratio of its two values at an end as long as the best lies there.
 
     Raises:
-        ValueError: if shapes do not fit, a point is not finite, the grid is not as said, or the best sigma lies at the end of the grid after
+        ValueError: if shapes do not fit, a point is not finite, the grid is not as described, or the best sigma lies at the end of the grid after
             ``WIDENINGS`` more values, as it does where validation points are among the samples.
     """
     samples, validation, test = _checked(("samples", samples), ("validation", validation), ("test", test))
@@ -125,7 +125,7 @@ def parzen_likelihood(samples: Tensor, validation: Tensor, test: Tensor, grid: S
 
 
 def _chosen(samples: Tensor, validation: Tensor, grid: list[float]) -> tuple[list[float], list[float], int]:
-    """The grid with what was added, the mean log density at each, and the number added; the best is inside."""
+    """Returns the continued grid, whose best value is inside, the mean log density at each, and the number of added values."""
     tried, means, added = list(grid), _log_densities(validation, samples, grid).mean(dim=0).tolist(), 0
     while (best := max(range(len(tried)), key=means.__getitem__)) in (0, len(tried) - 1):
         if added == WIDENINGS:
@@ -145,7 +145,7 @@ def _chosen(samples: Tensor, validation: Tensor, grid: list[float]) -> tuple[lis
 
 
 def _log_densities(x: Tensor, samples: Tensor, widths: Sequence[float]) -> Tensor:
-    """Log p at each width, from distances that are computed once: (m, d), (n, d) -> (m, widths)."""
+    """Returns log p at each width, from distances that are computed once: (m, d), (n, d) -> (m, widths)."""
     n, d = samples.shape
     squares = samples.square().sum(dim=1)
 
@@ -169,7 +169,7 @@ def _widths(grid: Sequence[float], least: int = 1) -> list[float]:
 
 
 def _checked(*sets: tuple[str, Tensor]) -> list[Tensor]:
-    """As (n, d) in float64, of one shape a row and finite."""
+    """Returns sets of points as (n, d) in float64, after a check that rows have one shape and are finite."""
     first = sets[0][1]
     for name, rows in sets:
         if not rows.is_floating_point():

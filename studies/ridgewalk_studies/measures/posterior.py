@@ -1,14 +1,14 @@
 """
 Is the aggregated posterior the prior? Codes q(z) = E_x q(z | x) of held-out data against draws of p(z), by three tests and two moments.
 
-    sliced Wasserstein   in units of the code, beside what two samples of the prior itself differ by (the floor)
-    MMD^2                unbiased, at bandwidths of the prior's draws, beside the same floor
-    probe                a discriminator trained afresh on half of both samples; its AUC on the other half: 0.5 where no such network tells them apart
+    sliced Wasserstein   in units of the code, with the distance of two samples of the prior itself (the floor)
+    MMD^2                unbiased, at bandwidths of the prior's draws, with the same floor
+    probe                a discriminator trained afresh on half of both samples; its AUC on the other half: 0.5 if no such network distinguishes them
     shift                largest |mean_q - mean_p| / std_p over dimensions
     scale                least and largest std_q / std_p over dimensions
 
-An adversarial autoencoder's own discriminator at chance does not say that q = p: it may be dead. The probe has no part in the game, and the interval of its
-AUC is over points that it never saw. Below 0.5 by chance is possible, as is a difference that this probe is too weak for: the three tests stand together.
+An adversarial autoencoder's own discriminator at chance does not show that q = p: it may be dead. The probe takes no part in the training, and the interval
+of its AUC is over points that it never saw. It may lie below 0.5 by chance, and the probe may be too weak for a difference: use all three tests.
 
 Source: Lopez-Paz and Oquab (2017), Revisiting classifier two-sample tests; Bonneel et al. (2015); Gretton et al. (2012).
 """
@@ -28,26 +28,26 @@ from ridgewalk.training.detectors import SCHEDULE, train_detector
 from ridgewalk.training.noise import Noise
 
 PAIRED = 5000
-"""Rows of each sample that MMD, which meets all pairs, is computed on."""
+"""Number of rows of each sample for MMD, which needs all pairs."""
 
 STEPS = 1000
-"""Training steps of the probe, where no number is given."""
+"""Default number of training steps of the probe."""
 
 BATCH = 256
-"""Rows of each side in one of them, where there are so many."""
+"""Largest number of rows of each side in one step."""
 
 
 @dataclass(frozen=True)
 class Match:
     """
-    How far codes are from the prior.
+    The distance of codes from the prior.
 
     Attributes:
-        codes: n, the number of codes, and of draws that they were compared with.
-        sliced_wasserstein: between codes and draws.
-        sliced_floor: between two samples of the prior.
-        mmd: between codes and draws, squared and unbiased: may be negative.
-        mmd_floor: between two samples of the prior.
+        codes: The number n of codes, and of the draws in the comparison.
+        sliced_wasserstein: Sliced Wasserstein distance between codes and draws.
+        sliced_floor: The same between two samples of the prior.
+        mmd: Squared, unbiased MMD between codes and draws, which may be negative.
+        mmd_floor: The same between two samples of the prior.
         probe: AUC of the fresh discriminator on the half that it was not trained on.
         shift: largest difference of means, in deviations of the prior.
         scale: least and largest ratio of deviations.
@@ -64,14 +64,14 @@ class Match:
 
     @property
     def matched(self) -> bool:
-        """Whether the probe's interval reaches down to 0.5: it does not tell codes from the prior."""
+        """Whether the probe's interval reaches down to 0.5, so that it does not distinguish codes from the prior."""
         return self.probe.low <= 0.5
 
     def __str__(self) -> str:
-        """The figures in a sentence."""
-        told = "does not tell" if self.matched else "tells"
+        """Returns the figures in a sentence."""
+        result = "does not tell" if self.matched else "tells"
         return (
-            f"a fresh probe {told} {self.codes} held-out codes from the prior: AUC {self.probe:.2f}; sliced Wasserstein distance "
+            f"a fresh probe {result} {self.codes} held-out codes from the prior: AUC {self.probe:.2f}; sliced Wasserstein distance "
             f"{self.sliced_wasserstein:.3g} against {self.sliced_floor:.3g} between two samples of the prior, "
             f"MMD^2 {self.mmd:.2g} against {self.mmd_floor:.2g}"
         )
@@ -79,14 +79,14 @@ class Match:
 
 def match(codes: Tensor, draws: Tensor, seed: int = 0, device: str = "cpu", steps: int = STEPS) -> Match:
     """
-    Every figure of the head of this module.
+    Returns every figure of this module's docstring.
 
     Args:
-        codes: (n, d) of held-out data: E(x), or one draw of q(z | x) each; n at least 40.
-        draws: (m, d) of the prior, m at least 2 n: the first n are compared with the codes, the next n with the first.
-        seed: of directions, of the halves, and of the probe.
-        device: that the probe is trained on.
-        steps: of its training, to the next whole epoch.
+        codes: Codes of held-out data, (n, d): E(x), or one draw of q(z | x) each; n at least 40.
+        draws: Draws of the prior, (m, d), m at least 2 n: the first n are compared with the codes, the next n with the first.
+        seed: Seed of directions, halves and probe.
+        device: Device of the probe's training.
+        steps: Number of training steps of the probe, rounded up to whole epochs.
 
     Raises:
         ValueError: if shapes do not fit, points are not finite, or there are too few.
@@ -117,14 +117,14 @@ def match(codes: Tensor, draws: Tensor, seed: int = 0, device: str = "cpu", step
 
 def network_auc(codes: Tensor, others: Tensor, seed: int = 0, device: str = "cpu", steps: int = STEPS) -> Interval:
     """
-    AUC of a discriminator that was trained afresh on half of two samples and is asked about the other half.
+    Returns the AUC of a discriminator that is trained afresh on half of two samples, on the other half.
 
     Args:
-        codes: (n, d), in units in which they vary by about 1.
-        others: (m, d).
-        seed: of the halves and of the network.
-        device: to train on.
-        steps: of training, to the next whole epoch.
+        codes: Codes (n, d), in units in which they vary by about 1.
+        others: The other sample, (m, d).
+        seed: Seed of the halves and of the network.
+        device: Device of the training.
+        steps: Number of training steps, rounded up to whole epochs.
     """
     halves = []
     for i, points in enumerate((codes, others)):
@@ -151,7 +151,7 @@ def network_auc(codes: Tensor, others: Tensor, seed: int = 0, device: str = "cpu
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Negatives that are rows of what is given, drawn with repetition."""
+    """Negatives that are rows of a given sample, drawn with repetition."""
 
     rows: Tensor
 

@@ -1,9 +1,9 @@
 """
-Where is a learned score wrong? Its error against the exact score, by how dense the data are where it is asked.
+The error of a learned score against the exact one, by the density of the data at the point of evaluation.
 
     relative error at level t    |s(x, t) - grad log p_t(x)| / (mean of |grad log p_t| over x ~ p_t)
 
-asked in two ways: where the model is trained, x ~ p_t sorted by log p_t(x) into tenths; and where no training went, x uniform over a box.
+at two kinds of points: those of training, x ~ p_t sorted by log p_t(x) into tenths, and points without training, x uniform over a box.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ TENTHS = 10
 @dataclass(frozen=True, eq=False)
 class ScoreError:
     """
-    At one level of noise.
+    The error of a score at one level of noise.
 
     Attributes:
-        t: time.
-        level: sigma / alpha.
-        tenths: (10,) median relative error where p_t is thinnest (first) to densest (last), over draws of p_t.
+        t: The time.
+        level: The level sigma / alpha.
+        tenths: The (10,) median relative error where p_t is thinnest (first) to densest (last), over draws of p_t.
         outside: median relative error over points of the box that are thinner than all but a thousandth of p_t's own; NaN where there are none.
-        mean: over draws of p_t, of the squared error over the mean squared score: what training minimises.
+        mean: Mean over draws of p_t of the squared error over the mean squared score, which training minimises.
     """
 
     t: float
@@ -43,15 +43,15 @@ def score_error(
     score: VectorField, density: GaussianMixture, sde: SDE, times: Sequence[float], rows: int = 20000, seed: int = 0
 ) -> list[ScoreError]:
     """
-    The error of ``score`` at each of some times.
+    Returns the error of ``score`` at each time.
 
     Args:
-        score: learned, of data of law ``density``.
-        density: exact.
-        sde: forward diffusion.
-        times: where.
-        rows: points at each.
-        seed: of the points.
+        score: The score learned from data with the law ``density``.
+        density: The exact density of the data.
+        sde: The forward diffusion.
+        times: Times of evaluation, in (0, 1].
+        rows: Number of points at each time.
+        seed: Seed of the points.
     """
     generator = torch.Generator().manual_seed(seed)
     found = []

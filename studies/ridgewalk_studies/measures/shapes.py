@@ -14,18 +14,18 @@ from torch import Tensor
 from ridgewalk.data.shapes import FOLDS, Factors, pixel_centres, render
 
 _REACH = 2 * 3**-0.75  # from a triangle's centre to its corners, over its size: the farthest that any shape reaches
-_PASSES = 4  # of the window that closes round a shape; renderings need none
+_PASSES = 4  # number of passes of the window that closes round a shape; renderings need none
 _BLOCK = 1024  # images measured at once: fixed, so that the result of image i does not depend on their count
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
     """
-    What ``measure`` reads.
+    The result of ``measure``.
 
     Attributes:
-        factors: the estimates, of the shape that fits best.
-        residuals: (n, 3) |image - rendering| / |image| for each of ``SHAPES``, rendered with its own estimates.
+        factors: The estimated factors of the best shape.
+        residuals: The values |image - rendering| / |image| for each of ``SHAPES``, rendered with its own estimates, (n, 3).
     """
 
     factors: Factors
@@ -33,13 +33,13 @@ class Measured:
 
     @property
     def residual(self) -> Tensor:
-        """(n,) the least of the residuals: 0 for a rendering, about 1 for what resembles no shape; NaN for black."""
+        """Returns the least of the residuals, (n,): 0 for a rendering, about 1 for an image unlike any shape; NaN for black."""
         return self.residuals.amin(dim=1)
 
 
 def measure(images: Tensor) -> Measured:
     """
-    The factors that images show, in float64, each by a formula:
+    Returns the factors of images, in float64, each by a formula:
 
         hue        of the total colour (Sum r, Sum g, Sum b), as HSV has it: free of brightness and of added grey
         mass m     the largest channel of each pixel, which for a rendering is its coverage
@@ -50,12 +50,12 @@ def measure(images: Tensor) -> Measured:
 
     The term with pi and k is what the hat of variance 1/6 adds to the area, by Steiner's formula outside (pi per
     pixel^2) and by the smaller polygon inside (k). All sums run over a disc round the centroid, as wide as the largest
-    shape of that mass and two pixels more: a rendering lies inside it whole, and of the haze that a decoder leaves in
-    an empty background, which in the moments would outweigh the shape, only what is near the shape remains. The
+    shape of that mass and two pixels more: a rendering lies inside it, and of the haze that a decoder leaves in an
+    empty background, which would outweigh the shape in the moments, only the part near the shape counts. The
     residual sees the whole image. The estimates need not be the best fit, so it is an upper bound of the relative
     distance to the nearest rendering.
 
-    Errors at 32 x 32, of what ``draw`` gives, are at most 1e-12 in hue (0.001 in images of 8 bits), 0.03 pixels in x
+    Errors at 32 x 32 for images of ``draw`` are at most 1e-12 in hue (0.001 in images of 8 bits), 0.03 pixels in x
     and y, 0.4 % in size, 0.4 degrees in rotation; the residual is below 0.015, and above 0.2 for the wrong shapes.
 
     Args:
@@ -66,7 +66,7 @@ def measure(images: Tensor) -> Measured:
         compared with red shapes.
 
     Raises:
-        ValueError: if they are no square floating-point images of three channels.
+        ValueError: If the images are not square floating-point images of three channels.
     """
     if images.dim() != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
         raise ValueError(f"images must be (n, 3, size, size); got {tuple(images.shape)}; load them with channels=3")
@@ -82,7 +82,7 @@ def measure(images: Tensor) -> Measured:
 
 def hue_of(colour: Tensor) -> Tensor:
     """
-    The hue of any colour, the inverse of ``rgb`` whatever its brightness: (n, 3) to (n,) in [0, 1); NaN for greys.
+    Returns the hue of colours, the inverse of ``rgb`` at any brightness: (n, 3) to (n,) in [0, 1); NaN for greys.
 
     With the channels rolled so that the largest comes first, hue = (its index + (second - third) / 2 (max - min)) / 3.
     """
@@ -94,7 +94,7 @@ def hue_of(colour: Tensor) -> Tensor:
 
 def gaps(a: Factors, b: Factors) -> Mapping[str, Tensor]:
     """
-    How far two images' factors lie apart, |a - b|, the short way round for angles: (n,) each.
+    Returns the distances |a - b| of two images' factors, along the shorter arc for angles: (n,) each.
 
     Hue in turns (at most 1/2), size, x and y in shares of the side, rotation in radians (at most pi / fold; NaN for
     circles and where the shapes differ).
@@ -153,6 +153,6 @@ def _measured(image: Tensor) -> Measured:
 
 
 def _round(difference: Tensor, period: Tensor) -> Tensor:
-    """The distance of two angles whose difference is given."""
+    """Returns the distance of two angles from their difference and period."""
     rest = difference % period
     return torch.minimum(rest, period - rest)

@@ -1,8 +1,8 @@
 """
-All-MLP networks and a live sensor: walks that follow it to where it says 1/2, and what they decode to.
+All-MLP networks with a live sensor: walks that follow it to a score of 1/2, and their decodings.
 
 The walks go between four kinds of ends, the discriminator's outliers, highest, lowest and most typical scores, under each of three
-energies. Whether "ideal" points are real is asked of judges that took no part.
+energies. Judges that took no part in the training decide whether "ideal" points are real.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ from ridgewalk_studies.sensors.walks import (
 from ridgewalk_studies.sources import WALKS
 
 MARGIN = 0.05
-"""A difference in precision within this is none that matters."""
+"""A smaller difference in precision counts as none."""
 
 BELL = Claim(
     "The scores have the shape of a bell round 0.5: a live sensor",
@@ -90,7 +90,7 @@ AFFINE = Claim(
 
 
 def measure(e: Experiment) -> Findings:
-    """All-MLP networks: a live sensor, walks that follow it, and what they decode to."""
+    """Trains all-MLP networks, walks under their sensors, and judges the sensor, the walks and their decodings."""
     runs = e.runs()
     judges = e.judges(runs[0])
     diagnoses = [matcher_of(run) for run in runs]
@@ -111,12 +111,12 @@ def measure(e: Experiment) -> Findings:
         *([misalignment_section(misaligned[:1])] if misaligned else []),
         *affine.sections,
     ]
-    answer = [_told(found, "high"), _told(found, "low")]
+    answer = [_describe_kind(found, "high"), _describe_kind(found, "low")]
     ratio = {k: found[k].over_lerp("sgw, bce-to-0", "precision") for k in ("high", "low")}
     answer.append(
-        "Read as a density ratio (BCE to 0, which the authors ran) the same walk changes precision by "
+        "With the energy of a density ratio (BCE to 0, which the authors ran) the same walk changes precision by "
         + " and ".join(f"{i:+.3f} ({k} scores)" for k, i in ratio.items())
-        + ": it is the direction that counts, towards encoded data, and not the score of 1/2."
+        + ": the direction towards encoded data matters, and not the score of 1/2."
         * (ratio["high"].low > 0 and ratio["low"].low > 0)
     )
     measured: dict[str, object] = {
@@ -137,8 +137,8 @@ def measure(e: Experiment) -> Findings:
     return Findings(answer, [*claims, *affine.verdicts], sections, measured)
 
 
-def _told(found: Mapping[str, Walked], kind: str) -> str:
-    """What became of the walks between ends of one kind, in a sentence."""
+def _describe_kind(found: Mapping[str, Walked], kind: str) -> str:
+    """Describes the walks between ends of one kind in a sentence."""
     pull, real = found[kind].over_lerp("sgw", "from_half"), found[kind].over_lerp("sgw", "precision")
     near = "nearer to" if pull.high < 0 else "further from" if pull.low > 0 else "no nearer to"
     fate = "more real" if real.low > 0 else "less real" if real.high < 0 else "no more real"
@@ -248,7 +248,7 @@ def _fidelity_claims(found: Mapping[str, Walked], misaligned: Sequence[Misalignm
 
 
 def _directions(found: Mapping[str, Walked]) -> Section:
-    """Which energies stop at D = 1/2, from above and from below."""
+    """Returns the section on which energies stop at D = 1/2, from above and from below."""
     columns = {
         "high": Column(
             "from high scores", ".3f", None, "mean score in the middle third of walks between the highest scores"
@@ -269,7 +269,7 @@ def _directions(found: Mapping[str, Walked]) -> Section:
 
 
 def _affine(e: Experiment, judges: Sequence[Judge]) -> Part:
-    """The same with a discriminator of one affine layer, if the recipe has that variant."""
+    """Measures the same with a discriminator of one affine layer, if the recipe has that variant."""
     if "affine" not in e.settings.reproduce.variants:
         return Part({}, sections=[Section("A discriminator of one affine layer", "The recipe has no such variant.")])
     runs = e.runs("affine")

@@ -1,6 +1,6 @@
 """
-Which sensor keeps a path on the data? All sensors on one model, for walks and for strings, over two seeds: the ablation that answers
-whether a walk that listens to the latent *and* to the picture is a reliable one.
+Which sensor keeps a path on the data? All sensors on one model, for walks and for strings, over two seeds: an ablation that shows
+whether a walk under both the latent and the pixel sensor is reliable.
 """
 
 from ridgewalk.evaluation.methods import Pooled, figures_of, pool_runs
@@ -29,13 +29,13 @@ SENSORS = (
     "neighbours",
     "kernel",
 )
-"""Energies that walk and string are tried with."""
+"""Energies under which walks and strings are compared."""
 
 AS_WRITTEN = ("sgw", "sgw:bce-to-half", "sgw:bce-to-0")
 """The walk as its authors wrote it."""
 
 MATTERS = 0.05
-"""A gain in precision below this is none that matters."""
+"""A smaller gain in precision counts as none."""
 
 DUAL = Claim(
     "The dual sensor answers the open question: listening to both makes a path reliable where the latent alone does not",
@@ -68,7 +68,7 @@ METHODS = (*AS_WRITTEN, *(f"sgw-arriving:{s}" for s in SENSORS), *(f"string:{s}"
 
 
 def measure(e: Experiment) -> Findings:
-    """Trains the pixel sensors that are missing, searches, judges, and answers."""
+    """Trains the missing pixel sensors, searches paths, and judges paths and claims."""
     runs = [_sensed(run, e.device) for run in track(e.runs(), "pixel sensors")]
     pooled = pool_runs(runs, runs[0].recipe.walks.pairs, "test", METHODS, 0)
     if pooled is None:
@@ -86,18 +86,18 @@ def measure(e: Experiment) -> Findings:
         f"Against the latent sensor alone the dual one changes precision by {gain:+.3f} in strings and by "
         f"{walk_gain:+.3f} in arriving walks: "
         + (
-            "it adds to it."
+            "the pixel sensor helps."
             if gain.low > 0
-            else "it takes from it."
+            else "the pixel sensor harms."
             if gain.high < 0
-            else "it does not add to it that these judges could see."
+            else "these judges see no effect of the pixel sensor."
         ),
     ]
     figures = figures_of(runs, s, pooled.entries, pooled.measured[0].judges, count, "test", 0)
     sections = [
         realism_section(s),
         Section(
-            "What it costs",
+            "Cost",
             "Every energy is scaled to the density ratio's force on LERP points, so that one step size serves all.",
             [TableBlock(cost_table(pooled.entries), "Cost")],
         ),
@@ -127,7 +127,7 @@ def _claims(pooled: Pooled) -> list[Verdict]:
 
 
 def _difference(pooled: Pooled, a: str, b: str) -> Interval:
-    """Precision of one method minus another's on the same pairs, a pair and its runs resampled together."""
+    """Returns the precision of one method minus another's on the same pairs; a pair and its runs are resampled together."""
     import torch
 
     columns = {entry.method: entry.columns["precision"] for entry in pooled.entries}
@@ -136,7 +136,7 @@ def _difference(pooled: Pooled, a: str, b: str) -> Interval:
 
 
 def _sensed(run: Run, device: str) -> Run:
-    """The run with both pixel sensors, trained where they are missing."""
+    """Returns the run with both pixel sensors, which are trained if they are missing."""
     for contrast, name in (("holes", "pixel"), ("real", "pixel-real")):
         if name not in run.sensors:
             train.sense(run, contrast, run.origin.seed, device)

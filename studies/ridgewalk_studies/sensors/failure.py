@@ -1,8 +1,8 @@
 """
 Strong networks against a weak discriminator: is the sensor dead, and is the walk LERP then?
 
-Each variant of the recipe trains the same convolutional autoencoder against another discriminator. A pile of scores at 1/2 does not tell a dead
-sensor from an equilibrium; a probe that is trained afresh on held-out codes does.
+Each variant of the recipe trains the same convolutional autoencoder against another discriminator. Scores concentrated at 1/2 do not
+distinguish a dead sensor from an equilibrium; a probe that is trained afresh on held-out codes does.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from ridgewalk_studies.sources import WALKS
 
 DESCRIBED = "as described"
 NEGLIGIBLE = 0.01
-"""Of the drive, or of the ends' distance: below it a walk is LERP."""
+"""Share of the drive, or of the ends' distance, below which a walk counts as LERP."""
 
 PILED = by_value("share of encodings within 0.05 of 1/2", "at least", 0.9, part=0.5)
 DEAD = by_value("share of the sensors that are dead by a fresh probe", "at least", 1)
@@ -39,7 +39,7 @@ FLAT = by_value("range of LERP's score, median of walks,", "below", 0.02)
 
 
 def measure(e: Experiment) -> Findings:
-    """Strong networks against a weak discriminator: is it dead, and is the walk LERP then?"""
+    """Trains strong networks against weak discriminators, and judges whether these are dead and walks equal LERP."""
     variants = list(e.settings.reproduce.variants) or [""]
     claims: list[Verdict] = []
     sections: list[Section] = []
@@ -120,7 +120,7 @@ def measure(e: Experiment) -> Findings:
         "correction": Column("correction / drive", ".4f", None, "mean size along walks between outliers"),
         "deviation": replace(DEVIATION, form=".4f"),
     }
-    table = TableBlock(Table(columns, rows), "The variants side by side")
+    table = TableBlock(Table(columns, rows), "The variants compared")
     answer = [
         f"The sensor is dead in {_listed(dead)}."
         if dead
@@ -130,9 +130,9 @@ def measure(e: Experiment) -> Findings:
     strayed = [v for v in dead if v not in straight]
     if strayed:
         answer.append(
-            f"Dead is not silent: in {_listed(strayed)} the score says nothing of the data, and its gradient throws the walk off the line."
+            f"A dead sensor may still have a gradient: in {_listed(strayed)} the score is unrelated to the data, and its gradient drives the walk off the line."
         )
-    return Findings(answer, claims, [Section("Side by side", "", [table]), *sections], measured)
+    return Findings(answer, claims, [Section("Comparison", "", [table]), *sections], measured)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """
-Score-guided walks under an adversarial autoencoder's own discriminator: does it feel anything, and where does it lead?
+Score-guided walks under an adversarial autoencoder's own discriminator: is the sensor alive, and where does it lead the walks?
 
-Two experiments ask it, ``sensor_failure`` and ``sensor_alive``. Both measure the same things, of walks between ends that the discriminator
-itself chooses (``experiments.ends``):
+The experiments ``sensors.failure`` and ``sensors.alive`` both measure the following figures of walks between ends that are selected by the
+discriminator's own score (``endpoints``):
 
     score       sigmoid(l(z)) along the path, SGW against LERP
     pull        |score - 1/2| of LERP's interior frames minus that of SGW's, on the same pairs: above 0 where SGW comes nearer to 1/2
@@ -36,7 +36,7 @@ from ridgewalk.store.run import Run
 from ridgewalk_studies import endpoints as choosing
 
 ENERGIES = {"sgw": "logit-squared", "sgw, bce-to-half": "bce-to-half", "sgw, bce-to-0": "bce-to-0"}
-"""Walks by the name under which they are shown: the energy of each."""
+"""The energy of each walk, by the name under which the walk is shown."""
 
 DEVIATION = Column("deviation", ".3f", None, "largest distance from the straight line over the ends' distance")
 
@@ -46,17 +46,17 @@ SHOWN = 2
 @dataclass(frozen=True, eq=False)
 class Walked:
     """
-    One kind of ends: the walks between them, and what was measured.
+    The walks between ends of one kind, and their figures.
 
     Attributes:
-        ends: of the first run, for the pictures.
-        curves: of the first run, by walk, ``lerp`` among them.
-        frames: of the first run.
-        scores: (b, k) by walk, over all runs.
-        distances: (b, k) to z_b.
-        corrections: (b, k) over alpha, of the guided walks.
-        columns: (b,) by walk and metric.
-        own: precision of the ends' own reconstructions (b,), mean of both ends and judges.
+        ends: Ends of the first run, for the pictures.
+        curves: Curves of the first run by walk, ``lerp`` included.
+        frames: Frames of the first run, by walk.
+        scores: Scores (b, k) by walk, over all runs.
+        distances: Distances to z_b, (b, k), by walk.
+        corrections: Sizes of the correction over alpha, (b, k), of the guided walks.
+        columns: Values (b,) by walk and metric.
+        own: Precision of the ends' own reconstructions (b,), mean of both ends and judges.
     """
 
     ends: Ends
@@ -69,23 +69,23 @@ class Walked:
     own: Tensor
 
     def mean(self, walk: str, metric: str) -> Interval:
-        """The mean over pairs."""
+        """Returns the mean of a metric over pairs."""
         return statistics.bootstrap_mean(self.columns[walk][metric], 0)
 
     def over_lerp(self, walk: str, metric: str) -> Interval:
-        """The walk's mean minus LERP's on the same pairs."""
+        """Returns the walk's mean minus LERP's on the same pairs."""
         return statistics.paired_difference(self.columns[walk][metric], self.columns["lerp"][metric], 0)
 
 
 def off_line(path: Curve, z_a: Tensor, z_b: Tensor) -> Tensor:
-    """Largest distance of each path's nodes from the line through its ends, over |z_b - z_a|: (b,)."""
+    """Returns the largest distance of each path's nodes from the line through its ends, over |z_b - z_a|: (b,)."""
     across = (z_b - z_a)[:, None].expand_as(path.nodes)
     off = row_norm(normal_part((path.nodes - z_a[:, None]).flatten(0, 1), across.flatten(0, 1)))
     return off.view(path.nodes.shape[:2]).amax(dim=1) / row_norm(z_b - z_a).flatten()
 
 
 def walk_pairs(runs: Sequence[Run], judges: Sequence[Judge], kind: str, count: int, seed: int) -> Walked:
-    """Walks between ends of one kind in every run, pooled."""
+    """Pools the walks between ends of one kind over all runs."""
     every = [_one(run, judges, kind, count, seed) for run in runs]
     first = every[0]
 
@@ -126,7 +126,7 @@ def _one(run: Run, judges: Sequence[Judge], kind: str, count: int, seed: int) ->
 
 
 def kind_section(run: Run, judges: Sequence[Judge], kind: str, w: Walked) -> Section:
-    """Everything of one kind of ends: score, distance, correction, strips, figures."""
+    """Returns the section on one kind of ends: score, distance, correction, strips, figures."""
     main = ("sgw", "lerp")
 
     def along(
@@ -167,7 +167,9 @@ def kind_section(run: Run, judges: Sequence[Judge], kind: str, w: Walked) -> Sec
             strip_figure({n: w.frames[n] for n in main}, i, judges, ends_name(run, w.ends, i))
             for i in range(min(SHOWN, len(w.ends)))
         ),
-        TableBlock(kind_table(w), "What was measured", "LERP has no correction; differences are in the claims above."),
+        TableBlock(
+            kind_table(w), "Figures of the walks", "LERP has no correction; differences are in the claims above."
+        ),
     ]
     own = statistics.bootstrap_mean(w.own, 0)
     return Section(
@@ -178,7 +180,7 @@ def kind_section(run: Run, judges: Sequence[Judge], kind: str, w: Walked) -> Sec
 
 
 def kind_table(w: Walked) -> Table:
-    """The figures of one kind of ends by walk."""
+    """Returns the table of figures of one kind of ends by walk."""
     columns = {
         "from_half": Column("|score - 1/2|", ".3f", None, "mean over interior frames"),
         "middle_score": Column("score, middle", ".3f", None, "mean over the middle third"),
@@ -194,7 +196,7 @@ def kind_table(w: Walked) -> Table:
 
 
 def histogram(d: SensorDiagnosis, title: str) -> Figure:
-    """How encodings, draws of the prior and LERP points score."""
+    """Draws the scores of encodings, draws of the prior and LERP points."""
     scores = {g: s.numpy() for g, s in d.scores.items() if g != "negatives"}
     return Figure(
         figures.png(figures.score_histogram(scores, "score, sigmoid of D_z's logit: 1 is the prior, 0 encoded data")),
@@ -206,7 +208,7 @@ def histogram(d: SensorDiagnosis, title: str) -> Figure:
 
 
 def shape_of(scores: Tensor) -> dict[str, float]:
-    """Of scores (n,): their 5, 50 and 95 % quantiles, the share within 0.05 of 1/2, and the number of peaks of a smoothed histogram."""
+    """Returns 5, 50 and 95 % quantiles of scores (n,), their share within 0.05 of 1/2, and the number of peaks of a smoothed histogram."""
     low, middle, high = np.quantile(scores.double().numpy(), (0.05, 0.5, 0.95))
     counts = np.histogram(scores.numpy(), 25, (0.0, 1.0))[0]
     smooth = np.convolve(np.pad(counts, 2), np.ones(5) / 5, "valid")
@@ -216,7 +218,7 @@ def shape_of(scores: Tensor) -> dict[str, float]:
 
 
 def figures_of(found: Mapping[str, Walked]) -> dict[str, object]:
-    """Every mean with its interval, by kind of ends, walk and metric."""
+    """Returns every mean with its interval, by kind of ends, walk and metric."""
     out: dict[str, object] = {}
     for kind, w in found.items():
         out[kind] = {
@@ -232,5 +234,5 @@ def figures_of(found: Mapping[str, Walked]) -> dict[str, object]:
 
 
 def matcher_of(run: Run) -> SensorDiagnosis:
-    """The diagnosis of a run's own discriminator of codes."""
+    """Returns the diagnosis of a run's own discriminator of codes."""
     return diagnose_sensors(run, names=["matcher"])[0]

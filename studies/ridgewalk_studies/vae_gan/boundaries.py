@@ -1,14 +1,14 @@
 """
 Where should fake latents come from? One detector for each boundary, on the same codes, compared as sensors.
 
-    whole     uniform over a box round the codes
-    ball      uniform in a ball round each code
-    density   round the data's edge by k-nearest-neighbour density
+    whole     uniform over a box around the codes
+    ball      uniform in a ball around each code
+    density   around the data's edge by k-nearest-neighbour density
     prior     draws of the prior
     mixture   prior, LERP points and shells: the default
 
-Each detector is asked its own task (held-out BCE, AUC), whether it orders points as the judges do (rank correlation of its logit with
-realism, over prior draws, LERP points and encodings), what share of its ideal points is unreal, and to guide strings.
+Measured for each detector are held-out BCE and AUC of its own task, the rank correlation of its logit with the judges' realism (over prior
+draws, LERP points and encodings), the share of its ideal points that is unreal, and the realism of strings under it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,13 +43,13 @@ from ridgewalk_studies.sources import CONFUSION
 @dataclass(frozen=True, eq=False)
 class Boundary:
     """
-    One boundary's detectors, a run each.
+    Figures of one boundary's detectors, one for each run.
 
     Attributes:
-        bce: held-out, of each one's own task; chance is ln 2.
-        auc: the same.
-        alignment: of each.
-        mixture_auc: how well it tells held-out encodings from the default mixture, whatever it was trained on.
+        bce: Held-out BCE of each detector's own task; chance is ln 2.
+        auc: Held-out AUC of the same task.
+        alignment: Alignment of each detector with the judges.
+        mixture_auc: AUC of each detector for held-out encodings against the default mixture, whatever it was trained on.
     """
 
     bce: Sequence[float]
@@ -59,7 +59,7 @@ class Boundary:
 
 
 def detector(run: Run, boundary: str) -> Discriminator:
-    """A detector of this boundary on the run's codes, with the recipe's settings."""
+    """Trains a detector of this boundary on the run's codes, with the recipe's settings."""
     images = part(run.data, "model")
     return train_model_detector(run.model, images, run.recipe.detector, BOUNDARIES[boundary](), run.origin.seed)
 
@@ -68,14 +68,14 @@ def compare_boundaries(
     runs: Sequence[Run], judges: Sequence[Judge], points: int, pairs: int, names: Sequence[str] = tuple(BOUNDARIES)
 ) -> tuple[dict[str, Boundary], Summary]:
     """
-    Every boundary in every run, and strings under each.
+    Compares every boundary in every run, and strings under each.
 
     Args:
-        runs: of one recipe and data.
-        judges: of the decodings.
-        points: of each group for the rank correlation.
-        pairs: of test images for the strings.
-        names: of ``BOUNDARIES``.
+        runs: Runs of one recipe and data.
+        judges: Judges of the decodings.
+        points: Number of points of each group for the rank correlation.
+        pairs: Number of pairs of test images for the strings.
+        names: The compared boundaries, some of ``BOUNDARIES``.
     """
     found: dict[str, list[tuple[float, float, float, Misalignment]]] = {n: [] for n in names}
     entries: dict[str, list[Entry]] = {n: [] for n in ("lerp", *names)}
@@ -113,7 +113,7 @@ def compare_boundaries(
 
 
 def _task(sensor: Discriminator, held_out: Tensor, boundary: str) -> tuple[float, float, float]:
-    """Held-out BCE and AUC of its own task, and AUC against the default mixture."""
+    """Returns held-out BCE and AUC of the detector's own task, and its AUC against the default mixture."""
     values = []
     for name in (boundary, "mixture"):
         fake = BOUNDARIES[name]()(held_out, Noise(0, 0))
@@ -124,19 +124,19 @@ def _task(sensor: Discriminator, held_out: Tensor, boundary: str) -> tuple[float
 
 
 def mean_alignment(b: Boundary) -> Interval | None:
-    """Rank correlation of the logit with realism over all points, the mean over runs; None where there were too few points."""
+    """Returns the rank correlation of the logit with realism over all points, the mean over runs; None if there were too few points."""
     found = [m.readings[-1].correlation[POOLED][MEAN] for m in b.alignment]
     return _mean([i for i in found if i is not None])
 
 
 def unreal(b: Boundary) -> Interval | None:
-    """Share of its ideal points that is unreal, the mean over runs."""
+    """Returns the share of the detector's ideal points that is unreal, the mean over runs."""
     found = [m.readings[-1].unreal[POOLED][MEAN] for m in b.alignment]
     return _mean([i for i in found if i is not None])
 
 
 def _mean(found: Sequence[Interval]) -> Interval | None:
-    """The mean over runs, with the mean of their intervals' ends: what one run's points would bear."""
+    """Returns the mean over runs, with the mean of their intervals' ends, an interval as wide as that of one run."""
     if not found:
         return None
     n = len(found)
@@ -145,7 +145,7 @@ def _mean(found: Sequence[Interval]) -> Interval | None:
 
 
 def section(found: Mapping[str, Boundary], s: Summary) -> Section:
-    """One table of all boundaries, and a picture of what strings under each reach."""
+    """Returns one table of all boundaries, and a picture of the precision of strings under each."""
     columns = {
         "bce": Column(
             "held-out BCE", ".3f", None, "of its own task; 0.693 is chance. Tasks differ, so that lower is not better"
@@ -155,7 +155,7 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
             "AUC, mixture",
             ".3f",
             "higher",
-            "telling encodings from prior, LERP points and shells, whatever it learned from",
+            "AUC for encodings against prior, LERP points and shells, whatever it learned from",
         ),
         "rank": Column(
             "rank correlation",
@@ -203,14 +203,14 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
             )
         ),
         "Precision of strings under the detector of each boundary",
-        "Right is better; LERP asks no detector.",
+        "Right is better; LERP uses no detector.",
         "Strings under each boundary",
         figures.READING["intervals"],
     )
     return Section(
         "Where fake latents come from",
-        "One detector for each boundary on the same codes, with the same settings. What makes a good sensor is not how easy its own task is, "
-        "but whether the points that it likes are real.",
+        "One detector for each boundary on the same codes, with the same settings. A good sensor is not one with an easy task of its own, "
+        "but one whose high-scoring points are real.",
         [TableBlock(Table(columns, rows, ("LERP",)), "The boundaries as sensors"), picture],
     )
 
@@ -228,7 +228,7 @@ REASONABLE = Claim(
 
 
 def verdicts(found: Mapping[str, Boundary]) -> list[Verdict]:
-    """What the source says of the boundaries, judged."""
+    """Judges the source's claims on the boundaries."""
     ranks = {n: i for n, b in found.items() if (i := mean_alignment(b)) is not None}
     order = sorted(ranks, key=lambda n: -ranks[n].value)
     figure = f"rank correlation with realism: {', '.join(f'{n} {ranks[n]:.2f}' for n in order)}"
@@ -245,12 +245,12 @@ def verdicts(found: Mapping[str, Boundary]) -> list[Verdict]:
 
 
 def _apart(a: Interval, b: Interval) -> Interval:
-    """The difference of two figures, from the nearest to the furthest ends of their intervals."""
+    """Returns the difference of two figures, from the nearest to the furthest ends of their intervals."""
     return Interval(a.value - b.value, a.low - b.high, a.high - b.low, a.level, min(a.n, b.n))
 
 
 def figures_of(found: Mapping[str, Boundary], s: Summary) -> dict[str, object]:
-    """Everything measured, for JSON."""
+    """Returns all measurements, for JSON."""
     return {
         "boundaries": {
             n: {

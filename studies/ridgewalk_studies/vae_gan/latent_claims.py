@@ -3,7 +3,7 @@ The smaller claims made of a latent discriminator and its space, each measured o
 
 D_z is trained after the model: draws of q(z|x), fresh in every step, against draws of the prior. All figures are of images of the role
 ``test``, which neither model nor D_z saw; realism is the share of interior frames that lie in a judge's k-NN balls, mean of the judges.
-``latent_space`` holds what is measured on, ``latent_sensor`` and ``latent_density`` the claims on D_z, ``latent_paths`` those
+``latent_space`` holds the data of the measurements, ``latent_sensor`` and ``latent_density`` the claims on D_z, ``latent_paths`` those
 on distances and paths.
 """
 
@@ -34,13 +34,13 @@ EITHER_LOSS = Claim(
 
 def measure(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Part:
     """
-    Every claim but that on reconstruction losses (``reconstructions``), with all figures for JSON: [value, low, high, n] each.
+    Measures and judges every claim except that on reconstruction losses (``reconstructions``); figures are [value, low, high, n] each.
 
     Args:
-        run: of a Gaussian autoencoder.
-        judges: of its data.
-        seed: of draws, detectors and intervals.
-        size: points of a figure; a fifth of it pairs of images, and 0.6 of it steps of each of 15 small detectors.
+        run: The run of a Gaussian autoencoder.
+        judges: The judges of its data.
+        seed: Seed of draws, detectors and intervals.
+        size: Number of points of a figure. There are a fifth as many pairs of images, and 0.6 as many steps of each of 15 small detectors.
 
     Raises:
         ValueError: if the run's codes are not Gaussian, or ``size`` is below 20.
@@ -55,13 +55,13 @@ def measure(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Part:
 
 def reconstructions(run_l2: Run, run_l1: Run, judges: Sequence[Judge], seed: int) -> Verdict:
     """
-    Whether it matters if an autoencoder is trained for squared or for absolute differences, on held-out images.
+    Judges whether training for squared or for absolute differences matters, on held-out images.
 
     Args:
-        run_l2: with objective.reconstruction half_squared.
-        run_l1: with absolute, of the same data.
-        judges: of the data.
-        seed: of the intervals.
+        run_l2: The run with objective.reconstruction "half_squared".
+        run_l1: The run with "absolute" on the same data.
+        judges: The judges of the data.
+        seed: Seed of the intervals.
     """
     return reconstruction_figures(run_l2, run_l1, judges, seed)[0]
 
@@ -69,7 +69,7 @@ def reconstructions(run_l2: Run, run_l1: Run, judges: Sequence[Judge], seed: int
 def reconstruction_figures(
     run_l2: Run, run_l1: Run, judges: Sequence[Judge], seed: int
 ) -> tuple[Verdict, dict[str, Any]]:
-    """The claim of ``reconstructions``, and its figures for JSON."""
+    """Returns the verdict of ``reconstructions``, and its figures for JSON."""
     for run, wanted in ((run_l2, "half_squared"), (run_l1, "absolute")):
         if family_of(run.recipe).reconstruction != wanted:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Claims on D_z as an energy and as a density: beside two moons, whose density is known, and beside q(z) of the model's own images."""
+"""Claims on D_z as an energy and as a density, tested on two moons, whose density is known, and on q(z) of the model's own images."""
 
 from dataclasses import asdict, replace
 from math import log
@@ -37,7 +37,7 @@ DENSITY = Claim(
 
 
 def energy_based(space: Space) -> Part:
-    """exp(-E) beside a density that is known: two moons, and q(z) of the model's own images; with the prior given back, and without."""
+    """Compares exp(-E) with the density of two moons and with q(z) of the model's own images, with and without the prior restored."""
     found = {"two_moons": two_moons(space), "latents": own_density(space)}
     moons, own = found["two_moons"], found["latents"]
     verdicts = [
@@ -45,7 +45,7 @@ def energy_based(space: Space) -> Part:
             ENERGY,
             [moons["loss"][name] for name in ("-logit", "-log D")],
             figure=f"two moons with exact density, KL(q || exp(-E)/Z): -logit {moons['-logit']['kl']:.3f}, -log D {moons['-log D']['kl']:.3f}, "
-            f"-logit - log p {moons['restored']['kl']:.3f} nats, whose total mass is {moons['restored']['total']:.3f}; log-likelihood lost for want of "
+            f"-logit - log p {moons['restored']['kl']:.3f} nats, whose total mass is {moons['restored']['total']:.3f}; log-likelihood lost without "
             f"log p {signed(moons['loss']['-logit'])} and {signed(moons['loss']['-log D'])}; where q = p the logit's deviation is "
             f"{moons['equal']['spread']:.3f} and its correlation with log q {moons['equal']['correlation']:.2f}",
             how=f"one detector of {moons['samples']} samples",
@@ -63,7 +63,7 @@ def energy_based(space: Space) -> Part:
 
 
 def two_moons(space: Space) -> dict[str, Any]:
-    """Two moons, and N(0, I) itself, against N(0, I)."""
+    """Measures detectors of two moons, and of N(0, I) itself, against N(0, I)."""
     exact, samples = latents.two_moons(width=0.2), min(20_000, 20 * space.size)
     generator = torch.Generator().manual_seed(mixed_seed(space.seed, Stream.TWO_MOONS))
     drawn = exact.draw(
@@ -100,7 +100,7 @@ def two_moons(space: Space) -> dict[str, Any]:
 
 def own_density(space: Space) -> dict[str, Any]:
     """
-    D_z of the run as a density of codes: mean log density of held-out draws, by exp(l) p / Z and by what it can be compared with.
+    Measures D_z of the run as a density of codes: mean log density of held-out draws by exp(l) p / Z and by other densities.
 
     Z = mean_p exp(l), which is 1 at the optimum; exp(l) / Z' alone has Z' = mean_w exp(l) / w over draws of the widened mixture w.
     """

@@ -1,4 +1,4 @@
-"""Claims on the space that D_z guards: whether its distances mean something, and what a path carries along."""
+"""Claims on the latent space: whether its distances are meaningful, and what a path preserves."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ STYLE = Claim(
 
 
 def distances(space: Space, neighbours: int = 20) -> Part:
-    """Latent distance against that of images and of judges' features, among neighbours and among strangers."""
+    """Compares latent distances with those of images and of judges' features, among neighbours and among random pairs."""
     n = min(len(space.images), 2 * space.size)
     z, x = space.held.mean[:n], space.images[:n]
     count = min(neighbours, n - 1)
@@ -67,7 +67,7 @@ def distances(space: Space, neighbours: int = 20) -> Part:
 
 
 def carried(space: Space) -> Part:
-    """What a path keeps of its ends: the class that they share, and their style where classes differ."""
+    """Measures what a path preserves of its ends: the class that they share, and their style if classes differ."""
     energy = NegativeLogD(space.d_z)
     finders: dict[str, PathFinder] = {
         "lerp": Lerp(space.frames),
@@ -87,7 +87,9 @@ def carried(space: Space) -> Part:
         _, frames = space.walk(finder, space.pairs)
         ends = chunked(space.model.decode, space.held.mean[space.pairs.flatten()]).unflatten(0, (-1, 2))
         for style, statistic in attributes.STYLES.items():
-            whole = torch.cat([ends[:, :1], frames[:, 1:-1], ends[:, 1:]], 1)  # between the ends, arrived or not
+            whole = torch.cat(
+                [ends[:, :1], frames[:, 1:-1], ends[:, 1:]], 1
+            )  # with both ends, whether the path arrived or not
             s = statistic(whole.flatten(0, 1)).view(whole.shape[:2])
             found["style"].setdefault(style, {})[name] = {
                 "within": bootstrap_mean(attributes.within(s), space.seed),

@@ -1,4 +1,4 @@
-"""Claims on D_z itself: what it learns from, how it drives a walk, what it says on and off the data, and whether it is an energy."""
+"""Claims on D_z itself: its training points, its drive of a walk, and its values on and off the data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -75,11 +75,11 @@ FALLS = Claim(
 
 
 def overfits(space: Space) -> Part:
-    """D_z on a fixed set of means, on one draw of each, on fresh draws: BCE where trained and left out, and walks."""
+    """Compares D_z trained on means, on one draw of each, and on fresh draws: BCE on training and left-out points, and walks."""
     seeds = [mixed_seed(space.seed, Stream.OVERFITTED_DETECTORS, i) for i in range(SEEDS)]
     found: dict[str, Any] = {}
     by_size: dict[str, latents.Overfitting] = {}
-    # what is left out are the model's own images: on others the encoder generalises, too, and not D_z alone
+    # left-out points are of the model's own images: on others, the encoder's generalisation would count too
     n = len(space.train.mean)
     kept = n - min(10 * space.size, n // 4)
     left_out = AggregatePosterior(space.train.mean[kept:], space.train.log_variance[kept:])
@@ -112,13 +112,13 @@ def overfits(space: Space) -> Part:
     found["encoder_shift"] = paired_difference(other, own, space.seed)
     few, every = found["few"], found["all"]
 
-    def told(f: Mapping[str, Any], variant: str) -> str:
+    def describe_gap(f: Mapping[str, Any], variant: str) -> str:
         return f"{signed(f['gap'][variant])} on {f['codes']} codes"
 
     first = judge(
         OVERFITS,
         [f["gap"]["means"] for f in (few, every)],
-        figure=f"left-out less training BCE: {told(few, 'means')}, {told(every, 'means')}",
+        figure=f"left-out less training BCE: {describe_gap(few, 'means')}, {describe_gap(every, 'means')}",
         how=f"{SEEDS} detectors each, {space.steps} steps; means of the model's own images that D_z was not given against those that it was",
     )
     overfitted = [f for f in (few, every) if OVERFITS.criteria[0].judge(f["gap"]["means"]) == "held"]
@@ -126,10 +126,10 @@ def overfits(space: Space) -> Part:
         PREVENTED,
         [f["gap"]["fresh draws"] for f in overfitted],
         [f["gap_left"] for f in overfitted],
-        figure=f"share of the gap that fresh draws leave {of(few['gap_left'])} and {of(every['gap_left'])}: {told(few, 'fresh draws')}, "
-        f"{told(every, 'fresh draws')}; with one draw of each image {told(few, 'one draw')}; BCE on left-out "
+        figure=f"share of the gap that fresh draws leave {of(few['gap_left'])} and {of(every['gap_left'])}: {describe_gap(few, 'fresh draws')}, "
+        f"{describe_gap(every, 'fresh draws')}; with one draw of each image {describe_gap(few, 'one draw')}; BCE on left-out "
         f"draws, means less fresh: {signed(few['means_less_fresh']['held-out draws'])} and {signed(every['means_less_fresh']['held-out draws'])}",
-        how="each variant is asked of its own kind of left-out points",
+        how="each variant is evaluated on its own kind of left-out points",
     )
     points = space.middles()
     real = {}
@@ -152,7 +152,7 @@ def overfits(space: Space) -> Part:
 
 
 def drives(space: Space) -> Part:
-    """Sizes of the three gradients by place, their direction, and walks that climb each."""
+    """Measures the sizes of the three gradients by place, their direction, and walks that climb each."""
     groups = {
         "encodings": space.held.mean[: space.size],
         "prior": space.normal(space.size, 2),
@@ -251,7 +251,7 @@ def drives(space: Space) -> Part:
 
 
 def half_on_data(space: Space) -> Part:
-    """D on held-out encodings, on fakes, and by distance from the data, beside the optimum q / (q + p)."""
+    """Measures D on held-out encodings, on fakes, and by distance from the data, and the optimum q / (q + p)."""
     n = len(space.draws())
     points = {
         "encodings": space.held.mean[:n],
@@ -290,7 +290,7 @@ def half_on_data(space: Space) -> Part:
             HALF,
             on,
             figure=f"mean D on held-out draws {of(on)}, on their means {of(means['encodings'])}; q/(q+p) {of(optimal)}",
-            how="an optimal D is q/(q+p), 0.5 only where q = p, which is where it says nothing; q by the mixture of all q(z|x), "
+            how="an optimal D is q/(q+p), 0.5 only where q = p and it is uninformative; q by the mixture of all q(z|x), "
             f"widened {space.factor:g}-fold on validation images",
         ),
         judge(
@@ -299,7 +299,7 @@ def half_on_data(space: Space) -> Part:
             fake,
             figure=f"rank correlation with distance from the data {of(rho)}; mean D on draws of the prior {of(fake)}, in the furthest tenth of all points "
             f"{of(last)}, 4x outside {', '.join(f'{i.value:.2f}' for i in far)} by {SEEDS} networks (the run's own detector {of(own['4x outside'])})",
-            how="the prior's draws are the fakes that it was trained against",
+            how="the prior's draws are the fakes of its training",
         ),
     ]
     return Part({"levels": plain(found)}, verdicts)

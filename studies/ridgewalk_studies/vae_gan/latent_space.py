@@ -1,4 +1,4 @@
-"""What the claims on a latent space are measured on: codes, images, pairs, densities and a D_z of a trained Gaussian autoencoder."""
+"""The data of the claims on a latent space: codes, images, pairs, densities and a D_z of a trained Gaussian autoencoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,33 +22,33 @@ from ridgewalk.training.noise import Noise
 from ridgewalk_studies.measures import latents
 
 SEEDS = 3
-"""Networks of each kind, where what is claimed may hang on one."""
+"""Number of networks of each kind for claims that may depend on a single network."""
 
 
 @dataclass(frozen=True, eq=False)
 class Space:
     """
-    What all claims are measured on.
+    The data of all claims on a latent space.
 
     Attributes:
-        model: frozen, on the CPU.
-        judges: without the images measured among their references.
-        train: q(z|x) of the model's images, shuffled: the order of a file may be that of its writers.
-        held: of held-out ones.
-        images: those, (n, c, h, w) in [0, 1].
-        labels: (n,) their classes, all 0 where there is one class only.
-        pairs: rows of held-out images of different classes, (b, 2).
-        alike: of one class, (b, 2).
-        d_z: the latent discriminator, against draws of the prior.
-        again: the same from other seeds, where what it says may hang on one network.
-        detector: the run's own, against its recipe's negatives.
-        prior: minus the log of N(0, I), whole.
-        density: minus the log of q(z) as well as it is known: the mixture of all q(z|x) of the model's images, widened on validation images.
-        factor: by which it was widened.
-        size: points of a figure.
-        steps: of each training of a discriminator.
-        frames: of a path.
-        seed: of everything random.
+        model: The frozen model, on the CPU.
+        judges: The judges without the measured images among their references.
+        train: q(z|x) of the model's images, shuffled, as the order of a file may be that of its writers.
+        held: q(z|x) of held-out images.
+        images: The held-out images, (n, c, h, w) in [0, 1].
+        labels: Their classes (n,), all 0 if there is one class only.
+        pairs: Rows of held-out images of different classes, (b, 2).
+        alike: Rows of held-out images of one class, (b, 2).
+        d_z: The latent discriminator, trained against draws of the prior.
+        again: The same from other seeds, for claims that may depend on a single network.
+        detector: The run's own detector, trained against its recipe's negatives.
+        prior: Minus the log density of N(0, I), with its constant.
+        density: Minus the log of the estimate of q(z): the mixture of all q(z|x) of the model's images, widened on validation images.
+        factor: The factor by which the mixture was widened.
+        size: Number of points of a figure.
+        steps: Number of steps of each training of a discriminator.
+        frames: Number of frames of a path.
+        seed: Seed of all draws.
     """
 
     model: Autoencoder
@@ -71,43 +71,43 @@ class Space:
     seed: int
 
     def draws(self) -> Tensor:
-        """One draw of q(z|x) for each of the first ``size`` held-out images."""
+        """Returns one draw of q(z|x) for each of the first ``size`` held-out images."""
         n = min(self.size, len(self.held.mean))
         return self.held.draw(torch.arange(n), self.normal(n, 1))
 
     def normal(self, rows: int, stream: int) -> Tensor:
-        """Draws of N(0, I), (rows, d)."""
+        """Returns draws of N(0, I), (rows, d)."""
         return Noise(mixed_seed(self.seed, Stream.NORMAL_CODES), stream).normal(rows, self.held.mean.shape[1])
 
     def middles(self) -> Tensor:
-        """The middles of straight lines between codes of different classes."""
+        """Returns the middles of straight lines between codes of different classes."""
         a, b = self.pairs.T
         return (self.held.mean[a] + self.held.mean[b]) / 2
 
     def outside(self, times: float) -> Tensor:
-        """Held-out codes, moved from the mean of all codes to ``times`` the distance."""
+        """Returns held-out codes moved to ``times`` their distance from the mean of all codes."""
         centre = self.train.mean.mean(0)
         return centre + times * (self.held.mean[: self.size] - centre)
 
     def walk(self, finder: PathFinder, pairs: Tensor) -> tuple[Path, Tensor]:
-        """Paths between the codes of pairs, and their frames (b, k, c, h, w)."""
+        """Returns paths between the codes of pairs, and their frames (b, k, c, h, w)."""
         path = finder(self.held.mean[pairs[:, 0]], self.held.mean[pairs[:, 1]])
         return path, path.map(self.model.decode)
 
     def judged(self, frames: Tensor) -> dict[str, Tensor]:
-        """Share of interior frames in a k-NN ball, by judge: float64 (b,) each."""
+        """Returns the share of interior frames in a k-NN ball, by judge: float64 (b,) each."""
         inner = frames[:, 1:-1]
         return {
             j.name: j.real(j.features(inner.flatten(0, 1))).view(inner.shape[:2]).double().mean(1) for j in self.judges
         }
 
     def realism(self, frames: Tensor) -> Tensor:
-        """The judges' mean of ``judged``: (b,)."""
+        """Returns the mean over judges of ``judged``: (b,)."""
         return torch.stack(list(self.judged(frames).values())).mean(0)
 
 
 def space_of(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Space:
-    """Codes, images, pairs and a D_z of the run; see ``measure``."""
+    """Prepares codes, images, pairs and a D_z of the run; see ``latent_claims.measure``."""
     if not isinstance(run.model, GaussianAutoencoder):
         raise ValueError(
             "claims on q(z|x) need a run with model.posterior = \"gaussian\"; this one's is 'deterministic'"
@@ -171,7 +171,7 @@ def space_of(run: Run, judges: Sequence[Judge], seed: int, size: int) -> Space:
 
 
 def same_class(labels: Tensor, identity: Tensor, count: int, seed: int) -> Tensor:
-    """``count`` pairs of different images of one class, (count, 2), drawn with repetition."""
+    """Draws ``count`` pairs of different images of one class with repetition: (count, 2)."""
     fits = (labels[:, None] == labels) & (identity[:, None] != identity)
     found = fits.nonzero()
     if not len(found):

@@ -1,4 +1,4 @@
-"""What steadies a VAE-GAN's critic: each stabiliser alone, what the log says of the game, and what came of it."""
+"""Stabilisers of a VAE-GAN's critic, each alone: the events of the training log and the quality of the model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from ridgewalk_studies.findings import Part
 from ridgewalk_studies.generative import figures_of, generative
 
 STEADY = "steady-"
-"""Variants of the recipe whose names begin so are compared."""
+"""Prefix of the names of the compared variants."""
 
 LAST = 200
-"""Steps of the log's end whose mean is told."""
+"""Number of last steps of the log whose mean is reported."""
 
 
 def compare_stabilisers(e: Experiment, judges: Sequence[Judge]) -> Part:
-    """What steadies the critic: each stabiliser alone, on the first seed."""
+    """Compares the stabilisers of the critic, each alone, on the first seed."""
     names = [n for n in e.settings.reproduce.variants if n.startswith(STEADY)]
     rows: dict[str, dict[str, Cell]] = {}
     measured: dict[str, Any] = {}
@@ -40,24 +40,24 @@ def compare_stabilisers(e: Experiment, judges: Sequence[Judge]) -> Part:
             "frechet": Cell(sum(v[0] for v in g.frechet.values()) / len(g.frechet)),
             "real": Cell(g.real[0]),
         }
-        told = "; ".join(str(event["sentence"]) for event in events) or "nothing went wrong that the log names"
-        notes.append(f"{short}: {told}.")
+        found = "; ".join(str(event["sentence"]) for event in events) or "the log reports no failure"
+        notes.append(f"{short}: {found}.")
         measured[short] = {**end, "events": events, **figures_of(g)}
     columns = {
         "critic": Column("critic's BCE", ".3f", None, f"mean of the last {LAST} steps at most; 0.693 is chance"),
         "critic_gap": Column(
-            "logit gap", ".2f", None, "between its mean logits of real and made images; over 10 it is saturated"
+            "logit gap", ".2f", None, "between its mean logits of real and generated images; over 10 it is saturated"
         ),
         "critic_spread": Column("logit spread", ".2f", None, "within each side"),
         "diversity": Column(
             "diversity", ".2f", None, "variation of draws over that of images; below 0.1 the decoder has collapsed"
         ),
-        "events": Column("events", ".0f", "lower", "that the log names"),
+        "events": Column("events", ".0f", "lower", "reported by the log"),
         "features": Column("features", ".3f", "lower", "feature distance of reconstructions, mean of two judges"),
         "frechet": Column("Frechet", ".1f", "lower", "of samples, mean of two judges"),
         "real": Column("samples real", ".1%", "higher", "share of draws of the prior that the judges take for real"),
     }
-    lead = "Each alone on the plain adversarial loss with a fast critic, one seed: what the log says of the game, and what came of it."
+    lead = "Each alone on the plain adversarial loss with a fast critic, one seed: the events of the training log and the quality of the model."
     section = Section(
         "What steadies the critic",
         lead,

@@ -1,15 +1,15 @@
 """
-The two-discriminator VAE-GAN against the VAE that it is built on.
+The two-discriminator VAE-GAN compared with the VAE that it is built on.
 
 Trained for each seed: the recipe itself (learned feature loss, all optimisers at once), and the variants ``vae`` (given at least the same training
-time), ``plain`` (adversarial loss without features) and ``separate`` (the VAE first, decoder and critic then). Compared on held-out images:
+time), ``plain`` (adversarial loss without features) and ``separate`` (first the VAE, then decoder and critic). Compared on held-out images:
 
     reconstructions   squared error, sharpness, distance in the judges' features
     samples           Frechet distance to real images in the judges' features, share that is real
-    D_z               trained along (``latent``) and afterwards, against the same prior: held-out BCE, rank correlation with realism
+    D_z               trained with the model (``latent``) and afterwards, against the same prior: held-out BCE, rank correlation with realism
 
-Variants called ``steady-...`` try what steadies a critic, on the first seed; ``l1`` is a VAE with absolute errors. Where fake latents
-come from is asked in ``boundaries``, the smaller claims in ``latent_claims``.
+Variants called ``steady-...`` are stabilisers of the critic, on the first seed; ``l1`` is a VAE with absolute errors. ``boundaries`` compares
+fake latents, ``latent_claims`` tests the smaller claims.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ from ridgewalk_studies.sources import CONFUSION
 from ridgewalk_studies.vae_gan import boundaries, latent_claims, stabilisers
 
 SHARPER = 0.2
-"""By how much the judges' feature distance is to fall."""
+"""Required relative reduction of the judges' feature distance."""
 
 SHARPER_BY = Criterion("feature distance of reconstructions over the VAE's", "below", 1 - SHARPER)
 NO_WORSE = by_value("Frechet distance over the VAE's, mean of two judges, of every seed", "at most", 1)
@@ -63,11 +63,11 @@ SHOWN = 10
 
 SAME = "vae-same-beta"
 COMPARED = ("vae", SAME, "plain", "separate")
-"""Variants that are compared as models of images, beside the recipe itself."""
+"""Variants that are compared with the recipe as models of images."""
 
 
 def measure(e: Experiment) -> Findings:
-    """Trains, compares, and says which claims held."""
+    """Trains the variants, compares them, and judges the claims."""
     variants = e.settings.reproduce.variants
     runs = {"vae-gan": e.runs()} | {n: e.runs(n) for n in COMPARED if n in variants}
     judges = e.judges(runs["vae-gan"][0])
@@ -106,13 +106,13 @@ def measure(e: Experiment) -> Findings:
 
 
 def _ratio(own: Generative, base: Generative) -> Interval:
-    """Feature distance of the reconstructions over the other's, on the same images."""
+    """Returns the feature distance of the reconstructions over the other's, on the same images."""
     groups = torch.arange(len(own.features) // len(own.seconds)).repeat(len(own.seconds))
     return statistics.bootstrap_ratio(own.features, base.features, 0, groups=groups)
 
 
 def _frechet_ratio(own: Generative, base: Generative) -> list[float]:
-    """Frechet distance over the other's, the mean over judges, a value a run."""
+    """Returns the Frechet distance over the other's, the mean over judges, one value for each run."""
     names = list(own.frechet)
     return [sum(own.frechet[j][i] / base.frechet[j][i] for j in names) / len(names) for i in range(len(own.seconds))]
 
@@ -126,7 +126,7 @@ def _answer(found: Mapping[str, Generative]) -> list[str]:
     return [
         f"At {time:.2f} of its training time the VAE-GAN's reconstructions are at {ratio:.2f} of the VAE's distance from their images in the "
         f"judges' features ({'sharper by at least' if ratio.high <= 1 - SHARPER else 'not sharper by'} {SHARPER:.0%}), and its samples at "
-        f"{', '.join(f'{s:.2f}' for s in sample)} of the VAE's Frechet distance (a value a seed).",
+        f"{', '.join(f'{s:.2f}' for s in sample)} of the VAE's Frechet distance (one value for each seed).",
     ]
 
 
@@ -205,7 +205,7 @@ def _models_section(found: Mapping[str, Generative], judges: Sequence[Judge]) ->
         row["real"], row["seconds"] = Cell(sum(g.real) / len(g.real)), Cell(sum(g.seconds) / len(g.seconds))
         rows[name] = row
     return Section(
-        "The models side by side",
+        "The models compared",
         "Every judge is a classifier that saw none of the images, and none of the models.",
         [TableBlock(Table(columns, rows), "Reconstructions and samples"), *_pictures(found)],
     )
@@ -218,12 +218,12 @@ def _pictures(found: Mapping[str, Generative]) -> list[Figure]:
     drawn = {n: decode_images(g.run, prior_draws(g.run, SHOWN, 0)) for n, g in found.items()}
     pictures = []
     for title, rows, says in (
-        ("Reconstructions", made, f"The first {SHOWN} test images, not chosen, and what each model makes of them."),
+        ("Reconstructions", made, f"The first {SHOWN} test images, not chosen, and each model's reconstructions."),
         ("Samples", drawn, "Decoded draws of the prior, the same draws for each model."),
     ):
         image = figures.png(figures.strips({n: f.cpu().numpy() for n, f in rows.items()}, path=False))
         pictures.append(
-            Figure(image, f"{title} of each model, a row each", says, title, "Each row is one model.", wide=True)
+            Figure(image, f"{title} of each model, one row each", says, title, "Each row is one model.", wide=True)
         )
     return pictures
 
@@ -232,7 +232,7 @@ def _pictures(found: Mapping[str, Generative]) -> list[Figure]:
 
 
 def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points: int) -> Part:
-    """D_z trained along against D_z trained afterwards on the same prior, in every run that has one."""
+    """Compares D_z trained with the model with D_z trained afterwards on the same prior, in every run that has one."""
     rows: dict[str, dict[str, Cell]] = {}
     measured: dict[str, Any] = {}
     for name, own in runs.items():
@@ -254,13 +254,13 @@ def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points:
         "bce": Column("held-out BCE", ".3f", "lower", "encodings against the prior; 0.693 is chance"),
         "auc": Column("AUC", ".3f", "higher", "of the same task"),
         "probe": Column(
-            "probe AUC", ".3f", None, "of a classifier trained afresh on held-out codes: what there is to see"
+            "probe AUC", ".3f", None, "of a classifier trained afresh on held-out codes: the visible difference"
         ),
         "rank": Column("rank correlation", ".2f", "higher", "of its logit with the judges' realism"),
     }
     section = Section(
-        "D_z trained along, and afterwards",
-        "Both tell draws of q(z|x) from the prior. The one trained along has followed a moving encoder; the other saw the codes as they are.",
+        "D_z trained with the model, and afterwards",
+        "Both tell draws of q(z|x) from the prior. The first has followed a moving encoder; the second saw the final codes.",
         [TableBlock(Table(columns, rows), "The latent discriminators as sensors")],
     )
     return Part(measured, sections=[section])
