@@ -54,8 +54,8 @@ def writing(folder: Path, claim: Callable[[], None] = lambda: None) -> Iterator[
     Locks a folder for the processes of this command; of a torchrun, process 0 has the lock.
 
     Args:
-        folder: that will be written.
-        claim: called by process 0 when it has the lock, before any process goes on.
+        folder: folder that will be written.
+        claim: called by process 0 when it has the lock, before any process continues.
 
     Raises:
         ValueError: where another command is writing the folder.

@@ -194,7 +194,7 @@ def test_solutions_that_are_no_paths_are_refused() -> None:
         Distilled(Bent(), latents(4))
     with pytest.raises(ValueError, match="not finite"):
         Distilled(Bent(), bent_paths(4, 5, float("nan")))
-    with pytest.raises(ValueError, match="1 or more times"):
+    with pytest.raises(ValueError, match="times must be at least 1"):
         Distilled(Bent(), bent_paths(4, 5, 1.0), times=0)
 
 

@@ -111,7 +111,7 @@ def test_a_users_own_function_is_a_prior(own: str) -> None:
     [
         ("wide", r"must return a tensor of floats \(8, 2\), rows by model.latent; got torch.float32 \(8, 3\)"),
         ("broken", r"must return finite values; row 1 of 8 has NaN"),
-        ("failing", r"failed when it was asked for 8 rows: KeyError"),
+        ("failing", r"failed to draw 8 rows: KeyError"),
         ("text", r"must return a tensor of floats \(8, 2\).*got str"),
     ],
 )

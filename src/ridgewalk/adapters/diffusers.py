@@ -104,14 +104,14 @@ class TabulatedScore:
 
 def load_score(folder: str | Path, device: torch.device | str = "cpu") -> ScoreModel:
     """
-    The score of a pipeline that diffusers' ``save_pretrained`` wrote to a local folder.
+    Loads the score of a pipeline that diffusers' ``save_pretrained`` wrote to a local folder.
 
     Args:
-        folder: with model_index.json; unet and scheduler in folders of their own, or beside it as old pipelines have them.
-        device: where its network goes.
+        folder: folder with model_index.json; unet and scheduler lie in folders of their own, or in ``folder`` itself as in old pipelines.
+        device: device of its network.
 
     Raises:
-        ValueError: if diffusers is missing; if the folder is none, or no pipeline; if pipeline, scheduler, network or prediction are of a
+        ValueError: if diffusers is missing; if the folder does not exist or holds no pipeline; if pipeline, scheduler, network or prediction are of a
             kind that is not known; if the weights are not in safetensors (pickled ones are never read) or do not fit the network.
     """
     library, root = diffusers_library(), Path(folder)
@@ -248,22 +248,22 @@ def as_pipeline(
         return_dict: bool = True,
     ) -> Any:
         """
-        Images, drawn.
+        Draws images.
 
         Args:
-            batch_size: how many.
-            generator: one number of it seeds them all, so that it moves on from call to call; None is seed 0, the same images each time.
-            num_inference_steps: in place of the sampler's own.
+            batch_size: number of images.
+            generator: one number is drawn from it as the seed of all images; None is seed 0, the same images at every call.
+            num_inference_steps: number of steps; that of the sampler by default.
             output_type: ``pil``, ``np`` (n, h, w, c) or ``pt`` (n, c, h, w), these two in [0, 1].
-            return_dict: whether an ``ImagePipelineOutput`` or a tuple of one.
+            return_dict: whether to return an ``ImagePipelineOutput``, or a tuple with the images.
         """
         if output_type not in OUTPUTS:
             raise ValueError(naming.unknown("output_type", output_type, OUTPUTS))
         if output_type == "pil" and model.shape[0] not in (1, 3, 4):
-            raise ValueError(f"images of {model.shape[0]} channels cannot be PIL's; ask for output_type = 'np' or 'pt'")
+            raise ValueError(f"images of {model.shape[0]} channels cannot be PIL's; choose output_type = 'np' or 'pt'")
         if not isinstance(generator, torch.Generator | None):
             raise ValueError(
-                "give one generator for all images: the noise of image i depends on it and on i alone, not on how many are asked for"
+                "give one generator for all images: the noise of image i depends on it and on i alone, not on the number of images"
             )
         made = sample(
             sampler if num_inference_steps is None else _of_steps(sampler, num_inference_steps),

@@ -55,14 +55,14 @@ def train_guide(
     Trains a discriminator of images against as many samples, on the model's device.
 
     Args:
-        model: whose score will be guided.
-        images: real ones in [0, 1], (n, c, h, w).
-        sampler: made with ``model.sde``; the one that will be guided.
-        network: over (x, c, labels) to (n, 1), smooth; the encoder half of a U-Net by default.
-        settings: of the objective and of the guidance: times, t_min, r1, matching, gamma, calibrated.
-        schedule: of the training.
-        seed: of samples and order.
-        folder: of its log and checkpoints; None writes none.
+        model: the model whose score will be guided.
+        images: real images (n, c, h, w) in [0, 1].
+        sampler: the sampler that will be guided, made with ``model.sde``.
+        network: smooth network, which maps (x, c, labels) to (n, 1); the encoder half of a U-Net by default.
+        settings: settings of the objective and of the guidance; times, t_min, r1, matching, gamma and calibrated are read.
+        schedule: schedule of the training.
+        seed: seed of samples and order.
+        folder: folder of its log and checkpoints; None writes none.
 
     Raises:
         ValueError: for too few images, images of another shape, and samplers of another SDE.
@@ -114,13 +114,13 @@ def load_guide(
     model: ScoreModel, folder: str | Path, network: nn.Module | None = None, settings: Guidance = SETTINGS
 ) -> Guide:
     """
-    The guide that ``save_guide`` wrote for a model.
+    Loads the guide that ``save_guide`` wrote for a model.
 
     Args:
-        model: that it was trained on.
-        folder: of its files.
-        network: of the architecture that it was trained with, where that was not the default.
-        settings: of the guidance: gamma, calibrated, low, high.
+        model: the model that the guide was trained on.
+        folder: folder of its files.
+        network: network of the architecture that the guide was trained with; the default architecture by default.
+        settings: settings of the guidance; gamma, calibrated, low and high are read.
 
     Raises:
         ValueError: if there is none, its files were altered, or it was trained under another SDE.

@@ -73,7 +73,7 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             say("ridgewalk: stopped.")
             raise SystemExit(130) from None
         except Exception as error:
-            _stop(_last_words(error))
+            _stop(_describe_unexpected(error))
         finally:
             _leave(together=False)
 
@@ -90,8 +90,8 @@ def _opens_a_run(verb: Callable[..., None]) -> bool:
     return bool({"run", "runs", "resume"} & set(signature(verb).parameters))
 
 
-def _last_words(error: Exception) -> str:
-    """What is said of an error that nobody foresaw: a sentence, and how to see where it arose."""
+def _describe_unexpected(error: Exception) -> str:
+    """The message about an unexpected error, and how to see its traceback."""
     first = (str(error).strip().splitlines() or [""])[0]
     if isinstance(error, MemoryError) or "out of memory" in first or "can't allocate memory" in first:
         return f"the memory does not suffice ({first or 'MemoryError'}); use a smaller model, batch or number of pairs"
@@ -122,11 +122,11 @@ def _warn(message: Any, category: type) -> None:
 
 def say(text: str) -> None:
     """Prints a line on standard error, from process 0."""
-    if _speaks():
+    if _prints():
         print(text, file=sys.stderr, flush=True)
 
 
-def _speaks() -> bool:
+def _prints() -> bool:
     """Whether this process prints: process 0 does, and every process where the environment is not torchrun's."""
     try:
         return processes.rank() == 0
@@ -146,7 +146,7 @@ def bars() -> Iterator[None]:
 
     from ridgewalk.progress import showing
 
-    with showing(Console(stderr=True, quiet=not _speaks())):
+    with showing(Console(stderr=True, quiet=not _prints())):
         yield
 
 
@@ -176,7 +176,7 @@ def repeatable() -> Iterator[None]:
 
 def show(result: Mapping[str, Any], as_json: bool, lines: list[str]) -> None:
     """Prints a result on standard output, from process 0: as JSON, or in a few lines."""
-    if not _speaks():
+    if not _prints():
         return
     try:
         print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)

@@ -142,15 +142,16 @@ def sample(
     as_json: Json = False,
 ) -> None:
     """Draw samples of a run, with pictures."""
-    from ridgewalk.evaluation.sampling import sampling_of
+    from ridgewalk.evaluation.sampling import Draw, sampling_of
     from ridgewalk.reports.pages import samples as page
     from ridgewalk.store.run import load
-    from ridgewalk.verbs.sample import Request, sample
+    from ridgewalk.verbs.sample import sample
 
     with bars():
         model = load(run, device)
         how = sampling_of(model, change or (), sampler=sampler, steps=steps, weight=weight)
-        result = sample(model, Request(64 if n is None else n, seed, how, label, prior, gamma, parts, out))
+        request = Draw(64 if n is None else n, seed, how, label, prior, gamma=gamma, parts=parts)
+        result = sample(model, request, out)
         files = [str(file) for file in (result.folder / "samples.npz", *page.write(result))]
     show({**result.figures, "files": files}, as_json, [*result.verdict, *(f"wrote: {file}" for file in files)])
 

@@ -154,10 +154,10 @@ def train(
 def sensors(run: RunFolder, seed: Seed = 0, device: Device = "auto", as_json: Json = False) -> None:
     """Say whether each sensor of a run is alive."""
     from ridgewalk.store.run import load
-    from ridgewalk.verbs.sensors import Request, sensors
+    from ridgewalk.verbs.sensors import sensors
 
     with bars():
-        result = sensors(load(run, device), Request(seed))
+        result = sensors(load(run, device), seed)
     show(result.figures, as_json, list(result.verdict))
 
 
@@ -213,10 +213,10 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Run an experiment of a source document again: train, measure, and say which of its claims held."""
-    asked: list[Path] = []
+    folders: list[Path] = []
 
     def accepted(source: str, folder: Path) -> None:
-        asked.append(folder)
+        folders.append(folder)
         say(f"reproducing {recipe} on {source} into {folder}")
 
     with bars():
@@ -225,15 +225,15 @@ def reproduce(
                 recipe, source=data, budget=budget, changes=change or (), out=out, device=device, accepted=accepted
             )
         except KeyboardInterrupt:
-            if asked:
-                say(f"ridgewalk: stopped; the same command with --out {asked[0]} resumes it.")
+            if folders:
+                say(f"ridgewalk: stopped; the same command with --out {folders[0]} resumes it.")
             raise SystemExit(130) from None
     show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
 
 
 @guarded
 def recipes(as_json: Json = False) -> None:
-    """List the shipped recipes, the question that each asks, and which have an experiment to reproduce."""
+    """List the shipped recipes, the question of each, and which have an experiment to reproduce."""
     from ridgewalk.settings import recipes as config
 
     read = {name: config.read(name) for name in config.names()}

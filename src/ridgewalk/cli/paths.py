@@ -23,6 +23,14 @@ from ridgewalk.cli.common import (
 )
 from ridgewalk.registry import ENERGIES, METHODS
 
+Methods = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Comma-separated methods of {METHODS.choices()}, each alone or with an energy, as string:dual; all by default.",
+        show_default=False,
+    ),
+]
+
 
 @guarded
 def walk(
@@ -112,13 +120,7 @@ def report(
         int | None, typer.Option(help="Pairs of test images; by default the recipe's.", show_default=False)
     ] = None,
     role: Role = "test",
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Comma-separated methods of {METHODS.choices()}, each alone or with an energy, as string:dual; all by default.",
-            show_default=False,
-        ),
-    ] = None,
+    methods: Methods = None,
     shares: Shares = None,
     out: Annotated[
         Path | None,
@@ -266,13 +268,7 @@ def benchmark(
     ],
     pairs: Annotated[int, typer.Option(help="Pairs of test images.")] = 200,
     role: Role = "test",
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Comma-separated methods of {METHODS.choices()}, each alone or with an energy, as string:dual; all by default.",
-            show_default=False,
-        ),
-    ] = None,
+    methods: Methods = None,
     out: Annotated[Path | None, typer.Option(help="File of the figures as JSON.", show_default=False)] = None,
     seed: Seed = 0,
     device: Device = "auto",

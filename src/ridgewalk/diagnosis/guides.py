@@ -1,7 +1,7 @@
 """
 Diagnosis of a discriminator that guides a diffusion, at each level of noise, on data and samples that it was not trained on.
 
-    cross-entropy, calibration    does it tell noised data from noised samples, and are its probabilities frequencies?
+    cross-entropy, calibration    does it separate noised data from noised samples, and are its probabilities frequencies?
     gain                          E [|m|^2 - |m + g|^2] / d,  m = sigma s(x_t, t) + eps,  g = sigma grad D(x_t, t),  x_t = alpha x + sigma eps
     strength                      -E [m . g] / E |g|^2, the multiple of g that gains most
 
@@ -167,12 +167,12 @@ def diagnose(
 
     Args:
         ratio: the discriminator.
-        score: the score (x_t, t, labels or None) -> (n, *) that the discriminator will guide.
+        score: the score that the discriminator will guide, (x_t, t, labels or None) -> (n, *).
         held_out: data and samples that the discriminator was not trained on.
-        times: (k,) times of the levels.
-        seed: of the noise, which is the same at every level.
-        truth: grad log p_t, where it is known.
-        chunk: number of rows that are computed at once.
+        times: times (k,) of the levels.
+        seed: seed of the noise, which is the same at every level.
+        truth: the exact score grad log p_t, where it is known.
+        chunk: number of rows computed at once.
     """
     x, y, labels = held_out.data, held_out.samples, held_out.labels
     rows = []

@@ -1,7 +1,7 @@
 """
 Figures of a discriminator on points that it was not trained on: what its logits say of both sides, and what there is to see.
 
-A score at chance does not tell a dead discriminator from two sides that are alike. A classifier that is trained afresh on the same
+A score at chance does not distinguish a dead discriminator from two sides that are alike. A classifier that is trained afresh on the same
 points does (``probe_auc``), and so do distances between the sides that no network measured (``distances``).
 """
 
@@ -89,7 +89,7 @@ def paired_cross_entropy(positive: Tensor, negative: Tensor) -> tuple[float, flo
 
 def probe_auc(positive: Tensor, negative: Tensor, seed: int, points: int = PROBED) -> float:
     """
-    AUC of a classifier that is trained afresh to tell the two sides apart, by five-fold cross-validation; 1/2 is chance.
+    AUC of a classifier that is trained afresh to separate the two sides, by five-fold cross-validation; 1/2 is chance.
 
     The classifier is a support vector machine with a Gaussian kernel: it has no schedule to choose, and cross-validation makes the most
     of few points.
@@ -97,7 +97,7 @@ def probe_auc(positive: Tensor, negative: Tensor, seed: int, points: int = PROBE
     Args:
         positive: (n, *) points of one side.
         negative: (m, *) points of the other side.
-        seed: of the folds.
+        seed: seed of the folds.
         points: largest number of points of each side that are used.
 
     Source: Lopez-Paz and Oquab (2017), Revisiting classifier two-sample tests.
@@ -118,12 +118,12 @@ def probe_auc(positive: Tensor, negative: Tensor, seed: int, points: int = PROBE
 
 def distances(positive: Tensor, negative: Tensor, seed: int) -> dict[str, float]:
     """
-    Distances between the two sides that no network measured.
+    Distances between the two sides, computed without a network.
 
     Args:
         positive: (n, d) points of one side.
         negative: (m, d) points of the other side.
-        seed: of the projections.
+        seed: seed of the projections.
 
     Returns:
         The sliced Wasserstein distance; the largest difference of a dimension's means; and the smallest and the largest ratio of a

@@ -82,8 +82,8 @@ class LogitReading:
         ideal: number of ideal points.
         correlation: rank correlation of q with realism.
         unreal: share of the ideal points that are unreal.
-        over_encoded: that share less the share among all reconstructions of encodings.
-        over_all: that share less the share among all points of the group.
+        over_encoded: ``unreal`` less the share of unreal images among all reconstructions of encodings.
+        over_all: ``unreal`` less the share of unreal images among all points of the group.
     """
 
     name: str
@@ -101,14 +101,14 @@ class Misalignment:
     One discriminator measured against the judges.
 
     Attributes:
-        name: of the sensor.
+        name: name of the sensor.
         positive: the class whose logit it returns.
         band: largest distance from 1/2 of an undecided score.
         points: number of points by group, ``all`` included.
-        logits: (n,) by group.
+        logits: logits (n,) by group.
         graded: the points with the judges' grades.
         unreal: share of unreal decodings among all points, by group and judge.
-        readings: of its logit; a discriminator that was trained against the prior has two, ``undecided`` first.
+        readings: the readings of its logit; a discriminator that was trained against the prior has two, ``undecided`` first.
         sentence: the figures of the first reading in words.
     """
 
@@ -185,10 +185,10 @@ def compare(
     Measures one discriminator against the judges' grades.
 
     Args:
-        name: of the sensor.
+        name: name of the sensor.
         discriminator: returns logits of latents, positive for ``prior`` (a matcher) or ``encoded``, ``real``, ``data`` (a detector).
         graded: the points with the judges' grades, from ``grade``.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
         band: largest distance from 1/2 of an undecided score, in (0, 1/2).
         undecided: whether the reading ``undecided`` is measured too; None means where the discriminator is positive for ``prior``.
     """

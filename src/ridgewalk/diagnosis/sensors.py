@@ -18,14 +18,14 @@ class SensorDiagnosis:
     The state of a sensor, from its logits on held-out points.
 
     Attributes:
-        name: of the sensor.
+        name: name of the sensor.
         positive: the class whose logit it returns.
-        scores: sigmoid(logit), (n,) each, of ``encoded`` data, ``negatives`` (the other side of its task), ``prior`` and ``lerp`` points.
+        scores: sigmoid(logit) (n,) by group: ``encoded`` data, ``negatives`` (the other side of its task), ``prior`` and ``lerp`` points.
         bce: balanced binary cross-entropy of its task, in nats; chance is ln 2.
         auc: area under the ROC curve of its task.
         calibration_error: expected calibration error.
         reliability: confidence, share of encoded data and number of points of each bin of probability.
-        spread: standard deviation of its logits, the mean of that of encoded data and that of negatives.
+        spread: standard deviation of its logits, averaged over encoded data and negatives.
         gradient: (k,) mean gradient norm of the logit at equal steps along LERP paths.
         probe_auc: AUC of a fresh probe on the same task.
         verdict: a word of ``ridgewalk.thresholds``.
@@ -74,13 +74,13 @@ def diagnose(
     Diagnoses a sensor on codes that it was not trained on.
 
     Args:
-        name: of the sensor.
+        name: name of the sensor.
         discriminator: returns logits, positive for ``encoded`` or ``prior``.
         codes: (n, d) held-out encoded data.
         negatives: (n, d) draws of the other side of its task: the prior for a matcher, the mixture for a detector.
         lerp_nodes: (b, k, d) nodes of LERP paths between held-out codes.
         prior: (m, d) draws of the prior.
-        seed: of the probe.
+        seed: seed of the probe.
     """
     points = {"encoded": codes, "negatives": negatives, "prior": prior}
     logits = {group: chunked(discriminator, z) for group, z in points.items()}

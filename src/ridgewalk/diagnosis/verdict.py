@@ -35,7 +35,7 @@ class Subject:
     The discriminator that a verdict is about.
 
     Attributes:
-        name: of the discriminator, with which the sentence begins.
+        name: name of the discriminator; the sentence begins with it.
         positive: the positive side, in words.
         negative: the negative side, in words.
         opponent: whether it is being trained against a network that makes its negative side.
@@ -75,25 +75,25 @@ def _decide(subject: Subject, logits: LogitFigures, probe: float, far: float | N
     sides = f"{subject.positive} from {subject.negative}"
     flat, at_chance = logits.spread < FLAT_SPREAD, abs(logits.auc - 0.5) < AUC_MARGIN
     if flat and probe > PROBE_ALIKE:
-        return "dead", f"its score is the same everywhere, while a fresh probe tells {sides}"
+        return "dead", f"its score is the same everywhere, while a fresh probe separates {sides}"
     if flat and far is not None and abs(far) < FLAT_SPREAD:
         return "dead", "its score is the same everywhere, even at points far from both sides"
     if at_chance and probe <= PROBE_ALIKE:
-        return "equilibrium", f"a fresh probe cannot tell {sides} either"
+        return "equilibrium", f"a fresh probe cannot separate {sides} either"
     if (at_chance and probe > PROBE_APART) if subject.opponent else logits.auc < 0.5 + AUC_MARGIN:
-        return "dead", f"its score does not tell {sides}, where a fresh probe reaches an AUC of {probe:.2f}"
+        return "dead", f"its score does not separate {sides}, where a fresh probe reaches an AUC of {probe:.2f}"
     if not subject.opponent and logits.bce > CHANCE:
         return "overconfident", (
             "it orders points, but its held-out cross-entropy is worse than chance: "
-            "it learned its training points by heart, or was trained for another task"
+            "it is overfitted to its training points, or was trained for another task"
         )
     if logits.median > SATURATED_LOGIT:
         return "saturated", f"its median |logit| is {logits.median:.1f}, so that probabilities carry no gradient"
     if logits.auc < 0.5 - AUC_MARGIN:
         return "alive", "at present it takes one side for the other, which its opponent has learned to bring about"
     if subject.opponent and probe - logits.auc > PROBE_LEAD:
-        return "alive", f"a fresh probe tells {sides} better, so it lags behind its opponent"
-    return "alive", f"it tells {sides}"
+        return "alive", f"a fresh probe separates {sides} better, so it lags behind its opponent"
+    return "alive", f"it separates {sides}"
 
 
 _ADVICE: dict[bool, dict[Verdict, str]] = {

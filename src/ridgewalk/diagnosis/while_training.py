@@ -42,8 +42,8 @@ class TrainingDiagnosis:
     The state of one discriminator at one step of its training.
 
     Attributes:
-        step: of the training, from 1.
-        name: of the discriminator's network.
+        step: step of the training, counted from 1.
+        name: name of the discriminator's network.
         verdict: a word of ``ridgewalk.thresholds``.
         sentence: the verdict in words, with the figures.
         figures: mean and standard deviation of logits by side, AUC, ``size`` (median |logit|), mean gradient norm on the negative side,
@@ -75,12 +75,12 @@ def diagnose(
     Diagnoses one discriminator on points that it was not trained on.
 
     Args:
-        step: of the training.
-        name: of the discriminator's network.
+        step: step of the training.
+        name: name of the discriminator's network.
         discriminator: maps (n, *) to logits (n,), in evaluation mode.
         positive: inputs (n, *) of its positive side.
         negative: inputs (n, *) of its negative side.
-        seed: of the probe and of the projections.
+        seed: seed of the probe and of the projections.
     """
     gradient = float(row_norm(score(discriminator, negative)).mean())
     with torch.no_grad():
@@ -111,12 +111,12 @@ def diagnose(
 @dataclass(eq=False)
 class Inspector:
     """
-    Diagnoses all discriminators of a training on images that take no part in it; ``training.loop.fit`` calls it.
+    Diagnoses all discriminators of a training on held-out images; ``training.loop.fit`` calls it.
 
     Attributes:
         objective: the objective that is being trained.
-        batch: held-out rows, in the form in which the objective takes them.
-        seed: of the noise, the probes and the projections.
+        batch: held-out rows, in the form that the objective takes.
+        seed: seed of the noise, the probes and the projections.
         seconds: time spent so far.
     """
 

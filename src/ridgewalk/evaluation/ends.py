@@ -32,7 +32,6 @@ class Ends:
     labels_b: Tensor
 
     def __len__(self) -> int:
-        """Number of pairs."""
         return len(self.x_a)
 
     def digests(self) -> Tensor:

@@ -123,9 +123,9 @@ def pool_runs(
         runs: runs of one recipe and data, with different seeds.
         pairs: number of pairs.
         role: role of the test images that the pairs are drawn from.
-        methods: as in ``measure_methods``.
+        methods: names of methods, as in ``measure_methods``.
         seed: seed of the pairs, the prior's draws and the bootstrap.
-        finders: for each run further finders by name, the same names for each.
+        finders: further finders by name for each run, with the same names for all runs.
 
     Returns:
         The pooled measurement; None on all processes of a torchrun but the first.
@@ -186,14 +186,14 @@ def with_shares(run: Run, shares: tuple[float, float] | None, energies: Sequence
 
     Args:
         run: the run.
-        shares: of the latent and the pixel force; None leaves the recipe's ``walks.dual_shares``.
-        energies: names of the energies that are asked for; shares are refused where "dual" is none of them.
+        shares: weights of the latent and of the pixel force; None keeps the recipe's ``walks.dual_shares``.
+        energies: names of the energies of the walks; shares are refused unless "dual" is one of them.
     """
     if shares is None:
         return run
     if "dual" not in energies:
         raise ValueError(
-            "--shares weighs the two forces of the energy 'dual', which is not asked for; leave it out, or name dual"
+            "--shares weighs the two forces of the energy 'dual', which is not used; leave it out, or name dual"
         )
     walks = replace(run.recipe.walks, dual_shares=shares)
     return replace(run, recipe=replace(run.recipe, walks=walks))

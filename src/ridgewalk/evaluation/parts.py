@@ -33,14 +33,14 @@ def refuse_keep(run: Run, keep: str, method: str) -> None:
             f"--keep {keep} needs a code with style and class; this run's objective is '{run.recipe.objective.name}': "
             "train aae-semisupervised, aae-clustering, aae-style or aae-reduction"
         )
-    asked = parse_method(method)[0]
-    if isinstance(run.model, ReducedAutoencoder) and asked.name != "lerp":
+    chosen = parse_method(method)[0]
+    if isinstance(run.model, ReducedAutoencoder) and chosen.name != "lerp":
         raise ValueError(
             f"a reduction's code is the sum of style and class, and only a straight line keeps one of them; got --method {method}: choose lerp"
         )
-    if not asked.keeps:
+    if not chosen.keeps:
         choices = METHODS.choices(lambda m: m.keeps)
-        raise ValueError(f"method '{asked.name}' would not keep the {keep}; choose {choices}")
+        raise ValueError(f"method '{chosen.name}' would not keep the {keep}; choose {choices}")
 
 
 def encode_ends(run: Run, x_a: Tensor, x_b: Tensor, keep: str) -> tuple[Tensor, Tensor]:

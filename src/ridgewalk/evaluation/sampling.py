@@ -53,7 +53,7 @@ class Draw:
 
     def __post_init__(self) -> None:
         if self.rows < 1:
-            raise ValueError(f"at least one sample must be asked for; got {self.rows}")
+            raise ValueError(f"at least one sample must be drawn; got {self.rows}")
         if self.parts not in PARTS:
             raise ValueError(naming.unknown("part of a sampler", self.parts, PARTS))
 
@@ -102,7 +102,7 @@ def ground(run: Run) -> Any:
 
 
 def draw(run: Run, request: Draw) -> Drawn:
-    """Draws samples of a run's diffusion; of its autoencoder's prior where it has none, or where the request asks for it."""
+    """Draws samples of a run's diffusion, or of its autoencoder's prior where it has no diffusion or with ``prior``."""
     if request.prior or not run.has_diffusion:
         return _prior(run, request)
     model = run.diffusion
@@ -135,7 +135,7 @@ def _prior(run: Run, request: Draw) -> Drawn:
 
 
 def _scores(run: Run, request: Draw, labels: Tensor | None) -> tuple[VectorField | PerRows | None, VectorField | None]:
-    """The score of the predictor and that of the corrector, guided as the request asks; None stands for the model's own."""
+    """The score of the predictor and that of the corrector, guided according to the request; None stands for the model's own."""
     if request.gamma is None:
         if request.parts != "both":
             raise ValueError("only guided samples have parts that are guided; give --gamma too")

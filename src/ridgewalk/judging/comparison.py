@@ -142,8 +142,8 @@ class Summary:
     Attributes:
         rows: the mean by method and metric.
         differences: the paired difference to LERP by method and metric.
-        gap_closed: by method, the share that it closes of the gap in precision between LERP and the reconstructions.
-        whole_ratio: by method, its share of wholly real paths divided by LERP's.
+        gap_closed: share of the gap in precision between LERP and the reconstructions that each method closes, by method.
+        whole_ratio: share of paths with every frame real, divided by LERP's, by method.
         lines: mean values by metric of real images, the ceiling and the floor.
         agreement: Kendall's tau between the two judges' orders of the methods by precision, and the pairs of methods that they order
             differently.
@@ -168,8 +168,8 @@ def summarise(
     Args:
         entries: the measurements of each method, ``lerp`` among them, all over the same pairs in the same order.
         lines: the columns of ``single_images`` for ``real``, ``reconstructions`` and ``prior``.
-        seed: of the bootstrap.
-        groups: (b,) numbers of the groups of pairs that are resampled together, where several runs are pooled.
+        seed: seed of the bootstrap.
+        groups: numbers (b,) of the groups of pairs that are resampled together, where several runs are pooled.
     """
     by_name = {e.method: e for e in entries}
     if "lerp" not in by_name:
@@ -177,7 +177,7 @@ def summarise(
     base = by_name["lerp"].columns
     means = {line: {name: float(v.mean()) for name, v in columns.items()} for line, columns in lines.items()}
     ceiling = means["reconstructions"]["precision"]
-    # a metric that is not defined on some path, such as the evenness of steps of one that stands still, is left out of its row
+    # a metric that is not defined on some path, such as the evenness of steps of a path that does not move, is left out of its row
     defined = {m: {n: v for n, v in e.columns.items() if not v.isnan().any()} for m, e in by_name.items()}
     rows = {
         m: {n: statistics.bootstrap_mean(v, seed, groups=groups) for n, v in own.items()} for m, own in defined.items()

@@ -44,8 +44,8 @@ def standings(
         entries: the measurements of each finder over the same pairs in the same order; finders that did not always arrive are left out.
         quality: one metric, such as ``precision``.
         cost: the other metric, such as ``relative_length``.
-        seed: of the bootstrap.
-        groups: (b,) numbers of the groups of pairs that are resampled together.
+        seed: seed of the bootstrap.
+        groups: numbers (b,) of the groups of pairs that are resampled together.
     """
     usable = [e for e in entries if bool((e.columns["arrived"] == 1).all())]
     signs = [1.0 if name in HIGHER else -1.0 for name in (quality, cost)]

@@ -1,5 +1,5 @@
 """
-Judges: two classifiers that take no part in guiding, each trained on images that no sensor and no other judge was trained on.
+Judges: two classifiers that guide no path, each trained on images that no sensor and no other judge was trained on.
 
                  data      features                                        seed
     judge A      judge_a   3 x 3 convolutions, max pooling, hidden layer   its own
@@ -8,7 +8,7 @@ Judges: two classifiers that take no part in guiding, each trained on images tha
 A judge calls a frame real if the frame's features lie within a k-nearest-neighbour ball of a real held-out image (Kynkaanniemi et al.
 2019). Judges differ, so figures are given for each of them and for their mean.
 
-Images without classes have judges as well: these are trained to tell an image from its three mirrorings, which needs no labels.
+Judges of images without classes are trained to recognise an image and its three mirrorings, which needs no labels.
 """
 
 import hashlib
@@ -53,9 +53,9 @@ class Judge:
         name: ``A`` or ``B``.
         classifier: the network, in evaluation mode.
         seen: (n,) int64 digests of the images that it was trained on (``Images.digests``).
-        reference: real images, none of which it was trained on.
-        labelled: whether it was trained on classes; otherwise it was trained on mirrorings, and its confidence means nothing.
-        accuracy: on the reference images.
+        reference: real images that it was not trained on.
+        labelled: whether it was trained on classes; otherwise it was trained on mirrorings, and its confidence has no meaning.
+        accuracy: share of the reference images that it classifies correctly.
         k: number of neighbours that sets the radius of a ball.
     """
 
@@ -114,8 +114,8 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
     Args:
         data: the judge is trained on the images of its own role and compares with those of the role ``reference``.
         name: ``A`` or ``B``.
-        settings: of its training and of its balls.
-        device: on which it is trained.
+        settings: settings of its training and of its balls.
+        device: device of its training.
     """
     role, architecture, seed, noise = _KINDS[name]
     images = part(data, role)

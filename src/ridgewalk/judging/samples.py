@@ -90,10 +90,10 @@ def compare_with_density(samples: Tensor, density: GaussianMixture, modes: bool,
     Compares points with the density that they should have.
 
     Args:
-        samples: (n, d) of the model.
-        density: p.
+        samples: samples (n, d) of the model.
+        density: the density p.
         modes: whether the density's components are modes, whose shares are measured.
-        seed: of the draws of p to which distances are measured.
+        seed: seed of the draws of p to which distances are measured.
     """
     x = samples.double()
     drawn = draws(density, len(x), seed + 1)

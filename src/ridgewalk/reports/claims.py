@@ -25,6 +25,5 @@ class Claims:
     kind: ClassVar[str] = "claims"
 
     def to_markdown(self) -> str:
-        """A Markdown table."""
         head = [("claim", "verdict", "figure", "how"), ("---",) * 4]
         return "\n".join(markdown_row(line) for line in (*head, *self.rows))

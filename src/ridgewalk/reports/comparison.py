@@ -23,11 +23,11 @@ BENCHMARK = (
 
 def metrics_table(summary: Summary, keys: Sequence[str], lines: bool) -> Table:
     """
-    Each method's values of some metrics.
+    Returns the table of some metrics by method.
 
     Args:
-        summary: of the methods.
-        keys: of the metrics; those that no method has are left out.
+        summary: summary of the methods.
+        keys: keys of the metrics; a metric that no method has is left out.
         lines: whether rows of real images, ceiling and floor follow.
     """
     present = [k for k in keys if any(k in r for r in summary.rows.values())]
@@ -79,7 +79,7 @@ def benchmark_table(summary: Summary, entries: Sequence[Entry]) -> Table:
 
 
 def realism_section(summary: Summary) -> Section:
-    """Precision and share of wholly real paths of each method, against LERP, and against smoothness."""
+    """Precision and share of paths with every frame real of each method, against LERP, and against smoothness."""
     rows = {m: (r["precision"].value, r["precision"].low, r["precision"].high) for m, r in summary.rows.items()}
     points = {}
     for m, r in summary.rows.items():
@@ -130,7 +130,7 @@ def realism_section(summary: Summary) -> Section:
             ),
             Text(
                 f"{describe_agreement(summary)}\n\nA path that repeats one frame that looks real would have a high precision: read precision "
-                "beside the steps and the length below.",
+                "together with the steps and the length below.",
                 aside=True,
             ),
         ],

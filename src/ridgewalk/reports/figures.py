@@ -1,8 +1,8 @@
 """
 Pictures: arrays to matplotlib figures.
 
-Each function is pure, takes NumPy arrays and draws on a canvas of its own; ``READING`` holds the sentence that tells a
-stranger how to read it. ``png`` makes a file of a figure.
+Each function is pure, takes NumPy arrays and draws on a canvas of its own; ``READING`` holds the sentence that explains how to
+read it. ``png`` makes a file of a figure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ __all__ = [
 READING: Mapping[str, str] = {
     "strips": "Each row is one method's path from a (left) to b (right); a red bar stands under a frame that is not taken for real.",
     "traces": "Read from a (left) to b (right): a line is the median over pairs, its band the middle half of them.",
-    "score_histogram": "Each outline shows how one group of points scores; groups that the sensor tells apart have outlines apart.",
+    "score_histogram": "Each outline shows how one group of points scores; groups that the sensor separates have outlines that overlap little.",
     "score_scatter": "Each dot is one point: what the sensor says of it, and how real its decoding is. Red dots in the green band are called "
     "ideal and are unreal; a sensor that agrees with the judge has its median highest there. Realism counts the smaller half of the judge's "
     "balls, so a dot below 1 may be real by a larger one.",
@@ -90,14 +90,14 @@ def traces(
     xlabel: str = "t, along the path from a to b",
 ) -> "Figure":
     """
-    A quantity along paths, against t from a to b; or along another way from 0 to 1.
+    A quantity along paths, against t from a to b, or against another parameter from 0 to 1.
 
     Args:
-        curves: by method, (k,), or (b, k) for the median and the band from quartile to quartile; NaN is left out.
+        curves: values (k,) by method, or (b, k) for the median and the band between quartiles; NaN is left out.
         ylabel: the quantity.
-        title: of the axes.
+        title: title of the axes.
         lines: horizontal reference lines by name.
-        xlabel: what runs from 0 to 1.
+        xlabel: name of the parameter that increases from 0 to 1.
     """
     figure = blank(WIDE, 320, layout="constrained")
     ax = figure.subplots()
@@ -130,9 +130,9 @@ def tradeoff(
     Two figures of each method against each other, such as realism against smoothness, with the front of the best.
 
     Args:
-        points: by method, (x, y, x_low, x_high, y_low, y_high); NaN ends draw no interval.
-        xlabel: of the first figure.
-        ylabel: of the second.
+        points: (x, y, x_low, x_high, y_low, y_high) by method; NaN ends draw no interval.
+        xlabel: name of the figure x.
+        ylabel: name of the figure y.
         better: the corner where a method would have both; None draws neither arrow nor front.
     """
     figure = blank(WIDE, 430)
@@ -251,9 +251,9 @@ def latent_plane(
     Codes in a plane with paths over them.
 
     Args:
-        points: (n, 2), such as the codes' first two principal components.
-        labels: (n,) classes, written once at each class's median.
-        paths: by method, (k, 2) in the same plane.
+        points: points (n, 2), such as the codes' first two principal components.
+        labels: classes (n,), written once at each class's median.
+        paths: nodes (k, 2) in the same plane, by method.
     """
     from matplotlib.patheffects import withStroke
 

@@ -73,7 +73,7 @@ def energy_map(
         x: coordinates (w,) of the grid along the first axis, increasing.
         y: coordinates (h,) along the second axis.
         energies: values (h, w) by name. Colours run between two quantiles; values beyond them have the end colours.
-        scores: by name of the energy, place and projected minus-gradient (m, 4). The length of an arrow is the size of the gradient, cut at
+        scores: place and projected negative gradient (m, 4) by name of the energy. The length of an arrow is the norm of the gradient, cut at
             its 0.9 quantile.
         codes: codes of data.
         overlay: paths, marks and the names of the axes.

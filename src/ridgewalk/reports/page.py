@@ -84,7 +84,6 @@ class Text:
 
     @property
     def paragraphs(self) -> list[str]:
-        """One string each."""
         return [p for p in self.text.split("\n\n") if p.strip()]
 
 
@@ -114,16 +113,16 @@ class Section:
 @dataclass(frozen=True)
 class Page:
     """
-    Everything on the page.
+    The contents of a page.
 
     Attributes:
-        title: of the page.
-        budget: its first line, with or without the word: "smoke; ..." or "Budget: smoke; ...".
+        title: title of the page.
+        budget: first line of the page, with or without its first word: "smoke; ..." or "Budget: smoke; ...".
         verdict: sentences, the most important first.
-        sections: in order.
+        sections: the sections in order.
         settings: values by name, tables of them by table; folded away at the end.
         subtitle: the question that the page answers.
-        provenance: how it was made: version, command, seed, machine.
+        provenance: version, command, seed and machine that made the page.
     """
 
     title: str

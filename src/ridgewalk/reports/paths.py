@@ -17,9 +17,9 @@ def strip_figure(frames: Mapping[str, Tensor], pair: int, judges: Sequence[Judge
 
     Args:
         frames: decoded paths (b, k, c, h, w) in [0, 1] by method.
-        pair: which of the b pairs.
+        pair: index of the pair, below b.
         judges: the judges.
-        names: the ends in words, as ``ends_name`` returns them.
+        names: names of the ends, as ``ends_name`` returns them.
     """
     rows = {m: f[pair] for m, f in frames.items()}
     marks = {m: _unreal(f, judges) for m, f in rows.items()}

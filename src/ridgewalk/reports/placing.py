@@ -1,7 +1,7 @@
 """
-Labels beside points, placed so that they do not overlap.
+Labels next to points, placed so that they do not overlap.
 
-The package adjustText moves labels by forces from a start; on a crowd of thirteen names it left two of them overlapping after 500
+The package adjustText moves labels by forces from a start; with thirteen names close together it left two of them overlapping after 500
 iterations, took longer, and imports pyplot, which the figures of this package do without. The search below is greedy and has no
 iterations.
 """
@@ -24,7 +24,7 @@ def label_points(
     ax: Any, points: Sequence[tuple[float, float, str]], obstacles: Sequence[Box] = (), size: float = 9.5
 ) -> list[Box]:
     """
-    Writes the name of each point where it overlaps least, with a thin line to the point where it does not stand beside it.
+    Writes the name of each point where it overlaps least, with a thin line to the point where the name is not next to it.
 
     The search is greedy and begins with the most crowded point. Of the places around a point it takes the one with the least overlap with
     written labels, points and ``obstacles``, and among equal ones the nearest.
@@ -51,10 +51,10 @@ def label_points(
         extent = text.get_window_extent(renderer)
         x, y = centres[i]
         places = [
-            _beside(x, y, reach, angle, extent.width, extent.height) for reach, angle in product(_REACHES, _ANGLES)
+            _box_at(x, y, reach, angle, extent.width, extent.height) for reach, angle in product(_REACHES, _ANGLES)
         ]
         inside = [b for b in places if b[0] >= frame.x0 and b[2] <= frame.x1 and b[1] >= frame.y0 and b[3] <= frame.y1]
-        others = [_around(c, 26, 18) for j, c in enumerate(centres) if j != i]  # no name beside another's point
+        others = [_around(c, 26, 18) for j, c in enumerate(centres) if j != i]  # no name next to another's point
         avoided = [*taken, *others]
         best = min(inside or places, key=lambda b: (round(sum(_overlap(b, t) for t in avoided)), _distance(b, x, y)))
         text.set_position(ax.transAxes.inverted().transform((best[0], best[1])))
@@ -72,7 +72,7 @@ def _around(centre: tuple[float, float], width: float, height: float) -> Box:
     return x - width, y - height, x + width, y + height
 
 
-def _beside(x: float, y: float, reach: float, angle: float, width: float, height: float) -> Box:
+def _box_at(x: float, y: float, reach: float, angle: float, width: float, height: float) -> Box:
     """A box of this size whose nearest side lies ``reach`` from the point, towards ``angle``."""
     centre_x = x + cos(angle) * (reach + width / 2)
     centre_y = y + sin(angle) * (reach + height / 2)

@@ -1,4 +1,4 @@
-"""Samples as pictures: sheets of images, clouds of points over the density that is meant, and the ways that samples came."""
+"""Samples as pictures: sheets of images, clouds of points over the target density, and trajectories of samples."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -50,7 +50,7 @@ def clouds(
     limits: tuple[float, float, float, float] | None = None,
 ) -> "Figure":
     """
-    Points in the plane, a panel a group, over the density that is meant.
+    Points in the plane over the target density, a panel for each group.
 
     Args:
         groups: (n, 2) by name.
@@ -73,12 +73,12 @@ def trajectories(
     limits: tuple[float, float, float, float] | None = None,
 ) -> "Figure":
     """
-    The ways of samples from noise to data, a panel a group: lines that darken towards data, ends as dots.
+    Trajectories of samples from noise to data, a panel for each group: lines that darken towards data, ends as dots.
 
     Args:
-        groups: (k, n, 2) by name, the noisiest state first.
-        density: as in ``clouds``.
-        limits: left, right, bottom, top; by default what holds the first group's ends, with room around.
+        groups: states (k, n, 2) by name, the noisiest first.
+        density: grid and log density, as in ``clouds``.
+        limits: left, right, bottom, top; by default those of the first group's ends, with a margin.
     """
     from matplotlib.collections import LineCollection
 

@@ -1,4 +1,4 @@
-"""Figures of trained networks: what a sensor says, whether it knows how sure it is, and how training went."""
+"""Figures of trained networks: a sensor's scores, its calibration, and the losses of a training."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -15,13 +15,13 @@ def score_histogram(
     groups: Mapping[str, Array], xlabel: str = "score, sigmoid of the logit", chance: float | None = 0.5, bins: int = 40
 ) -> "Figure":
     """
-    How groups of points score, as outlines over equal bins of [0, 1].
+    Histograms of the scores of groups of points, as outlines over equal bins of [0, 1].
 
     Args:
         groups: scores sigmoid(logit) in [0, 1] by group: encoded data, draws of the prior, points on LERP.
         xlabel: what a score near 1 means.
-        chance: where a sensor that knows nothing puts every point; None for no line.
-        bins: of [0, 1].
+        chance: score that an uninformative sensor gives every point; None draws no line.
+        bins: number of equal bins of [0, 1].
     """
     figure = blank(WIDE, 300, layout="constrained")
     ax = figure.subplots()
@@ -59,10 +59,10 @@ def reliability(confidence: Array, accuracy: Array, counts: Array, title: str = 
     The calibration curve over the counts of its bins.
 
     Args:
-        confidence: (m,) mean score of each bin, NaN where it is empty.
-        accuracy: (m,) share of positives in it.
-        counts: (m,) points in it.
-        title: of the axes, such as the sensor's name.
+        confidence: mean score (m,) of each bin, NaN where it is empty.
+        accuracy: share (m,) of positives in each bin.
+        counts: number (m,) of points in each bin.
+        title: title of the axes, such as the sensor's name.
     """
     columns = [
         numbers(n, v, 1).astype(float)

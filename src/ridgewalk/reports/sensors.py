@@ -22,7 +22,7 @@ def sensors_section(diagnoses: Sequence[SensorDiagnosis]) -> Section:
             Figure(
                 figures.png(figures.score_histogram(scores, f"probability of “{d.positive}”")),
                 f"Histogram of the {d.name}'s scores by group of points",
-                "A peak at 0.5 is either a dead sensor or an equilibrium; the fresh probe tells which.",
+                "A peak at 0.5 is either a dead sensor or an equilibrium; the fresh probe shows which.",
                 f"Scores of the {d.name}",
                 figures.READING["score_histogram"],
             ),

@@ -1,4 +1,4 @@
-"""Paths as rows of frames: one picture a method, pixel for pixel."""
+"""Paths as rows of frames: one row for each method, pixel for pixel."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ _GAP, _END_GAP, _BAR, _SWATCH = (
     14,
     10,
     18,
-)  # device pixels: between frames, beside the ends, under frames, at the left
+)  # device pixels: between frames, next to the ends, under frames, at the left
 _EDGE = (201, 206, 214)
 
 
@@ -28,15 +28,15 @@ def strips(
     path: bool = True,
 ) -> "Figure":
     """
-    One row of frames a method, from a to b; the two ends stand a little apart.
+    One row of frames for each method, from a to b; the two ends are set apart by a gap.
 
     Args:
-        frames: by method, (k, c, h, w) in [0, 1], c = 1 (grey) or 3 (RGB); k may differ.
-        marks: by method, bool (k,): frames to underline in red. A method without marks has none.
+        frames: frames (k, c, h, w) in [0, 1] by method, c = 1 (grey) or 3 (RGB); k may differ.
+        marks: frames to underline in red, bool (k,) by method. A method without marks has none.
         cell: side of a frame in CSS pixels, kept to a whole number of file pixels for each image pixel; by default
             what lets the row fit a page.
-        mark_label: what an underlined frame is, said below the rows.
-        path: False where a row is no path but images side by side: none stands apart, and there are no a and b.
+        mark_label: meaning of an underlined frame, written below the rows.
+        path: False where a row is not a path but images side by side, without ends a and b.
     """
     if not frames:
         raise ValueError("strips need at least one method's frames")

@@ -62,7 +62,6 @@ def _bare(name: str) -> str:
 
 
 def dashes(name: str) -> str:
-    """Baselines are dashed."""
     return "--" if name.lower() in ("lerp", "slerp") else "-"
 
 

@@ -87,10 +87,10 @@ class Table:
     Rows of cells under columns.
 
     Attributes:
-        columns: by key.
-        rows: by name, cells by column key; a cell that is missing was not measured.
+        columns: columns by key.
+        rows: cells by column key, by name of the row; a missing cell was not measured.
         unranked: names of rows that do not compete for the best, such as ceiling and floor.
-        caption: under the table.
+        caption: text under the table.
         corner: heading of the rows' names.
     """
 

@@ -114,7 +114,7 @@ class Guidance:
     r1: NotNegative = 0.0
     """Weight of the gradient penalty; 0 for none."""
     matching: NotNegative = 1.0
-    """Weight of denoising score matching beside the cross-entropy."""
+    """Weight of denoising score matching, which is added to the cross-entropy."""
     gamma: NotNegative = 1.0
     """Strength of the guidance."""
     calibrated: bool = True

@@ -29,7 +29,7 @@ def sentence(error: ValidationError, kind: type | None = None, place: tuple[str,
 
     Args:
         error: what pydantic raised.
-        kind: the table (a dataclass) that was read, whose keys are named beside one that is unknown.
+        kind: the table (a dataclass) that was read; the message about an unknown key names its keys.
         place: names of the tables that hold it, from the outside inwards.
     """
     first = error.errors()[0]
@@ -51,7 +51,7 @@ def sentence(error: ValidationError, kind: type | None = None, place: tuple[str,
 
 
 class Misfit(ValueError):
-    """A table inside a table that does not fit, with what pydantic said of it."""
+    """A table inside a table that does not fit, with pydantic's error."""
 
     def __init__(self, error: ValidationError, kind: type) -> None:
         super().__init__(str(error))

@@ -112,14 +112,14 @@ def names() -> list[str]:
 
 def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = (), source: str = "") -> Recipe:
     """
-    A recipe by name or by file, at a budget.
+    Reads a recipe by its name or file, at a budget.
 
     Args:
         recipe: the name of a shipped recipe, or the path of a TOML file.
         budget: ``smoke``, ``cpu`` or ``full``.
         changes: further settings, each "table.key=value" with a TOML value, applied last.
-        source: of the images; what ``[sources.NAME.TABLE]`` holds for it, NAME ``digits`` or, for rows of numbers, ``tables``, comes before
-            the budget's own.
+        source: source of the data; the settings of ``[sources.NAME.TABLE]``, NAME ``digits`` or, for rows of numbers, ``tables``, are applied
+            before those of the budget.
 
     Raises:
         ValueError: for an unknown recipe, budget or key, a value of the wrong type, or a file that is not TOML.

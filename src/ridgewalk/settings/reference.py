@@ -23,7 +23,7 @@ class Setting:
 
     Attributes:
         type: the type with its bounds, or the values that can be chosen.
-        default: as TOML writes it; empty for a key that is left out by default.
+        default: its default in TOML; empty for a key that is left out by default.
         about: its meaning and unit.
         objectives: names of the objectives that have it; empty for a key of every recipe.
     """

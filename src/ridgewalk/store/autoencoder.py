@@ -50,13 +50,13 @@ class TrainedAutoencoder:
 
 def save(folder: Path, networks: Mapping[str, nn.Module], detector: Discriminator, record: Mapping[str, Any]) -> None:
     """
-    Writes an autoencoder, and with its record makes the run whole.
+    Writes an autoencoder; its record, written last, marks the run as complete.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         networks: encoder, decoder and adversaries by name.
         detector: the density-ratio detector.
-        record: seconds, steps and what else was noted of the training.
+        record: seconds, steps and further notes on the training.
     """
     AUTOENCODER.save(
         folder,
@@ -93,7 +93,7 @@ def load(folder: Path, origin: Origin, recipe: Recipe, device: str) -> TrainedAu
 
 
 def unfinished(folder: Path) -> str:
-    """What is said of a run whose training did not finish."""
+    """The message about a run whose training did not finish."""
     return f"{folder} is half written: its training did not finish; resume it with `ridgewalk train --resume {folder}`"
 
 

@@ -42,12 +42,12 @@ class TrainedDiffusion:
 
     Attributes:
         denoiser: the score network, of standardised data.
-        standardiser: from data to standardised data and back.
-        shape: of one datum.
+        standardiser: map of data to standardised data and back.
+        shape: shape of one datum.
         classes: number of classes that the network is conditioned on; 0 for none.
-        settings: of its training.
-        sampling: the default of ``sample``.
-        record: what ``denoiser.json`` holds.
+        settings: settings of its training.
+        sampling: default sampling settings of ``sample``.
+        record: contents of ``denoiser.json``.
     """
 
     denoiser: Denoiser
@@ -60,12 +60,11 @@ class TrainedDiffusion:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
         return next(self.denoiser.network.parameters()).device
 
     @property
     def chunk(self) -> int:
-        """Samples made at once."""
+        """Number of samples that are drawn at once."""
         return max(16, CHUNK_VALUES // max(1, torch.Size(self.shape).numel()))
 
     def field(self, labels: Tensor | None = None, weight: float = 1.0) -> VectorField | PerRows:
@@ -92,16 +91,16 @@ class TrainedDiffusion:
         corrector_score: VectorField | None = None,
     ) -> Sampled:
         """
-        Draws samples, as data.
+        Draws samples in the units of data.
 
         Args:
             rows: number of samples.
-            seed: of all; the noise of row i is that of (seed, i).
+            seed: seed of all draws; the noise of row i is that of (seed, i).
             sampling: sampler and steps; its own ``sampling`` by default.
-            labels: (rows,) the class of each sample.
+            labels: class (rows,) of each sample.
             keep: number of states of each trajectory to keep.
-            score: of standardised data; the network's by default. A guided score is such a one.
-            corrector_score: for the corrector of a predictor-corrector alone, for ablations.
+            score: score of standardised data, such as a guided one; that of the network by default.
+            corrector_score: score of the corrector of a predictor-corrector, for ablations; ``score`` by default.
         """
         how = sampling or self.sampling
         sampler = build_sampler(how, self.denoiser.sde, keep)
@@ -142,15 +141,15 @@ class TrainedDiffusion:
 @dataclass(frozen=True, eq=False)
 class DiffusionData:
     """
-    What a diffusion is trained on.
+    The data of the training of a diffusion.
 
     Attributes:
         rows: (n, *shape), floats, or uint8 for images of 256 levels.
-        standardiser: from data to what the network sees.
+        standardiser: map of data to the values that the network reads.
         deviation: s_d, the standard deviation of standardised data.
-        labels: (n,) classes that the network is conditioned on; None for none.
-        classes: number of these.
-        log_variance: (n, d) of q(z|x), of codes that are drawn afresh at every step around ``rows``; None for codes that are not.
+        labels: classes (n,) that the network is conditioned on; None for none.
+        classes: number of classes; 0 without labels.
+        log_variance: log-variances (n, d) of q(z|x), for codes that are drawn afresh at every step around ``rows``; None for fixed codes.
         quantised: whether data are images of 256 levels.
     """
 
@@ -164,7 +163,6 @@ class DiffusionData:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one datum."""
         return tuple(self.rows.shape[1:])
 
     @property
@@ -173,7 +171,7 @@ class DiffusionData:
         return [t for t in (self.rows, self.log_variance, self.labels) if t is not None]
 
     def matching(self, denoiser: Denoiser, settings: Diffusion) -> ScoreMatching:
-        """The objective that the settings ask for."""
+        """The objective of the settings."""
         given: dict[str, Any] = {
             "drop": settings.drop,
             "labelled": self.labels is not None,
@@ -194,11 +192,11 @@ def train(
 
     Args:
         data: rows and how they are standardised.
-        settings: of the network and its training.
-        sampling: the default for its samples.
-        folder: of its files.
-        seed: of weights, order and noise.
-        how: device, precision, and whether a training that was stopped is resumed.
+        settings: settings of the network and its training.
+        sampling: default sampling settings.
+        folder: folder of its files.
+        seed: seed of weights, order and noise.
+        how: device, precision, and whether an interrupted training is resumed.
     """
     denoiser = Denoiser(
         build_network(settings, data.shape, data.classes, seed), build_process(settings), data.deviation

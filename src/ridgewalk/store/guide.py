@@ -1,5 +1,5 @@
 """
-A guide on disk: the discriminator that corrects a diffusion's score, written beside it, and how good it is.
+A guide on disk: the discriminator that corrects a diffusion's score, in the folder of the diffusion, and its diagnosis.
 
     FOLDER/
       guide.safetensors       the time-dependent discriminator
@@ -41,10 +41,10 @@ class Guide:
     A trained discriminator of a diffusion's samples.
 
     Attributes:
-        ratio: log of noised data over noised samples, in standardised data.
-        settings: of its training, and how it guides.
-        diagnosis: its figures on held-out data, at each noise level.
-        record: what ``guide.json`` holds.
+        ratio: log density ratio of noised data over noised samples, both standardised.
+        settings: settings of its training and of the guidance.
+        diagnosis: figures on held-out data at each noise level.
+        record: contents of ``guide.json``.
     """
 
     ratio: TimeRatio
@@ -58,7 +58,7 @@ class Guide:
         return self.settings.labels
 
     def weight(self) -> Callable[[Tensor], Tensor]:
-        """The weight w as a function of sigma / alpha: the window of the settings, times the calibrated strengths where the settings ask for them."""
+        """The weight w as a function of sigma / alpha: the window of the settings, times the calibrated strengths with ``settings.calibrated``."""
         s = self.settings
         window = Window(s.low, s.high or math.inf)
         if not s.calibrated:
@@ -77,13 +77,13 @@ class Guide:
         self, model: TrainedDiffusion, gamma: float | None = None, labels: Tensor | None = None, weight: float = 1.0
     ) -> VectorField | PerRows:
         """
-        The model's score with the correction added.
+        Returns the model's score with the correction added.
 
         Args:
             model: the diffusion that the guide was trained on.
-            gamma: strength; that of the settings by default.
-            labels: (n,) the class of each row, for a guide trained with labels.
-            weight: of classifier-free guidance.
+            gamma: strength of the correction; that of the settings by default.
+            labels: class (n,) of each row, for a guide trained with labels.
+            weight: weight of classifier-free guidance.
         """
         if labels is None:
             return add(model.denoiser.score, self.guidance(gamma))
@@ -164,7 +164,7 @@ def guided_model(model: TrainedDiffusion, how: Sampling) -> GuidedModel:
 
 
 def save(folder: Path, body: nn.Module, model: TrainedDiffusion, record: Mapping[str, Any]) -> Guide:
-    """Writes a trained discriminator beside its diffusion, and loads it again."""
+    """Writes a trained discriminator into the folder of its diffusion, and loads it again."""
     GUIDE.save(folder, {"guide": {"guide": body}}, {"denoiser": model.record["sha256"], **record})
     return load(folder, model)
 
@@ -181,7 +181,7 @@ def load(folder: Path, model: TrainedDiffusion) -> Guide:
     (settings, diagnosis, seed, denoiser), record = GUIDE.read(folder, _parse)
     if denoiser != model.record["sha256"]:
         raise ValueError(
-            f"the guide in {folder} was trained on another diffusion than the one beside it: its SDE, its shape or its weights are others; "
+            f"the guide in {folder} was trained on another diffusion than the one in that folder: its SDE, its shape or its weights are others; "
             "remove guide.json, guide.safetensors and guide/, and train another"
         )
     body = network(settings, model, seed)

@@ -62,15 +62,15 @@ class Source:
 @dataclass(frozen=True)
 class Origin(Source):
     """
-    Where a run comes from: its data, and what it was trained with.
+    The origin of a run: its data, and the settings of its training.
 
     Attributes:
         recipe: name of the recipe.
         budget: smoke, cpu or full.
-        seed: of weights, order of the data, noise and sensors.
+        seed: seed of weights, order of the data, noise and sensors.
         shape: (c, h, w) of images, (d,) of points.
         data: fingerprint of the data.
-        version: of ridgewalk.
+        version: version of ridgewalk.
         precision: no (float32), bf16 or fp16.
     """
 
@@ -85,14 +85,14 @@ class Origin(Source):
     @classmethod
     def of(cls, source: Source, data: Data, recipe: str, budget: str, seed: int, precision: str) -> "Origin":
         """
-        The origin of a run that is about to be trained.
+        Returns the origin of a run that is about to be trained.
 
         Args:
-            source: of the data; a file or folder is recorded by its absolute path, a density by its name.
-            data: as read from it.
+            source: source of the data; a file or folder is recorded by its absolute path, a density by its name.
+            data: the data that were read from the source.
             recipe: shipped name or TOML file.
             budget: smoke, cpu or full.
-            seed: of the run.
+            seed: seed of the run.
             precision: no, bf16 or fp16.
         """
         named = isinstance(data, PointData) and source.source in DENSITIES
@@ -117,14 +117,14 @@ class Origin(Source):
 
     def read_again(self, folder: Path, as_images: bool) -> Data:
         """
-        The data, read again from their source.
+        Reads the data again from their source.
 
         Args:
-            folder: of the run, for messages.
+            folder: folder of the run, which messages name.
             as_images: whether points become images, as an autoencoder reads them.
 
         Raises:
-            ValueError: where they have changed since the run was started.
+            ValueError: where the data have changed since the run was started.
         """
         data = self.images() if as_images else self.images_or_points()
         if fingerprint(data) != self.data:
@@ -142,7 +142,6 @@ def fingerprint(data: Data) -> str:
 
 
 def write_settings(folder: Path, origin: Origin, recipe: Recipe) -> None:
-    """Writes ``run.toml``."""
     import tomli_w
 
     head = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(origin).items() if v is not None}

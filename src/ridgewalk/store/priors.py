@@ -10,12 +10,12 @@ from ridgewalk.training.noise import Noise
 
 def prior_draws(run: Run, count: int, seed: int) -> torch.Tensor:
     """
-    Codes (count, d) drawn from the prior of the run's objective.
+    Draws codes (count, d) from the prior of the run's objective.
 
     Args:
         run: the model.
         count: number of draws.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     noise = Noise(seed, Stream.PRIOR_DRAWS)
     return family_of(run.recipe).draw_prior(run.recipe, run.model, lambda: run.references, count, noise)

@@ -51,8 +51,8 @@ class Trained:
     The artifacts of a run.
 
     Attributes:
-        autoencoder: with its sensors; None where the run is a diffusion of data.
-        diffusion: of the autoencoder's codes, or of the data; None where none was trained.
+        autoencoder: autoencoder with its sensors; None where the run is a diffusion of data.
+        diffusion: diffusion of the autoencoder's codes or of the data; None where none was trained.
     """
 
     autoencoder: TrainedAutoencoder | None = None
@@ -65,11 +65,11 @@ class Run:
     Trained artifacts with their recipe and data.
 
     Attributes:
-        folder: on disk.
+        folder: folder of the run.
         origin: source, seed, budget.
         recipe: every setting.
         trained: the artifacts.
-        moving: (d,) bool, which values of a code paths may change; None for all (``verbs.keep``).
+        moving: bool (d,), the values of a code that paths may change; None for all (``verbs.keep``).
     """
 
     folder: Path
@@ -225,13 +225,13 @@ class Run:
 
 def load(folder: str | Path, device: str = "cpu", trust: bool = False) -> Run:
     """
-    A trained run, ready to walk and to sample.
+    Loads a trained run.
 
     ``run = load(RUN); path = run.finder("string")(run.encode(x_a), run.encode(x_b))``.
 
     Args:
-        folder: that ``ridgewalk train`` made.
-        device: where its networks go.
+        folder: folder that ``ridgewalk train`` made.
+        device: device of its networks.
         trust: whether code that the folder names may be imported, such as a prior of one's own (``store.trust``).
 
     Raises:

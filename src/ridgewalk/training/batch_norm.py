@@ -27,7 +27,7 @@ def settle(model: nn.Module, images: Tensor) -> None:
     The variances are means over batches of about ``ROWS``, each normalised by its own statistics in the layers below. Without such a layer nothing is done.
 
     Args:
-        model: on the CPU or elsewhere; its ``forward`` reads images.
+        model: network whose ``forward`` reads images, on any device.
         images: uint8 or float (n, c, h, w), n at least 2.
     """
     if not _layers([model]):
@@ -50,7 +50,7 @@ def settle(model: nn.Module, images: Tensor) -> None:
 @contextmanager
 def batch_statistics(networks: Iterable[nn.Module]) -> Iterator[None]:
     """
-    Lets batch normalisation use each batch's own statistics, as in training, and leave its running ones alone: for looking at a game while it is played.
+    Lets batch normalisation use each batch's own statistics, as in training, and leave its running ones alone, while networks are measured in training.
 
     Args:
         networks: otherwise in whichever mode they are; put back on leaving.

@@ -38,7 +38,7 @@ class Identity:
     What must agree for a checkpoint to be resumed.
 
     Attributes:
-        fingerprint: of the networks' shapes, the optimisers, the schedule and the data.
+        fingerprint: digest of the networks' shapes, the optimisers, the schedule and the data.
         settings: digest of the objective's settings, such as its weights, its noise and its SDE; None for an objective that is no dataclass, and in
             checkpoints of version 0.1.0.
     """

@@ -1,5 +1,5 @@
 """
-Score matching: what a denoiser is trained for.
+Score matching: the objectives that train a denoiser.
 
 With x_t = alpha x + sigma eps, the score's error is that of the network F against its target F* (see ``diffusion.denoiser``), scaled:
 
@@ -43,7 +43,7 @@ _QUANTISED = 256
 @dataclass(eq=False)
 class Times:
     """
-    From uniform draws to times, with their density.
+    A law of times: it maps uniform draws to times, and gives their density.
 
     Args:
         sde: forward diffusion.
@@ -102,16 +102,16 @@ class Times:
 @dataclass(eq=False)
 class ScoreMatching(OneOptimiser):
     """
-    What the objectives share: the one network that is trained, and the transformation of a batch into its input.
+    Base of the objectives: the one network that is trained, and the transformation of a batch into its input.
 
     A batch holds data (n, *), or means and log-variances of q(z|x), of which each step takes a fresh draw; then labels (n,) where the network
     is conditional.
 
     Args:
-        denoiser: its network learns.
-        standardiser: from data to what the network sees.
-        t_min: least time.
-        drop: share of labels that are left out, so that the network learns the unconditional score too.
+        denoiser: the denoiser whose network is trained.
+        standardiser: maps data (n, *) to the values that the network reads, of the same shape.
+        t_min: smallest time that is drawn.
+        drop: share of labels in [0, 1] that are replaced by -1, so that the network learns the unconditional score as well.
         labelled: whether the batch's last tensor is labels.
         quantised: whether data are images of 256 levels in [0, 1], to be made continuous by uniform noise: (255 x + u) / 256.
     """
@@ -132,7 +132,6 @@ class ScoreMatching(OneOptimiser):
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """The network."""
         return {"denoiser": self.denoiser.network}
 
     def inputs(self, batch: Batch, noise: Noise) -> tuple[Tensor, Tensor | None]:

@@ -46,8 +46,8 @@ def train_detector(
         hidden: widths of the layers.
         act: name of the activation.
         members: number of networks, trained from different seeds, whose logits are averaged.
-        schedule: of the training; its seed is that of initial weights, order and noise. A batch larger than the data is cut.
-        device: on which it is trained.
+        schedule: schedule of the training; its seed also draws initial weights, order and noise. A batch larger than the data is cut.
+        device: device of the training.
         log_variance: (n, d) log-variances of q(z|x), where ``codes`` are its means; every step then takes fresh draws in place of the means.
 
     Returns:
@@ -77,15 +77,15 @@ def train_model_detector(
     model: Autoencoder, images: Images, settings: Settings, negatives: Negatives, seed: int, device: str = "cpu"
 ) -> Discriminator:
     """
-    Trains the detector of a model's codes of images: of their means, or where the settings ask for it of fresh draws of q(z|x).
+    Trains the detector on a model's codes of images: on their means or, depending on the settings, on fresh draws of q(z|x).
 
     Args:
         model: the autoencoder.
-        images: that it was trained on.
+        images: images that the model was trained on.
         settings: networks and schedule.
         negatives: sampler of points off the data.
-        seed: of initial weights, order and noise.
-        device: on which it is trained.
+        seed: seed of initial weights, order and noise.
+        device: device of the training.
     """
     where, x = next(model.parameters()).device, images.floats()
     log_variance = None
@@ -124,8 +124,8 @@ def train_pixel_detector(
         discriminator: logits of images, positive for ``encoded`` (contrast ``holes``) or ``real``; trained in place.
         negatives: sampler of off-data codes; by default the mixture of prior, LERP points and shells.
         contrast: ``holes`` or ``real``; see ``training.objectives.PixelDetector``.
-        schedule: of the training; its seed is that of order and noise. A batch larger than the data is cut.
-        device: on which it is trained.
+        schedule: schedule of the training; its seed also draws order and noise. A batch larger than the data is cut.
+        device: device of the training.
 
     Returns:
         The discriminator, frozen, on the CPU.

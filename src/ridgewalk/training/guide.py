@@ -37,13 +37,13 @@ class GuidedModel:
     A score model with the sampler that will be guided.
 
     Attributes:
-        sde: whose marginals the score is of.
+        sde: the SDE, of whose marginals this is the score.
         deviation: standard deviation of standardised data.
-        standardiser: from data to what the score sees.
-        score: of standardised data at times t under labels or None: (n, *), (n,), (n,) -> (n, *).
-        sample: (rows, seed, labels or None, states to keep) -> samples and states as data, on the CPU.
-        device: where the score is.
-        steps: of the sampler.
+        standardiser: maps data (n, *) to the values that the score reads.
+        score: gradient of log p_t of standardised data x at times t under labels or None: (n, *), (n,), (n,) -> (n, *).
+        sample: function of (rows, seed, labels or None, number of states to keep); it returns samples and states as data, on the CPU.
+        device: device of the score.
+        steps: number of steps of the sampler.
     """
 
     sde: SDE
@@ -59,7 +59,6 @@ class GuidedModel:
         return TimeRatio(network, self.sde, self.deviation)
 
     def objective(self, network: nn.Module, settings: Guidance) -> NoisedRatio:
-        """The discriminator's objective."""
         s = settings
         terms = (s.times, s.t_min, s.r1, s.matching)
         return NoisedRatio(self.ratio(network), self.standardiser, *terms, self.score, s.labels, s.kind)
@@ -99,14 +98,14 @@ def train_ratio(
     Trains a discriminator of data against as many samples, on the model's device.
 
     Args:
-        network: untrained, over (x, c, labels) to (n, 1).
-        model: whose score will be guided.
-        data: (n, *), of which ``settings.negatives`` are drawn at random.
-        settings: of the objective.
-        seed: of samples and order.
-        labels: (n,) of the data, where the discriminator is conditioned on classes.
-        schedule: in place of that of the settings.
-        folder: of its log and checkpoints, from which a training that was stopped is resumed; None writes none.
+        network: untrained network, which maps (x, c, labels) to (n, 1).
+        model: the model whose score will be guided.
+        data: data (n, *), of which ``settings.negatives`` rows are drawn at random.
+        settings: settings of the objective.
+        seed: seed of samples and order.
+        labels: classes (n,) of the data, where the discriminator is conditioned on them.
+        schedule: replaces the schedule of the settings.
+        folder: folder of its log and checkpoints, from which an interrupted training is resumed; None writes none.
     """
     rows = min(len(data), settings.negatives)
     kept = rows - rows // 5
@@ -142,14 +141,14 @@ def draw_negatives(
     model: GuidedModel, kind: str, rows: int, seed: int, labels: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:
     """
-    What the discriminator learns against.
+    Draws the negatives that the discriminator is trained on.
 
     Args:
         model: the score and its sampler.
         kind: ``samples``, ``rollout`` or ``both``.
         rows: number of negatives.
-        seed: of all.
-        labels: (rows,) the class of each.
+        seed: seed of all draws.
+        labels: class (rows,) of each negative; None without classes.
 
     Returns:
         Finished samples (rows, *) as data; and for a rollout one state of each trajectory, (rows, 1 + d): its time, then its standardised values.

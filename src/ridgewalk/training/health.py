@@ -4,8 +4,8 @@ Faults of an adversarial training that its log shows while it runs.
 The terms of the log are averaged over windows of ``WINDOW`` steps. In each window every optimiser has one of these states, or none:
 
     saturated    |mean logit of one side - mean logit of the other| > 10: half of the logits are then about 5 or more in size
-    at chance    |cross-entropy - ln 2| < 0.005 and the logits' spread is below 0.05: dead or at equilibrium, which the log cannot tell apart
-    collapsed    the decoder's draws vary by less than a tenth of the images' own variation: one picture for every code
+    at chance    |cross-entropy - ln 2| < 0.005 and the logits' spread is below 0.05: dead or at equilibrium, which the log cannot distinguish
+    collapsed    the decoder's draws vary by less than a tenth of the images' own variation: every code gives the same picture
     constant     an interpolation network's outputs vary between pairs by less than a tenth of what straight lines do
     posterior    the KL term is below 0.1 nats: the codes carry no information about their images
 
@@ -29,7 +29,7 @@ class Event:
 
     Attributes:
         step: the last step of the window.
-        name: of the optimiser.
+        name: name of the optimiser.
         state: ``saturated``, ``at chance``, ``collapsed``, ``constant`` or ``posterior``; ``recovered`` when a state ends.
         sentence: the event in words, with the figures.
     """
@@ -97,7 +97,7 @@ def _states(means: Mapping[str, float]) -> dict[str, tuple[str, str]]:
             found[name] = (
                 "at chance",
                 f"is at chance: cross-entropy {bce:.4f} (chance is {CHANCE:.4f}), logit spread {spread:.3f}; "
-                "it is dead or at equilibrium, which a fresh probe tells apart (ridgewalk sensors)",
+                "it is dead or at equilibrium; a fresh probe distinguishes these (ridgewalk sensors)",
             )
     if means.get("diversity", 1.0) < LEAST_VARIATION:
         found["decoder"] = (

@@ -36,9 +36,9 @@ class Pairing:
     Attributes:
         pool: (N, *) latents.
         fresh: partners drawn anew at every step, from the whole pool; otherwise each latent has one partner, drawn once.
-        times: m, at how many times each pair is asked in a step.
+        times: m, the number of times at which the network is evaluated for each pair in a step.
         redrawn: times drawn anew; otherwise each latent's pair has one time, drawn once (then m = 1).
-        seed: of what is drawn once.
+        seed: seed of the partners and times that are drawn once.
     """
 
     pool: Tensor
@@ -54,7 +54,7 @@ class Pairing:
                 + ("" if self.pool.isfinite().all() else ", some not finite: look at the encoder and its input")
             )
         if self.times < 1 or (not self.redrawn and self.times != 1):
-            raise ValueError(f"a pair is asked at 1 or more times, at 1 if times are drawn once; got {self.times}")
+            raise ValueError(f"times must be at least 1, and exactly 1 if times are drawn once; got {self.times}")
 
     def data(self) -> list[Tensor]:
         """What the training loop batches: each latent's index, its one partner's, and its one time."""
@@ -88,7 +88,6 @@ class OfInterpolator(OneOptimiser):
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """The interpolation network."""
         return {"interpolator": self.network}
 
 
@@ -99,9 +98,9 @@ class Reprojection(OfInterpolator):
 
     Args:
         network: (n, *), (n, *), (n,) -> (n, *).
-        project: E(G(.)) of the frozen model.
-        pairing: of its batches.
-        attraction: lambda, a number, or a function of the step (annealed).
+        project: E(G(.)) of the frozen model, which maps latents (n, *) to latents (n, *).
+        pairing: how pairs and times are drawn.
+        attraction: weight lambda, a number, or a function of the step that anneals it.
     """
 
     network: nn.Module
@@ -125,11 +124,11 @@ class Reprojection(OfInterpolator):
 @dataclass(eq=False)
 class PathEnergy(OfInterpolator):
     """
-    Any energy along whole paths, with the curve energy of what they decode to.
+    An energy along whole paths, and the curve energy of the images that they decode to.
 
     Args:
-        network: exact or plain.
-        energy: of points.
+        network: interpolation network with exact or with learned ends.
+        energy: energy of latents, (n, *) to (n,).
         decode: latents to images (n, *).
         pairing: its ``times`` are the path's interior nodes, put at equal distances; at least 2.
         curve: weight w of the curve energy; 0 for none.
@@ -171,12 +170,12 @@ class PathEnergy(OfInterpolator):
 @dataclass(eq=False)
 class Distilled(OfInterpolator):
     """
-    Paths that were searched once, learned by heart: mean |I(s_0, s_{k-1}, t_i) - s_i|^2 / mean |lerp - s_i|^2, t_i = i / (k - 1).
+    Regression on paths that were searched once: mean |I(s_0, s_{k-1}, t_i) - s_i|^2 / mean |lerp - s_i|^2, t_i = i / (k - 1).
 
-    No model is asked while it trains: its cost is the search, before, and the network's own passes.
+    No model is evaluated during the training: its cost is the search before it, and the passes of the network itself.
 
     Args:
-        network: exact or plain.
+        network: interpolation network with exact or with learned ends.
         solutions: (N, k, *) paths of N pairs, nodes at equal times; k >= 3.
         times: m, how many interior nodes of each path a step sees, drawn anew with replacement.
     """
@@ -192,7 +191,7 @@ class Distilled(OfInterpolator):
                 + ("" if self.solutions.isfinite().all() else ", some not finite: look at the energy of the search")
             )
         if self.times < 1:
-            raise ValueError(f"a path is asked at 1 or more times; got {self.times}")
+            raise ValueError(f"times must be at least 1; got {self.times}")
 
     def data(self) -> list[Tensor]:
         """What the training loop batches: each path."""

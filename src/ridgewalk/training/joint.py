@@ -23,11 +23,11 @@ from ridgewalk.training.ratio import NoisedRatio
 
 class Bank(nn.Module):
     """
-    Samples, as data: (rows, *shape).
+    A buffer of samples in the units of data: (rows, *shape).
 
     Args:
         rows: number of samples.
-        shape: of one sample.
+        shape: shape of one sample.
     """
 
     samples: Tensor
@@ -45,10 +45,10 @@ class Joint:
     Args:
         matching: objective of the score.
         ratio: objective of the discriminator, against finished samples.
-        bank: holds the score's samples.
-        sampler: fills the bank; the sampler that will be guided.
-        refresh: steps between two fillings; the first is at step 0.
-        seed: of the samples; each filling mixes its step into it.
+        bank: buffer of the score's samples.
+        sampler: the sampler that will be guided; it fills the bank.
+        refresh: number of steps between two fillings; the first is at step 0.
+        seed: seed of the samples; each filling mixes its step into it.
     """
 
     matching: ScoreMatching
@@ -66,7 +66,6 @@ class Joint:
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """The score network, the discriminator and the bank."""
         return {**self.matching.networks, **self.ratio.networks, "bank": self.bank}
 
     @property
@@ -75,7 +74,6 @@ class Joint:
         return {**self.matching.optimisers, **self.ratio.optimisers}
 
     def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
-        """The loss of the objective that the optimiser belongs to."""
         if optimiser != "discriminator":
             return self.matching.loss(optimiser, batch, noise)
         if noise.step % self.refresh == 0:

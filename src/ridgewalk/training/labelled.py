@@ -1,4 +1,4 @@
-"""Labelled images beside a batch: each step of a semi-supervised training draws some of its own."""
+"""Labelled images: each step of a semi-supervised training draws a batch of them in addition to its own batch."""
 
 from dataclasses import dataclass, field
 
@@ -12,13 +12,13 @@ from ridgewalk.training.noise import Noise
 @dataclass(frozen=True, eq=False)
 class Labelled:
     """
-    The labelled images, of which each step draws a batch of its own, with replacement.
+    The labelled images, of which each step draws a batch with replacement.
 
     Args:
         images: uint8 or float (m, c, h, w).
         labels: int64 (m,), each in 0 .. K - 1.
-        batch: rows drawn in a step, of the global batch.
-        augmentation: of what is drawn.
+        batch: number of images drawn in a step by all processes together.
+        augmentation: random maps that are applied to the images drawn.
     """
 
     images: Tensor

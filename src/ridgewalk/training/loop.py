@@ -90,7 +90,7 @@ class Fitting:
         precision: ``no`` (float32), ``bf16`` or ``fp16``.
         tensorboard: whether to log to TensorBoard too, in the training's folder.
         resume: whether to resume from the newest checkpoint; every later loss then equals that of an uninterrupted training.
-        label: of the progress bar.
+        label: label of the progress bar.
         shared: whether the processes of a distributed run train together; otherwise the process that calls trains alone.
     """
 
@@ -119,7 +119,7 @@ def fit(
         data: tensors with one row for each example, kept in memory on the device; uint8 rows are passed on as floats in [0, 1].
         schedule: see ``Schedule``.
         fitting: device, precision, resuming and labels; see ``Fitting``.
-        folder: where ``log.jsonl`` and ``checkpoints/`` are written; None writes nothing.
+        folder: folder for ``log.jsonl`` and ``checkpoints/``; None writes nothing.
         inspect: called ``INSPECTIONS`` times, the last time after the last step, with the networks in evaluation mode, except that batch
             normalisation uses the statistics of each batch as in training. Its lines are added to the log and to the history. Where the
             ``reading`` of a line differs from that of the previous line of its ``name``, its ``sentence`` is issued as a warning.
@@ -233,7 +233,7 @@ class _Run:
                 backward(loss, inputs=self.parameters[name])
                 self._average_gradients(name)
                 if self.schedule.log_gradients:
-                    logged[f"{name}_gradient"] = _norm_of(self.parameters[name])
+                    logged[f"{name}_gradient"] = _gradient_norm(self.parameters[name])
                 if self.schedule.clip is not None:
                     self.accelerator.clip_grad_norm_(self.parameters[name], self.schedule.clip)
                 for group in optimiser.param_groups:
@@ -244,7 +244,7 @@ class _Run:
         self.pending.append((step + 1, logged))
 
     def _inspect(self, step: int) -> None:
-        """Asks what the game looks like; every process asks the same, the first one writes."""
+        """Inspects the networks; every process computes the same, and the first one writes."""
         assert self.inspect is not None
         self._flush()
         began = time.perf_counter()
@@ -305,7 +305,7 @@ class _Run:
                 self.accelerator.log({name: line[name] for name in names}, step=int(line["step"]))
 
     def _refuse_broken(self, step: int) -> None:
-        """A step may end in weights that are not finite before any term shows it; such a checkpoint would be no good."""
+        """A step may end in weights that are not finite before any term shows it; such a checkpoint is refused."""
         for name, network in self.objective.networks.items():
             if not all(w.isfinite().all() for w in network.parameters()):
                 raise self._diverged(f"weights of '{name}' are not finite after step {step}")
@@ -355,7 +355,7 @@ def _averages(networks: Mapping[str, nn.Module], decay: float | None) -> dict[st
     }
 
 
-def _norm_of(parameters: Iterable[nn.Parameter]) -> Tensor:
+def _gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     """The norm of all parameters' gradients together."""
     found = [w.grad.detach().float().norm() for w in parameters if w.grad is not None]
     return torch.stack(found).norm() if found else torch.zeros(())

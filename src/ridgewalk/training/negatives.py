@@ -33,7 +33,6 @@ class Prior:
     sigma: float | None = None
 
     def __call__(self, z: Tensor, noise: Noise) -> Tensor:
-        """(n, *) -> (n, *)."""
         drawn = noise.normal(*z.shape)
         return drawn * self.sigma if self.sigma is not None else z.mean(0) + z.std(0) * drawn
 
@@ -61,7 +60,6 @@ class Shells:
     high: float = 1.2
 
     def __call__(self, z: Tensor, noise: Noise) -> Tensor:
-        """(n, *) -> (n, *)."""
         n = z.shape[0]
         direction = unit(noise.normal(*z.shape))
         radius = self.low + (self.high - self.low) * noise.uniform(n, *(1,) * (z.dim() - 1))
@@ -76,7 +74,6 @@ class Whole:
     spread: float = 4.0
 
     def __call__(self, z: Tensor, noise: Noise) -> Tensor:
-        """(n, *) -> (n, *)."""
         return z.mean(0) + self.spread * z.std(0) * (2 * noise.uniform(*z.shape) - 1)
 
 
@@ -91,7 +88,6 @@ class Ball:
     radius: float = 1.0
 
     def __call__(self, z: Tensor, noise: Noise) -> Tensor:
-        """(n, *) -> (n, *)."""
         n, size = z.shape[0], z[0].numel()
         rho = noise.uniform(n, *(1,) * (z.dim() - 1)) ** (1 / size)
         return z + self.radius * rho * size**0.5 * z.std(0) * unit(noise.normal(*z.shape))
@@ -112,7 +108,6 @@ class DensityShell:
     candidates: int = 4
 
     def __call__(self, z: Tensor, noise: Noise) -> Tensor:
-        """(n, *) -> (n, *)."""
         n, flat = z.shape[0], z.flatten(1)
         if n <= self.neighbours:
             raise ValueError(f"a density shell needs more than {self.neighbours} codes in a batch; got {n}")
@@ -145,7 +140,6 @@ class Mixture:
             )
 
     def __call__(self, z: Tensor, noise: Noise) -> Tensor:
-        """(n, *) -> (n, *)."""
         edges = torch.tensor(self.weights, dtype=torch.float64).cumsum(0)
         which = torch.searchsorted(edges / edges[-1], noise.uniform(z.shape[0]).double().cpu(), right=True).to(z.device)
         which = which.clamp_max(len(self.samplers) - 1).view(-1, *(1,) * (z.dim() - 1))

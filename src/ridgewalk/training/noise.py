@@ -20,11 +20,11 @@ class Noise:
     The draws of one step.
 
     Args:
-        seed: of the run.
-        step: global step.
-        rank: which share of the global batch is this process's.
+        seed: seed of the run.
+        step: number of the step.
+        rank: number of this process, which says what share of the global batch it draws.
         world: number of processes.
-        device: where draws are returned; they are made on the CPU, so that every device sees the same.
+        device: device of the returned draws; they are made on the CPU, so that every device gets the same values.
     """
 
     seed: int

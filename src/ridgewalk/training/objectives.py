@@ -91,11 +91,10 @@ class Detector(OneOptimiser):
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """The discriminator."""
         return {"discriminator": self.discriminator}
 
     def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
-        """Balanced binary cross-entropy; chance is ln 2."""
+        """Balanced binary cross-entropy in nats; chance is ln 2."""
         z = batch[0]
         r = self.negatives(z, noise)  # of the means, where there are such: a boundary is drawn round what is known
         if len(batch) > 1:
@@ -113,7 +112,7 @@ CONTRASTS = ("holes", "real")
 @dataclass(eq=False)
 class PixelDetector(OneOptimiser):
     """
-    A discriminator of images that is to see holes of the latent space through the decoder.
+    A discriminator of images that detects holes of the latent space from their decodings.
 
     What is contrasted with decodings G(r) of off-data points r decides what it sees:
 
@@ -140,7 +139,6 @@ class PixelDetector(OneOptimiser):
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """The discriminator."""
         return {"discriminator": self.discriminator}
 
     def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
@@ -155,7 +153,7 @@ class PixelDetector(OneOptimiser):
 
 @dataclass(eq=False)
 class Classification(OneOptimiser):
-    """Cross-entropy of a classifier on images (n, c, h, w) and labels (n,), with augmentation, Gaussian pixel noise and label smoothing where asked for."""
+    """Cross-entropy of a classifier on images (n, c, h, w) and labels (n,), with optional augmentation, Gaussian pixel noise and label smoothing."""
 
     optimiser: ClassVar[str] = "classifier"
 
@@ -166,7 +164,6 @@ class Classification(OneOptimiser):
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """The classifier."""
         return {"classifier": self.classifier}
 
     def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:

@@ -33,7 +33,7 @@ class Prior(Protocol):
     """A law of codes that can be sampled."""
 
     def __call__(self, rows: int, noise: Noise, /) -> Tensor:
-        """Draws: (rows, d)."""
+        """Draws ``rows`` codes: (rows, d)."""
         ...
 
 
@@ -44,11 +44,11 @@ class Classed(Protocol):
     classes: int
 
     def __call__(self, rows: int, noise: Noise, /) -> Tensor:
-        """Draws of all classes together: (rows, d)."""
+        """Draws codes of all classes together: (rows, d)."""
         ...
 
     def given(self, labels: Tensor, noise: Noise, /) -> Tensor:
-        """A draw of the class of each label, int64 (n,), of any class where it is -1: (n, d)."""
+        """Draws one code from the law of each label's class, int64 (n,), or of a random class where it is -1: (n, d)."""
         ...
 
 
@@ -60,7 +60,6 @@ class Gaussian:
     sigma: float = 1.0
 
     def __call__(self, rows: int, noise: Noise, /) -> Tensor:
-        """(rows, d)."""
         return self.sigma * noise.normal(rows, self.dims)
 
 
@@ -72,20 +71,18 @@ class Uniform:
     side: float = 1.0
 
     def __call__(self, rows: int, noise: Noise, /) -> Tensor:
-        """(rows, d)."""
         return self.side * (2 * noise.uniform(rows, self.dims) - 1)
 
 
 class Parted(ABC):
-    """A prior in the plane with a part for each class: a draw of all of it is one of a part that is drawn as well."""
+    """A prior in the plane with a part for each class: a draw of the whole prior first draws its part."""
 
     def __call__(self, rows: int, noise: Noise, /) -> Tensor:
-        """(rows, 2)."""
         return self.given(torch.full((rows,), -1, device=noise.device), noise)
 
     @abstractmethod
     def given(self, labels: Tensor, noise: Noise, /) -> Tensor:
-        """A draw of each label's part, of any part for -1: (n,) -> (n, 2)."""
+        """Draws one point from the part of each label, or from a random part where it is -1: (n,) -> (n, 2)."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +96,7 @@ class Mixture(Parted):
     across: float = 0.1
 
     def given(self, labels: Tensor, noise: Noise, /) -> Tensor:
-        """(n,) -> (n, 2)."""
-        component = _any(labels, self.classes, noise)
+        component = _fill_unknown(labels, self.classes, noise)
         angle = 2 * math.pi * component / self.classes
         x, y = noise.normal(len(labels), 2).unbind(dim=1)
         x, y = self.distance + self.along * x, self.across * y
@@ -117,8 +113,7 @@ class SwissRoll(Parted):
     deviation: float = 0.05
 
     def given(self, labels: Tensor, noise: Noise, /) -> Tensor:
-        """(n,) -> (n, 2)."""
-        segment = _any(labels, self.classes, noise)
+        segment = _fill_unknown(labels, self.classes, noise)
         u = ((segment + noise.uniform(len(labels))) / self.classes).sqrt()
         angle = 4 * math.pi * u
         spiral = self.radius * u[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
@@ -128,12 +123,12 @@ class SwissRoll(Parted):
 @dataclass(frozen=True)
 class Own:
     """
-    A user's own prior, whose draws are looked at before they are used.
+    A user's own prior, whose draws are checked before they are used.
 
     Args:
         sampler: (rows, generator) -> float (rows, dims); all its randomness should come from the generator.
-        dims: d.
-        name: in errors.
+        dims: number d of dimensions of a draw.
+        name: name of the prior in error messages.
 
     Raises:
         ValueError: when called, if it returns another shape or type, or values that are not finite.
@@ -144,7 +139,6 @@ class Own:
     name: str
 
     def __call__(self, rows: int, noise: Noise, /) -> Tensor:
-        """(rows, d)."""
         return noise.drawn(rows, self._checked)
 
     def _checked(self, rows: int, generator: torch.Generator) -> Tensor:
@@ -152,7 +146,7 @@ class Own:
             drawn = self.sampler(rows, generator)
         except Exception as error:
             raise ValueError(
-                f"the prior {self.name} failed when it was asked for {rows} rows: {type(error).__name__}: {error}"
+                f"the prior {self.name} failed to draw {rows} rows: {type(error).__name__}: {error}"
             ) from error
         wanted = (rows, self.dims)
         if not isinstance(drawn, Tensor) or tuple(drawn.shape) != wanted or not drawn.is_floating_point():
@@ -173,20 +167,20 @@ def categories(rows: int, classes: int, noise: Noise) -> Tensor:
 
 def prior(name: str, dims: int, sigma: float = 1.0, components: int = 10, scale: float = 1.0) -> Prior:
     """
-    A prior by name.
+    Returns the prior called ``name``.
 
     Args:
         name: one of ``PRIORS``, or module:function of a user's own.
-        dims: d of the codes.
-        sigma: deviation of the Gaussian.
-        components: of the mixture, or segments of the roll.
-        scale: of the mixture's, the roll's and the uniform law's lengths.
+        dims: number d of dimensions of a code.
+        sigma: standard deviation of the Gaussian.
+        components: number of components of the mixture, or of segments of the roll.
+        scale: factor of all lengths of the mixture, the roll and the uniform law.
 
     Raises:
         ValueError: for an unknown name, a plane's prior in another number of dimensions, and a function that cannot be found.
     """
     if ":" in name:
-        return Own(_found(name), dims, name)
+        return Own(_import_function(name), dims, name)
     if name not in PRIORS:
         raise ValueError(f"{naming.unknown('prior', name, PRIORS)}; a function of your own is named as module:function")
     if name == "gaussian":
@@ -198,12 +192,12 @@ def prior(name: str, dims: int, sigma: float = 1.0, components: int = 10, scale:
     return (Mixture if name == "mixture" else SwissRoll)(components, scale)
 
 
-def _any(labels: Tensor, classes: int, noise: Noise) -> Tensor:
+def _fill_unknown(labels: Tensor, classes: int, noise: Noise) -> Tensor:
     """The labels, with a random class where they are -1."""
     return torch.where(labels < 0, noise.integers(classes, len(labels)).to(labels.device), labels)
 
 
-def _found(name: str) -> Sampler:
+def _import_function(name: str) -> Sampler:
     """Imports the function called module:function."""
     module, _, function = name.partition(":")
     if not module or not function:

@@ -41,16 +41,16 @@ NEGATIVES = ("samples", "rollout", "both")
 @dataclass(eq=False)
 class NoisedRatio(OneOptimiser):
     """
-    Data against samples at one level a pair.
+    A discriminator of noised data against noised samples; each pair has one noise level.
 
-    A batch holds data (n, *); then finished samples (n, *), which are noised as data are, or states of the sampler's own way (n, 1 + d), each with its
-    time first, or both of these, of which each row takes one by the toss of a coin; then labels (n,) of data and samples where it is conditional.
+    A batch holds data (n, *); then finished samples (n, *), which are noised as data are, or states of the sampler's trajectories (n, 1 + d), each with its
+    time first, or both, of which each row takes one at random; then labels (n,) of data and samples where it is conditional.
 
     Args:
-        ratio: its network learns.
-        standardiser: from data to what the network sees; samples are given as data, states as the network sees them.
+        ratio: the log ratio whose network is trained.
+        standardiser: maps data (n, *) to the values that the network reads; samples are given as data, states standardised.
         times: law of times, one of ``training.denoising.TIMES``; rows of states keep their own.
-        t_min: least time.
+        t_min: smallest time that is drawn.
         r1: weight of the gradient penalty.
         matching: weight of gradient matching.
         score: s, which gradient matching needs: grad log p_t under labels (n,) or None.
@@ -83,11 +83,10 @@ class NoisedRatio(OneOptimiser):
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """The discriminator."""
         return {"discriminator": self.ratio.network}
 
     def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
-        """Balanced binary cross-entropy over levels, and the terms added; what ``training.health`` watches of a discriminator is logged beside."""
+        """Balanced binary cross-entropy over levels with its penalties; the figures that ``training.health`` reads are logged as well."""
         labels = batch[-1] if self.labelled else None
         sde, x = self.ratio.sde, self.standardiser.to_model(batch[0])
         t, y_t = self._negatives(batch, noise, x)

@@ -1,4 +1,4 @@
-"""The optimiser and the decay of the learning rate that a schedule asks for."""
+"""The optimiser and the decay of the learning rate of a schedule."""
 
 import math
 
@@ -18,7 +18,7 @@ def build_optimiser(schedule: Schedule, name: str, parameters: list[nn.Parameter
 
 
 def decay_factor(schedule: Schedule, step: int, total: int) -> float:
-    """What the learning rate is multiplied by at a step of ``total``."""
+    """Returns the factor of the learning rate at a step of ``total``."""
     if schedule.decay == "steps":
         epoch = step * schedule.epochs // total
         return 0.1 ** sum(epoch >= m for m in schedule.milestones)

@@ -95,7 +95,7 @@ class Front:
         pooled: their paths, judged.
         smooth: standing of each finder on the front of precision against length.
         quick: standing of each finder on the front of precision against time.
-        middles: for each run, by finder and judge, Fréchet distance of middle frames to held-out images over LERP's.
+        middles: Fréchet distance of middle frames to held-out images, divided by LERP's, for each run by finder and judge.
         answer: the result in sentences.
         figures: everything measured, for JSON.
     """
@@ -116,7 +116,7 @@ class Result:
 
     Attributes:
         folder: folder with ``result.json``, which the page goes into.
-        request: what was asked for.
+        request: the request.
         pairs: number of pairs.
         front: what was measured.
         verdict: the result in sentences.

@@ -26,15 +26,15 @@ def diffuse(
     folder: Path | None = None,
 ) -> TrainedDiffusion:
     """
-    Trains a diffusion of a run's codes and writes it beside its sensors; a training that was stopped is resumed.
+    Trains a diffusion of a run's codes and writes it into the run's folder; an interrupted training is resumed.
 
     Args:
-        run: with an autoencoder.
-        changes: of its recipe's tables ``diffusion`` and ``sampling``, as "diffusion.epochs=5".
-        seed: of weights, order and noise.
-        device: to train on.
-        accepted: called when nothing is left to refuse.
-        folder: where the diffusion is written; the run's folder by default.
+        run: a run with an autoencoder.
+        changes: changed settings of the tables ``diffusion`` and ``sampling``, such as "diffusion.epochs=5".
+        seed: seed of weights, order and noise.
+        device: device of the training.
+        accepted: called when all checks have passed, before the training.
+        folder: folder of the diffusion; the run's folder by default.
 
     Raises:
         ValueError: where the run has a diffusion already.

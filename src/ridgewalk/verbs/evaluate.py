@@ -51,7 +51,7 @@ class Request:
 @dataclass(frozen=True, eq=False)
 class Measured:
     """
-    Samples beside real data.
+    Samples compared with real data.
 
     Attributes:
         drawn: the samples.
@@ -80,9 +80,9 @@ class Result:
     Attributes:
         folder: folder that the page goes into.
         run: the run.
-        request: what was asked for.
+        request: the request.
         how: sampler and its settings.
-        measured: the samples beside real data.
+        measured: the samples compared with real data.
         guide: the guide that corrected the samples; None without one.
         verdict: the result in sentences.
         figures: everything measured, for JSON.
@@ -104,7 +104,7 @@ class Result:
 
 
 def evaluate(run: Run, request: Request) -> Result:
-    """Draws samples and measures them beside real data."""
+    """Draws samples and compares them with real data."""
     how = request.how or run.recipe.sampling
     folder = new_folder(request.out) if request.out else new_free_folder(run.folder, "evaluation")
     data = run.dataset

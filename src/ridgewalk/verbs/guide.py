@@ -36,18 +36,18 @@ def train(
     accepted: Callable[[], None] = lambda: None,
 ) -> Guide:
     """
-    Trains a discriminator of a run's diffusion, on the device of the diffusion, and writes it beside it.
+    Trains a discriminator of a run's diffusion, on the device of the diffusion, and writes it into the diffusion's folder.
 
     Its negatives are samples of the sampler that the recipe or ``changes`` of the table ``sampling`` name: guide that sampler. A fifth of data and samples
     is held out from the discriminator (the diffusion learned from those data); on it the guide is measured and its strength is calibrated. A warning says
     where the discriminator is at chance.
 
     Args:
-        run: whose diffusion is guided.
-        changes: of its recipe's tables ``guidance`` and ``sampling``.
-        seed: of weights, negatives, order and noise.
-        folder: where the guide is written; beside the diffusion by default.
-        accepted: called when nothing is left to refuse.
+        run: the run whose diffusion is guided.
+        changes: changed settings of the tables ``guidance`` and ``sampling``.
+        seed: seed of weights, negatives, order and noise.
+        folder: folder of the guide; that of the diffusion by default.
+        accepted: called when all checks have passed, before the training.
 
     Raises:
         ValueError: where there is no diffusion, or one that has a guide.
@@ -74,14 +74,14 @@ def train_jointly(run: Run, folder: Path, changes: Sequence[str] = (), seed: int
     """
     Trains a run's diffusion anew together with the discriminator that guides it, into a new folder.
 
-    Every step moves both: the score network by denoising score matching, the discriminator against a bank of the score network's own samples, which is drawn
-    anew every ``guidance.refresh`` steps. The discriminator has its own learning rate.
+    Every step updates both networks: the score network by denoising score matching, the discriminator against a bank of the score network's own
+    samples, which is drawn anew every ``guidance.refresh`` steps. The discriminator has its own learning rate.
 
     Args:
         run: a diffusion of points, whose recipe, data and seed are taken.
         folder: new or empty, or with the same training unfinished, which is resumed.
-        changes: of the tables ``diffusion``, ``guidance`` and ``sampling``.
-        seed: in place of the run's.
+        changes: changed settings of the tables ``diffusion``, ``guidance`` and ``sampling``.
+        seed: seed of the training; that of the run by default.
     """
     if run.has_latents:
         raise ValueError(f"{run.folder} is an autoencoder; guide the diffusion of its codes after its training")
@@ -141,7 +141,7 @@ def _train_jointly(run: Run, folder: Path, recipe: Recipe, origin: Origin) -> tu
 def _save(
     folder: Path, trained: TrainedRatio, run: Run, settings: Guidance, sampling: Sampling, record: dict[str, int]
 ) -> Guide:
-    """Measures a trained discriminator on what was held out from it, writes it, and warns where it is of no use."""
+    """Measures a trained discriminator on what was held out from it, writes it, and warns where it is at chance."""
     began = perf_counter()
     model = guide.guided_model(run.diffusion, sampling)
     found = diagnose(

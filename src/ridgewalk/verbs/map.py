@@ -42,11 +42,11 @@ _SCORE_CHUNK = 256  # rows differentiated at once: an energy may go through a de
 @dataclass(frozen=True, eq=False)
 class View:
     """
-    What is seen: a plane, the piece of it on show, and the points on it.
+    The view of a map: a plane, its visible part, and the points on it.
 
     Attributes:
-        plane: in latent space.
-        limits: of its coordinates: x low, x high, y low, y high.
+        plane: plane in latent space.
+        limits: limits of the visible coordinates: x low, x high, y low, y high.
         name: abc, pca or whole.
         axes: what its two directions are.
         marks: coordinates of the ends and of the third point, by letter.
@@ -123,7 +123,7 @@ class Result:
         paths: coordinates (k, 2) by method.
         cells: coordinates x (p,) and y (q,) of the decoded images.
         images: decoded images (q, p, c, h, w) in [0, 1].
-        settings: what was asked for, by name.
+        settings: values of the request by name.
         verdict: what is exact and what is projected, in sentences.
         figures: everything measured, for JSON.
     """

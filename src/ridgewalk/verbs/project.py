@@ -1,4 +1,4 @@
-"""The verb `project`: latents of the user's own, moved to where an energy is low, as it is near data."""
+"""The verb `project`: latents that the user gives are moved to where an energy is low, as it is near data."""
 
 import zipfile
 import zlib
@@ -107,7 +107,7 @@ class Result:
         frames: decoded points (n, c, h, w) in [0, 1] ``before`` and ``after``.
         energy: energies (n,) before.
         distance: distance (n,) from before to after.
-        settings: what was asked for, by name.
+        settings: values of the request by name.
         verdict: the result in sentences.
         figures: everything measured, for JSON.
     """

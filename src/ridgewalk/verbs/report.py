@@ -49,13 +49,13 @@ class Result:
     Attributes:
         page: file of the report.
         run: the run.
-        request: what was asked for.
+        request: the request.
         measured: the paths of every method, judged.
         summary: intervals and differences.
-        energies: the detector's energy (b, k) along the paths by method.
-        distances: distance to b (b, k) along the paths by method.
-        diagnoses: of the sensors.
-        misaligned: what the sensors call ideal against the judges.
+        energies: energy (b, k) of the detector along the paths, by method.
+        distances: distance (b, k) to the end b along the paths, by method.
+        diagnoses: diagnoses of the sensors.
+        misaligned: the sensors measured against the judges.
         verdict: the result in sentences.
         figures: everything measured, for JSON.
     """

@@ -9,13 +9,6 @@ from ridgewalk.evaluation.sensors import diagnose_sensors
 from ridgewalk.store.run import Run
 
 
-@dataclass(frozen=True)
-class Request:
-    """The seed of the negatives, of the prior's draws and of the probe."""
-
-    seed: int = 0
-
-
 @dataclass(frozen=True, eq=False)
 class Result:
     """
@@ -32,7 +25,7 @@ class Result:
     figures: Mapping[str, Any]
 
 
-def sensors(run: Run, request: Request) -> Result:
-    """Diagnoses every sensor of a run on codes that it never saw."""
-    diagnoses = diagnose_sensors(run, request.seed)
+def sensors(run: Run, seed: int = 0) -> Result:
+    """Diagnoses every sensor of a run on held-out codes; ``seed`` draws the negatives, the prior's codes and the probe."""
+    diagnoses = diagnose_sensors(run, seed)
     return Result(diagnoses, [d.sentence for d in diagnoses], {d.name: d.figures() for d in diagnoses})

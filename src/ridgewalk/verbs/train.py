@@ -43,15 +43,15 @@ class TrainRequest:
 
     Attributes:
         recipe: shipped name or TOML file.
-        source: of the data.
-        folder: of the run; must not exist, or be empty.
+        source: source of the data.
+        folder: folder of the run; it must not exist, or must be empty.
         budget: smoke, cpu or full.
-        seed: of everything random in the run.
+        seed: seed of all random draws of the run.
         changes: settings "table.key=value" applied last.
         device: auto, cpu, cuda or mps.
         precision: no, bf16 or fp16.
-        tensorboard: whether to log to TensorBoard too.
-        accepted: called when nothing is left to refuse, before the training.
+        tensorboard: whether to log to TensorBoard as well.
+        accepted: called when all checks have passed, before the training.
     """
 
     recipe: str
@@ -123,7 +123,7 @@ def check_rows(recipe: Recipe, data: Data) -> None:
 
 
 def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False) -> Run:
-    """Resumes the training of a run from its newest checkpoint; a run that is whole is only loaded."""
+    """Resumes the training of a run from its newest checkpoint; a complete run is only loaded."""
     origin, settings = read_settings(folder)
     of_data = not has_autoencoder(settings)
     if (DIFFUSION if of_data else AUTOENCODER).is_in(folder):
@@ -209,16 +209,16 @@ def _speed(seconds: float, steps: int, batch: int) -> float:
 
 def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto") -> dict[str, object]:
     """
-    Trains a pixel detector for a run and writes it beside its other sensors.
+    Trains a pixel detector for a run and writes it into the run's folder.
 
     Args:
         run: the model.
         contrast: ``holes`` (decodings of data against decodings of off-data codes) or ``real`` (real images against those).
-        seed: of weights, order and noise.
-        device: to train on.
+        seed: seed of weights, order and noise.
+        device: device of the training.
 
     Raises:
-        ValueError: for an unknown contrast, or a sensor that is there already.
+        ValueError: for an unknown contrast, or a sensor that the run has already.
     """
     with writing(run.folder):
         return _sense(run, contrast, seed, device)

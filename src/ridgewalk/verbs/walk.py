@@ -1,4 +1,4 @@
-"""The verb `walk`: the paths of one method beside LERP, between two named images or between drawn pairs."""
+"""The verb `walk`: the paths of one method compared with LERP, between two named images or between drawn pairs."""
 
 import json
 import warnings
@@ -84,7 +84,7 @@ class Result:
         energies: the detector's energy (b, k) along the paths by method.
         distances: distance to b (b, k) along the paths by method.
         judges: the judges.
-        settings: what was asked for, by name.
+        settings: values of the request by name.
         verdict: the result in sentences.
         figures: everything measured, for JSON.
     """
@@ -114,7 +114,7 @@ class Result:
 
 def walk(run: Run, request: Request) -> Result | None:
     """
-    Walks by one method, judges its paths beside LERP's, and writes ``paths.npz`` and ``stats.json``.
+    Walks by one method, judges its paths and LERP's, and writes ``paths.npz`` and ``stats.json``.
 
     ``paths.npz`` holds nodes (b, k, d), frames (b, k, c, h, w) in [0, 1], z_a and z_b (b, d), index_a, index_b, labels_a, labels_b and
     arrived (b,), and trace_NAME (b, k) for each trace of the finder. A dead sensor gives a warning.

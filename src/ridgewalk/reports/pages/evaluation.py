@@ -1,4 +1,4 @@
-"""The page of the verb `evaluate`: samples beside real data, in figures and pictures."""
+"""The page of the verb `evaluate`: samples compared with real data, in figures and pictures."""
 
 import platform
 

@@ -1,4 +1,4 @@
-"""The page of the verb `walk`: one method beside LERP; and the animation."""
+"""The page of the verb `walk`: one method compared with LERP; and the animation."""
 
 from ridgewalk.reports import Cell, Page, Section, Table, TableBlock, write_gif
 from ridgewalk.reports import write as write_page
@@ -12,7 +12,7 @@ SHOWN = 8
 
 
 def write(result: Result, gif: bool = False) -> None:
-    """Writes ``report.html`` into the result's folder, and ``path.gif`` where it is asked for."""
+    """Writes ``report.html`` into the result's folder, and with ``gif`` also ``path.gif``."""
     run, ends = result.run, result.ends
     shown = min(SHOWN, len(ends))
     keys = [k for k in (*REAL, *CLASSES, *SHAPE) if k in result.columns["lerp"]]

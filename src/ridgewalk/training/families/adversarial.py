@@ -26,7 +26,7 @@ class AAE(OfCodes):
     Args:
         model: deterministic, Gaussian or universal; codes are draws of q(z|x).
         discriminator: logits of codes, positive for ``prior``.
-        prior: by default N(0, sigma^2 I) in as many dimensions as codes have.
+        prior: law of codes (n, d); N(0, sigma^2 I) by default.
         sigma: standard deviation of the default prior.
     """
 
@@ -36,22 +36,19 @@ class AAE(OfCodes):
     sigma: float = 1.0
 
     def decoded(self, codes: Codes, batch: Batch) -> Tensor:
-        """G(z)."""
         return self.model.decode(codes[0])
 
     def encoded(self, codes: Codes, batch: Batch) -> Mapping[str, Tensor]:
-        """The codes themselves."""
         return {"discriminator": codes[0]}
 
     def drawn(self, batch: Batch, encoded: Mapping[str, Tensor], noise: Noise) -> Mapping[str, Tensor]:
-        """Draws of the prior."""
         z = encoded["discriminator"]
         return {"discriminator": self.prior(len(z), noise) if self.prior else self.sigma * noise.normal(*z.shape)}
 
 
 @dataclass(frozen=True, config=TABLE)
 class AdversarialObjective(MatchingFamily):
-    """An adversarial autoencoder."""
+    """An adversarial autoencoder, whose codes are matched to a prior."""
 
     name: Literal["aae"] = "aae"
 

@@ -35,7 +35,6 @@ class AE(OneOptimiser):
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """The encoder and the decoder."""
         return {"encoder": self.model.encoder, "decoder": self.model.decoder}
 
     def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
@@ -55,7 +54,6 @@ class AutoencoderObjective(AutoencoderFamily):
     posteriors: ClassVar = ("deterministic", "universal")
 
     def objective(self, recipe: Recipe, networks: Networks) -> AE:
-        """The reconstruction loss."""
         return AE(networks.model, self.reconstruction)
 
     def draw_prior(

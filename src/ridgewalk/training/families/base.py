@@ -1,5 +1,5 @@
 """
-What a family of objectives is: its settings are the fields of a dataclass, and its methods make from a recipe what a training needs.
+A family of objectives: its settings are the fields of a dataclass, and its methods make from a recipe what a training needs.
 
 A new objective is a subclass of ``AutoencoderFamily`` in a file of its own, an entry in ``registry.OBJECTIVES``, and a recipe that names it. At the
 least it says which ``objective`` is minimised; the network, the adversaries, the sensors, the tensors, the stages and the prior have defaults.
@@ -39,10 +39,10 @@ class Stage:
     One training of one objective.
 
     Attributes:
-        objective: over the networks that all stages share.
-        schedule: its own.
-        folder: below the run's folder, for its log and checkpoints; empty for the run's own, which the last stage has.
-        label: of its progress bar.
+        objective: objective over the networks, which all stages share.
+        schedule: schedule of this stage.
+        folder: name of the folder below the run's folder for its log and checkpoints; the last stage has the run's own, an empty name.
+        label: label of its progress bar.
     """
 
     objective: Objective
@@ -70,7 +70,7 @@ class Networks:
 @dataclass(frozen=True, config=TABLE)
 class Family(settings.Objective):
     """
-    An objective: its settings, and what it asks of a recipe.
+    An objective: its settings, and its requirements on a recipe.
 
     Attributes:
         ignored: keys of other objectives that may stay in its table, whatever their value.
@@ -145,12 +145,12 @@ class AutoencoderFamily(Family, ABC):
 
     def tensors(self, recipe: Recipe, images: Images, seed: int) -> tuple[list[Tensor], Labelled | None]:
         """
-        What the training loop reads: the pixels, and where the objective reads them the labels; and the labelled images to learn classes from.
+        Returns the tensors of the training loop (pixels, and labels where the objective reads them), and the labelled images.
 
         Args:
-            recipe: completed.
-            images: that train the model.
-            seed: of the split into labelled and unlabelled images.
+            recipe: the completed recipe.
+            images: images that train the model.
+            seed: seed of the split into labelled and unlabelled images.
         """
         return [images.pixels], None
 
@@ -178,14 +178,14 @@ class AutoencoderFamily(Family, ABC):
         self, recipe: Recipe, model: Autoencoder, codes: Callable[[], Tensor], rows: int, noise: Noise
     ) -> Tensor:
         """
-        Codes (rows, d) drawn from the prior of the objective, N(0, I) unless it has another.
+        Draws codes (rows, d) from the prior of the objective, which is N(0, I) by default.
 
         Args:
-            recipe: completed.
+            recipe: the completed recipe.
             model: the trained autoencoder.
-            codes: gives codes of data (n, d).
+            codes: function that returns codes (n, d) of data.
             rows: number of draws.
-            noise: that they are made of.
+            noise: source of the draws.
         """
         return noise.normal(rows, self.code_size(recipe)).to(next(model.parameters()).device)
 

@@ -58,17 +58,17 @@ class Categorical(Matching):
     Style and class of an image, each matched to its prior.
 
     Args:
-        model: categorical, or reduced.
+        model: categorical or reduced autoencoder.
         style_discriminator: logits of styles (n, d), positive for ``prior``.
         label_discriminator: logits of points of the simplex (n, K), positive for ``prior``.
-        prior: of styles.
+        prior: prior of styles (n, d).
         labelled: images with their classes; None finds clusters.
-        label_weight: weight w_y of its loss on classes.
+        label_weight: weight w_y of the matcher's loss on classes.
         supervision: weight c of the cross-entropy.
         margin: m of the hinge on the heads of clusters, of a reduced model.
-        hinge: its weight h.
-        label_noise: deviation of noise on the logits of classes.
-        invariance: augmentation of what classes are read from, styles being read from the image as it is; None reads both from one pass.
+        hinge: weight h of the hinge.
+        label_noise: standard deviation of Gaussian noise on the logits of classes.
+        invariance: augmentation of the images that classes are read from, while styles are read from the unchanged image; None reads both in one pass.
     """
 
     model: CategoricalAutoencoder
@@ -99,12 +99,10 @@ class Categorical(Matching):
 
     @property
     def discriminators(self) -> Mapping[str, nn.Module]:
-        """Of styles and of classes."""
         return {"style_discriminator": self.style_discriminator, "label_discriminator": self.label_discriminator}
 
     @property
     def weights(self) -> Mapping[str, float]:
-        """Theirs."""
         return {"style_discriminator": self.adversarial, "label_discriminator": self.label_weight}
 
     @property
@@ -114,7 +112,6 @@ class Categorical(Matching):
         return own if self.labelled is None or self.together else {**own, "supervised": ("encoder", "label")}
 
     def codes(self, batch: Batch, noise: Noise) -> Codes:
-        """Styles, and points of the simplex."""
         x = batch[0]
         if self.invariance is None:
             style, logits = self.model.heads(self.corruption(x, noise))
@@ -134,7 +131,6 @@ class Categorical(Matching):
         return {"style_discriminator": codes[0], "label_discriminator": codes[1]}
 
     def drawn(self, batch: Batch, encoded: Mapping[str, Tensor], noise: Noise) -> Mapping[str, Tensor]:
-        """Draws of both priors."""
         rows = len(batch[0])
         y = categories(rows, self.model.classes, noise)
         return {"style_discriminator": self.prior(rows, noise), "label_discriminator": y}
@@ -149,7 +145,7 @@ class Categorical(Matching):
             total, terms = total + loss, terms | more
         return total, terms
 
-    def _beside(self, codes: Codes) -> Loss:
+    def _extra_terms(self, codes: Codes) -> Loss:
         """The hinge; and for the log how many classes a batch uses, by exp of the entropy of its mean y."""
         mean = codes[1].detach().float().mean(dim=0)
         terms = {"classes_used": torch.exp(-(mean * mean.clamp_min(1e-12).log()).sum())}
@@ -180,7 +176,6 @@ class CategoricalFamily(ClassFamily):
         return changed(recipe, "labels", ("margin", "hinge"))
 
     def code_size(self, recipe: Recipe) -> int:
-        """Values of the style and of the class."""
         return recipe.model.latent + recipe.labels.classes
 
     def network(self, recipe: Recipe, shape: Shape) -> Autoencoder:

@@ -81,7 +81,7 @@ class ClassFamily(MatchingFamily):
 
 
 def augmentation(labels: Labels) -> Augmentation:
-    """The random maps of images that the table ``labels`` asks for."""
+    """The random maps of images that the table ``labels`` sets."""
     return Augmentation(labels.shift, labels.rotation, labels.scale, labels.shear)
 
 

@@ -34,7 +34,7 @@ class LabelConditioned(OfCodes):
     Args:
         model: deterministic, Gaussian or universal.
         discriminator: logits of (code, c), positive for ``prior``: d + K + 1 values.
-        prior: with a law for each of K classes.
+        prior: prior with a law for each of K classes.
     """
 
     model: Autoencoder
@@ -49,15 +49,12 @@ class LabelConditioned(OfCodes):
             )
 
     def decoded(self, codes: Codes, batch: Batch) -> Tensor:
-        """G(z): the decoder reads no class."""
         return self.model.decode(codes[0])
 
     def encoded(self, codes: Codes, batch: Batch) -> Mapping[str, Tensor]:
-        """(z, c)."""
         return {"discriminator": torch.cat([codes[0], self._condition(batch[1])], dim=1)}
 
     def drawn(self, batch: Batch, encoded: Mapping[str, Tensor], noise: Noise) -> Mapping[str, Tensor]:
-        """(draw, c)."""
         z = self.prior.given(batch[1], noise)
         return {"discriminator": torch.cat([z, self._condition(batch[1])], dim=1)}
 

@@ -49,13 +49,13 @@ Codes = tuple[Tensor, ...]
 @plain_dataclass(eq=False, kw_only=True)
 class Matching(ABC):
     """
-    What the members share: three optimisers, and how the loss of each one is put together.
+    Base of the objectives: three optimisers, and the terms of their losses.
 
     Args:
         reconstruction: name of the reconstruction loss.
         adversarial: weight w of the matcher's loss.
         duel: the game between discriminators and encoder, and what stabilises it.
-        corruption: of the images that the encoder reads in training.
+        corruption: noise on the images that the encoder reads in training.
         together: whether the matcher's losses are added to the reconstruction and minimised by the same optimiser.
         code_noise: standard deviation of Gaussian noise on codes, or on styles where a code has a class as well.
     """
@@ -118,7 +118,7 @@ class Matching(ABC):
         if optimiser == "matcher":
             return self._fooled(codes, batch, noise)
         rec = losses.reconstruction(self.reconstruction, self.decoded(codes, batch), batch[0])
-        total, terms = self._beside(codes)
+        total, terms = self._extra_terms(codes)
         total, terms = rec + total, {"reconstruction": rec} | terms
         if self.together:
             fooled, more = self._fooled(codes, batch, noise)
@@ -129,7 +129,7 @@ class Matching(ABC):
         """Codes, or styles, with noise on them."""
         return codes + self.code_noise * noise.normal(*codes.shape) if self.code_noise else codes
 
-    def _beside(self, codes: Codes) -> Loss:
+    def _extra_terms(self, codes: Codes) -> Loss:
         """Further terms of the autoencoder's loss: none."""
         return torch.zeros((), device=codes[0].device), {}
 
@@ -184,16 +184,13 @@ class OfCodes(Matching):
 
     @property
     def discriminators(self) -> Mapping[str, nn.Module]:
-        """The discriminator of codes."""
         return {"discriminator": self.discriminator}
 
     @property
     def weights(self) -> Mapping[str, float]:
-        """The weight of the matcher's loss."""
         return {"discriminator": self.adversarial}
 
     def codes(self, batch: Batch, noise: Noise) -> Codes:
-        """Draws of q(z|x)."""
         return (self._spread(self.model.draw(self.corruption(batch[0], noise), noise.normal), noise),)
 
 
@@ -255,7 +252,6 @@ class MatchingFamily(AutoencoderFamily):
         }
 
     def discriminators(self, recipe: Recipe, shape: Shape) -> dict[str, Discriminator]:
-        """The discriminator of codes."""
         return {"discriminator": build_code_discriminator(recipe, recipe.model.latent, "prior")}
 
     def draw_prior(

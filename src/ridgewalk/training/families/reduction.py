@@ -32,7 +32,6 @@ class ReductionObjective(CategoricalFamily):
         """Any number of labels will do, also none."""
 
     def code_size(self, recipe: Recipe) -> int:
-        """Values of the sum."""
         return recipe.model.latent
 
     def sensors(self, recipe: Recipe, adversaries: Mapping[str, Discriminator]) -> dict[str, Discriminator]:

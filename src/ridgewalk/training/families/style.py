@@ -29,9 +29,9 @@ class StyleContent(OfCodes):
     A batch holds images and labels, int64, one for each image.
 
     Args:
-        model: its decoder reads (style, class).
+        model: autoencoder whose decoder reads style and class.
         discriminator: logits of styles, positive for ``prior``.
-        prior: of styles.
+        prior: prior of styles (n, d).
     """
 
     model: ConditionalAutoencoder
@@ -39,20 +39,16 @@ class StyleContent(OfCodes):
     prior: Prior
 
     def codes(self, batch: Batch, noise: Noise) -> Codes:
-        """Styles."""
         return (self._spread(self.model.encoder(self.corruption(batch[0], noise)), noise),)
 
     def decoded(self, codes: Codes, batch: Batch) -> Tensor:
-        """G(s, y)."""
         y = F.one_hot(batch[1], self.model.classes).to(codes[0])
         return self.model.decode(self.model.join(codes[0], y))
 
     def encoded(self, codes: Codes, batch: Batch) -> Mapping[str, Tensor]:
-        """The styles."""
         return {"discriminator": codes[0]}
 
     def drawn(self, batch: Batch, encoded: Mapping[str, Tensor], noise: Noise) -> Mapping[str, Tensor]:
-        """Draws of the prior."""
         return {"discriminator": self.prior(len(batch[0]), noise)}
 
 
@@ -73,7 +69,6 @@ class StyleObjective(ClassFamily):
             )
 
     def code_size(self, recipe: Recipe) -> int:
-        """Values of the style and of the class."""
         return recipe.model.latent + recipe.labels.classes
 
     def network(self, recipe: Recipe, shape: Shape) -> Autoencoder:

@@ -29,7 +29,6 @@ class VAE(OneOptimiser):
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """The encoder and the decoder."""
         return {"encoder": self.model.encoder, "decoder": self.model.decoder}
 
     def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
@@ -54,6 +53,5 @@ class VariationalObjective(AutoencoderFamily):
     posteriors: ClassVar = ("gaussian",)
 
     def objective(self, recipe: Recipe, networks: Networks) -> VAE:
-        """The evidence bound."""
         assert isinstance(networks.model, GaussianAutoencoder)
         return VAE(networks.model, self.reconstruction, self.beta)

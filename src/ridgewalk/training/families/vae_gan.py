@@ -36,7 +36,7 @@ from ridgewalk.training.objectives import Batch, Loss, Objective
 @plain_dataclass(eq=False)
 class VAEGAN:
     """
-    Variational autoencoder whose reconstruction is judged by a discriminator of images, with a discriminator of codes beside it.
+    Variational autoencoder with a discriminator of images for its reconstructions, and a discriminator of codes.
 
     ``feature`` > 0 is the learned reconstruction loss of Larsen et al. (2016), on what the critic's last layer reads; ``feature`` = 0 with
     ``pixel`` = 1 the plain adversarial loss added to a VAE. As there, the adversarial loss does not reach the encoder, nor the
@@ -162,7 +162,7 @@ class VAEGAN:
 
 @dataclass(frozen=True, config=TABLE)
 class VAEGANObjective(AutoencoderFamily):
-    """A variational autoencoder with a discriminator of images, and one of codes beside it."""
+    """A variational autoencoder with a discriminator of images and a discriminator of codes."""
 
     name: Literal["vae-gan"] = "vae-gan"
     beta: NotNegative = 1.0
@@ -182,7 +182,7 @@ class VAEGANObjective(AutoencoderFamily):
     posteriors: ClassVar = ("gaussian",)
 
     def discriminators(self, recipe: Recipe, shape: Shape) -> dict[str, Discriminator]:
-        """The critic of images, and where asked for the discriminator of codes."""
+        """The critic of images, and with ``latent`` the discriminator of codes."""
         c = recipe.critic
         found = {"critic": image_discriminator(shape, "real", c.hidden, "leaky_relu", c.network, c.spectral)}
         return (
