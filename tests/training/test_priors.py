@@ -91,9 +91,9 @@ def text(rows, generator):
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module of the user's, in the folder that one works in."""
+    """A module of the user's, in a folder that Python searches."""
     (tmp_path / "rings_of_mine.py").write_text(MODULE)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "rings_of_mine", raising=False)
     return "rings_of_mine"
 
