@@ -225,7 +225,7 @@ def test_front_joins_the_methods_that_none_beats() -> None:
     [
         (lambda: figures.strips({}), "at least one"),
         (lambda: figures.strips({"lerp": np.zeros((3, 8, 8))}), r"\(k, 1, h, w\)"),
-        (lambda: figures.strips({"lerp": drawn()}, {"lerp": np.zeros(4, bool)}), "one a frame"),
+        (lambda: figures.strips({"lerp": drawn()}, {"lerp": np.zeros(4, bool)}), "one for each frame"),
         (lambda: figures.score_histogram({"encoded": np.array([-3.0, 2.0])}), r"sigmoid\(logit\)"),
         (lambda: figures.reliability(np.zeros(3), np.zeros(3), np.zeros(2)), "share shape"),
         (lambda: figures.latent_plane(np.zeros((9, 8))), "project"),

@@ -1,4 +1,4 @@
-"""What the verbs share: options, progress bars, errors as one sentence, and how a result is printed."""
+"""The common parts of the verbs: options, progress bars, errors as one sentence, and how a result is printed."""
 
 import errno
 import json
@@ -99,7 +99,7 @@ def _describe_unexpected(error: Exception) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    """What an error says, in one sentence where it comes from a table of settings."""
+    """The message of an error, as one sentence where it comes from a table of settings."""
     if type(error).__name__ != "ValidationError":
         return str(error)
     from pydantic import ValidationError
@@ -180,7 +180,7 @@ def show(result: Mapping[str, Any], as_json: bool, lines: list[str]) -> None:
         return
     try:
         print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)
-    except BrokenPipeError:  # whoever read the output has left; the result is written all the same
+    except BrokenPipeError:  # the reader of the output has ended; the result is written to files all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

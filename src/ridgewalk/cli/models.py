@@ -1,4 +1,4 @@
-"""Verbs that make models, sensors and experiments, or say what there is."""
+"""Verbs that make models, sensors and experiments, or list them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -193,7 +193,7 @@ def reproduce(
     data: Annotated[
         str | None,
         typer.Option(
-            help="As for train; by default MNIST where its files are at hand ($RIDGEWALK_MNIST, data/mnist), otherwise digits.",
+            help="As for train; by default MNIST where its files exist ($RIDGEWALK_MNIST, data/mnist), otherwise digits.",
             show_default=False,
         ),
     ] = None,

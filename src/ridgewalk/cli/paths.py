@@ -300,7 +300,7 @@ def compare(
     data: Annotated[
         str | None,
         typer.Option(
-            help="As for train, where no run is named; MNIST where its files are at hand, otherwise digits, by default.",
+            help="As for train, where no run is named; MNIST where its files exist, otherwise digits, by default.",
             show_default=False,
         ),
     ] = None,

@@ -25,7 +25,7 @@ def judge_lines(run: Run, judges: Sequence[Judge], role: str, seed: int) -> dict
     """
     Judges real images, their reconstructions, draws of the prior, and the pixel averages of two images.
 
-    The mean of two images looks real to nobody and no decoder made it: the share of such means that a judge calls real is its leniency.
+    The mean of two images does not look real, and no decoder made it: the share of such means that a judge calls real is its leniency.
 
     Args:
         run: the run.

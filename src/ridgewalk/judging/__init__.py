@@ -1,1 +1,1 @@
-"""Judges, which take no part in guiding, and their measurements of paths and samples."""
+"""Judges, which guide no path, and their measurements of paths and samples."""

@@ -1,4 +1,4 @@
-"""Tables, figures, and the page that they stand on. Nothing here measures; matplotlib is imported when a figure is drawn."""
+"""Tables, figures, and the page that holds them. Nothing here measures; matplotlib is imported when a figure is drawn."""
 
 from ridgewalk.reports import figures
 from ridgewalk.reports.animation import write_gif

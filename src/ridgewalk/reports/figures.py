@@ -190,7 +190,7 @@ def intervals(
     form: str = ".2f",
 ) -> "Figure":
     """
-    A forest plot: a mark and its interval a row, the first row on top, and the figures in words at the right.
+    A forest plot: one row for each mark with its interval, the first row on top, and the figures as text at the right.
 
     Args:
         rows: (value, low, high) by method.
@@ -305,7 +305,7 @@ def _quartiles(values: Array) -> Array:
 
 
 def _front(points: Sequence[tuple[float, float]], better: Corner) -> list[tuple[float, float]]:
-    """The points that no other one beats in both, from left to right."""
+    """The points that no other point exceeds in both figures, from left to right."""
     sx, sy = (1 if "right" in better else -1), (1 if "upper" in better else -1)
 
     def beaten(p: tuple[float, float]) -> bool:
@@ -325,7 +325,7 @@ def _pixels(
 
 
 def _headings(ax: Any, lines: Mapping[str, float]) -> int:
-    """Names of vertical lines over the axes, each on the lowest level where it is clear of the others; how many levels."""
+    """Names of vertical lines over the axes, each on the lowest level without overlap; returns the number of levels."""
     renderer = ax.figure.canvas.get_renderer()
     ends: list[float] = []
     for name, value in sorted(lines.items(), key=lambda item: item[1]):

@@ -1,4 +1,4 @@
-"""A sensor's score against what a judge sees: dots, a band of what the sensor calls ideal, and a running median."""
+"""A sensor's score against a judge's realism: dots, the band of scores that the sensor calls ideal, and a running median."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ def score_scatter(
     ideal: tuple[float, float],
 ) -> "Figure":
     """
-    Score against realism: a panel a group of points, a row of panels a judge.
+    Draws score against realism: a panel for each group of points, a row of panels for each judge.
 
     Args:
         logits: (n,) by group, finite; drawn on the scale of the logit, named by the score sigmoid(logit).

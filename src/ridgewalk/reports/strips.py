@@ -104,7 +104,7 @@ def _row(name: str, frames: Array, marked: Array | None, cell: int, position: in
     k = len(frames)
     flags = np.zeros(k, bool) if marked is None else np.asarray(marked)
     if flags.shape != (k,):
-        raise ValueError(f"marks of '{name}' must be ({k},), one a frame; got {flags.shape}")
+        raise ValueError(f"marks of '{name}' must be ({k},), one for each frame; got {flags.shape}")
     images = pixels(frames, cell * _SCALE)
     h, w = images.shape[1] + 2, images.shape[2] + 2  # with their edges
     starts = _SWATCH + np.arange(k) * (w + _GAP) + apart * (np.arange(k) > 0) + apart * (np.arange(k) == k - 1)

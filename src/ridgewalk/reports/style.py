@@ -1,5 +1,5 @@
 """
-What all figures share: a colour and a marker for each name, the canvas, and the file that a figure becomes.
+The common style of figures: a colour and a marker for each name, the canvas, and the file that a figure becomes.
 
 Figures are drawn on Agg canvases of their own: neither pyplot nor matplotlib's settings are touched. Sizes are in CSS
 pixels, 96 to the inch; files hold two device pixels for each, so that a page is sharp on any screen.

@@ -108,7 +108,7 @@ class Table:
                 )
 
     def best(self, key: str) -> set[str]:
-        """Names of the rows with the best value as it is written: values that are written alike are tied, and where all tie, none is best."""
+        """Names of the rows with the best formatted value: equal formatted values are tied, and where all tie, none is best."""
         column = self.columns[key]
         if column.better is None:
             return set()
@@ -137,7 +137,7 @@ class Table:
         return f"{text}\n\n{self.caption}" if self.caption else text
 
     def to_rows(self) -> list[dict[str, str | float | None]]:
-        """A flat record a row, for JSON or CSV: ``name``, then ``key``, ``key_low`` and ``key_high``; None is not measured."""
+        """One flat record for each row, for JSON or CSV: ``name``, then ``key``, ``key_low`` and ``key_high``; None is not measured."""
         records: list[dict[str, str | float | None]] = []
         for name in self.rows:
             record: dict[str, str | float | None] = {"name": name}

@@ -32,7 +32,7 @@ class Diffusion:
     channels: Count = 32
     """Channels of a U-Net's finest level."""
     multipliers: Widths = (1, 2, 2)
-    """Factors on the channels, one a level, finest first."""
+    """Factors of the number of channels, one for each level, finest first."""
     blocks: Count = 1
     """Residual blocks of a level."""
     attention: tuple[int, ...] = ()

@@ -62,7 +62,7 @@ class Reproduce:
     experiment: str = ""
     """Name of the study's driver."""
     source: str = ""
-    """Default source of the data; empty for MNIST, or digits where MNIST is not at hand; "yours" where the user must name one."""
+    """Default source of the data; empty for MNIST, or digits where the files of MNIST are missing; "yours" where the user must name one."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
     """One run of each variant is trained for each seed."""
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -104,7 +104,7 @@ class Recipe:
 
 
 def names() -> list[str]:
-    """The recipes that are shipped."""
+    """The names of the shipped recipes."""
     return sorted(
         p.name.removesuffix(".toml") for p in resources.files("ridgewalk.recipes").iterdir() if p.name.endswith(".toml")
     )

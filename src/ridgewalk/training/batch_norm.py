@@ -1,5 +1,5 @@
 """
-Which mean and variance batch normalisation divides by, where training reads other images than those that a network is read with afterwards.
+The statistics of batch normalisation, for networks that are trained on other images than those that they read afterwards.
 
 While a network is trained, a layer uses each batch's own statistics, and keeps running averages for later (Ioffe and Szegedy 2015). Where the encoder was
 trained on noisy, masked or turned images, those averages are of such images, and of clean ones every unit is off by a little: of clusters, whose shares a

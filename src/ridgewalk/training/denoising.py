@@ -90,7 +90,7 @@ class Times:
         return table[left] + (place - left) * (table[left + 1] - table[left])
 
     def density(self, t: Tensor) -> Tensor:
-        """Of t (n,), relative to the uniform one; for ``log-snr`` g^2 / sigma^2 over its mean."""
+        """Density of times t (n,) relative to the uniform law; for ``log-snr`` it is g^2 / sigma^2 over its mean."""
         if self.law == "uniform":
             return torch.ones_like(t)
         if self.law == "log-snr":

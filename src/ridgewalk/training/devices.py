@@ -13,7 +13,7 @@ PRECISIONS = ("no", "bf16", "fp16")
 
 
 def resolve_device(name: str) -> torch.device:
-    """``auto`` is the accelerator at hand, otherwise the CPU; a device that is not there is refused."""
+    """Returns the device called ``name``; ``auto`` is the accelerator if there is one, otherwise the CPU. A missing device is refused."""
     if name == "auto":
         return (
             torch.accelerator.current_accelerator() or torch.device("cpu")
@@ -29,7 +29,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def refuse_precision(precision: str, device: torch.device) -> None:
-    """Raises ValueError for a precision that is unknown, or not to be had on this device."""
+    """Raises ValueError for a precision that is unknown, or that this device does not have."""
     if precision not in PRECISIONS:
         raise ValueError(naming.unknown("precision", precision, PRECISIONS))
     if precision == "fp16" and device.type != "cuda":

@@ -40,7 +40,7 @@ GAMES = {
 @dataclass(frozen=True)
 class Duel:
     """
-    A game, and what stabilises it.
+    A game, and the regularisation that stabilises it.
 
     Args:
         loss: one of ``GAMES``.
@@ -80,7 +80,7 @@ class Duel:
         return GAMES[self.loss].opponent(d(self.seen(negative, noise)))
 
     def seen(self, rows: Tensor, noise: Noise) -> Tensor:
-        """What a discriminator sees of rows (n, *)."""
+        """Returns the input of a discriminator for rows (n, *)."""
         return rows + self.noise * noise.normal(*rows.shape) if self.noise else rows
 
 
@@ -93,7 +93,7 @@ def state(name: str, positive: Tensor, negative: Tensor, gap: str = "gap") -> di
 @dataclass(frozen=True)
 class Corruption:
     """
-    What is done to images before an encoder reads them in training, while they are reconstructed clean (Vincent et al. 2008).
+    Noise on images before an encoder reads them in training, while the clean images are reconstructed (Vincent et al. 2008).
 
     Args:
         noise: standard deviation of Gaussian noise on every value.

@@ -1,4 +1,4 @@
-"""The log of a training, ``log.jsonl``: a line a step with its terms, and among them lines of events (``event``) and of readings (``reading``)."""
+"""The log of a training, ``log.jsonl``: a line for each step with its terms, and lines of events (``event``) and of readings (``reading``)."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 def read_log(file: Path) -> tuple[list[dict[str, float]], list[dict[str, Any]]]:
     """
-    A ``log.jsonl``: its lines of terms, one a step, and its events; none where there is no such file.
+    Reads the lines of terms, one for each step, and the events of a ``log.jsonl``; both are empty where the file does not exist.
 
     A last line that was being written when the run was killed is left out.
     """
@@ -22,7 +22,7 @@ def read_readings(file: Path) -> list[dict[str, Any]]:
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
-    """All that can be read, in the order that it was written in."""
+    """Reads all valid lines, in the order of the file."""
     found = []
     for text in file.read_text().splitlines() if file.is_file() else []:
         try:

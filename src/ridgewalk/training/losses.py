@@ -45,7 +45,7 @@ def classify(logits_positive: Tensor, logits_negative: Tensor) -> Tensor:
 
 
 def fool(logits_negative: Tensor) -> Tensor:
-    """Mean softplus(-l): the non-saturating loss of whoever wants its rows taken for the positive class (Goodfellow et al. 2014)."""
+    """Mean softplus(-l): the non-saturating loss of the network whose rows should be classified as positive (Goodfellow et al. 2014)."""
     return F.softplus(-logits_negative).mean()
 
 

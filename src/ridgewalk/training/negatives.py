@@ -1,5 +1,5 @@
 """
-Points off the data, for a detector of holes to learn from. Each sampler maps codes (n, *) and noise to (n, *) negatives.
+Points off the data, on which a detector of holes is trained. Each sampler maps codes (n, *) and noise to (n, *) negatives.
 
     prior    r ~ N(0, sigma^2 I), or N(m, diag s^2) of the codes where no sigma is given
     lerp     r = (1 - t) z_i + t z_j, t ~ U(margin, 1 - margin), z_j another code of the batch
@@ -150,7 +150,7 @@ class Mixture:
 
 
 def lerp_points(codes: Tensor, count: int = 512) -> Tensor:
-    """Points on straight lines between the first ``count`` codes (m, *), the same ones each time: where forces are weighed against one another."""
+    """Points on straight lines between the first ``count`` codes (m, *), the same at every call; forces are compared there."""
     return LerpPoints()(codes[:count], Noise(0, 0, device=codes.device))
 
 

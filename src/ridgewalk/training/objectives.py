@@ -32,7 +32,7 @@ Loss = tuple[Tensor, dict[str, Tensor]]
 
 @runtime_checkable
 class Objective(Protocol):
-    """What the training loop trains."""
+    """The interface of what the training loop trains."""
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:

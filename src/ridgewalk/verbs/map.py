@@ -112,7 +112,7 @@ class Result:
     Attributes:
         folder: folder with ``map.npz``, which pictures and page go into.
         run: the run.
-        view: the plane and the piece of it on show.
+        view: the plane and its visible part.
         grid: coordinates x (w,) and y (h,) of the energies.
         energies: values (h, w) by name.
         arrows: place and projected score (m, 4) by energy.
@@ -274,7 +274,7 @@ def _refuse(run: Run, request: Request) -> tuple[list[str], dict[str, tuple[str,
 
 def _third(codes: Tensor, labels: Tensor, fixed: Tensor, ends: Ends) -> int:
     """
-    The index of the code C with the least |CA| + |CB|: data near the middle, which a path may lean on.
+    The index of the code C with the least |CA| + |CB|: a datum near the middle between A and B.
 
     Of a third class where there is one, and off the line through A and B by ``_HEIGHT`` of |AB|, or else as far as any.
     """
@@ -309,7 +309,7 @@ def _axes(name: str) -> tuple[str, str]:
 
 
 def _limits(codes: Tensor, needed: Tensor) -> tuple[float, float, float, float]:
-    """What is shown: 98 % of the codes drawn each way and all that is ``needed``, with an edge, not too slim."""
+    """Limits that hold 98 % of the codes along each axis and all ``needed`` points, with a margin and a bounded aspect ratio."""
     inner = codes.quantile(torch.tensor([0.01, 0.99], device=codes.device, dtype=codes.dtype), dim=0)
     every = torch.cat([inner, needed.to(inner)])
     low, high = every.amin(dim=0), every.amax(dim=0)
@@ -334,7 +334,7 @@ def _verdict(
     curves: Mapping[str, Curve],
     third: int | None,
 ) -> list[str]:
-    """What is exact and what is projected, in a few sentences."""
+    """Says in a few sentences what is exact and what is projected."""
     if view.name == "whole":
         return ["The latents have two dimensions, so the map shows them whole: nothing on it is projected."]
     d = view.plane.origin.numel()

@@ -1,4 +1,4 @@
-"""What every page says of the run that it is about: the line of its budget, and its settings."""
+"""The parts of every page about its run: the line of its budget, and its settings."""
 
 import platform
 from dataclasses import asdict

@@ -1,1 +1,1 @@
-"""The objectives that a model can be trained for: one a file, with its settings, networks, losses, sensors and draws of its prior."""
+"""The objectives that a model can be trained for: one in each file, with its settings, networks, losses, sensors and draws of its prior."""

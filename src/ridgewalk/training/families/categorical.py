@@ -107,7 +107,7 @@ class Categorical(Matching):
 
     @property
     def optimisers(self) -> Mapping[str, tuple[str, ...]]:
-        """With the supervised one, where there are labels and it has a move of its own."""
+        """The optimisers, and that of the supervised loss where there are labels and the losses are not minimised ``together``."""
         own = super().optimisers
         return own if self.labelled is None or self.together else {**own, "supervised": ("encoder", "label")}
 
@@ -127,7 +127,7 @@ class Categorical(Matching):
         return self.model.decode(self.model.join(*codes))
 
     def encoded(self, codes: Codes, batch: Batch) -> Mapping[str, Tensor]:
-        """Styles to one, classes to the other."""
+        """The styles for one discriminator, the classes for the other."""
         return {"style_discriminator": codes[0], "label_discriminator": codes[1]}
 
     def drawn(self, batch: Batch, encoded: Mapping[str, Tensor], noise: Noise) -> Mapping[str, Tensor]:
@@ -244,7 +244,7 @@ class ClusteringObjective(CategoricalFamily):
         return changed(recipe, "labels", keys)
 
     def check_labels(self, recipe: Recipe) -> None:
-        """Any number of labels will do, as ``complete`` sets it to 0."""
+        """Accepts any number of labels, as ``complete`` sets it to 0."""
 
     def complete(self, recipe: Recipe, class_names: Sequence[str]) -> Recipe:
         """The recipe without labels, and with the number of its clusters."""

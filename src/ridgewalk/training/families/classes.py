@@ -1,4 +1,4 @@
-"""What the adversarial autoencoders with classes share: how many there are, which images keep their label, and draws of a class."""
+"""The common part of adversarial autoencoders with classes: the number of classes, the images that keep their label, and draws of a class."""
 
 from collections.abc import Sequence
 from dataclasses import replace

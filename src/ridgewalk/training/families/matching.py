@@ -1,5 +1,5 @@
 """
-What the adversarial autoencoders share: codes are matched to a prior by discriminators (Makhzani et al. 2015).
+The common part of adversarial autoencoders: codes are matched to a prior by discriminators (Makhzani et al. 2015).
 
 The loss of each optimiser is differentiated for its own networks only. With x' a corrupted image, u what a discriminator D reads of a code, and v
 what it reads of a draw of the prior:
@@ -175,7 +175,7 @@ def refuse_positive(discriminators: Mapping[str, nn.Module]) -> None:
 
 @plain_dataclass(eq=False)
 class OfCodes(Matching):
-    """The members with one discriminator, which reads codes."""
+    """An adversarial autoencoder with one discriminator, which reads codes."""
 
     discriminator: nn.Module
 
@@ -196,7 +196,7 @@ class OfCodes(Matching):
 
 @dataclass(frozen=True, config=TABLE)
 class MatchingFamily(AutoencoderFamily):
-    """Settings of every adversarial autoencoder, and what they have in common."""
+    """Settings and methods that all adversarial autoencoders have."""
 
     sigma: Positive = 1.0
     """Standard deviation of a Gaussian prior."""
@@ -212,7 +212,7 @@ class MatchingFamily(AutoencoderFamily):
     """Whether the matcher's loss is added to the reconstruction and minimised by the same optimiser."""
 
     def unread(self, recipe: Recipe) -> list[str]:
-        """The critic's settings, and those of the priors that are not the recipe's."""
+        """The settings of the critic, and those of other priors than the recipe's."""
         own, found = recipe.prior.name, changed(recipe, "critic")
         if own in ("gaussian", "uniform") or ":" in own:
             found += changed(recipe, "prior", ("components",))
@@ -257,5 +257,5 @@ class MatchingFamily(AutoencoderFamily):
     def draw_prior(
         self, recipe: Recipe, model: Autoencoder, codes: Callable[[], Tensor], rows: int, noise: Noise
     ) -> Tensor:
-        """Draws of the prior that codes are matched to; where a code has a class as well, each class is as likely."""
+        """Draws of the prior that codes are matched to; where a code has a class as well, all classes are equally likely."""
         return self.prior(recipe)(rows, noise).to(next(model.parameters()).device)

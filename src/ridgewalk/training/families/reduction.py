@@ -29,11 +29,11 @@ class ReductionObjective(CategoricalFamily):
         return [] if recipe.labels.margin else changed(recipe, "labels", ("hinge",))
 
     def check_labels(self, recipe: Recipe) -> None:
-        """Any number of labels will do, also none."""
+        """Accepts any number of labels, 0 included."""
 
     def code_size(self, recipe: Recipe) -> int:
         return recipe.model.latent
 
     def sensors(self, recipe: Recipe, adversaries: Mapping[str, Discriminator]) -> dict[str, Discriminator]:
-        """None: the discriminators read style and class, which a code does not keep apart."""
+        """No sensor: the discriminators read style and class, which cannot be recovered from a code."""
         return {}
