@@ -203,7 +203,7 @@ def test_what_no_network_can_learn_from_is_refused() -> None:
         Pairing(latents(1))
     with pytest.raises(ValueError, match="not finite"):
         Pairing(torch.tensor([[0.0], [float("nan")]]))
-    with pytest.raises(ValueError, match="at 1 if times are drawn once"):
+    with pytest.raises(ValueError, match="exactly 1 if times are drawn once"):
         Pairing(latents(5), times=3, redrawn=False)
     with pytest.raises(ValueError, match="times >= 2"):
         PathEnergy(made(True), GaussianPrior(), lambda z: z, Pairing(latents(5)))
