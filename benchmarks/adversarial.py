@@ -1,13 +1,13 @@
 """
-What the training of adversarial autoencoders costs beside the bare passes of their networks, for every recipe of the family at its cpu budget.
+The time of training adversarial autoencoders over that of the bare passes of their networks, for every recipe of the family at its cpu budget.
 
     python benchmarks/adversarial.py [RECIPE ...]
 
-A step is watched once: which network was called on how many rows, with or without gradients, for its weights or for its input, or for the gradient itself,
-as R1 does. The bare side repeats those calls and no more, on random rows: forward, backward of the sum, and the step of each optimiser.
-What it leaves out is what the library adds: batches of bytes made floats, noise, augmentation, draws of priors, losses, what is logged, the schedule. Both
-sides alternate in one process, and medians are quoted; asked for is a ratio of times of 1.10 at most. Nothing is written and no diagnostics are run: these
-state their own cost in every manifest (diagnostics_seconds beside seconds).
+One step is recorded: the network and the number of rows of each call, and whether it is differentiated for its weights, for its input, or a second time
+(R1). The bare side repeats only those calls, on random rows: forward, backward of the sum, and the step of each optimiser. The difference is the library's
+own work: conversion of bytes to floats, noise, augmentation, draws of priors, losses, logging, the schedule. Both sides alternate in one process, and
+medians are reported; the ratio of times should be at most 1.10. Nothing is written and no diagnostics are run: every manifest states their cost
+(diagnostics_seconds and seconds).
 """
 
 import json
@@ -70,8 +70,8 @@ class Call:
     twice: bool
 
 
-def watched(objective: Objective, batch: tuple[Tensor, ...]) -> dict[str, list[Call]]:
-    """The passes of each optimiser's loss."""
+def record_calls(objective: Objective, batch: tuple[Tensor, ...]) -> dict[str, list[Call]]:
+    """Returns the passes of each optimiser's loss."""
     calls: list[Call] = []
 
     def note(network: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
@@ -92,13 +92,13 @@ def watched(objective: Objective, batch: tuple[Tensor, ...]) -> dict[str, list[C
 
 
 def measure(name: str) -> dict[str, float]:
-    """Milliseconds a step of both sides, and their ratio."""
+    """Returns the milliseconds of a step of both sides, and their ratio."""
     recipe = recipes.read(name.split(",")[0], "cpu", RECIPES[name], "mnist")
     recipe = family_of(recipe).complete(recipe, [str(i) for i in range(10)])
     schedule = replace(recipe.training, epochs=1)
     generator = torch.Generator().manual_seed(0)
     n = schedule.batch * STEPS
-    if recipe.labels.count > n:  # the quarter of the images that 10000 are of MNIST's 40000
+    if recipe.labels.count > n:  # a quarter of the images, as 10000 are of MNIST's 40000
         recipe = replace(recipe, labels=replace(recipe.labels, count=n // 4))
     pixels = torch.randint(0, 256, (n, *SHAPE), dtype=torch.uint8, generator=generator)
     images = Images(pixels, torch.arange(n) % 10, tuple(str(i) for i in range(10)))
@@ -107,16 +107,14 @@ def measure(name: str) -> dict[str, float]:
     tensors, labelled = family.tensors(recipe, images, 0)
     objective = family.stages(recipe, Networks(model, others, labelled), 0)[0].objective
     batch = tuple(t[: schedule.batch].float() / 255 if t.dtype == torch.uint8 else t[: schedule.batch] for t in tensors)
-    passes = watched(objective, batch)
+    passes = record_calls(objective, batch)
     weights = {
         p: [w for k in names for w in objective.networks[k].parameters()] for p, names in objective.optimisers.items()
     }
     rows = {c.shape: torch.rand(c.shape, generator=generator) for calls in passes.values() for c in calls}
 
     def bare() -> None:
-        moves = {
-            p: build_optimiser(schedule, p, own) for p, own in weights.items()
-        }  # anew, as every training begins with
+        moves = {p: build_optimiser(schedule, p, own) for p, own in weights.items()}  # made anew, as for every training
         for network in objective.networks.values():
             network.train()
         for _ in range(STEPS):
@@ -137,7 +135,9 @@ def measure(name: str) -> dict[str, float]:
                 moves[optimiser].step()
 
     def ours() -> float:
-        return fit(objective, tensors, schedule, Fitting("cpu")).seconds  # of its steps, without what is done once
+        return fit(
+            objective, tensors, schedule, Fitting("cpu")
+        ).seconds  # seconds of the steps, without work that is done once
 
     ours(), bare()
     pairs = [(ours(), seconds(bare)) for _ in range(ROUNDS)]
@@ -146,7 +146,7 @@ def measure(name: str) -> dict[str, float]:
 
 
 def seconds(f: Callable[[], object]) -> float:
-    """Wall clock of one call."""
+    """Returns the wall-clock seconds of one call."""
     began = time.perf_counter()
     f()
     return time.perf_counter() - began

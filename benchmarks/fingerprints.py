@@ -5,8 +5,8 @@ Records what ridgewalk computes, number by number, so that a change of its struc
     python benchmarks/fingerprints.py record after.json           # with the code after it
     python benchmarks/fingerprints.py compare before.json after.json
 
-``record`` trains every recipe at the smoke budget, searches with every method and every energy, and runs every verb, all by the command line. Of an
-array it keeps the SHA-256 of its bytes; of a result, every number (times excepted). ``compare`` prints what differs, and exits with 1 if anything does.
+``record`` trains every recipe at the smoke budget, searches with every method and every energy, and runs every verb, all by the command line. It keeps
+the SHA-256 of each array's bytes, and every number of a result (except times). ``compare`` prints what differs, and exits with 1 if anything does.
 Set PYTHONPATH to the ``src`` folder of another checkout to record that one. Two recordings are comparable on one machine only: another processor rounds
 differently. Each command runs with one thread.
 """
@@ -31,7 +31,7 @@ TIMES = {"seconds", "minutes", "images_per_second", "diagnostics_seconds", "time
 """Parts of keys whose values are times and differ from run to run."""
 
 PLACES = {"report", "folder", "run", "runs", "files", "source", "pixels", "created", "date"}
-"""Keys whose values name places."""
+"""Keys whose values are paths."""
 
 METHODS = [
     *("lerp", "slerp", "sgw", "sgw-arriving", "guided", "graph", "string", "graph-string", "best-string"),
@@ -62,7 +62,7 @@ REPRODUCED = {
 
 
 def call(*words: object) -> dict[str, Any]:
-    """The JSON that a ridgewalk command prints; a command that fails gives its exit code and last line."""
+    """Returns the JSON that a ridgewalk command prints, or the exit code and last line of a command that fails."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-m", "ridgewalk", *map(str, words), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -72,7 +72,7 @@ def call(*words: object) -> dict[str, Any]:
 
 
 def numbers(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every number and truth value of a result, by its place in it; times and places are left out."""
+    """Yields every number and truth value of a result with its key path; times and file paths are left out."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key not in PLACES and not any(t in key for t in TIMES):
@@ -85,12 +85,12 @@ def numbers(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def digest(array: np.ndarray) -> str:
-    """SHA-256 of an array's type, shape and bytes."""
+    """Returns the SHA-256 of an array's type, shape and bytes."""
     return hashlib.sha256(f"{array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def arrays(folder: Path) -> Iterator[tuple[str, str]]:
-    """Every array of the weights and results below a folder."""
+    """Yields the name and digest of every array of the weights and results below a folder."""
     for file in sorted(folder.rglob("*.safetensors")):
         if "checkpoints" not in file.parts:
             yield from ((f"{file.relative_to(folder)}:{n}", digest(a)) for n, a in sorted(load_file(file).items()))
@@ -101,8 +101,8 @@ def arrays(folder: Path) -> Iterator[tuple[str, str]]:
         yield str(file.relative_to(folder)), digest(np.load(file))
 
 
-def recorded(folder: Path, *words: object) -> dict[str, Any]:
-    """What a command printed, and the arrays that it left in a folder."""
+def record_command(folder: Path, *words: object) -> dict[str, Any]:
+    """Returns the output of a command, and the digests of the arrays that it wrote into a folder."""
     begun = perf_counter()
     found = dict(numbers(call(*words)))
     if folder.exists():
@@ -112,24 +112,26 @@ def recorded(folder: Path, *words: object) -> dict[str, Any]:
 
 
 def demo(work: Path) -> dict[str, Any]:
-    """The digits benchmark at its whole budget."""
-    return {"demo": recorded(work / "demo", "demo", "--out", work / "demo")}
+    """Records the digits benchmark at its whole budget."""
+    return {"demo": record_command(work / "demo", "demo", "--out", work / "demo")}
 
 
 def run_of_digits(work: Path) -> dict[str, Any]:
-    """Every sensor, method, energy and verb of a small run of the digits."""
+    """Records every sensor, method, energy and verb of a small run of the digits."""
     run, found = work / "digits", {}
-    found["train digits"] = recorded(
+    found["train digits"] = record_command(
         run, "train", "digits", "--data", "digits", "--budget", "smoke", "--out", run, *QUICK
     )
-    found["sense"] = recorded(run, "sense", run)
-    found["sense real"] = recorded(run, "sense", run, "--contrast", "real")
-    found["diffuse"] = recorded(run, "diffuse", run, "--set", "diffusion.epochs=3")
+    found["sense"] = record_command(run, "sense", run)
+    found["sense real"] = record_command(run, "sense", run, "--contrast", "real")
+    found["diffuse"] = record_command(run, "diffuse", run, "--set", "diffusion.epochs=3")
     small = ["--set", "guidance.epochs=1", "--set", "guidance.negatives=200", "--set", "sampling.steps=8"]
-    found["guide"] = recorded(run, "guide", run, *small)
+    found["guide"] = record_command(run, "guide", run, *small)
     for words in WALKS:
         out = work / "walks" / "-".join(words)
-        found[f"walk {' '.join(words)}"] = recorded(out, "walk", run, "--pairs", 12, "--method", *words, "--out", out)
+        found[f"walk {' '.join(words)}"] = record_command(
+            out, "walk", run, "--pairs", 12, "--method", *words, "--out", out
+        )
     for name, words in {
         "sensors": ["sensors", run],
         "report": ["report", run, "--pairs", 12, "--out", work / "report.html"],
@@ -145,45 +147,53 @@ def run_of_digits(work: Path) -> dict[str, Any]:
         "evaluate guided": ["evaluate", run, "--n", 64, "--gamma", 1, "--out", work / "evaluated"],
     }.items():  # fmt: skip
         target = words[words.index("--out") + 1] if "--out" in words else Path("nowhere")
-        found[name] = recorded(target, *words)
+        found[name] = record_command(target, *words)
     np.save(work / "mine.npy", np.random.default_rng(0).normal(size=(20, 8)).astype("float32"))
     for name, words in {"": [], " langevin": ["--langevin"], " tempered": ["--tempered"]}.items():
         out = work / f"moved{name.strip()}"
-        found[f"project{name}"] = recorded(out, "project", run, "--latents", work / "mine.npy", "--out", out, *words)
+        found[f"project{name}"] = record_command(
+            out, "project", run, "--latents", work / "mine.npy", "--out", out, *words
+        )
     return found
 
 
 def critics(work: Path) -> dict[str, Any]:
-    """The energies of a VAE-GAN's own discriminators, and walks that keep a part of a code."""
+    """Records the energies of a VAE-GAN's own discriminators, and walks that keep a part of a code."""
     run, found = work / "vae-gan", {}
-    found["train vae-gan"] = recorded(run, "train", "vae-gan", "--data", "digits", "--budget", "smoke", "--out", run)
+    found["train vae-gan"] = record_command(
+        run, "train", "vae-gan", "--data", "digits", "--budget", "smoke", "--out", run
+    )
     for e in ("critic", "latent", "posterior"):
         out = work / f"vae-gan-{e}"
-        found[f"walk {e}"] = recorded(out, "walk", run, "--pairs", 8, "--energy", e, "--out", out)
+        found[f"walk {e}"] = record_command(out, "walk", run, "--pairs", 8, "--energy", e, "--out", out)
     run = work / "few"
     train = ["train", "aae-semisupervised", "--data", "digits", "--budget", "smoke", "--out", run]
-    found["train few"] = recorded(run, *train)
+    found["train few"] = record_command(run, *train)
     for keep in ("style", "class"):
         for m in ("lerp", "string", "geodesic", "ridge"):
             out = work / f"keep-{keep}-{m}"
             words = ["walk", run, "--pairs", 8, "--keep", keep, "--method", m, "--out", out]
-            found[f"keep {keep} {m}"] = recorded(out, *words)
+            found[f"keep {keep} {m}"] = record_command(out, *words)
     run = work / "ring"
-    found["train ring"] = recorded(run, "train", "diffusion-2d", "--data", "ring", "--budget", "smoke", "--out", run)
+    found["train ring"] = record_command(
+        run, "train", "diffusion-2d", "--data", "ring", "--budget", "smoke", "--out", run
+    )
     for s in ("heun", "ddim", "euler-maruyama", "reverse-diffusion", "ancestral", "pc", "langevin", "ode"):
         out = work / f"ring-{s}"
-        found[f"sample {s}"] = recorded(out, "sample", run, "--n", 64, "--sampler", s, "--out", out)
-    found["evaluate ring"] = recorded(work / "e", "evaluate", run, "--n", 200, "--out", work / "e")
+        found[f"sample {s}"] = record_command(out, "sample", run, "--n", 64, "--sampler", s, "--out", out)
+    found["evaluate ring"] = record_command(work / "e", "evaluate", run, "--n", 200, "--out", work / "e")
     return found
 
 
 def recipe(name: str, work: Path) -> dict[str, Any]:
-    """One recipe at the smoke budget."""
+    """Records one recipe at the smoke budget."""
     out = work / f"recipe-{name}"
     if name in TRAINED:
-        return {f"train {name}": recorded(out, "train", name, "--data", "digits", "--budget", "smoke", "--out", out)}
+        return {
+            f"train {name}": record_command(out, "train", name, "--data", "digits", "--budget", "smoke", "--out", out)
+        }
     words = ["reproduce", name, "--data", REPRODUCED[name], "--budget", "smoke", "--out", out]
-    return {f"reproduce {name}": recorded(out, *words)}
+    return {f"reproduce {name}": record_command(out, *words)}
 
 
 def record(target: Path, jobs: int, only: str) -> None:
@@ -202,7 +212,7 @@ def record(target: Path, jobs: int, only: str) -> None:
 
 
 def compare(before: Path, after: Path, part: bool = False) -> int:
-    """Prints what differs between two recordings: exit code 0 where nothing does. With ``part``, only tasks that both have."""
+    """Prints the differences of two recordings, and returns exit code 0 if there are none. With ``part``, only tasks that both have."""
     old, new = json.loads(before.read_text()), json.loads(after.read_text())
     if part:
         old = {name: values for name, values in old.items() if name in new}

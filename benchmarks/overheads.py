@@ -1,18 +1,18 @@
 """
-What ridgewalk's own loops cost beside the bare arithmetic, measured side by side in one process.
+The time of ridgewalk's own loops over that of the bare arithmetic, measured in one process.
 
     python benchmarks/overheads.py
 
 1. Training an AAE (512-512 multilayer perceptrons, batch 256) by ``training.loop.fit`` against the same networks, losses and
-   optimisers in a bare loop over the same tensor in memory. Ratio of speeds; asked for: at least 0.9.
+   optimisers in a bare loop over the same tensor in memory. Ratio of speeds; target: at least 0.9.
 2. A string on a latent energy (200 pairs, 33 nodes, 150 iterations) against the bare forward and backward passes that it needs. Ratio of
-   times; asked for: at most 1.3.
+   times; target: at most 1.3.
 3. A walk and a string under the energy ``dual`` (200 pairs; decoder 8-512-512-784, D_x 784-256-256-1, D_z three members of 3 x 256): against
-   the forward and backward passes of both sensors on batches of the same sizes, asked for at most 1.15; against those of decoder and D_x
-   alone, which says what D_z adds.
-4. ``import ridgewalk`` with the library's public names, and ``ridgewalk --help``. Asked for: under 2.5 s and 1 s.
+   the forward and backward passes of both sensors on batches of the same sizes, target at most 1.15; and against those of decoder and D_x
+   alone, which shows the cost of D_z.
+4. ``import ridgewalk`` with the library's public names, and ``ridgewalk --help``. Target: under 2.5 s and 1 s.
 
-The two sides alternate, so that a noisy machine slows both; medians are quoted.
+The two sides alternate, so that a noisy machine slows both; medians are reported.
 """
 
 import json
@@ -40,14 +40,14 @@ ROUNDS = 5
 
 
 def seconds(f: Callable[[], object]) -> float:
-    """Wall clock of one call."""
+    """Returns the wall-clock seconds of one call."""
     began = time.perf_counter()
     f()
     return time.perf_counter() - began
 
 
 def training() -> dict[str, float]:
-    """Speed of ``fit`` over that of a bare loop."""
+    """Measures the speed of ``fit`` over that of a bare loop."""
     images = torch.randint(0, 256, (256 * 40, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     floats = images.float() / 255
 
@@ -85,7 +85,7 @@ def training() -> dict[str, float]:
 
 
 def searching() -> dict[str, float]:
-    """Time of a string over that of the bare passes that it needs."""
+    """Measures the time of a string over that of the bare passes that it needs."""
     detector = latent_discriminator(8, "encoded", (256, 256, 256)).eval().requires_grad_(False)
     energy = SoftRatio(detector)
     generator = torch.Generator().manual_seed(0)
@@ -106,7 +106,7 @@ def searching() -> dict[str, float]:
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """An energy that notes the rows of each call, and whether its gradient was asked for."""
+    """An energy that records the rows of each call, and whether its gradient was needed."""
 
     energy: Energy
     calls: list[tuple[int, bool]]
@@ -117,7 +117,7 @@ class Recorded:
 
 
 def dual() -> dict[str, dict[str, float]]:
-    """Times of a walk and of a string under both sensors over those of the bare passes, with D_z and without."""
+    """Measures the times of a walk and of a string under both sensors over those of the bare passes, with D_z and without."""
     generator = torch.Generator().manual_seed(0)
     decoder = freeze(autoencoders.build((1, 28, 28), 8)).decoder
     d_x = freeze(image_discriminator((1, 28, 28), "encoded"))
@@ -165,7 +165,7 @@ def dual() -> dict[str, dict[str, float]]:
 
 
 def starting() -> dict[str, float]:
-    """Start-up times of fresh interpreters."""
+    """Measures the start-up times of fresh interpreters."""
     names = "import ridgewalk; [getattr(ridgewalk, n) for n in ridgewalk.__all__]"
 
     def fresh(*command: str) -> float:

@@ -1,4 +1,4 @@
-"""The command line as tests call it: ``from commands import call, good, refused``."""
+"""The command line for tests: ``from commands import call, good, refused``."""
 
 from pathlib import Path
 
@@ -23,12 +23,12 @@ def good(*words: object) -> str:
 
 def refused(*words: object, within: Path | None = None, alone: bool = True) -> str:
     """
-    The one sentence with which a command is refused.
+    Returns the one sentence with which a command is refused.
 
     Args:
-        words: of the command.
-        within: a folder below which nothing may have changed.
-        alone: whether nothing else may stand on standard error, such as what was begun before.
+        words: The words of the command.
+        within: A folder whose content must not change.
+        alone: Whether standard error must contain nothing else, such as the start message of the verb.
     """
     before = tree(within) if within else {}
     code, out, error = call(*words)
@@ -43,5 +43,5 @@ def refused(*words: object, within: Path | None = None, alone: bool = True) -> s
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """What lies below a folder, byte by byte."""
+    """Returns the bytes of every file below a folder."""
     return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else b"" for p in sorted(folder.rglob("*"))}

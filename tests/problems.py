@@ -125,7 +125,7 @@ class GaussianLogit:
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """An energy that counts the rows it was asked for."""
+    """An energy that counts its evaluated rows."""
 
     energy: Energy
     asked: list[int] = field(default_factory=list)

@@ -250,7 +250,7 @@ def test_a_method_runs_outside_inference_mode_once() -> None:
         assert not Doubling()(A.clone()).is_inference()
 
 
-def test_the_former_name_of_the_finders_is_still_there() -> None:
+def test_the_former_name_of_the_finders_still_works() -> None:
     from ridgewalk import paths
 
     assert paths is finders

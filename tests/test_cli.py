@@ -1,4 +1,4 @@
-"""The command line over real data: what is bad is answered by one sentence, exit code 2 and no file; what is good works."""
+"""The command line over real data: bad input gives one sentence, exit code 2 and no file; good input works."""
 
 import json
 import re

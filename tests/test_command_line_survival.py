@@ -1,4 +1,4 @@
-"""What surrounds a command: environments that are not torchrun's, closed pipes, other encodings, requests to end, errors that nobody foresaw."""
+"""What surrounds a command: environments that are not torchrun's, closed pipes, other encodings, requests to end, unexpected errors."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ def test_characters_that_the_terminal_lacks_are_escaped() -> None:
     assert "\\xdcn\\xefcode" in done.stderr
 
 
-def test_an_error_that_nobody_foresaw_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("deep inside")
 

@@ -37,7 +37,7 @@ def test_scikit_learns_checks(estimator: BaseEstimator, check: Any) -> None:
 
 
 @pytest.mark.parametrize("estimator", [AAEClusterer(n_clusters=2, **QUICK)])
-def test_what_those_checks_ask_holds_with_two_clusters(estimator: AAEClusterer) -> None:
+def test_the_requirements_of_those_checks_hold_with_two_clusters(estimator: AAEClusterer) -> None:
     x = np.random.default_rng(0).normal(size=(30, 4))
     before = estimator.get_params()
     fitted = clone(estimator).fit(x)
@@ -63,7 +63,7 @@ def partly(digits: tuple[np.ndarray, np.ndarray]) -> tuple[AAEClassifier, np.nda
     return AAEClassifier(hidden=(64, 64), epochs=20, learning_rate=3e-3, scale="table").fit(x, y), y
 
 
-def test_a_hundred_labels_tell_most_digits(
+def test_a_hundred_labels_classify_most_digits(
     partly: tuple[AAEClassifier, np.ndarray], digits: tuple[np.ndarray, np.ndarray]
 ) -> None:
     model, _ = partly

@@ -55,7 +55,7 @@ def test_scores_come_without_a_graph_also_where_gradients_are_off_and_leave_the_
     assert torch.equal(s, -before)
 
 
-def test_an_energy_that_does_not_hear_z_has_no_score() -> None:
+def test_an_energy_that_does_not_depend_on_z_has_no_score() -> None:
     assert torch.equal(score(lambda z: torch.ones(len(z)), points(3, 2)), torch.zeros(3, 2, dtype=torch.float64))
 
 

@@ -20,7 +20,7 @@ def test_nodes_need_pairs_places_and_dimensions(shape: tuple[int, ...]) -> None:
         path_of(*shape)
 
 
-def test_arrived_is_one_word_a_pair() -> None:
+def test_arrived_is_one_bool_for_each_pair() -> None:
     with pytest.raises(ValueError, match="arrived must be bool"):
         Path(points(2, 5, 3), torch.ones(2))
     with pytest.raises(ValueError, match=r"of shape \(2,\)"):

@@ -39,7 +39,7 @@ def test_equal_steps_of_the_nodes_own_arc() -> None:
     assert torch.equal(spaced[:, 3], CORNER[:, 1])
 
 
-def test_nodes_that_stand_still_take_no_length() -> None:
+def test_repeated_nodes_add_no_length() -> None:
     resting = torch.cat([CORNER[:, :1], CORNER[:, :2], CORNER[:, 1:], CORNER[:, -1:]], dim=1)
     torch.testing.assert_close(
         polyline.equally_spaced(resting, 8), polyline.equally_spaced(CORNER, 8), rtol=0, atol=1e-15

@@ -2,7 +2,7 @@
 The interpolants of metric flow matching, written from their formulas; there is no package to install.
 
     z(t) = (1 - t) z_a + t z_b + 2 t (1 - t) f(z_a, z_b, t)
-    f minimises  E sum_a g_a(z(t)) z_a'(t)^2   over pairs of training codes and t in [0, 1], over what straight lines pay
+    f minimises  E sum_a g_a(z(t)) z_a'(t)^2   over pairs of training codes and t in [0, 1], divided by the same of straight lines
 
     LAND   g_a(z) = 1 / (sum_i w_i(z) (z_ia - z_a)^2 + rho),   w_i(z) = exp(-|z_i - z|^2 / 2 sigma^2)
     RBF    g_a(z) = 1 / (h(z) + eps)^alpha,                     h(z) = sum_k omega_k exp(-lambda_k |z - c_k|^2)
@@ -11,14 +11,14 @@ with a the latent's dimensions, z_i training codes, c_k their k-means centres, a
 
 Sources: Kapusniak et al. (2024), Metric flow matching for smooth interpolations on the data manifold (interpolant, energy, both metrics);
 Arvanitidis, Hansen and Hauberg (2016), A locally adaptive normal distribution (LAND's metric); the same (2018), Latent space oddity
-(the bandwidths lambda_k). What they leave open is chosen here; no judge's figure chose it:
+(the bandwidths lambda_k). The sources leave the following settings open; they were chosen without the judges' figures:
 
     sigma     the median distance of a code to its 10th nearest, so that w sees a neighbourhood on every model
     lambda_k  1 / 2 m_k^2 with m_k the mean distance of a cluster's codes to its centre
     omega     by non-negative least squares of h(z_i) = 1 over training codes
     alpha     1; eps = rho = 1e-3
 
-Tried before: alpha = 8, under which the trained curves paid 1.74 times what straight lines pay (README.md).
+An earlier choice was alpha = 8, with which the trained curves' energy was 1.74 times that of straight lines (README.md).
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Batch, Loss
 
 CODES = 4000
-"""Training codes that LAND sums over, and that the weights of RBF are fitted to."""
+"""Number of training codes over which LAND sums, and to which the weights of RBF are fitted."""
 
 CENTRES = 100
 NEIGHBOUR = 10
@@ -49,7 +49,7 @@ Metric = Callable[[Tensor], Tensor]
 
 
 def land(codes: Tensor) -> Metric:
-    """LAND's metric of normalised codes (m, d)."""
+    """Returns LAND's metric of normalised codes (m, d)."""
     sigma = torch.cdist(codes[:1000], codes).kthvalue(NEIGHBOUR + 1, dim=1).values.median()
     squares = codes.square()
 
@@ -63,7 +63,7 @@ def land(codes: Tensor) -> Metric:
 
 
 def rbf(codes: Tensor, seed: int) -> Metric:
-    """RBF's metric of normalised codes (m, d)."""
+    """Returns RBF's metric of normalised codes (m, d)."""
     from scipy.optimize import nnls
     from sklearn.cluster import KMeans
 
@@ -88,10 +88,10 @@ def rbf(codes: Tensor, seed: int) -> Metric:
 
 class Bent(nn.Module):
     """
-    z(t), exact at both ends.
+    The interpolant z(t), which is exact at both ends.
 
     Args:
-        scale: (d,), the codes' standard deviations; f works in units of them.
+        scale: The codes' standard deviations (d,), the units of f.
     """
 
     scale: Tensor
@@ -102,7 +102,7 @@ class Bent(nn.Module):
         self.f = mlp([2 * len(scale) + 1, *HIDDEN, len(scale)], "silu")
 
     def forward(self, z_a: Tensor, z_b: Tensor, t: Tensor) -> Tensor:
-        """(n, d), (n, d), (n,) -> (n, d)."""
+        """Returns z(t) for ends z_a, z_b and times t: (n, d), (n, d), (n,) -> (n, d)."""
         s = t[:, None]
         f = self.f(torch.cat([z_a / self.scale, z_b / self.scale, s], dim=1))
         return torch.lerp(z_a, z_b, s) + 2 * s * (1 - s) * self.scale * f
@@ -114,9 +114,9 @@ class MetricEnergy:
     The energy of curves under a metric, over that of straight lines between the same ends at the same times.
 
     Args:
-        network: z(t).
-        metric: of normalised latents.
-        pairing: of the training codes.
+        network: The interpolant z(t).
+        metric: The metric of normalised latents.
+        pairing: The pairing of the training codes.
     """
 
     network: Bent
@@ -125,16 +125,16 @@ class MetricEnergy:
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        """The network."""
+        """Returns the interpolant as the only network."""
         return {"interpolator": self.network}
 
     @property
     def optimisers(self) -> Mapping[str, tuple[str, ...]]:
-        """One."""
+        """Returns the only optimiser, with its network."""
         return {"interpolation": ("interpolator",)}
 
     def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
-        """Below 1 where curves are cheaper than straight lines."""
+        """Returns the energy ratio, which is below 1 if curves have less energy than straight lines."""
         z_a, z_b, t = self.pairing.draw(batch, noise)
         moved = torch.func.jvp(lambda s: self.network(z_a, z_b, s), (t,), (torch.ones_like(t),))
         own = self._energy(moved[0], moved[1])  # z(t) and its velocity z'(t)
@@ -149,9 +149,9 @@ class MetricEnergy:
 
 def trained(name: str, codes: Tensor, seed: int) -> tuple[Bent, float]:
     """
-    The interpolant under the metric ``land`` or ``rbf``, trained on codes (n, d), and its energy over straight lines' on pairs drawn anew.
+    Trains the interpolant under the metric ``land`` or ``rbf`` on codes (n, d); also returns its energy over straight lines' on new pairs.
 
-    It knows nothing but these codes: no image, no decoder, no test pair.
+    The training uses only these codes: no image, no decoder, no test pair.
     """
     scale = codes.std(dim=0)
     normalised = codes[:CODES] / scale

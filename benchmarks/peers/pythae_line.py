@@ -2,7 +2,7 @@
 pythae's ``interpolate``, over an encoder and a decoder that were trained elsewhere.
 
 It takes images, encodes both ends, and decodes points on the straight line between the codes: it is LERP, and the benchmark checks that
-it is. Its time holds the encoding of the ends, their reconstruction (its forward pass makes one) and the decoding of every node.
+it is. Its time includes the encoding of the ends, their reconstruction (its forward pass makes one) and the decoding of every node.
 """
 
 from collections.abc import Callable
@@ -15,19 +15,19 @@ from torch import Tensor
 
 
 class Encoder(BaseEncoder):  # type: ignore[misc]
-    """A given encoder as pythae asks for one."""
+    """A given encoder with pythae's interface."""
 
     def __init__(self, encode: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.encode = encode
 
     def forward(self, x: Tensor) -> ModelOutput:
-        """(n, c, h, w) -> embedding (n, d)."""
+        """Encodes images (n, c, h, w) into an embedding (n, d)."""
         return ModelOutput(embedding=self.encode(x))
 
 
 class Decoder(BaseDecoder):  # type: ignore[misc]
-    """A given decoder as pythae asks for one; it remembers the codes that it was asked last, which ``interpolate`` does not return."""
+    """A given decoder with pythae's interface; it stores its last input codes, which ``interpolate`` does not return."""
 
     def __init__(self, decode: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Decoder(BaseDecoder):  # type: ignore[misc]
         self.asked = torch.empty(0)
 
     def forward(self, z: Tensor) -> ModelOutput:
-        """(n, d) -> reconstruction (n, c, h, w)."""
+        """Decodes codes (n, d) into reconstructions (n, c, h, w)."""
         self.asked = z
         return ModelOutput(reconstruction=self.decode(z))
 
@@ -47,7 +47,7 @@ def finder(
     latent: int,
     frames: int,
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """``interpolate`` between images: x_a, x_b (b, c, h, w) -> the codes that it decoded, (b, frames, d)."""
+    """Returns pythae's ``interpolate`` as a function of images x_a, x_b (b, c, h, w) to the decoded codes (b, frames, d)."""
     decoder = Decoder(decode)
     model = AE(AEConfig(input_dim=shape, latent_dim=latent), encoder=Encoder(encode), decoder=decoder).eval()
 

@@ -1,5 +1,5 @@
 """
-Other packages' interpolants beside ridgewalk's: the same trained model, test pairs, frames and judges.
+A comparison of other packages' interpolants with ridgewalk's on the same trained model, test pairs, frames and judges.
 
     python benchmarks/peers/run.py RUN [RUN ...] --pairs 200 --frames 16 --seed 0 --out result.json
 
@@ -8,10 +8,10 @@ Pairs are those of ``ridgewalk benchmark`` with the same seed, figures those of 
     Frechet      distance of the paths' middle frames from held-out real images in a judge's features, mean over judges and runs
     curve energy (k - 1) sum |G(z_{i+1}) - G(z_i)|^2, what stochman minimises
     ms a path    wall clock on one thread, in batches of 128 pairs, after a first call
-    once, s      what is done once a run: a network trained, a graph built; sensors, which `ridgewalk train` trained, are not in it
+    once, s      work done once for each run, such as training a network or building a graph, without the sensors from `ridgewalk train`
 
-Each interpolant is shown as it comes: paths of ridgewalk at equal arc length in pixels where it makes more nodes than frames, curves of others
-at equal steps of their own t. Nothing here is tuned on the test pairs.
+Frames are at equal arc length in pixels for paths of ridgewalk with more nodes than frames, and at equal steps of their own t for curves of
+other packages. Nothing here is tuned on the test pairs.
 """
 
 import json
@@ -50,13 +50,13 @@ from ridgewalk.reports.columns import PATHS
 from ridgewalk.store.run import Run, load
 
 BATCH = 128
-"""Pairs that are searched in one tensor."""
+"""Number of pairs in one tensor of a search."""
 
 TOLERANCE = 1e-4
-"""Distance of a peer's ends from those it was asked for, over the distance between these, up to which it has arrived."""
+"""Largest distance of a peer's ends from the given ones, over the distance between these, with which it has arrived."""
 
 PEERS: Mapping[str, str | None] = {"stochman": "stochman", "pythae": "pythae", "metric-flow": None}
-"""Whom ridgewalk is measured beside, and the package to install; metric flow matching's interpolants are written here."""
+"""The peers, each with the package to install; metric flow matching's interpolants are part of this folder."""
 
 SHOWN = (
     "precision", "wholly_real", "mean_confidence", "worst_confidence", "third_class", "frechet", "relative_length", "largest_step",
@@ -67,18 +67,18 @@ OWN_COLUMNS = {
     "frechet": Column("Frechet", ".1f", "lower", "of middle frames from held-out real images, by the judges' features"),
     "curve_energy": Column("curve energy", ".1f", "lower", "(k - 1) sum of squared steps, in squared pixel units"),
     "ms": Column("ms a path", ".2f", "lower", f"wall clock on one thread, in batches of {BATCH}"),
-    "once": Column("once, s", ".1f", None, "done once a run: a network trained, a graph built"),
+    "once": Column("once, s", ".1f", None, "work done once for each run: training a network, building a graph"),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Contender:
     """
-    An interpolant, named.
+    A named interpolant.
 
     Attributes:
-        name: in the table.
-        prepare: makes it for a run; returns the search over a batch of pairs, and what it has to say of itself.
+        name: Name in the table.
+        prepare: Function that makes the interpolant for a run; it returns the search over a batch of pairs, and figures of the interpolant itself.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Contender:
 
 
 def contenders(methods: Sequence[str], without: Sequence[str], frames: int, seed: int) -> list[Contender]:
-    """Ridgewalk's methods by their names, then the peers that are not left out; LERP first."""
+    """Returns ridgewalk's methods by name, LERP first, then the peers that are not left out."""
     named = ["lerp", *(m for m in dict.fromkeys(methods) if m != "lerp")]
     found = [Contender(m, _ours(m, frames)) for m in named]
     if "stochman" not in without:
@@ -151,7 +151,7 @@ def _metric_flow(name: str, frames: int, seed: int) -> Callable[[Run], Any]:
 
 
 def _curve(nodes: Tensor, z_a: Tensor, z_b: Tensor) -> Curve:
-    """A peer's nodes as they came; nothing is written over their ends."""
+    """Returns a peer's nodes as a curve, with their own ends."""
     return Curve(nodes, paths.end_error(nodes, z_a, z_b) <= TOLERANCE * (z_b - z_a).norm(dim=1))
 
 
@@ -160,7 +160,7 @@ def _curve(nodes: Tensor, z_a: Tensor, z_b: Tensor) -> Curve:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One run: an entry for each contender, Frechet distances by row and judge, single images judged, and the judges."""
+    """Figures of one run: an entry for each contender, Frechet distances by row and judge, judged single images, and the judges."""
 
     entries: Sequence[Entry]
     distances: Mapping[str, Mapping[str, float]]
@@ -173,7 +173,7 @@ def measure(run: Run, field: Sequence[Contender], pairs: int, seed: int) -> Meas
     ends = draw_ends(run, pairs, seed, "test")
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     _ = run.references  # read once, outside every clock
-    curves = {c.name: _searched(c, run, ends, z_a, z_b) for c in track(field, "interpolants")}
+    curves = {c.name: _search(c, run, ends, z_a, z_b) for c in track(field, "interpolants")}
     frames = {name: curve.map(run.decode) for name, curve in curves.items()}
     judges = judges_of(run)
     lines = judge_lines(run, judges, "test", seed)
@@ -197,8 +197,8 @@ def measure(run: Run, field: Sequence[Contender], pairs: int, seed: int) -> Meas
     return Measured(entries, distances, lines, judges)
 
 
-def _searched(contender: Contender, run: Run, ends: Ends, z_a: Tensor, z_b: Tensor) -> Curve:
-    """All pairs' paths; ``once`` holds the making, and what a first call took beyond a second."""
+def _search(contender: Contender, run: Run, ends: Ends, z_a: Tensor, z_b: Tensor) -> Curve:
+    """Searches the paths of all pairs; ``once`` is the time of preparation and of the first call less that of the second."""
     began = time.perf_counter()
     search, notes = contender.prepare(run)
     made = time.perf_counter() - began
@@ -231,7 +231,7 @@ def _some(ends: Ends, rows: slice) -> Ends:
 def table_of(
     figures: Mapping[str, Any], summary: comparison.Summary, distances: Mapping[str, Mapping[str, float]]
 ) -> Table:
-    """What stands in the terminal: a row a contender, and the lines to read them against."""
+    """Returns the printed table: one row for each contender, and reference lines."""
     columns = {key: OWN_COLUMNS.get(key) or PATHS[key] for key in SHOWN}
     columns["end_error"] = replace(columns["end_error"], form=".1e", better=None)
     rows: dict[str, dict[str, Cell]] = {}
@@ -246,7 +246,7 @@ def table_of(
 
 
 def pooled(measured: Sequence[Measured]) -> tuple[list[Entry], dict[str, Columns], dict[str, dict[str, float]]]:
-    """Entries, lines and distances of several runs over the same pairs: columns one after the other, stats and distances their means."""
+    """Pools several runs over the same pairs: columns are concatenated, stats and distances are means."""
     entries = []
     for same in zip(*(m.entries for m in measured)):
         columns = {n: torch.cat([e.columns[n] for e in same]) for n in same[0].columns}
@@ -279,12 +279,12 @@ def main(
         list[str] | None,
         typer.Option(help=f"A peer to leave out: {', '.join(PEERS)}; may be repeated.", show_default=False),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the figures go, as JSON.", show_default=False)] = None,
-    seed: Annotated[int, typer.Option(help="Of pairs, training and intervals.", min=0, max=2**31 - 1)] = 0,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the figures.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Seed of pairs, training and intervals.", min=0, max=2**31 - 1)] = 0,
 ) -> None:
-    """Measure other packages' interpolants beside ridgewalk's."""
+    """Compare other packages' interpolants with ridgewalk's."""
     left_out = without or []
-    installed(left_out)
+    check_installed(left_out)
     if out is not None and out.exists():
         raise ValueError(f"{out} exists already; choose another --out")
     field = contenders([m.strip() for m in methods.split(",")], left_out, frames, seed)
@@ -315,16 +315,16 @@ def main(
         away = figures["search"]["pythae"]["largest_distance_from_lerp"]
         print(f"\npythae interpolates linearly: its nodes are at most {away:.1e} from LERP's.")
     if "metric-flow" not in left_out:
-        paid = ", ".join(
+        energies = ", ".join(
             f"{n} {figures['search'][n]['training_energy_over_lerp']:.2f}" for n in ("mfm-land", "mfm-rbf")
         )
         print(
-            f"\nEnergy of metric flow matching's curves over straight lines', on training codes, after training: {paid}."
+            f"\nEnergy of metric flow matching's curves over straight lines', on training codes, after training: {energies}."
         )
 
 
-def installed(without: Sequence[str]) -> None:
-    """Refuses names that are no peers', and peers that are not there."""
+def check_installed(without: Sequence[str]) -> None:
+    """Refuses unknown names of peers, and peers that are not installed."""
     for name in without:
         if name not in PEERS:
             raise ValueError(naming.unknown("peer", name, PEERS))
@@ -336,7 +336,7 @@ def installed(without: Sequence[str]) -> None:
 
 
 def versions(without: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """What was measured."""
+    """Yields the name and version of each measured package."""
     yield "python", platform.python_version()
     for package in ("ridgewalk", "torch", *(p for n, p in PEERS.items() if p is not None and n not in without)):
         yield package, version(package)

@@ -197,10 +197,10 @@ def judge(claim: Claim, *measured: Measured, figure: str, how: str = "") -> Verd
     if len(measured) != len(claim.criteria):
         raise ValueError(f"'{claim.statement}' has {len(claim.criteria)} criteria; got {len(measured)} figures")
     fates = [c.judge(m) for c, m in zip(claim.criteria, measured)]
-    return Verdict(claim, _combined(fates, claim.rule), figure, how)
+    return Verdict(claim, _combine_by_rule(fates, claim.rule), figure, how)
 
 
-def _combined(fates: Sequence[Fate], rule: str) -> Fate:
+def _combine_by_rule(fates: Sequence[Fate], rule: str) -> Fate:
     if rule == "some":
         return combine_fates(fates)
     if rule == "first":

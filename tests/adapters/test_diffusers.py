@@ -126,7 +126,7 @@ def test_a_step_of_the_ve_predictor_is_a_step_of_reverse_diffusion(ve: tuple[Pat
         noise = Drawn(3, (3, 8, 8))
         ours = ReverseDiffusion(model.sde).step(Counted(model.score), 2 * u - 1, Transition(*at), noise)
     assert (theirs.prev_sample - theirs.prev_sample_mean).abs().mean() > 0.02
-    # sampling_eps moves the time that they tell the network by up to 1e-5, in which sigma has a slope of 4
+    # sampling_eps moves the time that they pass to the network by up to 1e-5, in which sigma has a slope of 4
     torch.testing.assert_close((ours + 1) / 2, theirs.prev_sample, rtol=0, atol=1e-4)
 
 
@@ -174,8 +174,8 @@ def test_the_ddpm_pipeline_makes_the_images_of_ancestral_sampling(ddpm: tuple[Pa
 # ------------------------------------------------------------------------------------------------ closed forms
 
 
-class Told(nn.Module):
-    """A function of images and what the network is told, called as a UNet2DModel is."""
+class ScriptedModel(nn.Module):
+    """A function of images and the network's time input with the interface of a UNet2DModel."""
 
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
@@ -191,7 +191,7 @@ def test_every_prediction_of_gaussian_data_is_its_score(t: Tensor) -> None:
     sde, s = Tabulated.ddpm(40), 0.3
     x, t = images().double(), t.double()
 
-    def network(of: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Told:
+    def network(of: Callable[[Tensor, Tensor, Tensor], Tensor]) -> ScriptedModel:
         """Of the noise expected, E[eps | x_t] = sigma x_t / v, and alpha and sigma at level / 39."""
 
         def function(x: Tensor, level: Tensor) -> Tensor:
@@ -200,7 +200,7 @@ def test_every_prediction_of_gaussian_data_is_its_score(t: Tensor) -> None:
             clean = alpha * s**2 * x / ((alpha * s) ** 2 + sigma**2)
             return of(eps, clean, torch.stack([alpha, sigma]))
 
-        return Told(function)
+        return ScriptedModel(function)
 
     networks = {
         "epsilon": network(lambda eps, clean, c: eps),
@@ -215,7 +215,7 @@ def test_every_prediction_of_gaussian_data_is_its_score(t: Tensor) -> None:
 @pytest.mark.parametrize("t", [torch.tensor(0.37), torch.tensor([0.0, 0.5, 1.0])])
 def test_the_score_in_zero_to_one_becomes_that_in_minus_one_to_one(t: Tensor) -> None:
     s, sde, x = 0.15, VE(0.02, 20.0), images().double()
-    network = Told(lambda u, sigma: -(u - 0.5) / (s**2 + sigma**2))
+    network = ScriptedModel(lambda u, sigma: -(u - 0.5) / (s**2 + sigma**2))
     expected = -x / ((2 * s) ** 2 + sde.sigma(t.double()) ** 2).view(-1, 1, 1, 1)
     torch.testing.assert_close(ExplodingScore(network, sde)(x, t.double()), expected, rtol=1e-12, atol=0)
 
@@ -231,7 +231,7 @@ def test_epsilon_and_v_of_one_network_are_one_score(ddpm: tuple[Path, ScoreModel
         return (eps - sde.sigma(level / 9) * x) / sde.alpha(level / 9)
 
     for t in (torch.tensor(0.25), torch.tensor([0.1, 0.6, 1.0])):
-        torch.testing.assert_close(TabulatedScore(Told(v), sde, "v_prediction")(x, t), model.score(x, t))
+        torch.testing.assert_close(TabulatedScore(ScriptedModel(v), sde, "v_prediction")(x, t), model.score(x, t))
 
 
 # ----------------------------------------------------------------------------------------------- what is read
@@ -279,7 +279,7 @@ def test_weights_come_back_to_the_last_bit_frozen_and_without_a_draw(tmp_path: P
         assert again.shape == (3, 8, 8)
 
 
-def test_a_score_hears_its_image_and_its_time_row_by_row(
+def test_a_score_depends_on_its_image_and_its_time_row_by_row(
     ve: tuple[Path, ScoreModel], ddpm: tuple[Path, ScoreModel]
 ) -> None:
     for _, model in (ve, ddpm):
@@ -403,7 +403,7 @@ def test_networks_that_are_no_score_are_refused(tmp_path: Path, settings: dict[s
         tabulated(tmp_path, settings)
 
 
-def test_without_diffusers_one_is_told_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_diffusers_the_error_states_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "diffusers", None)
     for call in (lambda: load_score(tmp_path), lambda: unet_2d((1, 8, 8))):
         with pytest.raises(ValueError, match=r"pip install ridgewalk\[diffusers\]"):
@@ -522,13 +522,13 @@ def test_a_backbone_is_zero_before_training_and_leaves_it_at_its_first_step() ->
     assert network(x.float(), c.float()).any()
 
 
-def test_a_backbone_is_told_ddpms_levels() -> None:
+def test_a_backbone_receives_ddpms_levels() -> None:
     network, (x, c, labels) = woken(), inputs()
     expected = network.unet(x, 500 + 1000 * c / 4, labels + 1).sample
     torch.testing.assert_close(network(x, c, labels), expected)
 
 
-def test_a_backbone_hears_the_row_the_noise_level_and_the_class() -> None:
+def test_a_backbone_depends_on_the_row_the_noise_level_and_the_class() -> None:
     network, (x, c, labels) = woken(), inputs()
     free = network(x, c)
     assert torch.equal(free, network(x, c, torch.full_like(labels, -1)))
@@ -568,7 +568,7 @@ def test_a_backbone_comes_back_from_disk_to_the_last_bit(tmp_path: Path) -> None
     assert torch.equal(other(*rows), network(*rows))
 
 
-def test_attention_is_at_the_sides_asked_for() -> None:
+def test_attention_is_at_the_given_sides() -> None:
     from diffusers.models.attention_processor import Attention
 
     def count(*sides: int, blocks: int = 1) -> int:

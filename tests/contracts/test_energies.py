@@ -1,4 +1,4 @@
-"""What every energy keeps: (n, *) -> (n,), rows alone, differentiable, the input as it was."""
+"""The contract of every energy: (n, *) -> (n,), independent rows, differentiable, unchanged input."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What every finder keeps: exact ends, an honest word on arrival, pairs alone, inputs as they were, and rows counted."""
+"""The contract of every finder: exact ends, correct arrival flags, independent pairs, unchanged inputs, counted rows."""
 
 import math
 from collections.abc import Callable
@@ -216,7 +216,7 @@ def test_few_nodes_are_enough(make: Make, nodes: int) -> None:
     assert torch.equal(path.nodes[path.arrived, -1], z_b[path.arrived])
 
 
-def test_a_flat_energy_stops_nobody(make: Make) -> None:
+def test_a_flat_energy_stops_no_finder(make: Make) -> None:
     z_a, z_b = ends()
     path = make(Gaussian(sigma=1e9))(z_a, z_b)
     assert path.arrived.all()

@@ -1,4 +1,4 @@
-"""Which images keep their label."""
+"""The choice of the images that keep their label."""
 
 import pytest
 import torch

@@ -191,7 +191,7 @@ def test_ties_share_their_rank() -> None:
     assert value(found, "correlation") == pytest.approx(0.5)
 
 
-def test_a_constant_sensor_has_no_rank_correlation_and_says_so(graded: GradedPoints) -> None:
+def test_a_constant_sensor_has_no_rank_correlation_and_reports_it(graded: GradedPoints) -> None:
     found = compare("it", sensor(lambda z: 0 * z[:, 0], "prior"), graded, 0)
     assert "rank correlation with realism undefined for closeness to 1/2" in found.sentence
     assert "it calls 600 of 600 points ideal (score within 0.1 of 1/2); 83% [" in found.sentence

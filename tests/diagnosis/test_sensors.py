@@ -52,7 +52,7 @@ def test_a_detectors_logit_is_the_log_density_ratio(learned: Discriminator) -> N
     assert float((logit - exact(z)).abs().median()) < 0.3
 
 
-def test_a_detector_comes_frozen_and_says_its_sign(learned: Discriminator) -> None:
+def test_a_detector_is_frozen_and_states_its_sign(learned: Discriminator) -> None:
     assert learned.positive == "encoded"
     assert not learned.training
     assert not any(p.requires_grad for p in learned.parameters())

@@ -53,7 +53,7 @@ def test_a_score_that_is_flat_far_away_as_well_is_dead_although_the_sides_are_al
 @pytest.mark.parametrize(
     ("auc", "probe", "words"), [(0.40, 0.63, "takes one side for the other"), (0.56, 0.68, "lags behind its opponent")]
 )
-def test_a_discriminator_that_is_behind_is_alive_and_its_sentence_says_so(auc: float, probe: float, words: str) -> None:
+def test_a_discriminator_that_lags_is_alive_and_its_sentence_states_it(auc: float, probe: float, words: str) -> None:
     verdict, sentence = judge(PLAYER, replace(NORMAL, auc=auc), probe)
     assert verdict == "alive"
     assert words in sentence

@@ -71,7 +71,7 @@ def test_the_figures_are_those_of_their_definitions() -> None:
     assert f["probe_auc"] > 0.9
 
 
-def test_one_that_is_fooled_is_not_dead() -> None:
+def test_a_fooled_discriminator_is_not_dead() -> None:
     p, q = sides(2.0)
     found = diagnose(1, "d", Scores(lambda z: 0.5 * z[:, 0]), p, q)
     assert found.verdict == "alive"

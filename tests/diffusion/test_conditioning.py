@@ -191,7 +191,7 @@ def test_dps_is_the_gradient_of_the_error_of_the_denoised(sde: SDE, operator: Li
         assert torch.allclose(found, wanted, rtol=1e-7, atol=1e-7 * float(wanted.detach().abs().max()))
 
 
-def test_dps_is_too_sure_even_of_gaussians() -> None:
+def test_dps_has_too_little_variance_even_for_gaussians() -> None:
     """It takes x^ for x_0 while noise is high: beyond y = 1.3, where the truth is on this side of it, with a tenth of the variance."""
     law, y, noise = correlated(0.5), rows((1.3, 0.0)), 0.3
     exact = posterior(law, FIRST, y, noise, (2,))

@@ -18,7 +18,7 @@ TIMES = torch.tensor([1e-5, 1e-3, 0.1, 0.4, 0.8, 0.999, 1.0], dtype=D)
 
 
 class Nothing(nn.Module):
-    """F = 0."""
+    """A network with F = 0 everywhere."""
 
     def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
         return torch.zeros_like(x)
@@ -33,7 +33,7 @@ class Bent(nn.Module):
 
 
 class Kept(nn.Module):
-    """F = 0, and what it was shown."""
+    """A network with F = 0 that stores its inputs."""
 
     def forward(self, x: Tensor, c: Tensor, labels: Tensor | None = None) -> Tensor:
         self.x, self.c, self.labels = x, c, labels

@@ -412,7 +412,7 @@ def test_a_score_that_is_not_finite_is_named_by_its_time(low: float, high: float
     assert low <= t <= high
 
 
-def test_wrong_inputs_are_refused_in_words() -> None:
+def test_wrong_inputs_are_refused() -> None:
     law, flow = four(VP()), Flow(VP())
     for settings, words in (
         ({"divergence": "hutchinsn"}, "did you mean 'hutchinson'"),

@@ -34,7 +34,7 @@ EVERY = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 def matrix(case: Case) -> Tensor:
-    """A, (measured, data)."""
+    """Returns the operator as a matrix, (measured, data)."""
     d = prod(case.shape)
     return case.operator(torch.eye(d, dtype=torch.float64).view(d, *case.shape)).flatten(1).T
 

@@ -58,7 +58,7 @@ def test_reprojection_is_zero_where_decoding_and_encoding_return_a_point() -> No
     torch.testing.assert_close(Reprojection(lambda x: 0.25 * x[:, :3], decode)(z), 0.75**2 * z.square().sum(1))
 
 
-def test_an_energy_of_images_is_felt_through_the_decoder() -> None:
+def test_an_energy_of_images_has_a_gradient_through_the_decoder() -> None:
     decoder = nn.Linear(2, 4, dtype=torch.float64)
     z = points(5, 2, seed=1)
     energy = Decoded(Gaussian(1.0), decoder)

@@ -215,7 +215,7 @@ def test_a_weighted_sum() -> None:
             WeightedSum(energies, weights)
 
 
-def test_an_energy_of_the_decoded_point_is_felt_through_the_decoder() -> None:
+def test_an_energy_of_the_decoded_point_has_a_gradient_through_the_decoder() -> None:
     matrix = points(3, 12)
     energy = Decoded(Gaussian(), lambda z: torch.tanh(z @ matrix).unflatten(1, (3, 2, 2)))
     z = points(6, 3, seed=1)

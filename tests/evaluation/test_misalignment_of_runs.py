@@ -86,7 +86,7 @@ def test_a_report_contains_it(run: Run, tmp_path: Path) -> None:
     assert headings.index("What the sensors call ideal, and what is real") == headings.index("The sensors") - 1
 
 
-def test_few_images_are_not_measured_and_the_page_says_so(run: Run) -> None:
+def test_few_images_are_not_measured_and_the_page_states_it(run: Run) -> None:
     assert measure_misalignment(run, [], seed=0, points=9) == []
     section = misalignment_section([])
     assert "10 images or fewer" in section.lead

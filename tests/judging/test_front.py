@@ -1,4 +1,4 @@
-"""The front: who is on it, who is near it, who is off it beyond doubt; and the Fréchet distance of middle frames."""
+"""The front: methods on it, near it, and significantly off it; and the Fréchet distance of middle frames."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Balls of k-nearest neighbours: points on a line by hand, brute force in a cloud, and who may not judge himself."""
+"""Balls of k-nearest neighbours: points on a line by hand, brute force in a cloud, and references that are excluded from judging themselves."""
 
 import pytest
 import torch

@@ -11,6 +11,6 @@ def test_the_better_direction_of_a_column_is_the_one_that_methods_are_compared_b
             assert column.better == ("higher" if higher else "lower"), key
 
 
-def test_every_judged_metric_has_a_column_that_says_what_it_means() -> None:
+def test_every_judged_metric_has_a_column_with_a_description() -> None:
     assert set(JUDGED) <= set(columns.PATHS)
     assert all(columns.PATHS[key].about for key in (*columns.REAL, *columns.CLASSES, *columns.SHAPE))

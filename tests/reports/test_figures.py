@@ -86,7 +86,7 @@ def test_every_figure_is_a_png_of_sane_size_and_no_setting_of_matplotlib_changes
     assert dict(matplotlib.rcParams) == before
 
 
-def test_every_figure_says_how_to_read_it() -> None:
+def test_every_figure_has_reading_instructions() -> None:
     assert set(figures.READING) == set(examples())
 
 
@@ -139,7 +139,7 @@ def test_large_frames_are_shrunk_with_their_proportions() -> None:
     assert pixels(np.zeros((2, 3, 100, 200)), 100).shape == (2, 50, 100, 3)
 
 
-def test_a_red_bar_stands_under_marked_frames_alone() -> None:
+def test_a_red_bar_is_under_marked_frames_only() -> None:
     red = [int(UNREAL[i : i + 2], 16) for i in (1, 3, 5)]
 
     def bars(marks: list[bool]) -> int:
@@ -185,7 +185,7 @@ def test_scatter_colours_by_the_judge_marks_the_ideal_and_draws_medians() -> Non
 
 
 @pytest.mark.parametrize("logits", [np.zeros(30), np.full(30, 900.0), np.append(np.full(29, -40.0), 40.0)])
-def test_scatter_of_a_sensor_that_says_little(logits: np.ndarray) -> None:
+def test_scatter_of_a_nearly_constant_sensor(logits: np.ndarray) -> None:
     assert decoded(scatter({"encoded": logits})).std() > 5
 
 

@@ -53,7 +53,7 @@ def test_a_flat_energy_and_one_without_a_finite_value_are_drawn() -> None:
         assert decoded(figures.energy_map(X, Y, {"flat": flat})).std() > 5
 
 
-def test_arrows_stand_at_their_places_point_along_the_score_and_are_cut() -> None:
+def test_arrows_start_at_their_points_follow_the_score_and_are_clipped() -> None:
     places = np.stack(np.meshgrid([-1.0, 0.5, 1.0, 2.0], [-0.5, 0.5]), -1).reshape(-1, 2)
     field = np.hstack([places, -2 * places])
     field[0, 2:] *= 1e6
@@ -109,7 +109,7 @@ def test_one_panel_and_one_colour_bar_an_energy() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_images_stand_upright_on_their_points(channels: int) -> None:
+def test_images_are_upright_at_their_points(channels: int) -> None:
     images = np.zeros((2, 3, channels, 8, 8))
     images[1, 0] = 1  # upper left
     images[0, 2, :, :4] = 1  # lower right: its upper half

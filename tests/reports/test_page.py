@@ -88,7 +88,7 @@ def test_page_shows_everything_it_was_given() -> None:
     assert [t["id"] for n, t in tags.seen if n == "section"] == ["section-1", "section-2", "section-3", "settings"]
 
 
-def test_page_asks_nothing_of_the_network() -> None:
+def test_page_needs_no_internet_access() -> None:
     html = render(page())
     for name, attributes in Tags(html).seen:
         assert name not in ("script", "link", "iframe", "object")
@@ -130,7 +130,7 @@ def test_the_page_holds_the_pictures_own_bytes() -> None:
 
 
 @pytest.mark.parametrize("missing", ["alt", "caption", "title"])
-def test_a_figure_without_words_is_refused(missing: str) -> None:
+def test_a_figure_without_a_description_is_refused(missing: str) -> None:
     words = {"alt": "a", "caption": "b", "title": "c"} | {missing: " "}
     with pytest.raises(ValueError, match=missing):
         Figure(IMAGE, **words)

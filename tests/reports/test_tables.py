@@ -39,7 +39,7 @@ def test_best_follows_the_direction_and_what_reads_alike_is_tied() -> None:
     assert TABLE.best("gain") == {"sgw"}
 
 
-def test_nobody_is_best_where_all_tie() -> None:
+def test_no_row_is_best_if_all_tie() -> None:
     assert (
         Table({"a": Column("a", ".1f", "higher")}, {"x": {"a": Cell(0.01)}, "y": {"a": Cell(0.02)}}).best("a") == set()
     )

@@ -1,4 +1,4 @@
-"""The experiments on document 004 at their smallest, and what their figures are made of."""
+"""The experiments on adversarial autoencoders at smoke size, and the parts of their figures."""
 
 import itertools
 import json
@@ -107,7 +107,7 @@ def test_house_numbers_and_faces_from_a_users_own_files(tmp_path: Path, monkeypa
     assert len(taken_anew) == 1  # of the control, whose network is normalised by batches
 
 
-def test_published_figures_are_those_of_the_very_images() -> None:
+def test_published_figures_belong_to_their_own_data_set() -> None:
     def images(labels: list[int]) -> Images:
         return Images.from_array(np.zeros((len(labels), 28, 28), dtype=np.uint8), labels, [str(i) for i in range(10)])
 
@@ -120,9 +120,7 @@ def test_published_figures_are_those_of_the_very_images() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_published_figures_stand_beside_ours_where_the_images_are_theirs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_published_figures_are_shown_for_their_own_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "MNIST", shared.Original("MNIST", (1, 8, 8)))
     for recipe, variants, wanted in (
         ("aae-clustering", "", "30 clusters, published"),
@@ -169,7 +167,7 @@ def test_what_a_prior_does_is_judged_by_intervals_and_beyond_a_decoders_blur() -
         ((0.7,), "did not hold"),
         ((0.51, 0.7), "held in part"),
     ):
-        assert priors._matched({"a": [row(v) for v in aucs]}, {"a": [row(0.5) for _ in aucs]})[0].fate == fate
+        assert priors._judge_matches({"a": [row(v) for v in aucs]}, {"a": [row(0.5) for _ in aucs]})[0].fate == fate
 
     def hollow(unreal: float, floor: float) -> Holes:
         rows = torch.arange(1000) / 1000
@@ -184,15 +182,15 @@ def test_what_a_prior_does_is_judged_by_intervals_and_beyond_a_decoders_blur() -
         (broken, few, "did not hold"),
         (few, few, "undecided"),
     ):
-        assert priors._hollow({"gaussian": [own], "vae": [other]})[0].fate == fate
+        assert priors._judge_holes({"gaussian": [own], "vae": [other]})[0].fate == fate
 
     def torn(rank: float) -> Fracturing:
         return Fracturing({"rank": torch.full((1000,), rank, dtype=torch.float64)}, torch.ones(10), 5)
 
     for ranks, fate in (((0.1, 0.2), "held"), ((0.2, 0.1), "did not hold")):
-        assert priors._fractured({"gaussian": [torn(ranks[0])], "ae": [torn(ranks[1])]})[0].fate == fate
+        assert priors._judge_fracturing({"gaussian": [torn(ranks[0])], "ae": [torn(ranks[1])]})[0].fate == fate
     for share, fate in ((0.95, "held"), (0.6, "held in part"), (0.3, "did not hold")):
-        assert priors._placed({"a": [torch.arange(100) < 100 * share]})[0].fate == fate
+        assert priors._judge_places({"a": [torch.arange(100) < 100 * share]})[0].fate == fate
 
 
 def test_the_control_is_the_network_itself_with_dropout_before_its_affine_layers() -> None:
@@ -232,7 +230,7 @@ def test_an_error_over_seeds_is_their_mean_with_its_spread() -> None:
     assert shared.judge_published("it is high", [1.0, 1.5], 2.0, "", lower=False).fate == "did not hold"
 
 
-def test_fewer_mistakes_are_told_from_more_and_from_noise() -> None:
+def test_fewer_mistakes_are_distinguished_from_more_and_from_noise() -> None:
     generator = torch.Generator().manual_seed(0)
     few, many = (torch.rand(2000, generator=generator) < p for p in (0.02, 0.08))
     assert shared.judge_fewer_mistakes("fewer", [few], [many], "").fate == "held"

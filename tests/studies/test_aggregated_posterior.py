@@ -23,7 +23,7 @@ def alike(draws: Tensor) -> Match:
     return match(5 * points(N, 3, seed=2), draws, steps=STEPS)
 
 
-def test_codes_that_are_the_prior_are_not_told_from_it(alike: Match) -> None:
+def test_codes_drawn_from_the_prior_are_not_distinguished_from_it(alike: Match) -> None:
     assert alike.matched
     assert alike.probe.low < 0.5 < alike.probe.high
     assert alike.sliced_wasserstein < 2 * alike.sliced_floor
@@ -33,7 +33,7 @@ def test_codes_that_are_the_prior_are_not_told_from_it(alike: Match) -> None:
     assert "does not tell 1200 held-out codes from the prior" in str(alike)
 
 
-def test_codes_on_a_shell_have_the_priors_moments_and_are_told_from_it(draws: Tensor) -> None:
+def test_codes_on_a_shell_have_the_priors_moments_and_are_distinguished_from_it(draws: Tensor) -> None:
     z = points(N, 3, seed=3)
     found = match(5 * 3**0.5 * z / z.norm(dim=1, keepdim=True), draws, steps=STEPS)
     assert found.shift < 0.1
@@ -52,8 +52,8 @@ def test_a_shift_and_a_scale_are_named_in_units_of_the_prior(draws: Tensor) -> N
     assert found.scale == (pytest.approx(0.2, abs=0.02), pytest.approx(1, abs=0.1))
 
 
-def test_the_probe_is_asked_about_points_that_it_did_not_learn() -> None:
-    """On 60 points a network of its size learns all by heart: were it asked about those, the AUC would be 1."""
+def test_the_probe_is_evaluated_on_points_that_it_did_not_learn() -> None:
+    """A network of its size memorises 60 points: evaluated on those, its AUC would be 1."""
     found = network_auc(points(60, 20, seed=4), points(60, 20, seed=5))
     assert found.low < 0.5 < found.high
     assert found.n == 30

@@ -1,4 +1,4 @@
-"""The one function that judges claims: every direction, what settles a criterion, and how criteria combine."""
+"""The function that judges claims: every direction, the settling of criteria, and their combination."""
 
 import math
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ NO_WORSE = Criterion("figure", "above", -0.01, refuted=0)
         (ABOVE, [interval(-0.2, -0.3, -0.1), interval(0.1, -0.1, 0.3)], "undecided"),
     ],
 )
-def test_a_criterion_is_settled_by_what_it_says_and_by_nothing_less(
+def test_a_criterion_is_settled_only_by_its_own_conditions(
     criterion: Criterion, measured: Measured, fate: Fate
 ) -> None:
     assert criterion.judge(measured) == fate
@@ -109,7 +109,7 @@ def test_the_rule_of_a_claim_combines_its_criteria(rule: str, measured: Sequence
     assert judge(claim, *measured, figure="two figures").fate == fate
 
 
-def test_the_condition_says_what_would_make_a_claim_hold() -> None:
+def test_the_condition_describes_when_a_claim_holds() -> None:
     assert Claim("c", "", (GRADED,)).condition == "held: figure above 0.5 (in part above 0)"
     assert Claim("c", "", (NEAR, BELOW), "first").condition == (
         "held: figure within 0.05 of 0.5 and figure below 0; in part: figure within 0.05 of 0.5"

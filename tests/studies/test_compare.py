@@ -81,7 +81,7 @@ def test_a_knob_that_is_none_is_refused(method: str, message: str) -> None:
         split_energy(method)
 
 
-def test_a_sensor_that_tells_nothing_apart_leaves_the_geodesic_and_says_so(smoke: Path) -> None:
+def test_a_constant_sensor_leaves_the_geodesic_unchanged_and_is_reported(smoke: Path) -> None:
     run = load(smoke)
     flat = lambda z: 0 * z.flatten(1).sum(dim=1)  # noqa: E731
     with pytest.warns(UserWarning, match="will equal the geodesic"):
@@ -118,7 +118,7 @@ def interval(value: float, half: float = 0.01, n: int = 200) -> Interval:
     return Interval(value, value - half, value + half, 0.95, n)
 
 
-def test_what_is_said_of_the_finders_is_judged_by_their_intervals() -> None:
+def test_claims_on_the_finders_are_judged_by_their_intervals() -> None:
     rows = {
         name: {"precision": interval(p), "relative_length": interval(length), "arrived": interval(1.0, 0)}
         for name, p, length in (

@@ -1,4 +1,4 @@
-"""What the drivers conclude from measurements that are given: each verdict, and the closed forms behind the exact studies."""
+"""The verdicts of drivers on given measurements, and the closed forms of the exact studies."""
 
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -108,7 +108,7 @@ def test_controls_are_beaten_over_seeds_or_not() -> None:
     for name, values in kls.items():
         for kl in values:
             ledger.add(name, {"kl": kl, "sliced_wasserstein": kl / 10, "recall": 0.9})
-    got = [v.fate for v in plane._against_controls(ledger, 1000, "3 x 128")]
+    got = [v.fate for v in plane._judge_controls(ledger, 1000, "3 x 128")]
     assert got == ["held", "held", "held", "did not hold", "held", "undecided"]
 
 

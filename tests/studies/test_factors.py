@@ -1,4 +1,4 @@
-"""Factors along paths of shapes: what is drawn along a path is read back, and what no single shape shows is told."""
+"""Factors along paths of shapes: drawn factors are read back, and frames without a single shape are detected."""
 
 from dataclasses import replace
 
@@ -78,7 +78,7 @@ def test_going_there_and_back_is_half_the_motion() -> None:
     found = factors.columns(back_and_forth, a, b, 0.05)
     torch.testing.assert_close(
         found["monotonicity"], torch.full((6,), 0.5, dtype=torch.float64), rtol=0, atol=0.05
-    )  # y and size stand still, and are read with errors of their own
+    )  # y and size do not change, and are read with errors of their own
 
 
 def test_black_and_grey_frames_are_counted_and_not_averaged() -> None:

@@ -1,4 +1,4 @@
-"""The interpolation network's experiment at its smallest, on digits and on shapes."""
+"""The interpolation network's experiment at smoke size, on digits and on shapes."""
 
 import json
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ def test_every_variant_is_trained_and_judged_beside_the_straight_line_and_the_se
     assert "factors" not in found
 
 
-def test_few_pairs_settle_nothing_that_rests_on_them(found: Mapping[str, Any]) -> None:
+def test_few_pairs_leave_claims_on_them_undecided(found: Mapping[str, Any]) -> None:
     for words in ("more real than straight", "Garbage in", "better teacher", "flatter", "Many times for each pair"):
         assert verdict(found, words)["verdict"] == "undecided"
 

@@ -50,7 +50,7 @@ def test_every_claim_has_a_verdict_and_a_figure(measured: Part) -> None:
     assert not any("nan" in v.figure for v in verdicts)
 
 
-def test_eight_pairs_settle_nothing(measured: Part) -> None:
+def test_eight_pairs_leave_claims_undecided(measured: Part) -> None:
     verdicts, figures = measured.verdicts, measured.figures
     assert figures["pairs"] == 8
     of_pairs = ("guides better", "better drive", "guided exploration keeps", "style", "class", "nearest real")

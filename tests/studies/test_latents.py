@@ -90,7 +90,7 @@ def test_a_median_lies_between_the_order_statistics_of_the_sign_test() -> None:
     assert latents.median(torch.tensor([3.0])).low == 3
 
 
-def test_the_interval_of_a_median_covers_it_as_often_as_it_says() -> None:
+def test_the_interval_of_a_median_covers_it_as_often_as_its_level() -> None:
     draws = points(400, 25, seed=3).exp()  # of a skewed law whose median is 1
     covered = [m.low <= 1 <= m.high for m in map(latents.median, draws)]
     assert 0.93 < sum(covered) / 400 < 0.99  # nominally at least 0.95: 0.957 for n = 25
@@ -145,7 +145,7 @@ def test_distance_to_the_nearest_codes() -> None:
     assert latents.nearest_distance(torch.tensor([[0.0, 0.0]]), codes, 2).tolist() == pytest.approx([12.5**0.5])
 
 
-def test_few_fixed_means_are_learned_by_heart_and_fresh_draws_of_broad_posteriors_are_not() -> None:
+def test_few_fixed_means_are_memorised_and_fresh_draws_of_broad_posteriors_are_not() -> None:
     # q(z|x) = N(mu, 0.8^2) with mu ~ N(0, 0.6^2): q(z) = N(0, I) = r, so that nothing can be learned but the points themselves
     d, broad = 6, 2 * log(0.8)
     train = AggregatePosterior(0.6 * points(60, d, seed=6).float(), torch.full((60, d), broad))
@@ -161,10 +161,10 @@ def test_few_fixed_means_are_learned_by_heart_and_fresh_draws_of_broad_posterior
             assert float(found.rows[v][place].mean()) == pytest.approx(sum(found.by_seed[v][place]) / 2, abs=1e-5)
 
 
-def test_one_draw_is_learned_by_heart_as_it_stands() -> None:
+def test_one_fixed_draw_is_memorised() -> None:
     train = AggregatePosterior(points(64, 4, seed=6).float(), torch.zeros(64, 4))
     found = latents.overfitting(train, train, 64, latents.Detectors(600, (0,), ("one draw",)))
-    assert float(found.rows["one draw"]["trained on"].mean()) < 0.5  # of its very points, told from fresh draws of r
+    assert float(found.rows["one draw"]["trained on"].mean()) < 0.5  # its own points, against fresh draws of r
 
 
 def test_the_exact_energy_fits_and_the_plain_ratio_does_not() -> None:

@@ -46,7 +46,7 @@ def test_many_samples_of_a_gaussian_give_its_entropy() -> None:
 
 
 @pytest.mark.parametrize("grid", [(1.5, 2.0, 2.5), (0.01, 0.012, 0.015)])
-def test_a_grid_beside_the_optimum_is_continued_until_the_best_is_inside_and_says_so(grid: tuple[float, ...]) -> None:
+def test_a_grid_without_the_optimum_is_continued_until_it_is_inside_and_reports_it(grid: tuple[float, ...]) -> None:
     samples, x = torch.zeros(1, 4, dtype=torch.float64), points(300, 4, seed=3) * 0.2
     found = parzen_likelihood(samples, x, x, grid)
     assert found.widened > 0

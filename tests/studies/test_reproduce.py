@@ -1,4 +1,4 @@
-"""The verb `reproduce`: from recipe to report, stopped and gone on with, and what it refuses."""
+"""The verb `reproduce`: from recipe to report, stopped and resumed, and its refusals."""
 
 import json
 from pathlib import Path
@@ -96,7 +96,7 @@ def test_a_model_has_no_experiment_and_the_sentence_names_those_that_have(tmp_pa
     assert not (tmp_path / "x").exists()
 
 
-def test_an_experiment_on_ones_own_files_asks_for_them(tmp_path: Path) -> None:
+def test_an_experiment_on_own_files_requires_them(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["reproduce", "aae-svhn", "--out", str(tmp_path / "x")])
     assert answer.exit_code == 2
     assert "name them with --data" in answer.stderr

@@ -1,4 +1,4 @@
-"""The VAE-GAN's experiment at its smallest, and the boundaries' table."""
+"""The VAE-GAN's experiment at smoke size, and the boundaries' table."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The VAE-GAN's optimisers against their formulas, the penalty against a closed form, and what the log says when a game goes wrong."""
+"""The VAE-GAN's optimisers against their formulas, the penalty against a closed form, and the events of the log when adversarial training fails."""
 
 from math import log
 
@@ -35,7 +35,7 @@ def vaegan(**settings: object) -> VAEGAN:
 
 
 def formula(o: VAEGAN, optimiser: str, network: str, x: Tensor, noise: Noise) -> Tensor:
-    """The table of ``training.adversarial``, written out for one of a optimiser's networks."""
+    """The table of ``training.adversarial``, written out for one of an optimiser's networks."""
     d, decode, half = o.critic.body, o.model.decoder, len(x) // 2
     mean, log_variance = o.model.encoder(x).chunk(2, dim=1)
     z = mean + (log_variance / 2).exp() * noise.normal(len(x), 3)
@@ -72,7 +72,7 @@ def test_each_network_of_a_vaegan_has_its_formulas_gradient(optimiser: str, rows
 
 
 @pytest.mark.parametrize("optimiser", PLAYERS)
-def test_a_players_move_leaves_the_others_where_they_are(optimiser: str) -> None:
+def test_an_optimisers_step_does_not_change_other_networks(optimiser: str) -> None:
     o = vaegan(r1=1.0, instance_noise=0.1)
 
     class OneOptimiser:
@@ -85,7 +85,7 @@ def test_a_players_move_leaves_the_others_where_they_are(optimiser: str) -> None
         assert moved == (name in o.optimisers[optimiser]), name
 
 
-def test_a_fixed_encoder_is_no_player_and_no_codes_are_told_apart_without_a_latent_discriminator() -> None:
+def test_a_fixed_encoder_has_no_optimiser_and_without_a_latent_discriminator_there_is_none_for_codes() -> None:
     assert vaegan(encoder_moves=False, latent=None).optimisers == {"critic": ("critic",), "autoencoder": ("decoder",)}
 
 
@@ -184,7 +184,7 @@ HEALTHY = {"critic": 0.5, "critic_gap": 1.0, "critic_spread": 0.5, "diversity": 
         ("encoder", "posterior", {"kl": 0.01}),
     ],
 )
-def test_what_goes_wrong_is_named_once_and_its_end_as_well(name: str, state: str, terms: dict[str, float]) -> None:
+def test_each_failure_is_reported_once_and_so_is_its_end(name: str, state: str, terms: dict[str, float]) -> None:
     health = Health()
     assert list(health.feed(lines(range(1, 2 * WINDOW + 1), **HEALTHY))) == []
     ill = list(health.feed(lines(range(2 * WINDOW + 1, 5 * WINDOW + 1), **(HEALTHY | terms))))
@@ -217,7 +217,7 @@ class Saturating:
         return value, {"critic": value, "critic_gap": gap, "critic_spread": torch.ones(())}
 
 
-def test_the_log_names_it_and_a_resumed_run_tells_the_same(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_the_log_names_it_and_a_resumed_run_logs_the_same(tmp_path) -> None:  # type: ignore[no-untyped-def]
     data = [torch.randn(4, 1)]
     whole = Schedule(epochs=300, batch=4, checkpoint_every=150, log_every=10)
     with pytest.warns(UserWarning, match=r"step 200: critic is saturated"):

@@ -117,7 +117,7 @@ def test_keys_of_a_family_of_ones_own_are_checked(registered: Mapping[str, Objec
         recipes.parse({"objective": {"name": "vae", "shrinkage": 1.0}}, "here")
 
 
-def test_every_objective_says_what_it_is_and_has_a_file_of_its_own_or_shares_one() -> None:
+def test_every_objective_has_a_description_and_a_file() -> None:
     for name, entry in OBJECTIVES.items():
         recipe = recipes.parse({"objective": {"name": name}}, "here")
         assert recipe.objective.name == name

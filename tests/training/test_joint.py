@@ -1,4 +1,4 @@
-"""Score and discriminator together: what each optimiser moves, when the bank is filled, and that a killed run goes on to the same bits."""
+"""Score and discriminator together: what each optimiser moves, when the bank is filled, and that a killed run resumes to the same bits."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def made(refresh: int = 3) -> Joint:
     )
 
 
-def test_each_player_moves_its_own_network_alone() -> None:
+def test_each_optimiser_changes_its_own_network_only() -> None:
     objective = made()
     for optimiser, own, other in (
         ("denoiser", "denoiser", "discriminator"),
@@ -68,7 +68,7 @@ def test_the_bank_holds_the_scores_own_samples_of_its_last_filling() -> None:
     assert not torch.allclose(objective.bank.samples, first, atol=0.05)
 
 
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between two fillings of the bank, whose samples are of weights that no longer are."""
     schedule = Schedule(epochs=3, batch=16, rate=1e-2, ema=0.9, checkpoint_every=1, log_every=1)
     whole = made(5)

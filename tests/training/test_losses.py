@@ -101,7 +101,7 @@ def formula(objective: AAE, optimiser: str, x: Tensor, noise: Noise) -> Tensor:
 
 
 @pytest.mark.parametrize("optimiser", ["autoencoder", "discriminator", "matcher"])
-def test_each_player_of_an_aae_has_its_formulas_gradient(optimiser: str) -> None:
+def test_each_optimiser_of_an_aae_has_its_formulas_gradient(optimiser: str) -> None:
     objective, x = aae(), images()
     loss, _ = objective.loss(optimiser, (x,), Noise(0, 0))
     exact = formula(objective, optimiser, x, Noise(0, 0))
@@ -171,7 +171,7 @@ def test_the_vae_is_the_negative_bound_with_a_weighted_kl() -> None:
     assert torch.allclose(terms["kl"], kl)
 
 
-def test_the_autoencoder_pays_its_reconstruction() -> None:
+def test_the_loss_of_an_autoencoder_is_its_reconstruction_error() -> None:
     torch.manual_seed(0)
     model, x = autoencoders.build(SHAPE, 3, architecture=Architecture(hidden=(8,))), images()
     assert torch.equal(AE(model).loss("autoencoder", (x,), Noise(0, 0))[0], losses.half_squared(model(x), x))

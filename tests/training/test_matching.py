@@ -266,7 +266,7 @@ def test_classes_are_read_from_an_augmented_image_and_styles_from_the_image_itse
     assert torch.equal(plain.codes((X,), Noise(0, 1))[1], logits.softmax(1))
 
 
-def test_an_augmentation_turns_and_moves_by_what_it_says_also_where_images_are_not_square() -> None:
+def test_an_augmentation_turns_and_moves_by_its_settings_also_for_images_that_are_not_square() -> None:
     class Fixed:
         def __init__(self, *u: float) -> None:
             self.u = u
@@ -312,7 +312,7 @@ def test_dropout_of_the_input_keeps_its_mean() -> None:
         ("wasserstein", lambda p, q: 0.5 * (q.mean() - p.mean()), lambda q: -q.mean()),
     ],
 )
-def test_each_game_is_its_formula_with_r1_and_noise_where_asked_for(
+def test_each_adversarial_loss_is_its_formula_with_optional_r1_and_noise(
     loss: str, of_d: Callable[[Tensor, Tensor], Tensor], of_opponent: Callable[[Tensor], Tensor]
 ) -> None:
     d = disc(D)

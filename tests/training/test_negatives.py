@@ -64,7 +64,7 @@ def test_a_prior_without_sigma_is_a_gaussian_fitted_to_the_codes() -> None:
     assert torch.allclose(r.std(0), z.std(0), rtol=0.05)
 
 
-def test_a_prior_with_sigma_asks_nothing_of_the_codes() -> None:
+def test_a_prior_with_sigma_ignores_the_codes() -> None:
     z = codes()
     r = Prior(2.0)(z, Noise(0, 0))
     assert torch.equal(r, Prior(2.0)(z + 100, Noise(0, 0)))

@@ -152,7 +152,7 @@ def bent_paths(n: int, k: int, bend: float) -> Tensor:
     return torch.lerp(a[:, None], b[:, None], s) + bend * s * (1 - s)
 
 
-def test_a_distilled_network_pays_1_on_the_line_and_0_on_the_solutions() -> None:
+def test_a_distilled_networks_loss_is_1_on_the_line_and_0_on_the_solutions() -> None:
     network, paths = Bent(), bent_paths(40, 9, 2.0)
     objective = Distilled(network, paths, times=5)
     (data,) = objective.data()

@@ -156,7 +156,7 @@ def test_both_kinds_of_negatives_are_each_taken_by_half_of_the_rows() -> None:
     assert float(seen[0].abs().max()) < 10  # data are neither
 
 
-def test_labels_are_told_of_both_sides() -> None:
+def test_both_sides_are_conditioned_on_labels() -> None:
     network, x = Linear(0.0, 0.0, 1.0), torch.zeros(30, 1, dtype=torch.float64)
     labels = torch.arange(30) % 3
     objective = NoisedRatio(TimeRatio(network, VP()), AS_IT_IS, labelled=True)

@@ -1,4 +1,4 @@
-"""Sensors that are dead, unequal, overflowing, or of another run: a walk says so, and goes on or refuses in one sentence."""
+"""Sensors that are dead, unequal, overflowing, or of another run: a walk reports it, and continues or refuses in one sentence."""
 
 import json
 import shutil
@@ -101,7 +101,7 @@ def straight(with_pixels: Path, tmp_path_factory: pytest.TempPathFactory) -> np.
         ("pixel.safetensors", "pixel", "string", "pixel", "pixel"),
     ],
 )
-def test_a_walk_guided_by_a_dead_sensor_equals_lerp_and_says_so(
+def test_a_walk_guided_by_a_dead_sensor_equals_lerp_and_reports_it(
     file: str, prefix: str, method: str, energy: str, sensor: str, sensed: Path, straight: np.ndarray
 ) -> None:
     silenced(sensed, file, prefix)
@@ -221,7 +221,7 @@ def test_a_recipe_refuses_shares_that_cannot_be_kept(shares: tuple[float, float]
 
 
 @pytest.mark.parametrize("method", ["string", "sgw", "sgw-arriving"])
-def test_gradients_that_overflow_are_counted_and_said(
+def test_gradients_that_overflow_are_counted_and_reported(
     method: str, smoke: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     class Steep:

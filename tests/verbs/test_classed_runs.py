@@ -94,7 +94,7 @@ def test_the_matcher_of_style_and_class_sums_both_discriminators(runs: dict[str,
     torch.testing.assert_close(run.sensors["matcher"](z), body.style(z[:, :10]) + body.label(z[:, 10:]))
 
 
-def test_a_class_that_is_not_told_is_the_one_that_reconstructs_best(runs: dict[str, Path]) -> None:
+def test_a_class_that_is_not_given_is_the_one_that_reconstructs_best(runs: dict[str, Path]) -> None:
     run = ridgewalk.load(runs["aae-style"])
     x = run.data.test.floats(torch.arange(20))
     style, y = run.model.split(x)  # type: ignore[operator]

@@ -66,7 +66,7 @@ def test_every_sampler_that_is_named_makes_samples(ring: Path, name: str) -> Non
     assert made.nfe >= 6
 
 
-def test_training_goes_on_after_a_stop_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_training_resumes_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = [*SMALL, "diffusion.epochs=2", "diffusion.batch=8192"]
     whole = train.start(
         TrainRequest("diffusion-2d", Source("ring"), tmp_path / "a", budget="smoke", changes=changes, device="cpu")
@@ -223,7 +223,7 @@ def test_files_that_were_altered_are_refused(ring: Path, tmp_path: Path) -> None
     assert "cannot be read" in refused("sample", run)
 
 
-def test_a_score_that_diverges_says_where(ring: Path) -> None:
+def test_a_diverging_score_is_reported_with_its_time(ring: Path) -> None:
     run = load(ring)
 
     def broken(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:

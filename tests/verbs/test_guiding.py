@@ -184,7 +184,7 @@ def test_what_a_guide_cannot_be_trained_for_is_refused(weak: Path, tmp_path: Pat
     assert "unconditional" in refused("sample", weak, "--label", 1, "--gamma", 1)
 
 
-def test_a_guides_training_goes_on_after_a_stop_to_the_same_bits(
+def test_a_stopped_training_of_a_guide_resumes_to_the_same_bits(
     weak: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = ["guidance.negatives=2000", "guidance.epochs=3", "guidance.matching=0"]

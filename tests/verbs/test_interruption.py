@@ -89,14 +89,14 @@ def same(run: Path, other: Path) -> None:
     assert not list(run.rglob("*.tmp"))
 
 
-def test_a_run_killed_within_an_epoch_goes_on_to_the_same_bits(straight: Path, killed: Path) -> None:
+def test_a_run_killed_within_an_epoch_resumes_to_the_same_bits(straight: Path, killed: Path) -> None:
     code, out, error = call("train", "--resume", killed, "--json")
     assert code == 0, error
     same(killed, straight)
     assert json.loads(out)["steps"] == 80
 
 
-def test_ctrl_c_says_how_to_go_on(straight: Path, tmp_path: Path) -> None:
+def test_ctrl_c_prints_how_to_resume(straight: Path, tmp_path: Path) -> None:
     # a session in the background ignores SIGINT, and its processes would inherit that
     heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     process = start(*TRAIN, cwd=tmp_path, prepare=heed)  # without --out: the message must name the folder

@@ -188,9 +188,7 @@ def test_langevin_is_a_function_of_its_seed(smoke: Path, latents: Path, tmp_path
     assert not np.array_equal(a, c)
 
 
-def test_tempering_says_who_changed_mode_and_how_often_rungs_swapped(
-    smoke: Path, latents: Path, tmp_path: Path
-) -> None:
+def test_tempering_reports_changes_of_mode_and_rates_of_swaps(smoke: Path, latents: Path, tmp_path: Path) -> None:
     words = ["project", smoke, "--latents", latents, "--tempered", "--steps", 60, "--json", "--out"]
     said, again = (json.loads(good(*words, tmp_path / name)) for name in "ab")
     a, b = (arrays(tmp_path / name / "projected.npz") for name in "ab")

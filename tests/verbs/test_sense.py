@@ -27,7 +27,7 @@ def test_without_one_its_energies_say_how_to_train_one(smoke: Path) -> None:
         run.energy("pixel-real")
 
 
-def test_it_is_trained_once_loaded_again_and_felt_through_the_decoder(copied: Copy) -> None:
+def test_it_is_trained_once_loaded_again_and_has_a_gradient_through_the_decoder(copied: Copy) -> None:
     folder = copied()
     run = ridgewalk.load(folder)
     train.sense(run, "holes", device="cpu")
@@ -104,7 +104,7 @@ def test_the_command_line_trains_diagnoses_and_compares(copied: Copy) -> None:
         (["report", "RUN", "--methods", "lerp:ratio"], "follows no energy"),
     ],
 )
-def test_bad_words_get_a_sentence(smoke: Path, words: list[str], part: str) -> None:
+def test_bad_arguments_are_refused_in_one_sentence(smoke: Path, words: list[str], part: str) -> None:
     result = CliRunner().invoke(app, [str(smoke) if w == "RUN" else w for w in words])
     assert result.exit_code == 2
     assert part in result.stderr

@@ -73,7 +73,7 @@ def test_what_is_decoded_goes_back_to_the_tables_units(run: Run) -> None:
     assert torch.allclose(rows[inside], points.test.values[inside], rtol=1e-4)
 
 
-def test_bad_sources_are_told_in_a_sentence(tmp_path: Path) -> None:
+def test_bad_sources_are_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "train_32x32.mat").write_bytes(b"nothing")
     (tmp_path / "test_32x32.mat").write_bytes(b"nothing")
     for source, message in (

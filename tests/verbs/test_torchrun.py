@@ -54,7 +54,7 @@ def test_two_processes_walk_as_one(smoke: Path, tmp_path: Path) -> None:
             assert np.allclose(two[name], one[name], rtol=1e-5, atol=1e-6), name
 
 
-def test_what_two_processes_cannot_do_is_said_once(tmp_path: Path) -> None:
+def test_a_refusal_of_two_processes_is_printed_once(tmp_path: Path) -> None:
     done = torchrun(*TRAIN, "--set", "training.batch=127", cwd=tmp_path)
     assert done.returncode != 0
     assert done.stderr.count("ridgewalk: ") == 1

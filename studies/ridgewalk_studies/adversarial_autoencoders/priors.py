@@ -114,7 +114,7 @@ def measure(e: Experiment) -> Findings:
         Section("Decoded", blocks=[shared.manifold(first, "The plane of the mixture, decoded")]),
         shared.games({n: own for n, own in runs.items() if "readings" in own[0].manifest}),
     ]
-    claims = [*_matched(matches, unseen), *_placed(places), *_fractured(torn), *_hollow(empty)]
+    claims = [*_judge_matches(matches, unseen), *_judge_places(places), *_judge_fracturing(torn), *_judge_holes(empty)]
     answer = [f"{name}: {own[0]}." for name, own in matches.items()]
     return Findings(answer, claims, sections, _figures(matches, unseen, places, torn, empty))
 
@@ -158,7 +158,7 @@ def _table(
     )
 
 
-def _matched(matches: Mapping[str, Sequence[Match]], unseen: Mapping[str, Sequence[Match]]) -> list[Verdict]:
+def _judge_matches(matches: Mapping[str, Sequence[Match]], unseen: Mapping[str, Sequence[Match]]) -> list[Verdict]:
     found = []
     for name, own in matches.items():
         figure = "; ".join(
@@ -170,7 +170,7 @@ def _matched(matches: Mapping[str, Sequence[Match]], unseen: Mapping[str, Sequen
     return found
 
 
-def _placed(places: Mapping[str, Sequence[Tensor]]) -> list[Verdict]:
+def _judge_places(places: Mapping[str, Sequence[Tensor]]) -> list[Verdict]:
     found = []
     for name, own in places.items():
         shares = [100 * float(p.double().mean()) for p in own]
@@ -181,7 +181,7 @@ def _placed(places: Mapping[str, Sequence[Tensor]]) -> list[Verdict]:
     return found
 
 
-def _fractured(torn: Mapping[str, Sequence[Fracturing]]) -> list[Verdict]:
+def _judge_fracturing(torn: Mapping[str, Sequence[Fracturing]]) -> list[Verdict]:
     if not {"ae", "gaussian"} <= set(torn):
         return []
     own, other = (torch.stack([f.columns["rank"] for f in torn[n]]).mean(0) for n in ("gaussian", "ae"))
@@ -200,10 +200,10 @@ def _fractured(torn: Mapping[str, Sequence[Fracturing]]) -> list[Verdict]:
     ]
 
 
-def _hollow(empty: Mapping[str, Sequence[Holes]]) -> list[Verdict]:
+def _judge_holes(empty: Mapping[str, Sequence[Holes]]) -> list[Verdict]:
     if not {"vae", "gaussian"} <= set(empty):
         return []
-    draws, beyond = (_less(empty, rows) for rows in (lambda h: h.unreal[MEAN], Holes.excesses))
+    draws, beyond = (_difference(empty, rows) for rows in (lambda h: h.unreal[MEAN], Holes.excesses))
     return [
         judge(
             HOLES,
@@ -216,7 +216,7 @@ def _hollow(empty: Mapping[str, Sequence[Holes]]) -> list[Verdict]:
     ]
 
 
-def _less(empty: Mapping[str, Sequence[Holes]], rows: Callable[[Holes], Tensor]) -> Interval:
+def _difference(empty: Mapping[str, Sequence[Holes]], rows: Callable[[Holes], Tensor]) -> Interval:
     """The mean over rows of the adversarial autoencoder's value less the VAE's, each averaged over seeds."""
     own, other = (torch.stack([rows(h) for h in empty[n]]).mean(0) for n in ("gaussian", "vae"))
     return paired_difference(own, other, 0)

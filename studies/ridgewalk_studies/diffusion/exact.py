@@ -67,6 +67,15 @@ COLUMNS = {
 """Columns of a table that compares samples with a known density."""
 
 
+def known_density(run: Run) -> GaussianMixture:
+    """Returns the density of a run's points; raises ValueError if it is not known."""
+    if run.density is None:
+        raise ValueError(
+            f"this experiment needs points of a known density, such as --data ring; {run.origin.source} has none"
+        )
+    return run.density
+
+
 def prove(
     run: Run,
     density: GaussianMixture,

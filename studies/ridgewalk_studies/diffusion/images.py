@@ -162,8 +162,8 @@ def _samples(
         ("codes", vae.diffusion, own),
         ("pixels", pixels.diffusion, own),
     ]
-    plans += [(f"pixels, {how.sampler}", pixels.diffusion, how) for how in _also(own)]
-    plans += [(f"codes, {how.sampler}", vae.diffusion, how) for how in _also(own)]
+    plans += [(f"pixels, {how.sampler}", pixels.diffusion, how) for how in _other_samplings(own)]
+    plans += [(f"codes, {how.sampler}", vae.diffusion, how) for how in _other_samplings(own)]
     for name, model, how in plans:
         began = perf_counter()
         made = model.sample(n, 0, how)
@@ -173,7 +173,7 @@ def _samples(
     return rows, seconds, shown
 
 
-def _also(own: Sampling) -> list[Sampling]:
+def _other_samplings(own: Sampling) -> list[Sampling]:
     """Two other samplers at about the same number of evaluations."""
     nfe = 2 * own.steps
     return [replace(own, sampler="ddim", steps=nfe), replace(own, sampler="pc", steps=max(1, nfe // 2))]

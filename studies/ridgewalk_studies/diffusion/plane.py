@@ -24,7 +24,7 @@ from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import Claim, by_value, judge, with_count
-from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, FINEST, prove
+from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, FINEST, known_density, prove
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings, Part, join_parts
 from ridgewalk_studies.measures import scores
@@ -67,13 +67,13 @@ def measure(e: Experiment) -> Findings:
     """Measures with the exact score, trains, measures with the learned score, and judges the claims."""
     runs = [e.diffusion(seed) for seed in e.settings.reproduce.seeds]
     first = runs[0]
-    density = _density(first)
+    density = known_density(first)
     n = e.points
     floor = samples.floor(density, n, True)
     plans = [replace(how, steps=min(how.steps, 12)) for how in COMPARED] if e.quick else list(COMPARED)
     sdes = (VP(),) if e.quick else (VP(), SubVP(), VE())
     proven = prove(first, density, n, floor, plans, sdes, FINEST // 2 if e.quick else FINEST)
-    learned = _learned(runs, density, n, floor, plans)
+    learned = _measure_learned(runs, density, n, floor, plans)
     best = learned[first.recipe.sampling.sampler]
     answer = [
         f"With the exact score every sampler comes within {proven['worst_floor_ratio']:.2f} of the floor's KL and the likelihood within "
@@ -85,20 +85,12 @@ def measure(e: Experiment) -> Findings:
         ("", Part({"floor": floor})),
         ("", proven),
         ("learned", learned),
-        ("score_error", _where(first, density)),
-        ("", _others(e, first, n)),
+        ("score_error", _measure_where_wrong(first, density)),
+        ("", _measure_others(e, first, n)),
     )
 
 
-def _density(run: Run) -> GaussianMixture:
-    if run.density is None:
-        raise ValueError(
-            f"this experiment needs points of a known density, such as --data ring; {run.origin.source} has none"
-        )
-    return run.density
-
-
-def _learned(
+def _measure_learned(
     runs: Sequence[Run],
     density: GaussianMixture,
     n: int,
@@ -185,7 +177,7 @@ def _prior(d: TrainedDiffusion) -> float:
     return math.sqrt(float((d.denoiser.sde.alpha(one) * d.denoiser.deviation) ** 2 + d.denoiser.sde.sigma(one) ** 2))
 
 
-def _where(run: Run, density: GaussianMixture) -> Part:
+def _measure_where_wrong(run: Run, density: GaussianMixture) -> Part:
     d = run.diffusion
     own = d.density(density)
     found = scores.score_error(d.denoiser.score, own, d.denoiser.sde, TIMES)
@@ -233,10 +225,10 @@ def _where(run: Run, density: GaussianMixture) -> Part:
     return Part({"levels": values}, verdicts, [section])
 
 
-def _others(e: Experiment, first: Run, n: int) -> Part:
+def _measure_others(e: Experiment, first: Run, n: int) -> Part:
     seed = e.settings.reproduce.seeds[0]
     variants, rows = {}, {}
-    density = _density(first)
+    density = known_density(first)
     names = list(e.settings.reproduce.variants)[: 2 if e.quick else None]
     for name in ("", *names):
         run = e.diffusion(seed, name)
@@ -253,7 +245,7 @@ def _others(e: Experiment, first: Run, n: int) -> Part:
     if not e.quick:
         for source in OTHERS:
             run = e.diffusion(seed, "", source)
-            own = _density(run)
+            own = known_density(run)
             values = samples.compare_with_density(run.diffusion.sample(n, 3).x, own, source in samples.MODES)
             floor = samples.floor(own, n, source in samples.MODES)
             seconds = float(run.diffusion.record["seconds"])

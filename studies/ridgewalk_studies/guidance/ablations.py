@@ -253,9 +253,9 @@ def joint(
         seed, own = run.origin.seed, guide[run.origin.seed]
         spent = float(run.diffusion.record["seconds"]) + sum(own.record["seconds"].values())
         tried = 1 if e.quick else PILOT  # about as long as one bank lasts
-        pilot, _ = _jointly(e, run, "pilot-joint", tried)
+        pilot, _ = _train_jointly(e, run, "pilot-joint", tried)
         epochs = e.epochs(spent, float(pilot.diffusion.record["seconds"]) / tried)
-        both, together = _jointly(e, run, "joint", epochs)
+        both, together = _train_jointly(e, run, "joint", epochs)
         ledger.add("one after the other", {**_row(run.diffusion, own, density, e.points), "training": spent})
         ledger.add("together", _row(both.diffusion, together, density, e.points))
         ledger.add("together, unguided", measure_way(Way(both.diffusion), density, e.points, SAMPLES))
@@ -282,7 +282,7 @@ def joint(
     return Part(ledger.rows, verdicts, [section])
 
 
-def _jointly(e: Experiment, run: Run, name: str, epochs: int) -> tuple[Run, Guide]:
+def _train_jointly(e: Experiment, run: Run, name: str, epochs: int) -> tuple[Run, Guide]:
     folder = e.folder / f"{name}-{run.origin.seed}"
     if GUIDE.is_in(folder):
         whole = load(folder, e.device)

@@ -87,7 +87,7 @@ def measure(
         f"A small U-Net of images, {spent['base'] / 60:.1f} minutes of training, and its guide, {spent['guide'] / 60:.1f} minutes.",
         [TableBlock(Table(COLUMNS, cells), f"{n} samples of each"), *blocks],
     )
-    painted = _painted(run, field, judges, min(rows, PAINTED))
+    painted = _inpaint(run, field, judges, min(rows, PAINTED))
     verdicts = [
         judge(
             PIXELS,
@@ -106,7 +106,7 @@ def measure(
     return Part(figures_found, [*verdicts, *painted.verdicts], [section, *painted.sections])
 
 
-def _painted(
+def _inpaint(
     run: Run,
     field: VectorField,
     judges: Sequence[Judge],

@@ -17,6 +17,7 @@ from ridgewalk.reports import samples as pictures
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import SEEDS, Claim, Criterion, Verdict, by_value, judge, with_count
+from ridgewalk_studies.diffusion.exact import known_density
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings, Part, join_parts
 from ridgewalk_studies.guidance import ablations, oracle, ways
@@ -88,18 +89,9 @@ def measure(e: Experiment) -> Findings:
         ("joint", ablations.joint(e, runs[:2], guide, density)),
         ("samplers", ways.samplers(e, first, own, density)),
         ("where", ways.where(first, own, density, quick=e.quick)),
-        ("bases", _bases(e, density)),
-        ("others", _others(e)),
+        ("bases", _measure_bases(e, density)),
+        ("others", _measure_others(e)),
     )
-
-
-def known_density(run: Run) -> GaussianMixture:
-    """Returns the density of a run's points; raises ValueError if it is not known."""
-    if run.density is None:
-        raise ValueError(
-            f"this experiment needs points of a known density, such as --data ring; {run.origin.source} has none"
-        )
-    return run.density
 
 
 def cost(guide: Guide) -> float:
@@ -186,11 +178,11 @@ def _controls(
         ],
     )
     return ledger, Part(
-        {**ledger.rows, "seconds": seconds}, _against_controls(ledger, e.points, size_of(other)), [section]
+        {**ledger.rows, "seconds": seconds}, _judge_controls(ledger, e.points, size_of(other)), [section]
     )
 
 
-def _against_controls(ledger: Ledger, points: int, larger: str) -> list[Verdict]:
+def _judge_controls(ledger: Ledger, points: int, larger: str) -> list[Verdict]:
     """Judges the reductions by guidance, its recall, and whether it beats each control."""
     seeds = len(ledger.rows["base"])
     changes = {key: ledger.change("guided", "base", key) for key in TAKEN_OFF}
@@ -224,7 +216,7 @@ def size_of(run: Run) -> str:
     return f"{len(hidden)} x {hidden[0]}"
 
 
-def _bases(e: Experiment, density: GaussianMixture) -> Part:
+def _measure_bases(e: Experiment, density: GaussianMixture) -> Part:
     """Measures guidance of bases that lack training or capacity, and of one that is trained well."""
     ledger, seconds, names = Ledger(), {}, {}
     for variant, what, seeds in (
@@ -271,7 +263,7 @@ def _bases(e: Experiment, density: GaussianMixture) -> Part:
     return Part({**ledger.rows, "seconds": seconds}, verdicts, [section])
 
 
-def _others(e: Experiment) -> Part:
+def _measure_others(e: Experiment) -> Part:
     """Measures guidance on other densities, and draws the trajectories of samples."""
     ledger, blocks = Ledger(), []
     for source in ("swiss-roll", "grid"):

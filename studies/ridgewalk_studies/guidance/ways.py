@@ -1,7 +1,6 @@
 """Guidance in the plane by sampler, by guided part and by number of evaluations; and the places where it acts."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +18,16 @@ from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge, with_count
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Part
-from ridgewalk_studies.guidance.measures import SAMPLES, Ledger, Way, arrivals, guided_score, measure_way, nll
+from ridgewalk_studies.guidance.measures import (
+    SAMPLES,
+    Ledger,
+    Way,
+    arrivals,
+    format_values,
+    guided_score,
+    measure_way,
+    nll,
+)
 from ridgewalk_studies.measures import scores
 from ridgewalk_studies.sources import GUIDANCE
 
@@ -242,8 +250,8 @@ def where(run: Run, guide: Guide, density: GaussianMixture, quick: bool = False)
             stronger,
             mended,
             outside,
-            figure=f"strength in the thinnest tenth over the densest {_listed(stronger)}; error there after over before {_listed(mended)}; "
-            f"outside the data {_listed(outside)}",
+            figure=f"strength in the thinnest tenth over the densest {format_values(stronger, '.2f')}; "
+            f"error there after over before {format_values(mended, '.2f')}; outside the data {format_values(outside, '.2f')}",
             how="at t = " + ", ".join(f"{t:g}" for t in TIMES),
         ),
         judge(
@@ -296,7 +304,3 @@ def _tails(run: Run, field: VectorField, density: GaussianMixture, count: int) -
         how=f"{count} draws, the flow's likelihood with the divergence of the whole guided drift",
     )
     return found, verdict
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{v:.2f}" for v in values)

@@ -56,7 +56,7 @@ def compare_models(good: Judged, bad_run: Run, i: Interpolation, known: Trained,
     lost = statistics.paired_difference(
         good.entries[MANY].columns["precision"], bad.entries[MANY].columns["precision"], 0
     )
-    claims = [_garbage(good, bad, lost), _flatness(flatter, known, own)]
+    claims = [_judge_garbage(good, bad, lost), _judge_flatness(flatter, known, own)]
     table = _table(models, slopes)
     pictures = [
         strip_figure(
@@ -89,7 +89,7 @@ def first_gradient(t: Trained) -> float:
     return float(t.history.terms["interpolation_gradient"][:STEPS].mean())
 
 
-def _garbage(good: Judged, bad: Judged, lost: statistics.Interval) -> Verdict:
+def _judge_garbage(good: Judged, bad: Judged, lost: statistics.Interval) -> Verdict:
     range_ = "; ".join(
         f"{m}: {j.summary.rows[MANY]['precision'].value:.3f} between its LERP's {j.summary.rows['lerp']['precision'].value:.3f} and its "
         f"reconstructions' {j.summary.lines['reconstructions']['precision']:.3f}"
@@ -98,7 +98,7 @@ def _garbage(good: Judged, bad: Judged, lost: statistics.Interval) -> Verdict:
     return judge(GARBAGE, lost, figure=f"precision lost {signed(lost)} ({range_})", how="the same pairs of images")
 
 
-def _flatness(flatter: statistics.Interval, known: Trained, own: Trained) -> Verdict:
+def _judge_flatness(flatter: statistics.Interval, known: Trained, own: Trained) -> Verdict:
     return judge(
         FLATTER,
         flatter,

@@ -34,9 +34,9 @@ def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, fl
     }
     rows = {}
     for name, row in j.summary.rows.items():
-        cells = {**_measured(j, name), "whole": Cell.of(row["wholly_real"])}
+        cells = {**_judged_cells(j, name), "whole": Cell.of(row["wholly_real"])}
         if name in found:
-            cells |= {**_trained(found[name], j, name), "seconds": _seconds(found[name])}
+            cells |= {**_training_cells(found[name], j, name), "seconds": _seconds(found[name])}
             cells["pass"] = Cell(milliseconds[name])
         if name == "string":
             cells["pass"] = Cell(milliseconds[name], note="its search")
@@ -52,7 +52,7 @@ def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -
     """Returns the section on attractions from 0 up and falling: their variety and their precision."""
     labels = {n: f"{w:g}" for w, n in names.items()} | {FALLING: "falling"}
     columns = {"variety": VARIETY, "error": ERROR, "precision": PRECISION, "step": STEP, "gap": GAP}
-    rows = {label: {**_measured(j, n), **_trained(found[n], j, n)} for n, label in labels.items()}
+    rows = {label: {**_judged_cells(j, n), **_training_cells(found[n], j, n)} for n, label in labels.items()}
     block = TableBlock(
         Table(columns, rows, caption="One time for each pair, fixed pairs; variety in training.", corner="lambda"),
         "The attraction",
@@ -134,7 +134,7 @@ def distillation(found: Mapping[str, Trained], j: Judged) -> Section:
     }
     rows = {}
     for n in ("lerp", RATIO, DISTILLED, "string"):
-        rows[n] = {"precision": Cell.of(j.summary.rows[n]["precision"]), "step": _measured(j, n)["step"]}
+        rows[n] = {"precision": Cell.of(j.summary.rows[n]["precision"]), "step": _judged_cells(j, n)["step"]}
         if n in found:
             t = found[n]
             rows[n] |= {
@@ -149,7 +149,7 @@ def distillation(found: Mapping[str, Trained], j: Judged) -> Section:
     )
 
 
-def _measured(j: Judged, name: str) -> dict[str, Cell]:
+def _judged_cells(j: Judged, name: str) -> dict[str, Cell]:
     row = j.summary.rows[name]
     return {
         "precision": Cell.of(row["precision"]),
@@ -158,7 +158,7 @@ def _measured(j: Judged, name: str) -> dict[str, Cell]:
     }
 
 
-def _trained(t: Trained, j: Judged, name: str) -> dict[str, Cell]:
+def _training_cells(t: Trained, j: Judged, name: str) -> dict[str, Cell]:
     note = None if t.collapsed_at is None else f"collapsed, step {t.collapsed_at}"
     return {"variety": Cell(t.end("variety"), note=note), "gap": Cell(j.paths[name].stats["end_gap"])}
 

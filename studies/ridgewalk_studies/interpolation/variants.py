@@ -124,7 +124,7 @@ def variants(i: Interpolation) -> dict[str, Variant]:
     other = "relu" if i.activation != "relu" else "silu"
     return {
         **{n: plain(w, fresh=False, redrawn=False) for w, n in sweep_names(i).items() if n != ONE},
-        FALLING: plain(_falling(i.attraction), fresh=False, redrawn=False),
+        FALLING: plain(_curriculum(i.attraction), fresh=False, redrawn=False),
         ONE: plain(fresh=False, redrawn=False),
         "many times, fixed pairs": plain(fresh=False, times=i.times),
         "one time, fresh pairs": plain(),
@@ -138,7 +138,7 @@ def variants(i: Interpolation) -> dict[str, Variant]:
     }
 
 
-def _falling(kept: float) -> Callable[[int], float]:
+def _curriculum(kept: float) -> Callable[[int], float]:
     """Returns a curriculum from 10 times the kept attraction down to a hundredth of it, over 600 steps."""
     return lambda step: kept * 10 ** (1 - 3 * min(1.0, step / 600))
 

@@ -63,7 +63,7 @@ def measure_clusters(q: Tensor, labels: Tensor, naming: tuple[Tensor, Tensor] | 
     Raises:
         ValueError: if shapes or types do not fit, K < 2, or a row is no distribution.
     """
-    q = _checked(q, labels)
+    q = _check(q, labels)
     own = (q, labels) if naming is None else naming
     mean = q.mean(dim=0)
     return Clustering(
@@ -80,7 +80,7 @@ def measure_clusters(q: Tensor, labels: Tensor, naming: tuple[Tensor, Tensor] | 
 
 def exemplar_names(q: Tensor, labels: Tensor) -> Tensor:
     """The label of x_n, n = argmax_n q(y = i | x_n), for each cluster i: (n, K), (n,) -> int64 (K,); the first of equals names it."""
-    return labels[_checked(q, labels).argmax(dim=0)].long()
+    return labels[_check(q, labels).argmax(dim=0)].long()
 
 
 def majority_names(q: Tensor, labels: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ def majority_names(q: Tensor, labels: Tensor) -> Tensor:
 
     A cluster without points takes the label that has most of its mass, argmax_c sum_{n: y_n = c} q(y = i | x_n).
     """
-    q = _checked(q, labels)
+    q = _check(q, labels)
     one_hot = torch.nn.functional.one_hot(labels.long()).to(q)
     counts = torch.nn.functional.one_hot(q.argmax(dim=1), q.shape[1]).to(q).T @ one_hot
     empty = counts.sum(dim=1, keepdim=True) == 0
@@ -105,7 +105,7 @@ def mistaken(q: Tensor, labels: Tensor, names: Tensor) -> Tensor:
         labels: Classes, (n,).
         names: Names of the clusters from ``exemplar_names`` or ``majority_names``, (K,).
     """
-    q = _checked(q, labels)
+    q = _check(q, labels)
     if names.shape != q.shape[1:]:
         raise ValueError(f"every cluster has one name, ({q.shape[1]},); got {tuple(names.shape)}")
     return names.to(labels.device)[q.argmax(dim=1)] != labels
@@ -134,7 +134,7 @@ def normalised_information(clusters: Tensor, labels: Tensor) -> float:
     return float(normalized_mutual_info_score(labels.cpu().numpy(), clusters.cpu().numpy()))
 
 
-def _checked(q: Tensor, labels: Tensor) -> Tensor:
+def _check(q: Tensor, labels: Tensor) -> Tensor:
     """Returns q in float64 after a check of shapes, rows and labels."""
     if q.dim() != 2 or not q.is_floating_point() or len(q) == 0 or q.shape[1] < 2:
         raise ValueError(f"assignments are probabilities (n, K) with K >= 2; got {q.dtype} {tuple(q.shape)}")

@@ -40,7 +40,7 @@ RANGES = {
 
 def residuals(images: Tensor) -> Tensor:
     """Returns |image - rendering| / |image| of the best shape or of none, at most 1 (1 for black): (n, 3, s, s) -> (n,)."""
-    return _capped(measure(images).residual)
+    return _cap(measure(images).residual)
 
 
 def limit(reconstructions: Tensor) -> float:
@@ -70,7 +70,7 @@ def columns(frames: Tensor, a: Factors, b: Factors, below: float) -> dict[str, T
         )
     n, k = frames.shape[:2]
     read = measure(frames.flatten(0, 1))
-    residual = _capped(read.residual).view(n, k)[:, 1:-1]
+    residual = _cap(read.residual).view(n, k)[:, 1:-1]
     seen = {name: getattr(read.factors, name).view(n, k) for name in (*LINEAR, "hue")}
     shape = read.factors.shape.view(n, k)
     t = torch.linspace(0, 1, k, dtype=torch.float64)[1:-1]
@@ -84,31 +84,34 @@ def columns(frames: Tensor, a: Factors, b: Factors, below: float) -> dict[str, T
     }
     forward, backward = torch.zeros(n, dtype=torch.float64), torch.zeros(n, dtype=torch.float64)
     for name, values in seen.items():
-        way = _way(name, getattr(a, name), getattr(b, name))
+        way = _signed_difference(name, getattr(a, name), getattr(b, name))
         line = getattr(a, name).double()[:, None] + t * way[:, None]
-        found[f"deviation_{name}"] = _way(name, line, values[:, 1:-1]).abs().nanmean(dim=1)
+        found[f"deviation_{name}"] = _signed_difference(name, line, values[:, 1:-1]).abs().nanmean(dim=1)
         # the signed motion of each step, ends included; a step to or from a frame without the factor does not count
-        step = _way(name, values[:, :-1], values[:, 1:]).nan_to_num(nan=0.0) * way.nan_to_num(0.0).sign()[:, None]
+        step = (
+            _signed_difference(name, values[:, :-1], values[:, 1:]).nan_to_num(nan=0.0)
+            * way.nan_to_num(0.0).sign()[:, None]
+        )
         forward += step.clamp_min(0).sum(dim=1) / RANGES[name]
         backward += (-step).clamp_min(0).sum(dim=1) / RANGES[name]
     motion = forward + backward
     found["monotonicity"] = torch.where(motion > 0, forward / motion.clamp_min(1e-300), torch.ones_like(motion))
-    found["foreign"] = _foreign(a.hue.double(), b.hue.double(), seen["hue"][:, 1:-1]).double().mean(dim=1)
+    found["foreign"] = _is_foreign(a.hue.double(), b.hue.double(), seen["hue"][:, 1:-1]).double().mean(dim=1)
     return found
 
 
-def _capped(residual: Tensor) -> Tensor:
+def _cap(residual: Tensor) -> Tensor:
     return residual.nan_to_num(nan=1.0).clamp_max(1.0)
 
 
-def _way(name: str, start: Tensor, end: Tensor) -> Tensor:
+def _signed_difference(name: str, start: Tensor, end: Tensor) -> Tensor:
     """The signed difference end - start; of hues the shorter way, in [-1/2, 1/2)."""
     difference = end.double() - start.double()
     return (difference + 0.5) % 1 - 0.5 if name == "hue" else difference
 
 
-def _foreign(a: Tensor, b: Tensor, hue: Tensor) -> Tensor:
+def _is_foreign(a: Tensor, b: Tensor, hue: Tensor) -> Tensor:
     """Whether hues (b, m) lie off the shorter arc from a to b, (b,) each, by more than the margin; bool (b, m)."""
-    way = _way("hue", a, b)[:, None]
-    along = _way("hue", (a[:, None] + way / 2) % 1, hue).abs()  # from the middle of the arc
+    way = _signed_difference("hue", a, b)[:, None]
+    along = _signed_difference("hue", (a[:, None] + way / 2) % 1, hue).abs()  # from the middle of the arc
     return ~(along <= way.abs() / 2 + HUE_MARGIN)  # NaN is foreign

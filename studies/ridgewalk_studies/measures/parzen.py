@@ -88,8 +88,8 @@ def log_density(x: Tensor, samples: Tensor, sigma: float) -> Tensor:
     Raises:
         ValueError: if shapes do not fit, a point is not finite, or sigma is not positive.
     """
-    x, samples = _checked(("points", x), ("samples", samples))
-    return _log_densities(x, samples, _widths([sigma]))[:, 0]
+    x, samples = _check_points(("points", x), ("samples", samples))
+    return _log_densities(x, samples, _check_widths([sigma]))[:, 0]
 
 
 def parzen_likelihood(samples: Tensor, validation: Tensor, test: Tensor, grid: Sequence[float] = GRID) -> Parzen:
@@ -106,10 +106,10 @@ def parzen_likelihood(samples: Tensor, validation: Tensor, test: Tensor, grid: S
         ValueError: if shapes do not fit, a point is not finite, the grid is not as described, or the best sigma lies at the end of the grid after
             ``WIDENINGS`` more values, as it does where validation points are among the samples.
     """
-    samples, validation, test = _checked(("samples", samples), ("validation", validation), ("test", test))
+    samples, validation, test = _check_points(("samples", samples), ("validation", validation), ("test", test))
     if len(test) < 2:
         raise ValueError(f"a standard error needs at least 2 test points; got {len(test)}")
-    tried, means, added = _chosen(samples, validation, _widths(grid, 3))
+    tried, means, added = _choose_width(samples, validation, _check_widths(grid, 3))
     best = max(range(len(tried)), key=means.__getitem__)
     values = _log_densities(test, samples, tried[best : best + 1])[:, 0]
     return Parzen(
@@ -124,7 +124,7 @@ def parzen_likelihood(samples: Tensor, validation: Tensor, test: Tensor, grid: S
     )
 
 
-def _chosen(samples: Tensor, validation: Tensor, grid: list[float]) -> tuple[list[float], list[float], int]:
+def _choose_width(samples: Tensor, validation: Tensor, grid: list[float]) -> tuple[list[float], list[float], int]:
     """Returns the continued grid, whose best value is inside, the mean log density at each, and the number of added values."""
     tried, means, added = list(grid), _log_densities(validation, samples, grid).mean(dim=0).tolist(), 0
     while (best := max(range(len(tried)), key=means.__getitem__)) in (0, len(tried) - 1):
@@ -159,7 +159,7 @@ def _log_densities(x: Tensor, samples: Tensor, widths: Sequence[float]) -> Tenso
     return chunked(at, x, chunk=max(1, _VALUES // n))
 
 
-def _widths(grid: Sequence[float], least: int = 1) -> list[float]:
+def _check_widths(grid: Sequence[float], least: int = 1) -> list[float]:
     widths = [float(s) for s in grid]
     if len(widths) < least or not all(s > 0 and isfinite(s) for s in widths) or widths != sorted(set(widths)):
         raise ValueError(
@@ -168,7 +168,7 @@ def _widths(grid: Sequence[float], least: int = 1) -> list[float]:
     return widths
 
 
-def _checked(*sets: tuple[str, Tensor]) -> list[Tensor]:
+def _check_points(*sets: tuple[str, Tensor]) -> list[Tensor]:
     """Returns sets of points as (n, d) in float64, after a check that rows have one shape and are finite."""
     first = sets[0][1]
     for name, rows in sets:

@@ -72,7 +72,7 @@ def measure(images: Tensor) -> Measured:
         raise ValueError(f"images must be (n, 3, size, size); got {tuple(images.shape)}; load them with channels=3")
     if not images.is_floating_point():
         raise ValueError(f"images must be floats in [0, 1]; got {images.dtype}; Images.floats gives them")
-    parts = [_measured(block.double()) for block in images.detach().split(_BLOCK)]
+    parts = [_measure_block(block.double()) for block in images.detach().split(_BLOCK)]
     factors = [vars(part.factors) for part in parts]
     return Measured(
         Factors(**{name: torch.cat([each[name] for each in factors]) for name in factors[0]}),
@@ -109,7 +109,7 @@ def gaps(a: Factors, b: Factors) -> Mapping[str, Tensor]:
     }
 
 
-def _measured(image: Tensor) -> Measured:
+def _measure_block(image: Tensor) -> Measured:
     n, side = len(image), image.shape[2]
     x, y = pixel_centres(side, image)
     seen = torch.ones_like(image[:, 0])

@@ -69,7 +69,7 @@ METHODS = (*AS_WRITTEN, *(f"sgw-arriving:{s}" for s in SENSORS), *(f"string:{s}"
 
 def measure(e: Experiment) -> Findings:
     """Trains the missing pixel sensors, searches paths, and judges paths and claims."""
-    runs = [_sensed(run, e.device) for run in track(e.runs(), "pixel sensors")]
+    runs = [_with_pixel_sensors(run, e.device) for run in track(e.runs(), "pixel sensors")]
     pooled = pool_runs(runs, runs[0].recipe.walks.pairs, "test", METHODS, 0)
     if pooled is None:
         return Findings([], [], [])
@@ -135,7 +135,7 @@ def _difference(pooled: Pooled, a: str, b: str) -> Interval:
     return statistics.paired_difference(columns[a], columns[b], 0, groups=groups)
 
 
-def _sensed(run: Run, device: str) -> Run:
+def _with_pixel_sensors(run: Run, device: str) -> Run:
     """Returns the run with both pixel sensors, which are trained if they are missing."""
     for contrast, name in (("holes", "pixel"), ("real", "pixel-real")):
         if name not in run.sensors:

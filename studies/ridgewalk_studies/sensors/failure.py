@@ -122,18 +122,18 @@ def measure(e: Experiment) -> Findings:
     }
     table = TableBlock(Table(columns, rows), "The variants compared")
     answer = [
-        f"The sensor is dead in {_listed(dead)}."
+        f"The sensor is dead in {_join_names(dead)}."
         if dead
         else "In no variant is the sensor dead: a weak discriminator is not enough.",
-        f"The walk equals LERP in {_listed(straight)}." if straight else "In no variant does the walk equal LERP.",
+        f"The walk equals LERP in {_join_names(straight)}." if straight else "In no variant does the walk equal LERP.",
     ]
     strayed = [v for v in dead if v not in straight]
     if strayed:
         answer.append(
-            f"A dead sensor may still have a gradient: in {_listed(strayed)} the score is unrelated to the data, and its gradient drives the walk off the line."
+            f"A dead sensor may still have a gradient: in {_join_names(strayed)} the score ignores the data, and its gradient drives the walk off the line."
         )
     return Findings(answer, claims, [Section("Comparison", "", [table]), *sections], measured)
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     return ", ".join(names)

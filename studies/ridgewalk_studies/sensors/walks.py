@@ -86,7 +86,7 @@ def off_line(path: Curve, z_a: Tensor, z_b: Tensor) -> Tensor:
 
 def walk_pairs(runs: Sequence[Run], judges: Sequence[Judge], kind: str, count: int, seed: int) -> Walked:
     """Pools the walks between ends of one kind over all runs."""
-    every = [_one(run, judges, kind, count, seed) for run in runs]
+    every = [_walk_one_run(run, judges, kind, count, seed) for run in runs]
     first = every[0]
 
     def pooled(name: str) -> dict[str, Tensor]:
@@ -98,7 +98,7 @@ def walk_pairs(runs: Sequence[Run], judges: Sequence[Judge], kind: str, count: i
     return Walked(first.ends, first.curves, first.frames, columns=columns, own=own, **pool)
 
 
-def _one(run: Run, judges: Sequence[Judge], kind: str, count: int, seed: int) -> Walked:
+def _walk_one_run(run: Run, judges: Sequence[Judge], kind: str, count: int, seed: int) -> Walked:
     ends = choosing.pairs(run, choosing.scores(run), kind, count, seed)
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     curves = {"lerp": search(run, "lerp", z_a, z_b)}

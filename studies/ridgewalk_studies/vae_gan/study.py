@@ -240,7 +240,7 @@ def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points:
             graded = grade(sample_points(run, 0, "test", min(points, 1000)), run.decode, judges)
             sensors = {"along": run.sensors["latent"], "afterwards": boundaries.detector(run, "prior").to(run.device)}
             for when, sensor in sensors.items():
-                diagnosis = _diagnosed(run, sensor)
+                diagnosis = _diagnose(run, sensor)
                 m = compare(when, sensor, graded, 0)
                 rank = m.readings[-1].correlation[POOLED][MEAN]
                 rows[f"{name}, seed {run.origin.seed}, {when}"] = {
@@ -266,5 +266,5 @@ def _latents(runs: Mapping[str, Sequence[Run]], judges: Sequence[Judge], points:
     return Part(measured, sections=[section])
 
 
-def _diagnosed(run: Run, sensor: Any) -> SensorDiagnosis:
+def _diagnose(run: Run, sensor: Any) -> SensorDiagnosis:
     return next(d for d in diagnose_sensors(run.with_autoencoder(sensors={"latent": sensor})) if d.name == "latent")
