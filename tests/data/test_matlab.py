@@ -1,5 +1,9 @@
 """SVHN's and the Toronto Face Database's files, written small as they are published, and files that are neither."""
 
+import contextlib
+import io
+import subprocess
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +13,19 @@ from scipy.io import savemat
 
 from ridgewalk.data import load, mat_process, matlab, part
 from ridgewalk.data.matlab import read_arrays, read_mat, read_svhn
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads whole files by the same program without a process of its own, whose imports take longer than all of these tests."""
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        out = io.TextIOWrapper(io.BytesIO())
+        with warnings.catch_warnings(), contextlib.redirect_stdout(out):
+            mat_process.main(command[3], command[4:])
+        return subprocess.CompletedProcess(command, 0, out.buffer.getvalue(), b"")  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(matlab.subprocess, "run", run)
 
 
 def svhn(file: Path, n: int, seed: int = 0, labels: list[int] | None = None) -> np.ndarray:
@@ -30,6 +47,7 @@ def faces(file: Path, folds: list[int], **more: object) -> np.ndarray:
     return x
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_svhns_axes_and_its_label_of_ten(tmp_path: Path) -> None:
     train, test = svhn(tmp_path / "train_32x32.mat", 24), svhn(tmp_path / "test_32x32.mat", 11, seed=1)
     data = load(str(tmp_path))
@@ -42,6 +60,7 @@ def test_svhns_axes_and_its_label_of_ten(tmp_path: Path) -> None:
     assert load(str(tmp_path), size=8, channels=1).shape == (1, 8, 8)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_extra_images_are_shared_among_the_roles(tmp_path: Path) -> None:
     svhn(tmp_path / "train_32x32.mat", 12)
     svhn(tmp_path / "test_32x32.mat", 10)
@@ -53,6 +72,7 @@ def test_extra_images_are_shared_among_the_roles(tmp_path: Path) -> None:
     assert train.pixels[:12, 0, 0, 0].tolist() == [0, 1, *range(10)]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_one_of_svhns_files_is_a_source(tmp_path: Path) -> None:
     svhn(tmp_path / "train_32x32.mat", 14)
     data = load(str(tmp_path / "train_32x32.mat"))
@@ -103,6 +123,7 @@ def test_what_is_not_svhns_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 FOLDS = [0] * 30 + [1] * 6 + [2] * 4 + [3] * 5
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_parts_of_a_fold_of_faces(tmp_path: Path) -> None:
     faces(tmp_path / "TFD_48x48.mat", FOLDS, labs_ex=np.ones((45, 1)))
     data = load(str(tmp_path / "TFD_48x48.mat"))
@@ -118,6 +139,7 @@ def test_the_parts_of_a_fold_of_faces(tmp_path: Path) -> None:
     assert not set(third.test.digests().tolist()) & set(third.train.digests().tolist())
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_what_is_no_face_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "TFD_48x48.mat"
     with pytest.raises(ValueError, match=r"no such file or folder: .*TFD_48x48.mat'; SOURCE is"):
