@@ -151,7 +151,12 @@ def compare(runs: Sequence[Run], request: Request) -> Result | None:
         lambda: new_folder(request.out) if request.out else new_free_folder(runs[0].folder, "compare")
     )
     pairs = runs[0].recipe.walks.pairs if request.pairs is None else request.pairs
-    front = measure_front(runs, pairs, request.role, request.methods, request.seed)
+    try:
+        front = measure_front(runs, pairs, request.role, request.methods, request.seed)
+    except BaseException:
+        if processes.rank() == 0:
+            folder.rmdir()  # nothing has been written into it
+        raise
     if front is None:
         return None
     figures = {**front.figures, "answer": list(front.answer)}
