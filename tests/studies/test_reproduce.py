@@ -47,6 +47,7 @@ def _killed_at(call: int, run):  # type: ignore[no-untyped-def]
 
 def test_it_leaves_runs_figures_and_a_report_with_verdicts(finished: Path) -> None:
     assert {p.name for p in finished.iterdir()} == {
+        ".lock",
         "experiment.json",
         "weak-0",
         "silent-0",
