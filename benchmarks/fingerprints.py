@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-TIMES = {"seconds", "minutes", "images_per_second", "diagnostics_seconds", "time", "speed", "version"}
-"""Parts of keys whose values are times and differ from run to run."""
+TIMES = {"peak_mb", "seconds", "minutes", "images_per_second", "diagnostics_seconds", "time", "speed", "version"}
+"""Parts of keys whose values are times and memory, which differ from run to run."""
 
 PLACES = {"report", "folder", "run", "runs", "files", "source", "pixels", "created", "date"}
 """Keys whose values are paths."""
@@ -213,7 +213,13 @@ def record(target: Path, jobs: int, only: str) -> None:
 
 def compare(before: Path, after: Path, part: bool = False) -> int:
     """Prints the differences of two recordings, and returns exit code 0 if there are none. With ``part``, only tasks that both have."""
-    old, new = json.loads(before.read_text()), json.loads(after.read_text())
+    old, new = (
+        {
+            n: {k: v for k, v in values.items() if not any(t in k for t in TIMES)}
+            for n, values in json.loads(f.read_text()).items()
+        }
+        for f in (before, after)
+    )
     if part:
         old = {name: values for name, values in old.items() if name in new}
     wrong = 0

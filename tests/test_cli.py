@@ -498,7 +498,7 @@ def test_reference_images_do_not_judge_their_own_path(copied: Copy, monkeypatch:
         seen.append([len(j.reference) for j in arguments[1]])  # type: ignore[attr-defined]
         return measure(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(comparison, "measure", spy)
+    monkeypatch.setattr("ridgewalk.verbs.walk.measure", spy)
     good("walk", run, "--from", 3, "--to", last, "--method", "lerp")
     good("walk", run, "--from", 3, "--to", 7, "--method", "lerp")
     assert seen[0] == [n - 1 for n in seen[-1]]

@@ -1,5 +1,6 @@
 """Files that are written completely or not at all, and folders that are never overwritten."""
 
+import atexit
 import hashlib
 import io
 import os
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-from ridgewalk.locks import is_empty
+from ridgewalk.locks import NAME as LOCK
+from ridgewalk.locks import FolderLock, is_empty
 
 
 def write_bytes(path: Path, content: bytes) -> str:
@@ -28,6 +30,7 @@ def write_bytes(path: Path, content: bytes) -> str:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        release_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
     return hashlib.sha256(content).hexdigest()
@@ -56,19 +59,46 @@ def refuse_existing(file: Path) -> None:
 
 
 def new_folder(folder: Path) -> Path:
-    """Creates a folder to write into and returns it; a folder that is not empty is refused."""
+    """
+    Claims a folder to write into, and creates it where it does not exist.
+
+    Other processes are refused it from now on: at first by a lock, then because it holds what ``write_bytes`` wrote there.
+
+    Raises:
+        ValueError: if the folder is not empty, or another process has claimed it.
+    """
     refuse_used(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    if not folder.exists():
-        try:
-            folder.mkdir()  # of several processes exactly one makes it
-        except FileExistsError as error:
-            raise ValueError(f"{folder} was made by another process at the same time; choose another --out") from error
+    lock = FolderLock(folder)
+    lock.acquire()
+    _CLAIMED[folder.resolve()] = lock
+    try:
+        refuse_used(folder)  # another process may have written into it before the lock was acquired
+    except ValueError:
+        release_folder(folder)
+        raise
     return folder
 
 
+_CLAIMED: dict[Path, FolderLock] = {}
+"""The locks of folders that this process has claimed and not written into yet."""
+
+
+def release_folder(folder: Path) -> None:
+    """Removes the lock of a folder that this process has claimed; does nothing for other folders."""
+    lock = _CLAIMED.pop(folder.resolve(), None)
+    if lock is not None:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+
+
+@atexit.register
+def _release_all() -> None:
+    for folder in list(_CLAIMED):
+        release_folder(folder)
+
+
 def new_free_folder(parent: Path, stem: str) -> Path:
-    """Creates the first folder of ``parent``/stem, stem-2, stem-3, ... that does not exist, for this process alone, and returns it."""
+    """Claims the first folder of ``parent``/stem, stem-2, stem-3, ... that does not exist, and returns it."""
     while True:
         folder = free_folder(parent, stem)
         try:

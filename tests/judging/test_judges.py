@@ -71,12 +71,25 @@ def test_a_judge_is_read_from_the_cache_the_second_time(pair: list[Judge], monke
 def test_a_damaged_cache_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIDGEWALK_CACHE", str(tmp_path))
     first = judge(digits(), "B", Judges(epochs=1, batch=32))
-    (file,) = (tmp_path / "judges").iterdir()
+    (file,) = (tmp_path / "judges").glob("*.safetensors")
     whole = file.read_bytes()
     file.write_bytes(whole[:500])
     again = judge(digits(), "B", Judges(epochs=1, batch=32))
     assert file.read_bytes() == whole
     assert again.accuracy == first.accuracy
+    damaged = bytearray(whole)
+    damaged[-3] ^= 1  # one bit of a weight: still a whole safetensors file
+    file.write_bytes(damaged)
+    assert judge(digits(), "B", Judges(epochs=1, batch=32)).accuracy == first.accuracy
+    assert file.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for name, value in {"RIDGEWALK_CACHE": str(tmp_path / "file"), "HOME": "/nowhere"}.items():
+        monkeypatch.setenv(name, value)
+        with pytest.warns(UserWarning, match="cannot be kept.*RIDGEWALK_CACHE"):
+            assert judge(digits(), "B", Judges(epochs=1, batch=32)).name == "B"
 
 
 def test_images_without_classes_have_judges_of_mirrorings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -247,7 +247,7 @@ def test_a_users_prior_is_looked_at_before_anything_is_written(
     (tmp_path / "my_laws.py").write_text(
         "import torch\ndef wide(n, g):\n    return torch.zeros(n, 3)\ndef broken(n, g):\n    return torch.full((n, 8), float('nan'))\n"
     )
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "my_laws", raising=False)
     with pytest.raises(ValueError, match=message):
         trained("aae-likelihood", tmp_path / "run", f"prior.name=my_laws:{function}", "objective.sigma=1.0")
@@ -258,7 +258,7 @@ def test_a_run_with_a_users_prior_draws_from_it(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "rings_here.py").write_text(
         "import torch\ndef ring(n, g):\n    a = 6.2831853 * torch.rand(n, generator=g)\n    return torch.stack([a.cos(), a.sin()], 1)\n"
     )
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     changes = ["prior.name=rings_here:ring", "objective.sigma=1.0", "model.latent=2", "model.posterior=universal"]
     run = trained("aae-likelihood", tmp_path / "run", *changes)
     assert torch.allclose(prior_draws(run, 20, 0).norm(dim=1), torch.ones(20), atol=1e-5)

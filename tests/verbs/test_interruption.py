@@ -178,15 +178,12 @@ def test_numbers_that_run_away_name_step_term_and_checkpoint(tmp_path: Path) -> 
     assert "--resume" in error
 
 
-def test_a_checkpoint_cut_short_is_refused_and_the_one_before_serves(straight: Path, killed: Path) -> None:
+def test_a_checkpoint_cut_short_is_passed_over_and_the_one_before_serves(straight: Path, killed: Path) -> None:
     last = newest(killed)
     file = last / "networks.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     code, _, error = call("train", "--resume", killed)
-    assert code == 2
-    assert len(error.strip().splitlines()) == 1
-    assert last.name in error
-    shutil.rmtree(last)
-    code, _, error = call("train", "--resume", killed)
     assert code == 0, error
+    assert last.name in error
+    assert "resumed from step-" in error
     same(killed, straight)

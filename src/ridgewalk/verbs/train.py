@@ -220,6 +220,7 @@ def sense(run: Run, contrast: str = "holes", seed: int = 0, device: str = "auto"
     Raises:
         ValueError: for an unknown contrast, or a sensor that the run has already.
     """
+    _ = run.model  # a run without an autoencoder is refused before anything is written
     with writing(run.folder):
         return _sense(run, contrast, seed, device)
 
