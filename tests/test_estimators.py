@@ -32,7 +32,8 @@ def expected(estimator: BaseEstimator) -> dict[str, str]:
 
 @pytest.mark.filterwarnings("ignore")  # of discriminators that so short a training leaves silent
 @parametrize_with_checks([AAEClassifier(**QUICK), AAEClusterer(n_clusters=3, **QUICK)], expected_failed_checks=expected)
-def test_scikit_learns_checks(estimator: BaseEstimator, check: Any) -> None:
+def test_scikit_learns_checks(estimator: BaseEstimator, check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # without it the check of array_api input is skipped
     check(estimator)
 
 
