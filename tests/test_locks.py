@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ridgewalk.files import new_folder, refuse_used
-from ridgewalk.locks import NAME, FolderLock, is_empty, writing
+from ridgewalk.files import abandon_claims, new_file, new_folder, refuse_used, write_bytes
+from ridgewalk.locks import NAME, Lock, is_empty, writing
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from ridgewalk.locks import FolderLock
-lock = FolderLock(Path(sys.argv[1]))
+from ridgewalk.locks import Lock
+lock = Lock.of_folder(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)
 time.sleep(60)
@@ -24,10 +24,15 @@ time.sleep(60)
 RACE = """
 import sys, time
 from pathlib import Path
-from ridgewalk.files import new_free_folder
+from ridgewalk.files import new_free_file, new_free_folder, write_bytes
 while time.time() < float(sys.argv[2]):
     pass
-print(*(new_free_folder(Path(sys.argv[1]), "x") for _ in range(100)))
+place = Path(sys.argv[1])
+for _ in range(50):
+    folder, file = new_free_folder(place, "x"), new_free_file(place / "y.html")
+    write_bytes(folder / "z", b"")
+    write_bytes(file, b"")
+    print(folder, file)
 """
 
 
@@ -36,10 +41,10 @@ def test_a_second_process_is_refused_until_the_first_ends(tmp_path: Path) -> Non
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     with pytest.raises(ValueError, match="another ridgewalk process is writing"):
-        FolderLock(tmp_path / "run").acquire()
+        Lock.of_folder(tmp_path / "run").acquire()
     holder.kill()  # as the system would: nothing is released by hand
     holder.wait()
-    lock = FolderLock(tmp_path / "run")
+    lock = Lock.of_folder(tmp_path / "run")
     lock.acquire()
     lock.release()
 
@@ -47,7 +52,7 @@ def test_a_second_process_is_refused_until_the_first_ends(tmp_path: Path) -> Non
 def test_what_is_claimed_is_claimed_under_the_lock(tmp_path: Path) -> None:
     def claim() -> None:
         with pytest.raises(ValueError, match="another"):
-            FolderLock(tmp_path).acquire()
+            Lock.of_folder(tmp_path).acquire()
 
     with writing(tmp_path, claim):
         pass
@@ -66,13 +71,25 @@ def test_a_folder_with_a_lock_alone_counts_as_empty(tmp_path: Path) -> None:
         refuse_used(tmp_path)
 
 
-def test_of_two_processes_exactly_one_makes_each_folder(tmp_path: Path) -> None:
+def test_of_two_processes_exactly_one_makes_each_folder_and_file(tmp_path: Path) -> None:
     begin = time.time() + 4.0
     command = [sys.executable, "-c", RACE, str(tmp_path), str(begin)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    made = [p.communicate()[0].split() for p in both]
-    assert sorted(made[0] + made[1]) == sorted({*made[0], *made[1]})  # no folder twice
-    assert {Path(f).name for f in made[0] + made[1]} == {"x", *(f"x-{i}" for i in range(2, 201))}
+    made = [Path(name) for p in both for name in p.communicate()[0].split()]
+    assert len(made) == len(set(made)) == 200
+    numbers = range(2, 101)
+    assert {p.name for p in made} == {"x", "y.html", *(f"x-{i}" for i in numbers), *(f"y-{i}.html" for i in numbers)}
+    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in made}  # no lock is left
+
+
+def test_a_file_is_claimed_until_it_is_written(tmp_path: Path) -> None:
+    page = new_file(tmp_path / "page.html")
+    with pytest.raises(ValueError, match="another ridgewalk process"):
+        Lock.of_file(page).acquire()
+    write_bytes(page, b"x")
+    assert os.listdir(tmp_path) == ["page.html"]
+    with pytest.raises(ValueError, match="exists already"):
+        new_file(page)
 
 
 def test_a_folder_that_holds_something_is_not_taken(tmp_path: Path) -> None:
@@ -81,3 +98,16 @@ def test_a_folder_that_holds_something_is_not_taken(tmp_path: Path) -> None:
         new_folder(tmp_path)
     assert new_folder(tmp_path / "a" / "b").is_dir()
     assert os.listdir(tmp_path / "a") == ["b"]
+
+
+def test_what_was_claimed_in_vain_is_given_back(tmp_path: Path) -> None:
+    """A folder that was there before stays; one that the claim created goes, unless something was written into it."""
+    (tmp_path / "mine").mkdir()
+    for name in ("mine", "new", "written"):
+        new_folder(tmp_path / name)
+    new_file(tmp_path / "page.html")
+    write_bytes(tmp_path / "written" / "x", b"x")
+    abandon_claims()
+    assert sorted(os.listdir(tmp_path)) == ["mine", "written"]
+    assert os.listdir(tmp_path / "mine") == []
+    assert os.listdir(tmp_path / "written") == ["x"]

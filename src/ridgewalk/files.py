@@ -4,15 +4,16 @@ import atexit
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-from ridgewalk.locks import NAME as LOCK
-from ridgewalk.locks import FolderLock, is_empty
+from ridgewalk.locks import Lock, is_empty
 
 
 def write_bytes(path: Path, content: bytes) -> str:
@@ -30,7 +31,8 @@ def write_bytes(path: Path, content: bytes) -> str:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        release_folder(path.parent)
+        release_claim(path.parent)
+        release_claim(path)
     finally:
         temporary.unlink(missing_ok=True)
     return hashlib.sha256(content).hexdigest()
@@ -67,56 +69,78 @@ def new_folder(folder: Path) -> Path:
     Raises:
         ValueError: if the folder is not empty, or another process has claimed it.
     """
-    refuse_used(folder)
-    lock = FolderLock(folder)
+    return _claim(folder, Lock.of_folder(folder), refuse_used)
+
+
+def new_file(file: Path) -> Path:
+    """Claims a file that does not exist, in the same way; ``write_bytes`` creates it."""
+    return _claim(file, Lock.of_file(file), refuse_existing)
+
+
+def _claim(place: Path, lock: Lock, refuse: Callable[[Path], None]) -> Path:
+    refuse(place)
+    if place.resolve() in _CLAIMED:
+        return place
+    if not place.exists():
+        _CREATED.add(place.resolve())
     lock.acquire()
-    _CLAIMED[folder.resolve()] = lock
+    _CLAIMED[place.resolve()] = lock
     try:
-        refuse_used(folder)  # another process may have written into it before the lock was acquired
+        refuse(place)  # another process may have written it before the lock was acquired
     except ValueError:
-        release_folder(folder)
+        release_claim(place)
         raise
-    return folder
+    return place
 
 
-_CLAIMED: dict[Path, FolderLock] = {}
-"""The locks of folders that this process has claimed and not written into yet."""
+_CLAIMED: dict[Path, Lock] = {}
+"""The locks of the folders and files that this process has claimed and not written yet."""
+
+_CREATED: set[Path] = set()
+"""The places among them that did not exist before."""
 
 
-def release_folder(folder: Path) -> None:
-    """Removes the lock of a folder that this process has claimed; does nothing for other folders."""
-    lock = _CLAIMED.pop(folder.resolve(), None)
+def release_claim(place: Path) -> None:
+    """Removes the lock of a folder or file that this process has claimed; does nothing for others."""
+    lock = _CLAIMED.pop(place.resolve(), None)
     if lock is not None:
-        (folder / LOCK).unlink(missing_ok=True)
-        lock.release()
+        lock.release(remove=True)
 
 
 @atexit.register
-def _release_all() -> None:
-    for folder in list(_CLAIMED):
-        release_folder(folder)
+def abandon_claims() -> None:
+    """Removes the locks of everything that this process has claimed and not written, and the folders that it created for it."""
+    for place in list(_CLAIMED):
+        release_claim(place)
+        if place in _CREATED:
+            with suppress(OSError):  # only a folder that is still empty is removed
+                place.rmdir()
+    _CREATED.clear()
 
 
 def new_free_folder(parent: Path, stem: str) -> Path:
-    """Claims the first folder of ``parent``/stem, stem-2, stem-3, ... that does not exist, and returns it."""
-    while True:
-        folder = free_folder(parent, stem)
-        try:
-            return new_folder(folder)
-        except ValueError:
-            if not folder.exists():
-                raise
+    """Claims the first folder of ``parent``/stem, stem-2, stem-3, ... that does not exist and that no other process has claimed, and returns it."""
+    return _claim_first(_numbered(parent, stem), new_folder)
 
 
-def free_folder(parent: Path, stem: str, suffix: str = "") -> Path:
-    """Returns the first path of ``parent``/stem, stem-2, stem-3, ..., each followed by ``suffix``, that does not exist."""
-    number, free = 1, parent / f"{stem}{suffix}"
-    while free.exists():
-        number += 1
-        free = parent / f"{stem}-{number}{suffix}"
-    return free
+def new_free_file(file: Path) -> Path:
+    """Claims the first file of NAME.EXT, NAME-2.EXT, NAME-3.EXT, ... in the same way, and returns it."""
+    return _claim_first(_numbered(file.parent, file.stem, file.suffix), new_file)
 
 
-def free_file(file: Path) -> Path:
-    """Returns the first path of NAME.EXT, NAME-2.EXT, NAME-3.EXT, ... that does not exist."""
-    return free_folder(file.parent, file.stem, file.suffix)
+def _claim_first(places: Iterator[Path], claim: Callable[[Path], Path]) -> Path:
+    for place in places:
+        if not place.exists():
+            with suppress(ValueError):  # another process has claimed it meanwhile
+                return claim(place)
+    raise AssertionError("the numbers do not end")
+
+
+def free_folder(parent: Path, stem: str) -> Path:
+    """Returns the first folder of ``parent``/stem, stem-2, stem-3, ... that does not exist, without claiming it."""
+    return next(place for place in _numbered(parent, stem) if not place.exists())
+
+
+def _numbered(parent: Path, stem: str, suffix: str = "") -> Iterator[Path]:
+    yield parent / f"{stem}{suffix}"
+    yield from (parent / f"{stem}-{number}{suffix}" for number in count(2))

@@ -1,5 +1,6 @@
-"""Two processes never write into one folder at the same time: it is locked while it is written."""
+"""Two processes never write one folder or file at the same time: it is locked while it is written."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,44 +9,58 @@ from pathlib import Path
 from ridgewalk import processes
 
 NAME = ".lock"
-"""The file in a folder that is locked; it stays there, empty."""
+"""Name of the file in a folder that is locked, which stays there, empty; it ends the name of the file that is locked for a file."""
 
 
-class FolderLock:
+class Lock:
     """
-    The right to write into a folder, for one process at a time. The operating system releases it when the process ends, however it ends.
+    The right to write into a folder, or to create a file, for one process at a time. The operating system releases it when the process ends, however it ends.
 
     Args:
-        folder: an existing folder, or one that ``acquire`` makes.
+        place: the folder or file, which need not exist.
+        file: the file that is locked for it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._file: int | None = None
+    def __init__(self, place: Path, file: Path) -> None:
+        self.place, self.file = place, file
+        self._descriptor: int | None = None
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> "Lock":
+        """The lock of a folder, which lies in it."""
+        return cls(folder, folder / NAME)
+
+    @classmethod
+    def of_file(cls, file: Path) -> "Lock":
+        """The lock of a file, which lies beside it."""
+        return cls(file, file.with_name(f".{file.name}{NAME}"))
 
     def acquire(self) -> None:
         """
-        Takes the lock.
+        Acquires the lock; on a file system without locks nothing is locked.
 
         Raises:
             ValueError: where another process has it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.folder / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(file)
+            _lock(descriptor)
         except OSError as error:
-            os.close(file)
-            raise ValueError(
-                f"another ridgewalk process is writing into {self.folder}; wait until it has ended, or choose another folder"
-            ) from error
-        self._file = file
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                os.close(descriptor)
+                raise ValueError(
+                    f"another ridgewalk process is writing {self.place}; wait until it has ended, or choose another place"
+                ) from error
+        self._descriptor = descriptor
 
-    def release(self) -> None:
-        """Releases the lock, where this object has it."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+    def release(self, remove: bool = False) -> None:
+        """Releases the lock, where this object has it; ``remove`` deletes its file as well."""
+        if self._descriptor is not None:
+            if remove:
+                self.file.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 @contextmanager
@@ -60,7 +75,7 @@ def writing(folder: Path, claim: Callable[[], None] = lambda: None) -> Iterator[
     Raises:
         ValueError: where another command is writing the folder.
     """
-    lock = FolderLock(folder)
+    lock = Lock.of_folder(folder)
 
     def take() -> None:
         lock.acquire()

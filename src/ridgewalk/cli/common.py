@@ -16,6 +16,7 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from ridgewalk import processes
+from ridgewalk.files import abandon_claims
 
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `ridgewalk train` made.", show_default=False)
@@ -75,6 +76,7 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             _stop(_describe_unexpected(error))
         finally:
+            abandon_claims()
             _leave(together=False)
 
     if _opens_a_run(verb):

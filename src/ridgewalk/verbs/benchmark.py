@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ridgewalk import processes
 from ridgewalk.evaluation.methods import Pooled, figures_of, pool_runs, refuse_mixed
-from ridgewalk.files import refuse_existing, write_bytes
+from ridgewalk.files import new_file, write_bytes
 from ridgewalk.store.run import Run
 
 
@@ -55,9 +56,9 @@ def benchmark(runs: Sequence[Run], request: Request) -> Result | None:
     Raises:
         ValueError: if the runs cannot be pooled, or the file exists.
     """
-    if request.out is not None:
-        refuse_existing(request.out)
     refuse_mixed(runs)
+    if (out := request.out) is not None:
+        processes.first(lambda: new_file(out))
     pairs, role, seed = request.pairs, request.role, request.seed
     pooled = pool_runs(runs, pairs, role, request.methods, seed)
     if pooled is None:

@@ -19,7 +19,7 @@ from ridgewalk.data import part
 from ridgewalk.evaluation.judged import CEILING_IMAGES
 from ridgewalk.evaluation.methods import Measured, Pooled, figures_of, pool_runs, refuse_mixed
 from ridgewalk.evaluation.search import search
-from ridgewalk.files import new_folder, new_free_folder, release_folder, write_bytes
+from ridgewalk.files import new_folder, new_free_folder, write_bytes
 from ridgewalk.finders import Amortised
 from ridgewalk.judging.comparison import Entry
 from ridgewalk.judging.front import Standing, middle_distance, standings
@@ -151,13 +151,7 @@ def compare(runs: Sequence[Run], request: Request) -> Result | None:
         lambda: new_folder(request.out) if request.out else new_free_folder(runs[0].folder, "compare")
     )
     pairs = runs[0].recipe.walks.pairs if request.pairs is None else request.pairs
-    try:
-        front = measure_front(runs, pairs, request.role, request.methods, request.seed)
-    except BaseException:
-        if processes.rank() == 0:
-            release_folder(folder)
-            folder.rmdir()  # nothing has been written into it
-        raise
+    front = measure_front(runs, pairs, request.role, request.methods, request.seed)
     if front is None:
         return None
     figures = {**front.figures, "answer": list(front.answer)}

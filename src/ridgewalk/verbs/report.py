@@ -7,13 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
+from ridgewalk import processes
 from ridgewalk.diagnosis.misalignment import Misalignment
 from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.evaluation.methods import Measured, figures_of, measure_methods, with_shares
 from ridgewalk.evaluation.misalignment import describe_misalignment, measure_misalignment
 from ridgewalk.evaluation.search import distances_to_end
 from ridgewalk.evaluation.sensors import describe_weights, diagnose_sensors, force_figures
-from ridgewalk.files import free_file, refuse_existing
+from ridgewalk.files import new_file, new_free_file
 from ridgewalk.finders.building import measure_forces, split_energy
 from ridgewalk.judging.comparison import Summary, describe_agreement, summarise
 from ridgewalk.store.run import Run
@@ -83,9 +84,7 @@ def report(run: Run, request: Request) -> Result | None:
     seed, role = request.seed, request.role
     named = [split_energy(m) for m in request.methods or ()]
     run = with_shares(run, request.shares, [energy for _, energy in named])
-    if request.out is not None:
-        refuse_existing(request.out)
-    page = request.out or free_file(run.folder / "report.html")
+    page = processes.first(lambda: new_file(request.out) if request.out else new_free_file(run.folder / "report.html"))
     measured = measure_methods(run, request.pairs, role, request.methods, seed)
     if measured is None:
         return None
