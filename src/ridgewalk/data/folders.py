@@ -1,43 +1,68 @@
 """Folders of images, in which a subfolder is a class; subfolders ``train/`` and ``test/`` at the top, if any, are the splits."""
 
-import re
-from collections.abc import Iterable
+import os
+import warnings
 from pathlib import Path
 
-from ridgewalk.data.decode import EXTENSIONS
+from ridgewalk.data.decode import USUAL_EXTENSIONS
 from ridgewalk.data.items import ImageFormat, Item, Parts, gather
-
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing", "val", "valid", "validation")
-
-
-def natural_order(name: str) -> tuple[list[str | int], str]:
-    """Sort key that compares digits as numbers, so that "class 9" precedes "class 10", and ignores case."""
-    return [int(part) if i % 2 else part.casefold() for i, part in enumerate(re.split(r"(\d+)", name))], name
+from ridgewalk.data.layouts import TEST_NAMES, TRAIN_NAMES, advise
+from ridgewalk.data.listing import Folder, Passed, list_folder, natural_order, summarise, warn_of_passed
 
 
 def read_folder(folder: Path, form: ImageFormat) -> Parts:
     """
-    Reads the images of a folder, classes and files in natural order; hidden files and files with other extensions are ignored.
+    Reads the images of a folder, classes and files in natural order, and warns of all files that are passed over (``listing``).
 
     Without subfolders there is one class, "all". If there is a subfolder ``train``, the subfolders are splits, and ``test``, ``val`` and ``validation``
-    together are the test split. Raises ValueError for an empty folder or subfolder, for images beside subfolders, and as ``gather`` does.
+    together are the test split. Where the only subfolder holds no images but class folders or splits, it is read in place of the folder, with a warning.
+
+    Raises ValueError for an empty folder or subfolder, for images beside subfolders, for classes in one split alone, for a folder that cannot be read
+    (unless ``form.skip_bad``), and as ``gather`` does.
     """
-    subfolders = _subfolders(folder)
-    if not any(s.name.lower() in TRAIN_NAMES for s in subfolders):
-        return _read([(folder, False)], form)
-    strange = [s.name for s in subfolders if s.name.lower() not in TRAIN_NAMES + TEST_NAMES]
-    if strange:
+    listed, passed = list_folder(folder, form.skip_bad)
+    top = _descend(listed)
+    if not _has_splits(top):
+        parts = _read([(top, False)], form, passed)
+    else:
+        strange = [s.path.name for s in top.subfolders if s.path.name.lower() not in TRAIN_NAMES + TEST_NAMES]
+        if strange:
+            raise ValueError(
+                f"'{top.path}' is divided into splits by its subfolder train, but '{strange[0]}' is no split; expected "
+                f"{', '.join(TRAIN_NAMES + TEST_NAMES)}; move it elsewhere"
+            )
+        held_out = [(_descend(s), s.path.name.lower() in TEST_NAMES) for s in top.subfolders]
+        parts = _read(sorted(held_out, key=lambda pair: pair[1]), form, passed)
+    warn_of_passed(folder, passed)
+    return parts
+
+
+def _has_splits(folder: Folder) -> bool:
+    return any(s.path.name.lower() in TRAIN_NAMES for s in folder.subfolders)
+
+
+def _descend(top: Folder) -> Folder:
+    """The first folder below ``top`` with several subfolders or splits, where each on the way has one subfolder and no images; or else ``top``."""
+    below = top
+    while not (below.images or _has_splits(below)) and len(below.subfolders) == 1:
+        below = below.subfolders[0]
+    if below is top or not (_has_splits(below) or (below.subfolders and not below.images)):
+        return top
+    names = ", ".join(s.path.name for s in below.subfolders[:5]) + ", ..." * (len(below.subfolders) > 5)
+    warnings.warn(
+        f"'{top.path}' holds nothing but '{below.path}', whose subfolders are read ({names})", UserWarning, stacklevel=5
+    )
+    return below
+
+
+def _read(splits: list[tuple[Folder, bool]], form: ImageFormat, passed: Passed) -> Parts:
+    found = [(_classes(split, passed), held_out) for split, held_out in splits]
+    if len({bool(split.subfolders) for split, _ in splits}) > 1:
+        flat, divided = (next(f for f, _ in splits if bool(f.subfolders) == kind) for kind in (False, True))
         raise ValueError(
-            f"'{folder}' is divided into splits by its subfolder train, but '{strange[0]}' is no split; expected "
-            f"{', '.join(TRAIN_NAMES + TEST_NAMES)}; move it elsewhere"
+            f"'{divided.path}' has a subfolder for each class ({divided.subfolders[0].path.name}), but '{flat.path}' has images without classes "
+            f"({flat.images[0].name}); divide both into classes or neither, or move '{flat.path}' elsewhere"
         )
-    held_out = [(s, s.name.lower() in TEST_NAMES) for s in subfolders]
-    return _read(sorted(held_out, key=lambda pair: pair[1]), form)
-
-
-def _read(splits: list[tuple[Path, bool]], form: ImageFormat) -> Parts:
-    found = [(_classes(split), held_out) for split, held_out in splits]
     names = tuple(sorted({name for classes, _ in found for name in classes}, key=natural_order))
     label = {name: i for i, name in enumerate(names)}
     items = [
@@ -46,32 +71,41 @@ def _read(splits: list[tuple[Path, bool]], form: ImageFormat) -> Parts:
         for name, files in classes.items()
         for file in files
     ]
-    return gather(items, len(items), names, form, constant_is_bad=True)
+    _warn_of_deeper([split for split, _ in splits])
+    return gather(items, len(items), names, form)
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
+def _classes(folder: Folder, passed: Passed) -> dict[str, list[Path]]:
     """The image files of each class of one split."""
-    loose, subfolders = _image_files(folder.iterdir()), _subfolders(folder)
-    if loose and subfolders:
+    if folder.images and folder.subfolders:
         raise ValueError(
-            f"'{folder}' has images ({loose[0].name}) beside subfolders ({subfolders[0].name}); "
+            f"'{folder.path}' has images ({folder.images[0].name}) beside subfolders ({folder.subfolders[0].path.name}); "
             "put every image into a subfolder that names its class, or all into one folder"
         )
-    if not subfolders:
-        return {"all": _not_empty(loose, folder)}
-    return {s.name: _not_empty(_image_files(s.rglob("*")), s) for s in subfolders}
+    if not folder.subfolders:
+        return {"all": _not_empty(folder, passed)}
+    return {s.path.name: _not_empty(s, passed) for s in folder.subfolders}
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted((s for s in folder.iterdir() if s.is_dir() and s.name[0] != "."), key=lambda s: natural_order(s.name))
-
-
-def _image_files(files: Iterable[Path]) -> list[Path]:
-    chosen = (f for f in files if f.suffix[1:].lower() in EXTENSIONS and f.name[0] != "." and f.is_file())
-    return sorted(chosen, key=lambda f: natural_order(f.as_posix()))
-
-
-def _not_empty(files: list[Path], folder: Path) -> list[Path]:
+def _not_empty(folder: Folder, passed: Passed) -> list[Path]:
+    files = folder.every_image()
     if not files:
-        raise ValueError(f"folder '{folder}' holds no images; expected files that end in {', '.join(EXTENSIONS)}")
+        held = [(path, reason) for path, reason in passed if path.is_relative_to(folder.path)]
+        raise ValueError(
+            f"folder '{folder.path}' holds no images; expected files that end in {', '.join(USUAL_EXTENSIONS)} or as another "
+            f"format of Pillow; it holds {summarise(held) or 'no files'}{advise(path for path, _ in held)}"
+        )
     return files
+
+
+def _warn_of_deeper(splits: list[Folder]) -> None:
+    """Warns of folders inside the class folders, whose images belong to the class."""
+    deeper = [inner for split in splits for s in split.subfolders for inner in s.subfolders if inner.every_image()]
+    if deeper:
+        top = splits[0].path
+        warnings.warn(
+            f"the subfolders of '{top}' are the classes, and the images of {len(deeper)} folder{'s' * (len(deeper) > 1)} inside them count to these "
+            f"classes; the first: {os.path.relpath(deeper[0].path, top)}",
+            UserWarning,
+            stacklevel=5,
+        )

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ridgewalk.data.folders import TEST_NAMES, natural_order
 from ridgewalk.data.items import ImageFormat, Item, Parts, gather
+from ridgewalk.data.layouts import TEST_NAMES, parquet_files
+from ridgewalk.data.listing import natural_order
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
@@ -24,13 +25,20 @@ _HELD_OUT = re.compile(rf"(?<![a-z])({'|'.join(TEST_NAMES)})(?![a-z])")
 
 
 def read_parquet(source: Path, form: ImageFormat) -> Parts:
-    """Reads the images of a Parquet file, or of all Parquet files in a folder in natural order of their names; ``form`` as in ``gather``."""
+    """
+    Reads the images of a Parquet file, or of all Parquet files in a folder in natural order of their names; ``form`` as in ``gather``.
+
+    Where a folder has none itself, those of its subfolders that are named as splits are read.
+    """
     try:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise ValueError(f"to read '{source}' pyarrow is needed: pip install ridgewalk[parquet]") from error
-    files = sorted(source.glob("*.parquet"), key=lambda f: natural_order(f.name)) if source.is_dir() else [source]
-    files.sort(key=lambda f: _is_held_out(f.stem))
+    root = source if source.is_dir() else source.parent
+    files = parquet_files(source) if source.is_dir() else [source]
+    held_out = {file: _is_held_out(str(file.relative_to(root).with_suffix(""))) for file in files}
+    held_out = dict(sorted(held_out.items(), key=lambda pair: pair[1]))
+    files = list(held_out)
     tables = []
     for file in files:
         with _naming(file):
@@ -39,7 +47,7 @@ def read_parquet(source: Path, form: ImageFormat) -> Parts:
     if total == 0:
         raise ValueError(f"'{source}' holds no images: its Parquet files have no rows")
     labels, names = _parquet_labels(files, tables, total)
-    return gather(_parquet_items(files, tables, labels), total, names, form)
+    return gather(_parquet_items(held_out, tables, labels), total, names, form)
 
 
 def read_hub(name: str, form: ImageFormat, what_a_source_is: str) -> Parts:
@@ -77,11 +85,11 @@ def read_hub(name: str, form: ImageFormat, what_a_source_is: str) -> Parts:
 
 def number_classes(values: Sequence[Any], names: Sequence[str] | None, where: str) -> tuple[list[int], tuple[str, ...]]:
     """
-    Labels from 0 and the class names for a column of whole numbers, or of strings in natural order.
+    Labels from 0 and the class names for a column: its values in increasing order, strings in natural order.
 
     Args:
         values: values of the column.
-        names: names of the whole numbers from 0; by default "0", "1", ...
+        names: names of the whole numbers from 0, whose values are then the labels; by default each value is its own name.
         where: description of the column for error messages.
     """
     for row, value in enumerate(values):
@@ -92,12 +100,16 @@ def number_classes(values: Sequence[Any], names: Sequence[str] | None, where: st
             )
         if isinstance(value, int) and value < 0:
             raise ValueError(f"{where} must hold labels from 0; row {row} holds {value}; drop such rows or the column")
-    if isinstance(values[0], str):
-        words = tuple(sorted(set(values), key=natural_order))
-        label = {name: i for i, name in enumerate(words)}
-        return [label[value] for value in values], words
-    labels = [int(value) for value in values]
-    return labels, tuple(names) if names is not None else tuple(str(i) for i in range(max(labels) + 1))
+        if names is not None and isinstance(value, int) and value >= len(names):
+            raise ValueError(
+                f"{where} must hold labels below {len(names)}, the number of its class names; row {row} holds {value}; "
+                "correct the labels or name every class"
+            )
+    if names is not None and not isinstance(values[0], str):
+        return [int(value) for value in values], tuple(names)
+    unique = sorted(set(values), key=natural_order if isinstance(values[0], str) else None)
+    label = {value: i for i, value in enumerate(unique)}
+    return [label[value] for value in values], tuple(str(int(v)) if isinstance(v, bool) else str(v) for v in unique)
 
 
 def _is_held_out(name: str) -> bool:
@@ -165,15 +177,14 @@ def _stated_names(schema: Any, column: str) -> list[str] | None:
     return [str(name) for name in names] if isinstance(names, list) and names else None
 
 
-def _parquet_items(files: list[Path], tables: list[Any], labels: list[int]) -> Iterator[Item]:
+def _parquet_items(held_out: Mapping[Path, bool], tables: list[Any], labels: list[int]) -> Iterator[Item]:
     label = iter(labels)
-    for file, table in zip(files, tables):
-        column = _image_column(table.schema_arrow.names, str(file))
-        held_out, row = _is_held_out(file.stem), 0
+    for (file, is_held_out), table in zip(held_out.items(), tables):
+        column, row = _image_column(table.schema_arrow.names, str(file)), 0
         with _naming(file):
             for batch in table.iter_batches(batch_size=256, columns=[column]):
                 for value in batch.column(0).to_pylist():
-                    yield Item(f"{file} row {row}", _image_source(value), next(label), held_out)
+                    yield Item(f"{file} row {row}", _image_source(value), next(label), is_held_out)
                     row += 1
 
 

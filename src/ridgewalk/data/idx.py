@@ -8,7 +8,9 @@ Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten di
 
 import gzip
 import math
+import re
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,32 +19,81 @@ from numpy.typing import NDArray
 
 from ridgewalk.data.images import Images
 
-_FILES = {"train-images": 3, "train-labels": 1, "t10k-images": 3, "t10k-labels": 1}
-"""Maps the beginning of each file's name to its number of axes."""
+_NAME = re.compile(
+    r"(?P<set>.*?)(?P<part>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(\.gz)?", re.IGNORECASE
+)
+"""The name of a file: ``set`` is empty in MNIST, and a name such as "emnist-letters-" in EMNIST, whose test part is called test."""
 
 
 def holds_idx(folder: Path) -> bool:
     """Whether ``folder`` contains any of the four files."""
-    return any(_find(folder, stem) for stem in _FILES)
+    return bool(_sets(folder))
 
 
-def read_idx(folder: Path) -> tuple[Images, Images]:
-    """Reads the train and test images of a folder, in file order; the classes are "0", "1", ... up to the largest label."""
-    train, test = _images(folder, "train"), _images(folder, "t10k")
-    names = tuple(str(i) for i in range(int(max(train[1].max(), test[1].max())) + 1))
-    return Images(*train, names), Images(*test, names)
+def is_idx(file: Path) -> bool:
+    """Whether ``file`` is named as one of the four files."""
+    return _NAME.fullmatch(file.name) is not None and file.is_file()
 
 
-def _images(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
-    files = [_find(folder, f"{part}-{kind}") for kind in ("images", "labels")]
-    for file, kind in zip(files, ("images-idx3", "labels-idx1")):
-        if file is None:
+def read_idx(source: Path) -> tuple[Images, Images]:
+    """
+    Reads train and test images in file order; the classes are the labels that occur, in increasing order.
+
+    Args:
+        source: a folder of the four files, each of which may lie in a folder of its own that is named as the file; or one of the four, where a folder holds
+            several data sets, as that of EMNIST does.
+    """
+    folder, wanted = source, ""
+    if not source.is_dir():
+        folder = source.parent.parent if _NAME.fullmatch(source.parent.name) else source.parent
+        wanted = _key(source.name)[0]
+    sets = _sets(folder)
+    if wanted not in sets and len(sets) > 1:
+        example = next(iter(next(iter(sets.values())).values()))
+        raise ValueError(
+            f"'{folder}' holds the IDX files of {len(sets)} data sets ({', '.join(name.rstrip('-_.') for name in sets)}); "
+            f"give one file of the data set to read, such as '{example}'"
+        )
+    name = wanted if wanted in sets else next(iter(sets))
+    train, test = _images(folder, name, sets[name], "train"), _images(folder, name, sets[name], "t10k")
+    values = torch.cat([train[1], test[1]]).unique()
+    names = tuple(str(value) for value in values.tolist())
+    parts = [Images(pixels, torch.searchsorted(values, labels), names) for pixels, labels in (train, test)]
+    return parts[0], parts[1]
+
+
+def _sets(folder: Path) -> dict[str, dict[tuple[str, str], Path]]:
+    """The files of each data set in a folder, by part (train or t10k) and kind (images or labels); none where it cannot be read."""
+    try:
+        named = [entry for entry in folder.iterdir() if _NAME.fullmatch(entry.name)]
+        inner = [file for entry in named if entry.is_dir() for file in entry.iterdir() if _NAME.fullmatch(file.name)]
+        files = [file for file in named + inner if file.is_file()]
+    except OSError:
+        return {}
+    found: dict[str, dict[tuple[str, str], Path]] = {}
+    for file in sorted(files, key=lambda f: (f.name.lower().endswith(".gz"), "-idx" not in f.name, str(f))):
+        name, part, kind = _key(file.name)
+        found.setdefault(name, {}).setdefault((part, kind), file)
+    return dict(sorted(found.items()))
+
+
+def _key(file_name: str) -> tuple[str, str, str]:
+    """The data set, the part (train or t10k) and the kind (images or labels) in the name of a file."""
+    match = _NAME.fullmatch(file_name)
+    assert match is not None
+    return match["set"], "train" if match["part"].lower() == "train" else "t10k", match["kind"].lower()
+
+
+def _images(
+    folder: Path, name: str, files: Mapping[tuple[str, str], Path], part: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    for kind in ("images-idx3", "labels-idx1"):
+        if (part, kind[:6]) not in files:
             raise ValueError(
-                f"'{folder}' lacks {part}-{kind}-ubyte (or .gz), one of MNIST's four IDX files; add it to the folder"
+                f"'{folder}' lacks {name}{part if part == 'train' or not name else 'test'}-{kind}-ubyte (or .gz), one of MNIST's four IDX files; "
+                "add it to the folder"
             )
-    images_file, labels_file = files
-    assert images_file is not None
-    assert labels_file is not None
+    images_file, labels_file = files[part, "images"], files[part, "labels"]
     pixels, labels = _read(images_file, 3), _read(labels_file, 1)
     if len(pixels) != len(labels):
         raise ValueError(
@@ -50,11 +101,6 @@ def _images(folder: Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
             "download both again"
         )
     return torch.from_numpy(pixels[:, None]), torch.from_numpy(labels.astype(np.int64))
-
-
-def _find(folder: Path, stem: str) -> Path | None:
-    names = [f"{stem}{dot}idx{_FILES[stem]}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _read(file: Path, axes: int) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ in [0, 1], since 8 bits would not represent them exactly.
 """
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ class Images:
         Args:
             array: NumPy or torch array (n, h, w), (n, c, h, w) or (n, h, w, c) with c = 1 or 3, uint8 or floats in [0, 1]; where both axes could be c, the
                 first is taken.
-            labels: (n,) whole numbers from 0; by default all 0.
+            labels: (n,) whole numbers from 0, which number the classes; by default all 0.
             class_names: name of each label; by default "0", "1", ... up to the largest label, or "all" without labels.
         """
         pixels = _as_uint8(_as_nchw(_as_tensor(array, "images")))
@@ -117,6 +118,11 @@ class Images:
             )
         given = given.to(torch.int64)
         if class_names is None:
+            if len(given) and int(given.max()) >= max(len(given), 1000):
+                raise ValueError(
+                    f"labels must number the classes from 0; the largest of {len(given)} labels is {int(given.max())}; "
+                    "number them by numpy.unique(labels, return_inverse=True), or pass class_names"
+                )
             class_names = [str(i) for i in range(max(int(given.max()) + 1, 1))] if len(given) else ["0"]
         return cls(pixels, given, tuple(class_names))
 
@@ -182,10 +188,12 @@ def read_image(path: Path | str, like: tuple[int, int, int] | None = None, *, re
         raise ValueError(f"an image file can be converted to 1 or 3 channels; the images here have {like[0]}")
     channels, box = (None, None) if like is None else (like[0], like[1:] if resize else None)
     try:
-        pixels = decode(path, str(path), channels, box)
+        pixels, has_more_frames = decode(path, str(path), channels, box)
         refuse_constant(pixels, str(path))
     except BadImage as error:
         raise ValueError(f"{error}; choose another file") from error
+    if has_more_frames:
+        warnings.warn(f"{path} has several frames or pages, of which the first is used", UserWarning, stacklevel=2)
     if like is not None and pixels.shape != like:
         raise ValueError(
             f"{path} is {pixels.shape[1]} x {pixels.shape[2]} (height x width) and the "

@@ -1,7 +1,7 @@
 """Decodes a sequence of images into one array, and divides it into the train and the test part of a data set."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ridgewalk.data.decode import BadImage, Pixels, decode, refuse_constant, to_pixels
+from ridgewalk.data.decode import CONSTANT, BadImage, Pixels, decode, refuse_constant, to_pixels
 from ridgewalk.data.images import Images
 from ridgewalk.progress import track
 
@@ -62,29 +62,27 @@ class ImageFormat:
         return None if self.size is None else (self.size, self.size)
 
 
-def gather(
-    items: Iterable[Item], total: int, class_names: tuple[str, ...], form: ImageFormat, constant_is_bad: bool = False
-) -> Parts:
+def gather(items: Iterable[Item], total: int, class_names: tuple[str, ...], form: ImageFormat) -> Parts:
     """
     Decodes ``items``, of which the held-out ones come last, into one array of up to ``total`` images, and returns its train and test part.
 
     Raises:
-        ValueError: if an image is unusable (unless ``form.skip_bad``), if sizes or channels differ, or if no image is left.
+        ValueError: if an image is unusable or constant (unless ``form.skip_bad``), if sizes or channels differ, or if no image is left.
     """
     pixels: Pixels | None = None
     first, n_train = "", 0
     labels: list[int] = []
     bad: list[str] = []
+    several: list[str] = []
     for item in track(items, "reading images", total=total):
         try:
-            image = decode(item.source, item.name, form.channels, form.box)
-            if constant_is_bad:
-                refuse_constant(image, item.name)
+            image, has_more_frames = decode(item.source, item.name, form.channels, form.box)
+            refuse_constant(image, item.name)
         except BadImage as error:
-            if not form.skip_bad:
-                raise ValueError(f"{error}; repair or remove it, or pass --skip-bad to use the rest") from error
+            _refuse(error, form)
             bad.append(str(error))
             continue
+        several += [item.name] * has_more_frames
         if pixels is None:
             pixels, first = np.empty((total, *image.shape), dtype=np.uint8), item.name
         if image.shape != pixels.shape[1:]:
@@ -94,8 +92,13 @@ def gather(
         n_train += not item.held_out
     if pixels is None:
         raise ValueError(f"none of the {total} images could be read; the first: {bad[0]}; check the source")
-    if bad:
-        warnings.warn(f"{len(bad)} of {total} images were left out; the first: {bad[0]}", UserWarning, stacklevel=4)
+    _warn_of_bad(bad, total)
+    if several:
+        warnings.warn(
+            f"{len(several)} of {total} images have several frames or pages, of which the first is used; the first of them: {several[0]}",
+            UserWarning,
+            stacklevel=4,
+        )
     every = Images(torch.from_numpy(pixels[: len(labels)]), torch.tensor(labels, dtype=torch.int64), class_names)
     return _split_at(every, n_train)
 
@@ -108,16 +111,44 @@ def _split_at(every: Images, n_train: int) -> Parts:
     return train, Images(every.pixels[n_train:], every.labels[n_train:], every.class_names)
 
 
-def reshape(images: Images, form: ImageFormat) -> Images:
-    """Converts decoded images to the size and channels of ``form``."""
+def reshape(images: Images, form: ImageFormat, name: str = "image") -> Images:
+    """
+    Converts decoded images to the size and channels of ``form``, and refuses constant ones among others as ``gather`` does.
+
+    Args:
+        images: the images.
+        form: size and channels, and whether constant images are left out instead.
+        name: how messages call an image, before its index.
+    """
     c, h, w = images.shape
-    if (form.channels or c, *(form.box or (h, w))) == (c, h, w):
+    if (form.channels or c, *(form.box or (h, w))) != (c, h, w):
+        rows = [
+            to_pixels(Image.fromarray(row[0] if c == 1 else row.transpose(1, 2, 0)), form.channels, form.box)
+            for row in track(images.pixels.numpy(), "resizing images")
+        ]
+        images = Images(torch.from_numpy(np.stack(rows)), images.labels, images.class_names)
+    flat = images.pixels.flatten(2)
+    constant = (flat.amin(dim=2) == flat.amax(dim=2)).all(dim=1)
+    if not constant.any():
         return images
-    rows = [
-        to_pixels(Image.fromarray(row[0] if c == 1 else row.transpose(1, 2, 0)), form.channels, form.box)
-        for row in track(images.pixels.numpy(), "resizing images")
-    ]
-    return Images(torch.from_numpy(np.stack(rows)), images.labels, images.class_names)
+    bad = [f"{name} {i} {CONSTANT}" for i in constant.nonzero()[:, 0].tolist()]
+    if constant.all():
+        warnings.warn(f"all {len(bad)} images are constant, as {bad[0]}; is this the right file?", stacklevel=4)
+        return images
+    _refuse(BadImage(bad[0]), form)
+    _warn_of_bad(bad, len(images))
+    return images.take((~constant).nonzero()[:, 0])
+
+
+def _refuse(error: BadImage, form: ImageFormat) -> None:
+    """Raises ValueError for an image that cannot be used, unless such images are left out."""
+    if not form.skip_bad:
+        raise ValueError(f"{error}; repair or remove it, or pass --skip-bad to use the rest") from error
+
+
+def _warn_of_bad(bad: Sequence[str], total: int) -> None:
+    if bad:
+        warnings.warn(f"{len(bad)} of {total} images were left out; the first: {bad[0]}", UserWarning, stacklevel=5)
 
 
 def _mixed(first: str, its: tuple[int, ...], second: str, other: tuple[int, ...]) -> str:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ridgewalk.data.decode import extensions
 from ridgewalk.data.folders import read_folder
 from ridgewalk.data.hugging_face import read_hub, read_parquet
-from ridgewalk.data.idx import holds_idx, read_idx
+from ridgewalk.data.idx import holds_idx, is_idx, read_idx
 from ridgewalk.data.images import ImageData, Images
 from ridgewalk.data.items import ImageFormat, reshape
+from ridgewalk.data.layouts import ARCHIVES, FILE_SOURCES, locate, parquet_files
 from ridgewalk.data.matlab import holds_svhn, read_mat, read_svhn
 from ridgewalk.data.points import as_images, is_points, load_points
 from ridgewalk.data.shapes import SIDE, dataset
@@ -28,6 +30,7 @@ SOURCES = (
 
 _NAMES = ("digits", "shapes", *TABLES)
 _FOLD = re.compile(r"(.*\.mat):(\d+)", re.IGNORECASE)
+_HUB_NAME = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 
 
 def load(source: str, *, skip_bad: bool = False, size: int | None = None, channels: int | None = None) -> ImageData:
@@ -36,7 +39,8 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
 
     Args:
         source: ``digits`` (scikit-learn's 1797 digits of 8 x 8); ``shapes`` (36000 coloured shapes of 32 x 32, or of ``size``); a folder with MNIST's IDX files
-            (``idx``), images (``folders``), Parquet files (``hugging_face``) or SVHN's files; a Parquet file; a .mat file with the Toronto Face Database, of
+            (``idx``), images (``folders``), Parquet files (``hugging_face``) or SVHN's files, or with one folder of these below it; one of several data
+            sets' IDX files in a folder; a Parquet file; a .mat file with the Toronto Face Database, of
             which FILE.mat:3 is the third fold and FILE.mat the first, or one of SVHN's (``matlab``); a density, a table or a file of numbers, whose rows
             become images (``points.as_images``); or the name of a data set on the hub (``hugging_face``). ./digits is a folder.
         skip_bad: whether unusable images are left out with one warning.
@@ -56,17 +60,12 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     if source == "shapes":
         drawn = dataset(size=SIDE if size is None else size)
         return arrange("shapes", reshape(drawn.train, form), reshape(drawn.test, form), in_file_order=True)
-    if path.is_dir() and holds_idx(path):
-        train, test = read_idx(path)
-        return arrange(path.resolve().name, reshape(train, form), reshape(test, form), in_file_order=True)
-    if path.is_dir() and holds_svhn(path):
-        train, test = read_svhn(path)
-        return arrange(path.resolve().name, reshape(train, form), reshape(test, form), in_file_order=True)
     if path.is_dir():
-        read = read_parquet if any(path.glob("*.parquet")) else read_folder
-        return arrange(path.resolve().name, *read(path, form))
-    if path.is_file() and path.suffix == ".parquet":
+        return _load_folder(path, form)
+    if path.is_file() and path.suffix.lower() == ".parquet":
         return arrange(path.stem, *read_parquet(path, form))
+    if is_idx(path):
+        return _in_file_order(path.name, read_idx(path), form)
     if (fold := _FOLD.fullmatch(source)) is not None or (path.is_file() and path.suffix.lower() == ".mat"):
         file = path if fold is None else Path(fold[1]).expanduser()
         if not file.is_file():
@@ -74,18 +73,47 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
         name, (train, held_out) = read_mat(file, None if fold is None else int(fold[2]))
         if held_out is None:
             return arrange(name, reshape(train, form))
-        return arrange(name, reshape(train, form), reshape(held_out, form), in_file_order=True)
+        return _in_file_order(name, (train, held_out), form)
     if path.is_file():
-        raise ValueError(f"'{source}' is a file, but no Parquet file, .mat file or table; {SOURCES}")
-    if _looks_like_a_path(source):
-        raise ValueError(f"no such file or folder: '{source}'; {SOURCES}")
+        own = f"; it is one image: give its folder, '{path.parent}'" if path.suffix[1:].lower() in extensions() else ""
+        own = f"; {path.name} is an archive: unpack it, and give the folder" if path.suffix.lower() in ARCHIVES else own
+        raise ValueError(f"'{source}' is a file, but no Parquet file, .mat file or table; {SOURCES}{own}")
     if "/" not in source and get_close_matches(source.lower(), _NAMES, cutoff=0.75):
         raise ValueError(f"{unknown('source', source, _NAMES)}; {SOURCES}")
+    _refuse_paths(source, path)
     return arrange(source, *read_hub(source, form, SOURCES))
 
 
-def _looks_like_a_path(source: str) -> bool:
-    return source[0] in "./~\\" or source.count("/") > 1 or "\\" in source or source.endswith((".parquet", ".mat", "/"))
+def _load_folder(folder: Path, form: ImageFormat) -> ImageData:
+    """The data set in a folder, or in the one folder below it that has a known layout."""
+    name, found = folder.resolve().name, locate(folder)
+    if holds_idx(found):
+        return _in_file_order(name, read_idx(found), form)
+    if holds_svhn(found):
+        return _in_file_order(name, read_svhn(found), form)
+    read = read_parquet if parquet_files(found) else read_folder
+    return arrange(name, *read(found, form))
+
+
+def _in_file_order(name: str, parts: tuple[Images, Images], form: ImageFormat) -> ImageData:
+    train, test = (
+        reshape(images, form, f"{part} image") for images, part in zip(parts, ("train", "test"), strict=True)
+    )
+    return arrange(name, train, test, in_file_order=True)
+
+
+def _refuse_paths(source: str, path: Path) -> None:
+    """Raises ValueError for a source that does not exist here, unless it has the form of a name on the hub and nothing here is near it."""
+    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, beside, n=1, cutoff=0.8)
+    is_inside = path.parent != Path() and path.parent.is_dir()
+    is_file_name = path.suffix.lower() in (*FILE_SOURCES, *ARCHIVES) or path.suffix[1:].lower() in extensions()
+    if not near and not is_inside and not is_file_name and _HUB_NAME.fullmatch(source):
+        return
+    hint = f"; did you mean '{path.parent / near[0]}'?" if near else ""
+    if not path.parent.is_dir():
+        hint = f"; its folder does not exist either: '{path.parent}'"
+    raise ValueError(f"no such file or folder: '{source}'{hint}; {SOURCES}")
 
 
 def _digits() -> Images:

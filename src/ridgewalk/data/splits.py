@@ -13,6 +13,7 @@ A role is the slice floor(n start) .. floor(n stop) of its part, so it depends o
 loaded.
 """
 
+import warnings
 from itertools import count
 
 import torch
@@ -45,7 +46,7 @@ def arrange(name: str, train: Images, test: Images | None = None, *, in_file_ord
     A data set in its final order, to which roles, pairs and ``--from i`` refer.
 
     Each part is shuffled with a constant seed, as folders are sorted by class. Without a test part, the first floor(6 n / 7) of the shuffled images are the
-    train part and the others the test part.
+    train part and the others the test part. A class without images in both parts is left out with a warning, and the labels are numbered anew.
 
     Args:
         name: name of the data set.
@@ -53,6 +54,7 @@ def arrange(name: str, train: Images, test: Images | None = None, *, in_file_ord
         test: the test images, if the source has a test part.
         in_file_order: whether each part keeps its order, as MNIST's parts, which are shuffled already; this needs a test part.
     """
+    train, test = _drop_empty_classes(name, train, test)
     if in_file_order:
         assert test is not None, "a source in file order has its own test part"
         return ImageData(name, train, test)
@@ -93,6 +95,24 @@ def role_of_test_index(i: int, n_test: int) -> str:
     if not 0 <= i < n_test:
         raise ValueError(f"a test image has an index in 0 .. {n_test - 1}; got {i}; choose another")
     return next(role for role in TEST_ROLES if i < _rows(role, n_test).stop)
+
+
+def _drop_empty_classes(name: str, train: Images, test: Images | None) -> tuple[Images, Images | None]:
+    """Both parts with the classes that occur in either."""
+    names, parts = train.class_names, [train] if test is None else [train, test]
+    there = torch.bincount(torch.cat([p.labels for p in parts]), minlength=len(names)) > 0
+    if there.all() or (test is not None and test.class_names != names):
+        return train, test
+    empty = [names[i] for i in (~there).nonzero()[:, 0].tolist()]
+    warnings.warn(
+        f"{len(empty)} of {len(names)} classes of '{name}' {'have' if len(empty) > 1 else 'has'} no images and "
+        f"{'are' if len(empty) > 1 else 'is'} left out: {', '.join(empty[:8])}{', ...' * (len(empty) > 8)}",
+        UserWarning,
+        stacklevel=4,
+    )
+    label, kept = there.cumsum(0) - 1, tuple(names[i] for i in there.nonzero()[:, 0].tolist())
+    left = [Images(p.pixels, label[p.labels], kept) for p in parts]
+    return left[0], None if test is None else left[1]
 
 
 def _rows(role: str, n: int) -> slice:
