@@ -11,7 +11,7 @@ the guided score, although grad log p_t is unknown. Where the gain is not above 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from ridgewalk.diffusion.guidance import DiscriminatorGuidance, Strengths, TimeR
 from ridgewalk.diffusion.sde import SDE
 from ridgewalk.metrics.calibration import expected_calibration_error
 from ridgewalk.protocols import VectorField
+from ridgewalk.records import refuse_unknown
 from ridgewalk.thresholds import BELOW_CHANCE, CHANCE, Verdict
 from ridgewalk.training.noise import Noise
 
@@ -124,6 +125,8 @@ class GuideDiagnosis:
         """
         from pydantic import TypeAdapter
 
+        for row in rows:
+            refuse_unknown("figure of a level", row, [f.name for f in fields(LevelDiagnosis)])
         return cls(TypeAdapter(tuple[LevelDiagnosis, ...]).validate_python(tuple(rows)))
 
     def to_json(self) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from ridgewalk.metrics import neighbours
 from ridgewalk.models import classifiers
 from ridgewalk.models.artifact import Artifact
 from ridgewalk.path import chunked
+from ridgewalk.records import seal
 from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training.loop import Fitting, fit
@@ -137,7 +138,7 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
         "noise": noise,
     }
     key = hashlib.sha256(json.dumps([training, images.fingerprint()]).encode()).hexdigest()[:24]
-    folder, artifact = cache_folder(), Artifact("judge", (key,))
+    folder, artifact = cache_folder(), Artifact("judge", (key,), entries=tuple(training))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         classifier = architecture(data.train.shape, classes)
@@ -174,7 +175,7 @@ def _keep(
     try:
         if folder is None:
             raise OSError("there is no home folder")
-        artifact.save(folder / "judges", networks, training)
+        artifact.save(folder / "judges", networks, seal(training))
     except OSError as error:
         warnings.warn(
             f"the trained judge cannot be kept for the next time ({error.strerror or error}); set RIDGEWALK_CACHE to a folder that can be written",

@@ -2,7 +2,7 @@
 The files of one trained artifact in a folder: its weights and its record.
 
     NAME.safetensors     weights of one or more networks; an artifact has at least one such file
-    RECORD.json          settings from which the networks are built, and the SHA-256 of the weights; written last
+    RECORD.json          settings from which the networks are built, the SHA-256 of the weights, and its own digest (``records``); written last
 
 The autoencoder with its detector, the pixel detectors, the diffusion and the guide are such artifacts (``store.run`` shows the folder). ``save`` writes
 one. To load it, ``read`` parses the record, the caller builds untrained networks from it, and ``fill`` loads their weights; nothing is unpickled.
@@ -18,6 +18,7 @@ from torch import nn
 
 from ridgewalk.files import write_bytes
 from ridgewalk.models.weights import load_networks, save_networks
+from ridgewalk.records import parse_record, refuse_unknown
 
 T = TypeVar("T")
 Networks = Mapping[str, nn.Module]
@@ -32,12 +33,14 @@ class Artifact:
         title: name of the kind in messages, such as "diffusion".
         weights: names of the weight files, without ".safetensors".
         record_name: name of the record, without ".json"; by default that of the first weight file.
+        entries: names of the entries that the record may have, except those of checksums; a record with another entry is refused.
         log: subfolder with the log and checkpoints of the training, or "" if the training has no subfolder.
     """
 
     title: str
     weights: tuple[str, ...]
     record_name: str = ""
+    entries: tuple[str, ...] = ()
     log: str = ""
 
     @property
@@ -68,7 +71,7 @@ class Artifact:
         Args:
             folder: folder of the artifact.
             networks: the networks of each weight file, by name.
-            record: settings from which the networks are built, as JSON values.
+            record: settings from which the networks are built, as JSON values; ``records.seal`` adds their digest.
         """
         sums = {
             f"{name}.safetensors": save_networks(folder / f"{name}.safetensors", networks[name])
@@ -88,7 +91,7 @@ class Artifact:
         """
         file = folder / self.record_file
         try:
-            record = json.loads(file.read_text(encoding="utf-8"))
+            record = parse_record(file.read_bytes(), self.entries)
             self._sums(record)
             return parse(record), record
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -118,4 +121,6 @@ class Artifact:
     def _sums(self, record: Mapping[str, Any]) -> dict[str, str]:
         """The checksum of each weight file."""
         sums, files = record["sha256"], [f"{name}.safetensors" for name in self.weights]
+        if len(files) > 1:
+            refuse_unknown("file in its checksums", sums, files)
         return {file: str(sums[file] if len(files) > 1 else sums) for file in files}

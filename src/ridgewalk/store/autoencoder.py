@@ -3,7 +3,7 @@ A trained autoencoder with the discriminators that judge its codes.
 
     model.safetensors         encoder and decoder, and the adversaries that they were trained against
     detector.safetensors      the density-ratio detector
-    manifest.json             checksums of the two, seconds, steps; written last
+    manifest.json             checksums of the two and of the log, seconds, steps; written last
     pixel.safetensors         a pixel detector, where `ridgewalk sense` trained one, and pixel.json its record; pixel-real.* is that of the other contrast
 """
 
@@ -20,13 +20,19 @@ from ridgewalk.energies import freeze
 from ridgewalk.models.artifact import Artifact
 from ridgewalk.models.autoencoders import Autoencoder
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, image_discriminator, latent_discriminator
+from ridgewalk.records import seal
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.store.origin import Origin
 from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.families.base import family_of
 
-AUTOENCODER = Artifact("model", ("model", "detector"), "manifest")
+AUTOENCODER = Artifact(
+    "model",
+    ("model", "detector"),
+    "manifest",
+    ("seconds", "steps", "images_per_second", "readings", "diagnostics_seconds", "log"),
+)
 
 PIXEL_SENSORS = {"holes": "pixel", "real": "pixel-real"}
 """For each contrast of a pixel detector, the name of the sensor and of its files."""
@@ -61,7 +67,7 @@ def save(folder: Path, networks: Mapping[str, nn.Module], detector: Discriminato
     AUTOENCODER.save(
         folder,
         {"model": {n: network.cpu() for n, network in networks.items()}, "detector": {"detector": detector}},
-        record,
+        seal(record),
     )
 
 
@@ -74,7 +80,7 @@ def load(folder: Path, origin: Origin, recipe: Recipe, device: str) -> TrainedAu
     """
     if not AUTOENCODER.is_in(folder):
         raise ValueError(unfinished(folder))
-    _, record = AUTOENCODER.read(folder, dict)
+    _, record = AUTOENCODER.read(folder, _parse)
     family = family_of(recipe)
     model, adversaries = family.autoencoder(recipe, origin.image, 0), family.adversaries(recipe, origin.image, 0)
     detector, networks = new_detector(recipe), {**model.networks, **adversaries}
@@ -92,6 +98,12 @@ def load(folder: Path, origin: Origin, recipe: Recipe, device: str) -> TrainedAu
     return TrainedAutoencoder(freeze(model).to(where), {n: freeze(s).to(where) for n, s in sensors.items()}, record)
 
 
+def _parse(record: dict[str, Any]) -> None:
+    """Refuses a record whose figures are of other types."""
+    _ = [float(record[name]) for name in ("seconds", "steps")]
+    _ = [str(line["sentence"]) for line in record.get("readings", {}).values()]
+
+
 def unfinished(folder: Path) -> str:
     """The message about a run whose training did not finish."""
     return f"{folder} is half written: its training did not finish; resume it with `ridgewalk train --resume {folder}`"
@@ -101,7 +113,7 @@ def pixel_artifact(contrast: str) -> Artifact:
     """The files of a pixel detector; ValueError for an unknown contrast."""
     if contrast not in PIXEL_SENSORS:
         raise ValueError(naming.unknown("contrast", contrast, PIXEL_SENSORS))
-    return Artifact(f"{PIXEL_SENSORS[contrast]} sensor", (PIXEL_SENSORS[contrast],))
+    return Artifact(f"{PIXEL_SENSORS[contrast]} sensor", (PIXEL_SENSORS[contrast],), entries=("contrast", "seed"))
 
 
 def new_pixel_detector(recipe: Recipe, shape: tuple[int, int, int], contrast: str, seed: int = 0) -> Discriminator:

@@ -22,6 +22,7 @@ from ridgewalk.diffusion.likelihood import Likelihood, LogLikelihood, log_likeli
 from ridgewalk.finders.flow import FlowPath, flow_path
 from ridgewalk.models.artifact import Artifact
 from ridgewalk.protocols import VectorField
+from ridgewalk.records import seal
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Diffusion, Sampling
 from ridgewalk.settings.recipes import read_table
@@ -29,7 +30,12 @@ from ridgewalk.training.denoising import DenoisingScoreMatching, ImplicitScoreMa
 from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.loop import Fitting, fit
 
-DIFFUSION = Artifact("diffusion", ("denoiser",), log="diffusion")
+DIFFUSION = Artifact(
+    "diffusion",
+    ("denoiser",),
+    entries=("shape", "deviation", "classes", "seed", "scales", "settings", "seconds", "steps", "joint"),
+    log="diffusion",
+)
 
 CHUNK_VALUES = 250_000
 """Numbers (samples times dimensions) that are sampled at once."""
@@ -232,7 +238,7 @@ def save(
         "settings": asdict(settings),
         **notes,
     }
-    DIFFUSION.save(folder, _networks(network.cpu(), _Buffers(data.standardiser)), record)
+    DIFFUSION.save(folder, _networks(network.cpu(), _Buffers(data.standardiser)), seal(record))
     return load(folder, sampling)
 
 

@@ -9,7 +9,7 @@ A guide on disk: the discriminator that corrects a diffusion's score, in the fol
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,19 @@ from ridgewalk.models.backbones import TimeMLP
 from ridgewalk.models.heads import OnBackbone, spectrally_normalised
 from ridgewalk.models.unet import UNetEncoder, UNetLayers
 from ridgewalk.protocols import VectorField
+from ridgewalk.records import refuse_unknown, seal
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Guidance, Sampling
 from ridgewalk.settings.recipes import read_table
 from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.training.guide import GuidedModel
 
-GUIDE = Artifact("guide", ("guide",), log="guide")
+GUIDE = Artifact(
+    "guide",
+    ("guide",),
+    entries=("denoiser", "seed", "negatives", "sampling", "settings", "held_out", "seconds"),
+    log="guide",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +171,7 @@ def guided_model(model: TrainedDiffusion, how: Sampling) -> GuidedModel:
 
 def save(folder: Path, body: nn.Module, model: TrainedDiffusion, record: Mapping[str, Any]) -> Guide:
     """Writes a trained discriminator into the folder of its diffusion, and loads it again."""
-    GUIDE.save(folder, {"guide": {"guide": body}}, {"denoiser": model.record["sha256"], **record})
+    GUIDE.save(folder, {"guide": {"guide": body}}, seal({"denoiser": model.record["sha256"], **record}))
     return load(folder, model)
 
 
@@ -193,5 +199,5 @@ def load(folder: Path, model: TrainedDiffusion) -> Guide:
 def _parse(record: dict[str, Any]) -> tuple[Guidance, GuideDiagnosis, int, str]:
     """Settings, diagnosis, seed and the diffusion's checksum of a record."""
     settings = read_table(Guidance, record["settings"])
-    _ = record["sampling"].items()
+    refuse_unknown("setting of sampling", record["sampling"], [f.name for f in fields(Sampling)])
     return settings, GuideDiagnosis.from_json(record["held_out"]), int(record["seed"]), str(record["denoiser"])

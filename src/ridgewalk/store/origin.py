@@ -1,11 +1,20 @@
-"""Where a run comes from: the data and how they were read (``Source``), and the recipe, seed and budget (``Origin``); both stand in ``run.toml``."""
+"""
+Where a run comes from: the data and how they were read (``Source``), and the recipe, seed and budget (``Origin``); both stand in ``run.toml``.
+
+The file begins with the digests of what it holds: ``digests.source`` of the entry ``source``, which a user may edit where data were moved (the data are
+compared by their own fingerprint), and ``digests.settings`` of all else. Whoever edits more on purpose removes the table ``digests``. Runs of version 0.1.0
+have no such table.
+"""
 
 import hashlib
 import json
 import tomllib
-from dataclasses import asdict, dataclass, field
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import ridgewalk
 from ridgewalk import naming
@@ -14,6 +23,7 @@ from ridgewalk.data import load as load_images
 from ridgewalk.data.points import PointData, is_points, load_points
 from ridgewalk.data.toy import DENSITIES
 from ridgewalk.files import write_bytes
+from ridgewalk.records import digest_of, refuse_unknown
 from ridgewalk.settings.recipes import Recipe, parse, to_table
 from ridgewalk.store.trust import refuse_untrusted
 
@@ -145,7 +155,34 @@ def write_settings(folder: Path, origin: Origin, recipe: Recipe) -> None:
     import tomli_w
 
     head = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(origin).items() if v is not None}
-    write_bytes(folder / "run.toml", tomli_w.dumps({**to_table(recipe), "run": head}).encode())
+    table = {**to_table(recipe), "run": head}
+    write_bytes(folder / "run.toml", tomli_w.dumps({"digests": _digests(table), **table}).encode())
+
+
+def _digests(table: Mapping[str, Any]) -> dict[str, str]:
+    """The digests of the settings of a run and of their entry ``source``."""
+    head = dict(table["run"])
+    source = head.pop("source", None)
+    return {"settings": digest_of({**table, "run": head}), "source": digest_of(source)}
+
+
+def _compare(file: Path, found: Any, table: Mapping[str, Any]) -> None:
+    """Refuses settings that were changed since they were written, and warns of another source."""
+    expected = _digests(table)
+    if not isinstance(found, dict) or set(found) != set(expected):
+        raise ValueError(
+            f"{file} has a table 'digests' without the two digests that a run records; it was altered or cut short"
+        )
+    if found["settings"] != expected["settings"]:
+        raise ValueError(
+            f"{file} was changed since it was written, and may now be of another architecture or of other data than the files beside it: restore it, or "
+            "remove its table 'digests' if you changed it on purpose"
+        )
+    if found["source"] != expected["source"]:
+        warnings.warn(
+            f"{file} names another source than when it was written, '{table['run']['source']}'; its data are compared with those of the training",
+            stacklevel=4,
+        )
 
 
 def read_settings(folder: Path) -> tuple[Origin, Recipe]:
@@ -162,18 +199,23 @@ def read_settings(folder: Path) -> tuple[Origin, Recipe]:
         raise ValueError(f"{folder} is not a run: it has no run.toml; name a folder that `ridgewalk train` made")
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{file} cannot be read as TOML ({error}); it was altered or cut short") from error
+    digests = table.pop("digests", None)
+    whole = dict(table)
     from pydantic import TypeAdapter
 
     try:
         head = table.pop("run")
         _ = head["precision"]  # the last key of the file: without it the file was cut short
+        refuse_unknown("key of the table 'run'", head, [f.name for f in fields(Origin)])
         origin = TypeAdapter(Origin).validate_json(json.dumps(head), strict=True)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{file} lacks what a run records, or has more ({error}); it was altered or cut short"
         ) from error
     recipe = parse(table, str(file))
+    if digests is not None:
+        _compare(file, digests, whole)
     refuse_untrusted(recipe, folder)
     return origin, recipe

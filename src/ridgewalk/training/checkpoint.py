@@ -4,7 +4,8 @@ The whole state of a training run at a step, in a folder of its own:
     step-00001200/
       networks.safetensors     every network (and, as "ema:name", its moving average)
       optimisers.pt            optimisers and gradient scaler, read with weights-only loading
-      progress.json            step, fingerprint of shapes, schedule and data, digest of the objective's settings, and the SHA-256 of the two files
+      progress.json            step, fingerprint of shapes, schedule and data, digest of the objective's settings, length and digest of the log until then,
+                               and the SHA-256 of the two files
 
 A checkpoint is written under another name and renamed when it is whole, so that a folder called step-* is complete.
 """
@@ -26,7 +27,9 @@ from torch import Tensor, nn
 
 from ridgewalk.files import write_bytes
 from ridgewalk.models.weights import load_networks, save_networks
+from ridgewalk.records import digest_of, parse_record
 from ridgewalk.settings.training import Schedule
+from ridgewalk.training.log import Written
 from ridgewalk.training.objectives import Objective
 
 _NAME = re.compile(r"step-(\d{8})")
@@ -55,7 +58,7 @@ class Identity:
             "schedule": asdict(schedule),
             "data": [_digest_of(t) for t in data],
         }
-        return Identity(_digest(parts), _digest(_settings(objective)) if is_dataclass(objective) else None)
+        return Identity(digest_of(parts), digest_of(_settings(objective)) if is_dataclass(objective) else None)
 
     def refuse_other(self, found: "Identity", where: Path) -> None:
         """Refuses a checkpoint of another training."""
@@ -68,10 +71,6 @@ class Identity:
 
 class OtherTraining(ValueError):
     """A whole checkpoint that belongs to another training."""
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _digest_of(tensor: Tensor) -> str:
@@ -101,9 +100,10 @@ def write(
     networks: Mapping[str, nn.Module],
     optimisers: Mapping[str, Any],
     identity: Identity,
+    log: Written | None = None,
     keep: int = 2,
 ) -> Path:
-    """Writes the checkpoint of ``step`` below ``folder`` and removes all but the newest ``keep``."""
+    """Writes the checkpoint of ``step`` below ``folder`` and removes all but the newest ``keep``; ``log`` is the training's log until then."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step-{step:08d}"
     temporary = folder / f".step-{step:08d}.{os.getpid()}.tmp"
@@ -115,7 +115,8 @@ def write(
             "networks.safetensors": save_networks(temporary / "networks.safetensors", networks),
             "optimisers.pt": write_bytes(temporary / "optimisers.pt", buffer.getvalue()),
         }
-        progress = {"step": step, **asdict(identity), "sha256": sums}
+        notes = {**asdict(identity), "log": None if log is None else asdict(log)}
+        progress = {"step": step, **notes, "notes": digest_of(notes), "sha256": sums}
         write_bytes(temporary / "progress.json", json.dumps(progress, indent=1).encode())
         if target.exists():
             shutil.rmtree(target)
@@ -143,12 +144,12 @@ def step_of(checkpoint: Path) -> int:
 
 def restore(
     folder: Path, networks: Mapping[str, nn.Module], identity: Identity
-) -> tuple[int, Mapping[str, Any] | None]:
+) -> tuple[int, Mapping[str, Any] | None, Written | None]:
     """
     Loads the newest whole checkpoint below ``folder`` into the networks, in place; a damaged one is passed over with a warning.
 
     Returns:
-        Its step and the optimisers' states; 0 and None where there is no checkpoint.
+        Its step, the optimisers' states, and the log until then; 0 and None where there is no checkpoint, and no log in one of version 0.1.0.
 
     Raises:
         ValueError: if every checkpoint is damaged, or the newest whole one belongs to another training.
@@ -156,31 +157,37 @@ def restore(
     every = _all(folder)[::-1]
     for i, checkpoint in enumerate(every):
         try:
-            return step_of(checkpoint), read(checkpoint, networks, identity)
+            return step_of(checkpoint), *read(checkpoint, networks, identity)
         except OtherTraining:
             raise
         except ValueError as error:
             if i + 1 == len(every):
                 raise
             warnings.warn(f"{error}. The training is resumed from {every[i + 1].name}", stacklevel=4)
-    return 0, None
+    return 0, None, None
 
 
-def read(checkpoint: Path, networks: Mapping[str, nn.Module], identity: Identity) -> dict[str, Any]:
+def read(
+    checkpoint: Path, networks: Mapping[str, nn.Module], identity: Identity
+) -> tuple[dict[str, Any], Written | None]:
     """
-    Loads the networks in place and returns the optimisers' states.
+    Loads the networks in place and returns the optimisers' states, and the log until then where it is known.
 
     Raises:
         ValueError: if a file is missing, cut short or altered, or if the checkpoint belongs to other settings.
     """
     record = checkpoint / "progress.json"
     try:
-        progress = json.loads(record.read_text(encoding="utf-8"))
+        progress = parse_record(record.read_bytes(), ("step", "fingerprint", "settings", "log", "notes"))
         sums, settings = progress["sha256"], progress.get("settings")
         found = Identity(str(progress["fingerprint"]), None if settings is None else str(settings))
         wanted = str(sums["networks.safetensors"]), str(sums["optimisers.pt"])
         if progress["step"] != step_of(checkpoint):
             raise ValueError(f"it is of step {progress['step']}")
+        notes = digest_of({**asdict(found), "log": progress.get("log")})
+        if settings is not None and progress.get("notes", notes) != notes:
+            raise ValueError("its digest does not fit its entries")
+        log = Written(**progress["log"]) if progress.get("log") else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{record} cannot be read ({error}), so {checkpoint.name} is not a whole checkpoint"
@@ -191,7 +198,11 @@ def read(checkpoint: Path, networks: Mapping[str, nn.Module], identity: Identity
     if hashlib.sha256(content).hexdigest() != wanted[1]:
         raise ValueError(f"{states} is missing, cut short or altered: its checksum differs")
     load_networks(checkpoint / "networks.safetensors", networks, wanted[0])
-    return torch.load(io.BytesIO(content), weights_only=True)
+    try:
+        loaded = torch.load(io.BytesIO(content), weights_only=True)
+    except Exception as error:  # the unpickler raises errors of many kinds
+        raise ValueError(f"{states} holds no states of optimisers ({str(error).splitlines()[0]})") from error
+    return loaded, log
 
 
 def _all(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ Everything random is a function of (seed, step): the order of the data of (seed,
 the networks and the optimisers in a checkpoint this makes a resumed run equal to an uninterrupted one, bit for bit.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -32,7 +33,7 @@ from ridgewalk.training.batch_norm import batch_statistics
 from ridgewalk.training.checkpoint import Identity
 from ridgewalk.training.devices import accelerator, refuse_precision, resolve_device, seeded
 from ridgewalk.training.health import Event, Health
-from ridgewalk.training.log import read_lines, read_log, read_readings
+from ridgewalk.training.log import Written, describe_damage, read_lines, read_log, read_readings
 from ridgewalk.training.noise import Noise
 from ridgewalk.training.objectives import Objective
 from ridgewalk.training.schedule import build_optimiser, decay_factor
@@ -172,6 +173,7 @@ class _Run:
         self.health, self.events = Health(), list[Event]()
         self.inspect, self.readings, self.inspecting = inspect, list[dict[str, Any]](), 0.0
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
+        self.written, self.written_digest = 0, hashlib.sha256()
 
     @property
     def saved(self) -> dict[str, nn.Module]:
@@ -203,7 +205,8 @@ class _Run:
         self._wait()
         if self.accelerator.trackers:
             self.accelerator.end_training()
-        names = [k for k in (self.log[0] if self.log else {}) if k != "step"]
+        names = [k for k in (self.log[-1] if self.log else {}) if k != "step"]
+        self.log = [line for line in self.log if set(names) <= set(line)]  # of a damaged log that was resumed
         terms = {name: torch.tensor([line[name] for line in self.log], dtype=torch.float64) for name in names}
         averages = {name: average.module for name, average in self.averages.items()}
         return History(
@@ -266,8 +269,16 @@ class _Run:
     def _append(self, lines: Iterable[Mapping[str, Any]]) -> None:
         if self.folder is not None and self.rank == 0:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / "log.jsonl").open("a") as file:
-                file.writelines(json.dumps(line) + "\n" for line in lines)
+            content = self._noted(lines)
+            with (self.folder / "log.jsonl").open("ab") as file:
+                file.write(content)
+
+    def _noted(self, lines: Iterable[Mapping[str, Any]]) -> bytes:
+        """Lines as the log has them, which are added to the digest of the log."""
+        content = "".join(json.dumps(line) + "\n" for line in lines).encode()
+        self.written += len(content)
+        self.written_digest.update(content)
+        return content
 
     def _wait(self) -> None:
         if self.world > 1:
@@ -320,14 +331,17 @@ class _Run:
         states: dict[str, Any] = {p: o.state_dict() for p, o in self.optimisers.items()}
         if self.accelerator.scaler is not None:
             states["scaler"] = self.accelerator.scaler.state_dict()
-        checkpoint.write(self.folder / "checkpoints", step, self.saved, states, self.identity)
+        log = Written(self.written, self.written_digest.hexdigest())
+        checkpoint.write(self.folder / "checkpoints", step, self.saved, states, self.identity, log)
 
     def _restore(self) -> int:
         """Loads the newest checkpoint, cuts the log back to it, and returns its step (0 where there is none)."""
         if self.folder is None:
             raise ValueError("resuming needs the folder of the run; pass folder=")
         log = self.folder / "log.jsonl"
-        step, states = checkpoint.restore(self.folder / "checkpoints", self.saved, self.identity)
+        step, states, written = checkpoint.restore(self.folder / "checkpoints", self.saved, self.identity)
+        if self.rank == 0 and written is not None and (damage := describe_damage(log, written)):
+            warnings.warn(damage, stacklevel=4)
         lines = [line for line in read_log(log)[0] if line["step"] <= step]
         self.log = lines
         self.events = list(self.health.feed(lines))
@@ -340,7 +354,7 @@ class _Run:
         self._wait()
         if self.rank == 0:
             whole = [line for line in read_lines(log) if line["step"] <= step]  # in the order that they were written in
-            write_bytes(log, "".join(json.dumps(line) + "\n" for line in whole).encode())
+            write_bytes(log, self._noted(whole))
         return step
 
 

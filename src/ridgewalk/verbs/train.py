@@ -19,6 +19,7 @@ from ridgewalk.energies import freeze
 from ridgewalk.files import refuse_used
 from ridgewalk.locks import writing
 from ridgewalk.models.autoencoders import GaussianAutoencoder
+from ridgewalk.records import seal
 from ridgewalk.settings import recipes
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.store import autoencoder, diffusion
@@ -32,6 +33,7 @@ from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.detectors import train_model_detector, train_pixel_detector
 from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.families.base import Networks, family_of, has_autoencoder
+from ridgewalk.training.log import log_digest
 from ridgewalk.training.loop import Fitting, check, fit
 from ridgewalk.training.negatives import BOUNDARIES
 
@@ -194,6 +196,7 @@ def _train_autoencoder(folder: Path, origin: Origin, recipe: Recipe, data: Image
             "seconds": seconds,
             "steps": steps,
             "images_per_second": _speed(seconds, taken, recipe.training.batch),
+            "log": log_digest(folder / "log.jsonl"),
             **({"readings": readings, "diagnostics_seconds": round(diagnostics, 2)} if readings else {}),
         }
         autoencoder.save(folder, networks, detector, record)
@@ -242,5 +245,5 @@ def _sense(run: Run, contrast: str, seed: int, device: str) -> dict[str, object]
         schedule=replace(detectors.PIXEL_SCHEDULE, epochs=p.epochs, batch=p.batch, seed=seed),
         device=device,
     )
-    record = artifact.save(run.folder, {name: {name: network}}, {"contrast": contrast, "seed": seed})
+    record = artifact.save(run.folder, {name: {name: network}}, seal({"contrast": contrast, "seed": seed}))
     return {"run": str(run.folder), "sensor": name, **record}

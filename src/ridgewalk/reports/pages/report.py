@@ -1,5 +1,7 @@
 """The page of the verb `report`: verdict, paths, figures, sensors, training, settings."""
 
+import warnings
+
 import numpy as np
 
 from ridgewalk.reports import Figure, Page, Section, TableBlock, figures
@@ -10,7 +12,7 @@ from ridgewalk.reports.pages.origin import all_settings, budget_line, source_nam
 from ridgewalk.reports.paths import ends_name, strip_figure, trace_figures
 from ridgewalk.reports.sensors import misalignment_section, sensors_section
 from ridgewalk.store.run import Run
-from ridgewalk.training.log import read_log
+from ridgewalk.training.log import describe_damage, read_log
 from ridgewalk.verbs.report import Result
 
 SHOWN = 4
@@ -76,9 +78,13 @@ def _classes(result: Result) -> Section:
 
 
 def _training(run: Run) -> Section:
-    lines, events = read_log(run.folder / "log.jsonl")
+    file = run.folder / "log.jsonl"
+    lines, events = read_log(file)
+    damage = describe_damage(file, run.manifest.get("log"))
+    if damage:
+        warnings.warn(damage, stacklevel=2)
     if not lines:
-        return Section("Training", "The run has no training log.")
+        return Section("Training", f"{damage}." if damage else "The run has no training log.")
     steps = np.array([line["step"] for line in lines])
     curves = {n: (steps, np.array([line[n] for line in lines])) for n in lines[0] if n != "step"}
     speed = run.manifest.get("images_per_second")
@@ -89,5 +95,6 @@ def _training(run: Run) -> Section:
         "Training losses",
         figures.READING["losses"],
     )
-    lead = " ".join([f"{len(lines)} steps at {speed} images a second.", *(e["sentence"] + "." for e in events)])
+    said = [damage, *(e["sentence"] for e in events)] if damage else [e["sentence"] for e in events]
+    lead = " ".join([f"{len(lines)} steps at {speed} images a second.", *(f"{sentence}." for sentence in said)])
     return Section("Training", lead, [picture])
