@@ -49,9 +49,10 @@ class Folder:
         return sorted(found, key=lambda f: natural_order(f.as_posix()))
 
 
-def natural_order(name: str) -> tuple[list[str | int], str]:
+def natural_order(name: str) -> tuple[list[str | tuple[int, str]], str]:
     """Sort key that compares digits as numbers, so that "class 9" precedes "class 10", and ignores case."""
-    return [int(part) if i % 2 else part.casefold() for i, part in enumerate(re.split(r"(\d+)", name))], name
+    parts = enumerate(re.split(r"0*(\d+)", name))
+    return [(len(part), part) if i % 2 else part.casefold() for i, part in parts], name
 
 
 def is_hidden(name: str) -> bool:

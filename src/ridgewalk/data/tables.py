@@ -5,18 +5,19 @@ Tables: rows of numbers with a class each, from a file or from scikit-learn.
     .npz    an array X (or x, data, values), and labels (n,), whole numbers or words, as y (or label, labels, class, target)
     .csv    columns of numbers, with or without a first line of column names; a column called label, labels, class or target has the labels
 
-Without labels there is one class, "all".
+Without labels there is one class, "all". Columns that number the rows are left out (``columns``).
 """
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ridgewalk.data.arrays import Archive, open_arrays
+from ridgewalk.data.columns import coordinates
+from ridgewalk.data.comma_separated import LABELS, read_text
 from ridgewalk.data.hugging_face import number_classes
 
 SUFFIXES = (".npy", ".npz", ".csv")
@@ -31,7 +32,7 @@ TABLES = {
 """Maps the names of scikit-learn's tables to the functions that load them, all offline."""
 
 _VALUES = ("X", "x", "data", "values")
-_LABELS = ("label", "labels", "class", "target")
+_DIGITS = 19  # of numbers that int64 holds
 
 
 class Table(NamedTuple):
@@ -60,38 +61,28 @@ def read_builtin(name: str) -> Table:
 
 def read_table(path: Path) -> Table:
     """Reads the table of a .npy, .npz or .csv file; an error names the first row that cannot be used."""
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         return _read_csv(path)
-    return _read_npz(path) if suffix == ".npz" else _unlabelled(_array(_opened(path), path, "save floats (n, d)"), path)
+    held = open_arrays(path)
+    if path.suffix.lower() == ".npz":
+        return _read_archive(held, path)
+    return _unlabelled(_array(held, path, "save floats (n, d)"), path)
 
 
-def _opened(path: Path) -> object:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise ValueError(f"'{path}' is no NumPy file of numbers ({error}); write it with numpy.save") from error
-
-
-def _read_npz(path: Path) -> Table:
-    archive = _opened(path)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
+def _read_archive(archive: object, path: Path) -> Table:
+    if not isinstance(archive, Archive):
         raise ValueError(f"'{path}' is no NumPy archive of arrays; write it with numpy.savez(path, X=..., y=...)")
-    with archive:
-        x = next((n for n in _VALUES if n in archive.files), None)
-        y = next((n for n in ("y", *_LABELS) if n in archive.files), None)
-        if x is None:
-            raise ValueError(
-                f"'{path}' must hold its rows under X (or {', '.join(_VALUES[1:])}); it holds {', '.join(archive.files) or 'nothing'}; "
-                "write it with numpy.savez(path, X=..., y=...)"
-            )
-        try:
-            values, labels = archive[x], None if y is None else archive[y]
-        except (ValueError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(f"'{path}' is no NumPy archive of numbers ({error}); write it with numpy.savez") from error
-    table = _unlabelled(_array(values, path, "save X as floats (n, d)"), path)
-    if labels is None:
+    x = next((n for n in _VALUES if n in archive.names), None)
+    y = next((n for n in ("y", *LABELS) if n in archive.names), None)
+    if x is None:
+        raise ValueError(
+            f"'{path}' must hold its rows under X (or {', '.join(_VALUES[1:])}); it holds {', '.join(archive.names) or 'nothing'}; "
+            "write it with numpy.savez(path, X=..., y=...)"
+        )
+    table = _unlabelled(_array(archive.read(x), path, "save X as floats (n, d)"), path)
+    if y is None:
         return table
+    labels = archive.read(y)
     if labels.dtype.kind not in "iuU" or labels.shape != (len(table.values),):
         raise ValueError(
             f"'{path}' must hold one whole number or one word as the label of each row, ({len(table.values)},); {y} is {labels.dtype} {labels.shape}"
@@ -100,53 +91,16 @@ def _read_npz(path: Path) -> Table:
 
 
 def _read_csv(path: Path) -> Table:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.reader(file)
-            rows = [(f"line {lines.line_num}", cells) for cells in lines if any(cell.strip() for cell in cells)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"'{path}' is no text of comma-separated numbers ({error})") from error
-    labels: list[str] | None = None
-    if rows and not any(_is_number(cell) for cell in rows[0][1]):  # the names of the columns
-        names = [cell.strip().lower() for cell in rows[0][1]]
-        column = next((i for i, name in enumerate(names) if name in _LABELS), None)
-        rows = rows[1:]
-        if column is not None:
-            short = next((where for where, cells in rows if len(cells) <= column), None)
-            if short is not None:
-                raise ValueError(f"'{path}' must have a label in each row; {short} has none; correct it")
-            labels = [cells[column].strip() for _, cells in rows]
-            rows = [(where, cells[:column] + cells[column + 1 :]) for where, cells in rows]
-    for where, cells in rows:
-        strange = next((cell for cell in cells if not _is_number(cell)), None)
-        if strange is not None:
-            raise ValueError(
-                f"'{path}' must hold numbers, separated by commas; {where} holds '{strange}'; correct it, "
-                "or name a column of labels 'label' in the first line"
-            )
-        if len(cells) != len(rows[0][1]):
-            raise ValueError(
-                f"'{path}' must have the same number of columns in each row; {rows[0][0]} has {len(rows[0][1])} and {where} has "
-                f"{len(cells)}; correct it"
-            )
-    numbers = np.array([[float(cell) for cell in cells] for _, cells in rows], dtype=np.float64)
-    table = _unlabelled(numbers, path, [where for where, _ in rows])
-    if labels is None:
+    text = read_text(path)
+    table = _unlabelled(text.values, path, text.lines, text.names)
+    if text.labels is None:
         return table
-    whole: Sequence[int | str] = [int(v) for v in labels] if all(_is_whole(v) for v in labels) else labels
+    whole: Sequence[int | str] = [int(v) for v in text.labels] if all(map(_is_whole, text.labels)) else text.labels
     return _labelled(table.values, whole, f"the labels of '{path}'")
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
 def _is_whole(cell: str) -> bool:
-    return cell.removeprefix("-").isdecimal()
+    return cell.removeprefix("-").isdecimal() and len(cell) < _DIGITS
 
 
 def _array(array: object, path: Path, instead: str) -> NDArray[np.generic]:
@@ -156,21 +110,31 @@ def _array(array: object, path: Path, instead: str) -> NDArray[np.generic]:
     return array
 
 
-def _unlabelled(array: NDArray[np.generic], path: Path, places: Sequence[str] = ()) -> Table:
-    """The table of an array (n, d) with one class, after checks; ``places`` names the rows in messages."""
-    if array.ndim != 2 or min(array.shape) < 2:
-        raise ValueError(
-            f"'{path}' must hold at least 2 rows of at least 2 columns, one row for each point; it holds {array.shape}"
-        )
+def _unlabelled(
+    array: NDArray[np.generic], path: Path, lines: Sequence[int] = (), names: Sequence[str] | None = None
+) -> Table:
+    """The coordinates of an array (n, d) with one class, after checks; ``lines`` and ``names`` name rows and columns in messages."""
+    _refuse_small(array, path)
     with np.errstate(over="ignore"):
         values = array.astype(np.float32)
     broken = ~np.isfinite(values).all(axis=1)
     if broken.any():
         first = int(broken.argmax())
         raise ValueError(
-            f"'{path}' must hold finite numbers below 3e38; {places[first] if places else f'row {first}'} does not; correct it"
+            f"'{path}' must hold finite numbers below 3e38; {f'line {lines[first]}' if lines else f'row {first}'} does not; correct it"
         )
+    kept = coordinates(array, names, f"'{path}'")
+    if len(kept) < array.shape[1]:
+        values = values[:, kept]
+        _refuse_small(values, path)
     return Table(np.ascontiguousarray(values), np.zeros(len(values), dtype=np.int64), ("all",))
+
+
+def _refuse_small(array: NDArray[np.generic], path: Path) -> None:
+    if array.ndim != 2 or min(array.shape) < 2:
+        raise ValueError(
+            f"'{path}' must hold at least 2 rows of at least 2 columns, one row for each point; it holds {array.shape}"
+        )
 
 
 def _labelled(values: NDArray[np.float32], labels: Sequence[int | str], where: str) -> Table:

@@ -1,7 +1,5 @@
 """The verb `project`: latents that the user gives are moved to where an energy is low, as it is near data."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from ridgewalk import processes
 from ridgewalk.data import part
+from ridgewalk.data.arrays import Archive, open_arrays
 from ridgewalk.energies import FullGaussian
 from ridgewalk.files import new_folder, write_arrays
 from ridgewalk.finders import Descent, Exchanged, Langevin, Moved, Tempered
@@ -196,29 +195,11 @@ def read_latents(file: Path, d: int) -> Tensor:
     """
     if not file.is_file():
         raise ValueError(f"no such file: '{file}'; --latents takes a .npy or .npz file")
-    try:
-        found = np.load(file, allow_pickle=False)
-        if isinstance(found, np.lib.npyio.NpzFile):
-            with found:
-                if "z" not in found:
-                    has = ", ".join(found.files) or "nothing"
-                    raise KeyError(f"{file} has no array `z`; it holds {has}: save the latents under that name")
-                found = found["z"]
-    except KeyError as error:
-        raise ValueError(error.args[0]) from error
-    except (
-        ValueError,
-        EOFError,
-        OverflowError,
-        MemoryError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise ValueError(
-            f"{file} is not a .npy or .npz file of plain numbers, or was cut short; write one with numpy.save (pickled objects are not read)"
-        ) from error
-    array = np.asarray(found)
+    found = open_arrays(file)
+    if isinstance(found, Archive) and "z" not in found.names:
+        has = ", ".join(found.names) or "nothing"
+        raise ValueError(f"{file} has no array `z`; it holds {has}: save the latents under that name")
+    array = found.read("z") if isinstance(found, Archive) else found
     if array.dtype.kind not in "fiu":
         raise ValueError(f"latents must be real numbers; those of {file} have type {array.dtype}")
     if array.ndim != 2 or array.shape[1] != d or len(array) == 0:
