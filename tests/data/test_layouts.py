@@ -142,3 +142,19 @@ def test_a_folder_without_images_says_what_it_holds(
     build(tmp_path)
     with pytest.raises(ValueError, match=f"holds no images; expected files that end in png.*; {sentence}"):
         load(str(tmp_path))
+
+
+def test_images_and_tables_beside_the_parquet_files_that_are_read_are_counted(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "train.parquet")
+    write_parquet(tmp_path / "more" / "b.parquet")
+    Image.fromarray(PIXELS[0]).save(tmp_path / "more" / "a.png")
+    (tmp_path / "README.md").write_text("")
+    with pytest.warns(UserWarning, match=r"2 files were passed over: 1 \.png, 1 \.parquet; such as more/a\.png"):
+        data = load(str(tmp_path))
+    assert len(data.train) + len(data.test) == 20
+
+
+def test_columns_that_may_be_labels_are_named(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "a.parquet", target=[0, 1] * 10)
+    with pytest.warns(UserWarning, match="no column called label, labels or fine_label, so all .* not used: target"):
+        assert load(str(tmp_path / "a.parquet")).class_names == ("all",)

@@ -133,6 +133,19 @@ def _label_column(columns: Sequence[str]) -> str | None:
     return next((name for name in LABEL_COLUMNS if name in columns), None)
 
 
+def _without_labels(columns: Sequence[str], total: int, where: str) -> tuple[list[int], tuple[str, ...]]:
+    """The labels of one class; warns of columns that may have been meant as labels."""
+    others = [name for name in columns if name not in IMAGE_COLUMNS]
+    if others:
+        warnings.warn(
+            f"{where} has no column called {', '.join(LABEL_COLUMNS[:-1])} or {LABEL_COLUMNS[-1]}, so all images are of one class; "
+            f"not used: {', '.join(others)}",
+            UserWarning,
+            stacklevel=5,
+        )
+    return [0] * total, ("all",)
+
+
 def _image_source(value: Any) -> Path | bytes | None:
     """
     The image of a cell, {bytes, path} or binary: its bytes, or its path if it is absolute and exists, or None.
@@ -158,7 +171,7 @@ def _parquet_labels(files: list[Path], tables: list[Any], total: int) -> tuple[l
     if lacking:
         raise ValueError(f"{files[0]} has the label column {column} and {lacking[0]} has not; all files must agree")
     if column is None:
-        return [0] * total, ("all",)
+        return _without_labels(tables[0].schema_arrow.names, total, str(files[0].parent))
     values: list[Any] = []
     for file, table in zip(files, tables):
         with _naming(file):
@@ -193,6 +206,8 @@ def _naming(file: Path) -> Iterator[None]:
     """Adds the file's name to the errors that pyarrow raises for a damaged file; its ArrowInvalid is a ValueError."""
     try:
         yield
+    except PermissionError as error:
+        raise PermissionError(error.errno, error.strerror, str(file)) from error
     except (OSError, ValueError) as error:
         raise ValueError(f"{file} is damaged or no Parquet file ({_first_line(error)}); download it again") from error
 
@@ -212,7 +227,7 @@ def _hub_labels(splits: Mapping[str, Any], name: str, total: int) -> tuple[list[
     features = next(iter(splits.values())).features
     column = _label_column(list(features))
     if column is None:
-        return [0] * total, ("all",)
+        return _without_labels(list(features), total, f"the data set '{name}'")
     values = [value for split in splits.values() for value in split[column]]
     return number_classes(values, getattr(features[column], "names", None), f"column '{column}' of '{name}'")
 

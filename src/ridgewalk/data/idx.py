@@ -108,6 +108,8 @@ def _read(file: Path, axes: int) -> NDArray[np.uint8]:
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
             raw = stream.read()
+    except PermissionError:
+        raise
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{file} cannot be read ({error}); download it again") from error
     magic, expected = int.from_bytes(raw[:4], "big"), 2048 + axes

@@ -2,12 +2,13 @@
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from ridgewalk.data.decode import extensions
 from ridgewalk.data.idx import holds_idx
-from ridgewalk.data.listing import is_hidden, natural_order
+from ridgewalk.data.listing import is_hidden, list_folder, natural_order, warn_of_passed
 from ridgewalk.data.matlab import holds_svhn
 
 TRAIN_NAMES = ("train", "training")
@@ -72,8 +73,33 @@ def advise(files: Iterable[Path]) -> str:
     return archive
 
 
+def nearest(path: Path) -> Path | None:
+    """An existing file or folder whose name is near that of ``path``, which does not exist; also in a folder that is near its folder."""
+    parents = [path.parent] if path.parent.is_dir() else _near(path.parent, 0.8)
+    return next((found for parent in parents for found in _near(parent / path.name, 0.8)), None)
+
+
+def warn_of_unread(folder: Path, read: Sequence[Path]) -> None:
+    """Warns of the images and Parquet files of a folder other than the Parquet files that are read."""
+    listed, passed = list_folder(folder, skip_bad=True)
+    used = {file.resolve() for file in read}
+    unread = [(file, file.suffix.lower()) for file in listed.every_image()]
+    unread += [(f, reason) for f, reason in passed if reason == ".parquet" and f.resolve() not in used]
+    warn_of_passed(folder, unread)
+
+
+def _near(path: Path, cutoff: float) -> list[Path]:
+    """The visible entry of the folder of ``path`` whose name is nearest to its name, if any."""
+    names = [entry.name for entry in _entries(path.parent)]
+    return [path.parent / name for name in get_close_matches(path.name, names, n=1, cutoff=cutoff)]
+
+
 def _is_known(folder: Path) -> bool:
-    return holds_idx(folder) or holds_svhn(folder) or bool(parquet_files(folder))
+    """Whether a folder can be listed and holds one of the layouts."""
+    try:
+        return holds_idx(folder) or holds_svhn(folder) or bool(parquet_files(folder))
+    except PermissionError:  # the folder is refused by name where its images are listed
+        return False
 
 
 def _entries(folder: Path) -> list[Path]:

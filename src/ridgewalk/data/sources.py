@@ -1,5 +1,6 @@
 """Loads a data set from SOURCE, one word; this module distinguishes the kinds of source."""
 
+import errno
 import os
 import re
 from difflib import get_close_matches
@@ -13,7 +14,7 @@ from ridgewalk.data.hugging_face import read_hub, read_parquet
 from ridgewalk.data.idx import holds_idx, is_idx, read_idx
 from ridgewalk.data.images import ImageData, Images
 from ridgewalk.data.items import ImageFormat, reshape
-from ridgewalk.data.layouts import ARCHIVES, FILE_SOURCES, locate, parquet_files
+from ridgewalk.data.layouts import ARCHIVES, FILE_SOURCES, locate, nearest, parquet_files, warn_of_unread
 from ridgewalk.data.matlab import holds_svhn, read_mat, read_svhn
 from ridgewalk.data.points import as_images, is_points, load_points
 from ridgewalk.data.shapes import SIDE, dataset
@@ -46,19 +47,31 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
         skip_bad: whether unusable images are left out with one warning.
         size: side in pixels of the centre square, to which the shorter side is scaled.
         channels: number of channels, 1 (grey) or 3 (RGB).
+
+    Raises:
+        ValueError: if the source is none of these, or cannot be read or used; the message says which file or row.
     """
-    form = ImageFormat(size, channels, skip_bad)
+    try:
+        return _load(source, ImageFormat(size, channels, skip_bad))
+    except PermissionError as error:
+        place = error.filename or source
+        raise ValueError(
+            f"'{place}' cannot be read: permission denied; change its permissions, or its folder's"
+        ) from error
+
+
+def _load(source: str, form: ImageFormat) -> ImageData:
     if not source.strip():
         raise ValueError(f"the source is empty; {SOURCES}")
     path = Path(os.path.expanduser(source))
     if is_points(source):
-        if (size, channels) != (None, None):
+        if (form.size, form.channels) != (None, None):
             raise ValueError(f"--size and --channels are for images; '{source}' is rows of numbers")
         return as_images(load_points(source))
     if source == "digits":
         return arrange("digits", reshape(_digits(), form))
     if source == "shapes":
-        drawn = dataset(size=SIDE if size is None else size)
+        drawn = dataset(size=SIDE if form.size is None else form.size)
         return arrange("shapes", reshape(drawn.train, form), reshape(drawn.test, form), in_file_order=True)
     if path.is_dir():
         return _load_folder(path, form)
@@ -86,13 +99,17 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
 
 def _load_folder(folder: Path, form: ImageFormat) -> ImageData:
     """The data set in a folder, or in the one folder below it that has a known layout."""
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     name, found = folder.resolve().name, locate(folder)
     if holds_idx(found):
         return _in_file_order(name, read_idx(found), form)
     if holds_svhn(found):
         return _in_file_order(name, read_svhn(found), form)
-    read = read_parquet if parquet_files(found) else read_folder
-    return arrange(name, *read(found, form))
+    if parquet_files(found):
+        warn_of_unread(folder, parquet_files(found))
+        return arrange(name, *read_parquet(found, form))
+    return arrange(name, *read_folder(found, form))
 
 
 def _in_file_order(name: str, parts: tuple[Images, Images], form: ImageFormat) -> ImageData:
@@ -104,15 +121,13 @@ def _in_file_order(name: str, parts: tuple[Images, Images], form: ImageFormat) -
 
 def _refuse_paths(source: str, path: Path) -> None:
     """Raises ValueError for a source that does not exist here, unless it has the form of a name on the hub and nothing here is near it."""
-    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = get_close_matches(path.name, beside, n=1, cutoff=0.8)
+    near = nearest(path)
     is_inside = path.parent != Path() and path.parent.is_dir()
     is_file_name = path.suffix.lower() in (*FILE_SOURCES, *ARCHIVES) or path.suffix[1:].lower() in extensions()
-    if not near and not is_inside and not is_file_name and _HUB_NAME.fullmatch(source):
+    if near is None and not is_inside and not is_file_name and _HUB_NAME.fullmatch(source):
         return
-    hint = f"; did you mean '{path.parent / near[0]}'?" if near else ""
-    if not path.parent.is_dir():
-        hint = f"; its folder does not exist either: '{path.parent}'"
+    hint = "" if path.parent.is_dir() else f"; its folder does not exist either: '{path.parent}'"
+    hint = hint if near is None else f"; did you mean '{near}'?"
     raise ValueError(f"no such file or folder: '{source}'{hint}; {SOURCES}")
 
 
