@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,32 @@ def test_verbs_that_open_runs_offer_trust_and_others_do_not() -> None:
     assert "--trust" in call("walk", "--help")[1]
     assert "--trust" not in call("recipes", "--help")[1]
     assert common.guarded(lambda: None)() is None
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("recipes > /dev/full", 2),
+        ("--help > /dev/full", 2),
+        ("walk --help > /dev/full", 2),
+        ("--version > /dev/full", 2),
+        ("recipes 2> /dev/full", 0),
+        ("sensors RUN --json 2> /dev/full", 0),
+        ("sensors RUN > /dev/full", 2),
+        ("walk nowhere --pairs 2 2> /dev/full", 2),
+        ("walk --pars 2 2> /dev/full", 2),
+        ("walk --pars 2 2>&-", 2),
+        ("sensors RUN <&- >&- 2>&-", 0),
+    ],
+)
+def test_output_that_cannot_be_written_gives_no_traceback(line: str, code: int, smoke: Path) -> None:
+    command = f"exec {sys.executable} -m ridgewalk {line.replace('RUN', str(smoke))}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) <= 1, done.stderr
+    if lines:
+        assert lines[0].startswith(
+            "ridgewalk: the result cannot be printed on standard output (No space left on device)"
+        )

@@ -15,6 +15,7 @@ import typer
 
 from ridgewalk import processes
 from ridgewalk.cli import generation, lists, models, paths
+from ridgewalk.cli.common import discard
 
 app = typer.Typer(
     name="ridgewalk",
@@ -66,4 +67,9 @@ def main() -> None:
     signal(SIGTERM, default_int_handler)
     if "TORCHELASTIC_RUN_ID" in os.environ:
         processes.end_with_launcher()
-    app()
+    try:
+        app()
+    except OSError as error:  # a verb catches its own: the help or a refusal of typer's could not be printed
+        for stream in (sys.stdout, sys.stderr):
+            discard(stream)
+        raise SystemExit(0 if isinstance(error, BrokenPipeError) else 2) from None

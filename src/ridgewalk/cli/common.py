@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TextIO
 
 import typer
 
@@ -123,9 +123,18 @@ def _warn(message: Any, category: type) -> None:
 
 
 def say(text: str) -> None:
-    """Prints a line on standard error, from process 0."""
+    """Prints a line on standard error, from process 0; where it cannot be written, the work goes on."""
     if _prints():
-        print(text, file=sys.stderr, flush=True)
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except OSError:
+            discard(sys.stderr)
+
+
+def discard(stream: TextIO | None) -> None:
+    """Lets the further output of a stream that cannot be written vanish; Python would fail again as it ends."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _prints() -> bool:
@@ -182,8 +191,12 @@ def show(result: Mapping[str, Any], as_json: bool, lines: list[str]) -> None:
         return
     try:
         print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)
-    except BrokenPipeError:  # the reader of the output has ended; the result is written to files all the same
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        discard(sys.stdout)
+        if not isinstance(error, BrokenPipeError):  # a reader that has ended wants no more
+            raise ValueError(
+                f"the result cannot be printed on standard output ({error.strerror}); files that were written are whole"
+            ) from None
 
 
 class Reported(Protocol):
