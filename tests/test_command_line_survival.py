@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,57 @@ def test_output_that_cannot_be_written_gives_no_traceback(line: str, code: int, 
         assert lines[0].startswith(
             "ridgewalk: the result cannot be printed on standard output (No space left on device)"
         )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["walk"], "missing argument 'RUN'"),
+        (["walk", "nowhere", "--par", "2"], "no such option: --par"),
+        (["wlk"], "Did you mean 'walk'"),
+        (["walk", "nowhere", "--pairs", "abc"], "abc"),
+        (["train", "digits", "--set"], "'--set' requires an argument"),
+        (["walk", "nowhere", "again"], "unexpected extra argument"),
+        (["recipes", "--json=1"], "--json"),
+        (["sample", "nowhere", "--n", ""], "--n"),
+        (["walk", "a\0b", "--pairs", "2"], "null"),
+        (["walk", "\udcff\x1b[2J\n", "--pairs", "2"], "no run at \\udcff\\x1b[2J"),
+        (["train", "\x07", "--data", "digits"], "\\x07"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_refused_in_one_sentence(words: list[str], message: str) -> None:
+    assert message in refused(*words)
+
+
+@pytest.mark.parametrize("name", ["a" * 100_000, "a/" * 50_000, "a b " * 25_000], ids=["word", "path", "sentence"])
+@pytest.mark.parametrize(
+    "words", [["walk", "X", "--pairs", "2"], ["train", "X", "--data", "digits"], ["train", "ae", "--data", "X"]]
+)
+def test_long_arguments_are_not_echoed_in_full(words: list[str], name: str) -> None:
+    assert len(refused(*(name if w == "X" else w for w in words))) < 2500
+
+
+def test_a_process_other_than_0_is_refused_in_silence_once_torchrun_ends_it() -> None:
+    command = [sys.executable, "-m", "ridgewalk", "walk", "nowhere", "--pairs", "2"]
+    environment = {**os.environ, "WORLD_SIZE": "2", "RANK": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    time.sleep(5)  # until it waits; a process that has ended before fails the test
+    assert process.poll() is None
+    process.terminate()
+    out, error = process.communicate(timeout=30)
+    assert (process.returncode, out, error) == (2, b"", b"")
+
+
+def test_a_process_that_is_refused_alone_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ridgewalk.cli.refusals.PATIENCE", 0.1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    code, _, error = call("walk", "nowhere", "--pairs", "2")
+    assert code == 2
+    assert error.startswith("ridgewalk (process 1): no run at nowhere")
+
+
+def test_a_refusal_of_two_processes_is_one_sentence() -> None:
+    done = run("--processes", "2", "walk", "nowhere", "--pairs", "2")
+    assert done.returncode == 2
+    assert done.stderr == "ridgewalk: no run at nowhere: there is no such folder; `ridgewalk train` makes one\n"

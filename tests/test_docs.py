@@ -52,6 +52,8 @@ def commands(text: str) -> Iterator[str]:
 def problem(line: str) -> str:
     """What is wrong with a command; empty where its name and all its options exist, and every option that needs a value has one."""
     _, name, *words = shlex.split(line)
+    if name == "--processes" and len(words) > 1 and words[0].isdecimal():
+        _, name, *words = words
     if name.startswith("-"):
         return "" if name in ("--help", "--version") else f"no option {name}"
     if name not in COMMANDS:

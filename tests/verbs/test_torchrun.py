@@ -58,5 +58,6 @@ def test_a_refusal_of_two_processes_is_printed_once(tmp_path: Path) -> None:
     done = torchrun(*TRAIN, "--set", "training.batch=127", cwd=tmp_path)
     assert done.returncode != 0
     assert done.stderr.count("ridgewalk: ") == 1
+    assert done.stderr.count("Traceback") == 1  # torchrun's own
     assert "127 does not divide over 2 processes" in done.stderr
     assert not any(tmp_path.rglob("run.toml"))

@@ -15,10 +15,11 @@ import typer
 
 from ridgewalk import processes
 from ridgewalk.cli import generation, lists, models, paths
-from ridgewalk.cli.common import discard
+from ridgewalk.cli.refusals import Commands, discard
 
 app = typer.Typer(
     name="ridgewalk",
+    cls=Commands,
     help="Walk the latent spaces of generative models without falling off the data.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -51,7 +52,24 @@ for verb in (
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False) -> None:
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--processes",
+            min=1,
+            max=64,
+            help="Start the command in this many processes, as torchrun does: train divides its batches, walk its pairs.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    if count is not None and context.invoked_subcommand and "TORCHELASTIC_RUN_ID" not in os.environ:
+        from ridgewalk.cli.launcher import launch
+
+        raise typer.Exit(launch(count, sys.argv[sys.argv.index(context.invoked_subcommand) :]))
     if version:
         from ridgewalk import __version__
 

@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TextIO
+from typing import Annotated, Any, Protocol
 
 import typer
 
 from ridgewalk import processes
+from ridgewalk.cli.refusals import describe_unexpected, discard, phrase, prints, say, stop
 from ridgewalk.files import abandon_claims
 
 RunFolder = Annotated[
@@ -67,14 +68,14 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
                 if full
                 else error.strerror or str(error)
             )
-            _stop(f"{what}{place}")
+            stop(f"{what}{place}")
         except (ValueError, FloatingPointError) as error:
-            _stop(_sentence(error))
+            stop(phrase(error))
         except KeyboardInterrupt:
             say("ridgewalk: stopped.")
             raise SystemExit(130) from None
         except Exception as error:
-            _stop(_describe_unexpected(error))
+            stop(describe_unexpected(error))
         finally:
             abandon_claims()
             _leave(together=False)
@@ -92,25 +93,6 @@ def _opens_a_run(verb: Callable[..., None]) -> bool:
     return bool({"run", "runs", "resume"} & set(signature(verb).parameters))
 
 
-def _describe_unexpected(error: Exception) -> str:
-    """The message about an unexpected error, and how to see its traceback."""
-    first = (str(error).strip().splitlines() or [""])[0]
-    if isinstance(error, MemoryError) or "out of memory" in first or "can't allocate memory" in first:
-        return f"the memory does not suffice ({first or 'MemoryError'}); use a smaller model, batch or number of pairs"
-    return f"an error that ridgewalk did not foresee: {type(error).__name__}: {first}; set RIDGEWALK_DEBUG=1 to see where it arose"
-
-
-def _sentence(error: Exception) -> str:
-    """The message of an error, as one sentence where it comes from a table of settings."""
-    if type(error).__name__ != "ValidationError":
-        return str(error)
-    from pydantic import ValidationError
-
-    from ridgewalk.settings.fields import sentence
-
-    return sentence(error) if isinstance(error, ValidationError) else str(error)
-
-
 def _leave(together: bool) -> None:
     with suppress(ValueError):  # an environment that is not torchrun's has been refused already
         if processes.world() > 1:
@@ -122,34 +104,6 @@ def _warn(message: Any, category: type) -> None:
         say(f"note: {message}")
 
 
-def say(text: str) -> None:
-    """Prints a line on standard error, from process 0; where it cannot be written, the work goes on."""
-    if _prints():
-        try:
-            print(text, file=sys.stderr, flush=True)
-        except OSError:
-            discard(sys.stderr)
-
-
-def discard(stream: TextIO | None) -> None:
-    """Lets the further output of a stream that cannot be written vanish; Python would fail again as it ends."""
-    if stream is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _prints() -> bool:
-    """Whether this process prints: process 0 does, and every process where the environment is not torchrun's."""
-    try:
-        return processes.rank() == 0
-    except ValueError:
-        return True
-
-
-def _stop(sentence: str) -> None:
-    say(f"ridgewalk: {' '.join(sentence.split())}")
-    raise SystemExit(2)
-
-
 @contextmanager
 def bars() -> Iterator[None]:
     """Shows progress bars on standard error, from process 0."""
@@ -157,7 +111,7 @@ def bars() -> Iterator[None]:
 
     from ridgewalk.progress import showing
 
-    with showing(Console(stderr=True, quiet=not _prints())):
+    with showing(Console(stderr=True, quiet=not prints())):
         yield
 
 
@@ -187,7 +141,7 @@ def repeatable() -> Iterator[None]:
 
 def show(result: Mapping[str, Any], as_json: bool, lines: list[str]) -> None:
     """Prints a result on standard output, from process 0: as JSON, or in a few lines."""
-    if not _prints():
+    if not prints():
         return
     try:
         print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)

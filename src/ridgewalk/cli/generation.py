@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, repeatable, say, show, show_page
+from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, repeatable, show, show_page
+from ridgewalk.cli.refusals import say
 from ridgewalk.registry import SAMPLERS
 
 Count = Annotated[int | None, typer.Option("--n", help="Number of samples.", show_default=False)]

@@ -14,11 +14,11 @@ from ridgewalk.cli.common import (
     given_options,
     guarded,
     resumable,
-    say,
     show,
     show_page,
     studies,
 )
+from ridgewalk.cli.refusals import say
 from ridgewalk.files import free_folder
 
 

@@ -16,11 +16,11 @@ from ridgewalk.cli.common import (
     guarded,
     listed,
     parsed_shares,
-    say,
     show,
     show_page,
     studies,
 )
+from ridgewalk.cli.refusals import say
 from ridgewalk.registry import ENERGIES, METHODS
 
 Methods = Annotated[
