@@ -176,6 +176,14 @@ def test_images_of_deeper_folders_are_said_to_belong_to_the_class_above(tmp_path
         assert load(str(tmp_path)).class_names == ("animals", "plants")
 
 
+def test_splits_inside_classes_are_said_to_be_no_splits(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for split in ("train", "test"):
+            fill(tmp_path / name / split)
+    with pytest.warns(UserWarning, match="first: cat/test; to divide the data into splits, put test above the classes"):
+        assert load(str(tmp_path)).class_names == ("cat", "dog")
+
+
 def test_classes_in_one_split_alone_are_refused(tmp_path: Path) -> None:
     cats_and_dogs(tmp_path / "train")
     fill(tmp_path / "test")

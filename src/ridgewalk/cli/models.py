@@ -99,7 +99,9 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also log to TensorBoard, in the run's folder.")
     ] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out image files that cannot be read.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out images that cannot be read or are blank.")
+    ] = False,
     size: Annotated[
         int | None,
         typer.Option(help="Resize the images' shorter side to this, and crop to a square.", show_default=False),

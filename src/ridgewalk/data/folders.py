@@ -102,10 +102,13 @@ def _warn_of_deeper(splits: list[Folder]) -> None:
     """Warns of folders inside the class folders, whose images belong to the class."""
     deeper = [inner for split in splits for s in split.subfolders for inner in s.subfolders if inner.every_image()]
     if deeper:
-        top = splits[0].path
+        top, name = splits[0].path, deeper[0].path.name
+        hint = f"; to divide the data into splits, put {name} above the classes" * (
+            name.lower() in TRAIN_NAMES + TEST_NAMES
+        )
         warnings.warn(
             f"the subfolders of '{top}' are the classes, and the images of {len(deeper)} folder{'s' * (len(deeper) > 1)} inside them count to these "
-            f"classes; the first: {os.path.relpath(deeper[0].path, top)}",
+            f"classes; the first: {os.path.relpath(deeper[0].path, top)}{hint}",
             UserWarning,
             stacklevel=5,
         )
