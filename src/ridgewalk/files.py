@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-from ridgewalk.locks import Lock, is_empty
+from ridgewalk.locks import Lock, is_empty, new_temporary
 
 
 def write_bytes(path: Path, content: bytes) -> str:
     """
     Writes a file atomically, into a temporary file beside it that is flushed and then renamed; folders above the file are created.
 
+    Temporary files of the same target that a killed process left behind are removed.
+
     Returns:
         The SHA-256 of the content, in hexadecimal.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with new_temporary(path) as temporary:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -33,8 +34,6 @@ def write_bytes(path: Path, content: bytes) -> str:
         os.replace(temporary, path)
         release_claim(path.parent)
         release_claim(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -2,14 +2,21 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
+from secrets import token_hex
 
 from ridgewalk import processes
 
 NAME = ".lock"
 """Name of the file in a folder that is locked, which stays there, empty; it ends the name of the file that is locked for a file."""
+
+
+TEMPORARY = ".tmp"
+"""End of the names of files and folders that are being written."""
 
 
 class Lock:
@@ -88,9 +95,63 @@ def writing(folder: Path, claim: Callable[[], None] = lambda: None) -> Iterator[
         lock.release()
 
 
+@contextmanager
+def new_temporary(target: Path, folder: bool = False) -> Iterator[Path]:
+    """
+    Creates a temporary file or folder beside ``target``, which the caller fills and renames; it is removed if it is still there at the end.
+
+    Its name is random, because in containers each process may have the same number. It is locked until the end; a temporary file or folder of the same target
+    that nobody has locked was left by a process that has ended, and is removed. Where files cannot be locked nothing is removed.
+    """
+    for other in target.parent.glob(f".{escape(target.name)}.*{TEMPORARY}"):
+        if (descriptor := _held(other)) is not None:
+            _remove(other)
+            os.close(descriptor)
+    while True:
+        place = target.with_name(f".{target.name}.{token_hex(6)}{TEMPORARY}")
+        place.mkdir() if folder else place.touch(exist_ok=False)
+        descriptor = _held(place)
+        if place.exists():  # another process may have removed it before it was locked
+            break
+        if descriptor is not None:
+            os.close(descriptor)
+    try:
+        yield place
+    finally:
+        _remove(place)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _held(place: Path) -> int | None:
+    """A descriptor that locks a file or folder; None where another process has locked it, or nothing can be locked."""
+    if os.name == "nt":  # pragma: no cover - an open file cannot be renamed there
+        return None
+    descriptor = None
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW)
+        _lock(descriptor)
+    except OSError:
+        if descriptor is not None:
+            os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
+
+
 def is_empty(folder: Path) -> bool:
-    """Whether a folder holds nothing but the file of its lock."""
-    return all(entry.name == NAME for entry in folder.iterdir())
+    """Whether a folder holds nothing but the file of its lock and temporary files of a process that was killed."""
+    return all(_is_nothing(entry.name) for entry in folder.iterdir())
+
+
+def _is_nothing(name: str) -> bool:
+    return name == NAME or (name.startswith(".") and name.endswith(TEMPORARY))
 
 
 def _lock(file: int) -> None:

@@ -14,6 +14,8 @@ from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
+from ridgewalk.naming import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, Task
@@ -31,7 +33,7 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
         return
     if total is None and isinstance(items, Sized):
         total = len(items)
-    task = display.add_task(description, total=total)
+    task = display.add_task(printable(description), total=total)
     try:
         for item in items:
             yield item
@@ -55,7 +57,7 @@ def showing(console: "Console", interval: float = 30.0) -> Iterator[None]:
         yield
         return
     columns = (
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
         progress.TimeElapsedColumn(),

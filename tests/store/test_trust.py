@@ -4,12 +4,15 @@ import importlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import ridgewalk as rw
 from commands import good, refused
+from ridgewalk.store.trust import record_hub
 
 MODULE = """
 import pathlib
@@ -69,3 +72,32 @@ def test_a_file_in_the_run_or_the_working_directory_is_never_imported(own: Path,
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "mark").exists()
+
+
+def test_the_hub_is_not_contacted_for_a_run_from_elsewhere(
+    copied: Callable[[], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run whose source is a name on the hub: its user named no such data set."""
+    asked: list[str] = []
+
+    def load_dataset(name: str) -> None:
+        asked.append(name)
+        raise ConnectionError
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    monkeypatch.setenv("RIDGEWALK_CACHE", str(tmp_path / "cache"))
+    run = copied()
+    text = (run / "run.toml").read_text()
+    (run / "run.toml").write_text(text.replace('source = "digits"', 'source = "someone/pictures"'))
+    for words in (["sensors", run], ["walk", run, "--pairs", 2], ["report", run], ["sense", run]):
+        assert "--trust" in refused(*words, alone=False)
+    with pytest.raises(ValueError, match="trust=True"):
+        _ = rw.load(run).data
+    assert not asked
+    refused("sensors", run, "--trust", alone=False)
+    with pytest.raises(ValueError, match="hub"):
+        _ = rw.load(run, trust=True).data
+    assert asked == ["someone/pictures"] * 2
+    record_hub("someone/pictures")  # as a training on it does
+    refused("sensors", run, alone=False)
+    assert len(asked) == 3

@@ -18,6 +18,7 @@ import typer
 from ridgewalk import processes
 from ridgewalk.cli.refusals import describe_unexpected, discard, phrase, prints, say, stop
 from ridgewalk.files import abandon_claims
+from ridgewalk.naming import printable
 
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `ridgewalk train` made.", show_default=False)
@@ -38,7 +39,8 @@ Role = Annotated[str, typer.Option(help="Role of the test images that pairs are 
 Trust = Annotated[
     bool,
     typer.Option(
-        "--trust", help="Import code that the run names, such as a prior of one's own, from a run made elsewhere."
+        "--trust",
+        help="Import code that a run made elsewhere names, such as a prior of one's own, and download data that it names.",
     ),
 ]
 
@@ -58,6 +60,7 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = lambda message, category, *_: _warn(message, category)
+                _refuse_extremes(arguments)
                 verb(**arguments)
             _leave(together=True)
         except OSError as error:
@@ -91,6 +94,22 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
 def _opens_a_run(verb: Callable[..., None]) -> bool:
     """Whether a verb reads a run folder, which may name code."""
     return bool({"run", "runs", "resume"} & set(signature(verb).parameters))
+
+
+MOST, LARGEST = 10**9, 1e30
+"""The largest whole number, and the largest number, of an option; as of the settings."""
+
+
+def _refuse_extremes(arguments: Mapping[str, Any]) -> None:
+    """Refuses numbers of an option that no command can use: NaN, infinities, and counts or seeds that are out of bounds."""
+    for name, value in arguments.items():
+        option = f"--{'n' if name == 'count' else name.replace('_', '-')}"
+        if isinstance(value, float) and not abs(value) <= LARGEST:
+            raise ValueError(f"{option} must be a finite number of at most {LARGEST:g} in size; got {value}")
+        if isinstance(value, int) and name == "seed" and not 0 <= value < 2**63:
+            raise ValueError(f"{option} must be a whole number from 0 to 2^63 - 1; got {value}")
+        if isinstance(value, int) and name != "seed" and abs(value) > MOST:
+            raise ValueError(f"{option} must be a whole number of at most {MOST:g} in size; got {value}")
 
 
 def _leave(together: bool) -> None:
@@ -144,7 +163,7 @@ def show(result: Mapping[str, Any], as_json: bool, lines: list[str]) -> None:
     if not prints():
         return
     try:
-        print(json.dumps(result, indent=1) if as_json else "\n".join(lines), flush=True)
+        print(printable(json.dumps(result, indent=1) if as_json else "\n".join(lines)), flush=True)
     except OSError as error:
         discard(sys.stdout)
         if not isinstance(error, BrokenPipeError):  # a reader that has ended wants no more

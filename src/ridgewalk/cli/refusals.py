@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ridgewalk import processes
+from ridgewalk.naming import printable
 
 LONGEST = 2000
 """Characters of a sentence; the middle of a longer one, which echoes a very long argument, is left out."""
@@ -55,7 +56,7 @@ def stop(sentence: str) -> NoReturn:
     A process of a torchrun other than 0 waits until torchrun ends it, because torchrun ends process 0 as soon as another one has
     failed, perhaps before it has printed. If nothing ends it, it has failed alone, and prints its own sentence.
     """
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(sentence.split()))
+    shown = " ".join(sentence.split())
     if len(shown) > LONGEST:
         shown = f"{shown[: LONGEST // 2]} ... {shown[-LONGEST // 2 :]}"
     if prints():
@@ -78,7 +79,7 @@ def say(text: str) -> None:
 
 def _write(text: str) -> None:
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
     except OSError:
         discard(sys.stderr)
 

@@ -9,8 +9,9 @@ Tables of images with the columns of Hugging Face data sets: Parquet files (extr
 import json
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,27 @@ def read_parquet(source: Path, form: ImageFormat) -> Parts:
     return gather(_parquet_items(held_out, tables, labels), total, names, form)
 
 
+_CONSENT: ContextVar[Callable[[str], None] | None] = ContextVar("consent", default=None)
+
+
+@contextmanager
+def asking(consent: Callable[[str], None]) -> Iterator[None]:
+    """Inside the block ``consent`` is called with the name of a data set before the hub is contacted; it raises an error to refuse it."""
+    token = _CONSENT.set(consent)
+    try:
+        yield
+    finally:
+        _CONSENT.reset(token)
+
+
 def read_hub(name: str, form: ImageFormat, what_a_source_is: str) -> Parts:
     """
     Reads the images of a data set on the hub, ``owner/name`` or a bare name, by ``datasets.load_dataset``.
 
     A split that is neither a test split nor called ``train`` is left out with a warning. Error messages end with ``what_a_source_is``.
     """
+    if (consent := _CONSENT.get()) is not None:
+        consent(name)
     try:
         import datasets
     except ImportError as error:

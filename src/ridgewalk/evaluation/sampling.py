@@ -1,5 +1,6 @@
 """Samples of a run: of its diffusion, guided or not, or of its autoencoder's prior."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from torch import Tensor
 from ridgewalk import naming
 from ridgewalk.diffusion import PerRows
 from ridgewalk.judging import samples
+from ridgewalk.memory import refuse_beyond
 from ridgewalk.path import chunked
 from ridgewalk.protocols import VectorField
 from ridgewalk.settings import recipes
@@ -103,6 +105,10 @@ def ground(run: Run) -> Any:
 
 def draw(run: Run, request: Draw) -> Drawn:
     """Draws samples of a run's diffusion, or of its autoencoder's prior where it has no diffusion or with ``prior``."""
+    size = (
+        request.rows * math.prod(run.origin.shape) * 12
+    )  # float32 samples, what they are made of, and their copy in a file
+    refuse_beyond(size, f"drawing {request.rows} samples", "draw fewer with --n")
     if request.prior or not run.has_diffusion:
         return _prior(run, request)
     model = run.diffusion

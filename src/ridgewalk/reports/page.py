@@ -169,4 +169,4 @@ def render(page: Page) -> str:
 
 def write(page: Page, path: Path) -> None:
     """Renders the page and writes it atomically; where rendering fails, a file that exists is left unchanged."""
-    write_bytes(path, render(page).encode())
+    write_bytes(path, render(page).encode(errors="backslashreplace"))

@@ -2,20 +2,26 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from ridgewalk import naming
 from ridgewalk.settings.fields import (
+    MOST,
     TABLE,
+    WIDEST,
     Activation,
     Architecture,
     Batch,
     Count,
+    CountOrNone,
     NotNegative,
+    Number,
     Positive,
     Share,
+    Width,
     Widths,
+    WidthsOrNone,
 )
 
 PRIORS = ("gaussian", "uniform", "mixture", "swiss-roll")
@@ -31,11 +37,11 @@ class Model:
     """Perceptron, or convolutions of stride 2."""
     hidden: Widths = (512, 512)
     """Widths of a perceptron's layers, or channels of the convolutions, from the image inwards."""
-    latent: Count = 8
+    latent: Width = 8
     """Dimensions of the code, or of its style where it has a class as well."""
     activation: Activation = "relu"
     """Between layers."""
-    noise: Count = 10
+    noise: Width = 10
     """Values of the noise that a universal posterior reads."""
     batch_norm: bool = False
     """Whether every layer of the encoder is followed by batch normalisation."""
@@ -45,7 +51,7 @@ class Model:
     """What the decoder ends in; "linear" is clipped to [0, 1] in use."""
     decoder: Literal["", "mlp", "conv"] = ""
     """The decoder's architecture, where it is another than the encoder's; needs ``decoder_hidden``."""
-    decoder_hidden: tuple[Count, ...] = ()
+    decoder_hidden: WidthsOrNone = ()
     """The decoder's layers, from the image inwards; empty for the encoder's."""
 
     def __post_init__(self) -> None:
@@ -61,7 +67,7 @@ class Prior:
 
     name: str = "gaussian"
     """gaussian (of deviation ``objective.sigma``), uniform, mixture, swiss-roll, or module:function, which maps (rows, generator) to draws (rows, d)."""
-    components: Count = 10
+    components: Width = 10
     """Components of the mixture, or segments of the roll."""
     scale: Positive = 1.0
     """Factor on all lengths of the uniform law, the mixture and the roll."""
@@ -77,9 +83,9 @@ class Prior:
 class Labels:
     """What an adversarial autoencoder with classes knows of them."""
 
-    classes: NonNegativeInt = 0
+    classes: Annotated[int, Field(ge=0, le=WIDEST)] = 0
     """Classes of the code, or clusters; 0 for as many as the data have."""
-    count: Annotated[int, Field(ge=-1)] = -1
+    count: Annotated[int, Field(ge=-1, le=MOST)] = -1
     """Images with a label, equally many of each class; -1 for all, 0 for none."""
     batch: Count = 100
     """Labelled images of a step."""
@@ -117,7 +123,7 @@ class Labels:
 class Matcher:
     """The discriminator of codes that is trained with the model: an AAE's (both, where it has two), or a VAE-GAN's."""
 
-    hidden: tuple[Count, ...] = (512, 512)
+    hidden: WidthsOrNone = (512, 512)
     """Widths; none for an affine function."""
     activation: Activation = "relu"
     """Between layers."""
@@ -159,9 +165,9 @@ class Critic:
 class Detector:
     """The density-ratio discriminators of codes, trained after the model."""
 
-    members: Count = 3
+    members: Annotated[int, Field(ge=1, le=1000)] = 3
     """Networks whose logits are averaged."""
-    hidden: tuple[Count, ...] = (256, 256, 256)
+    hidden: WidthsOrNone = (256, 256, 256)
     """Widths; none for an affine function."""
     activation: Activation = "relu"
     """Between layers."""
@@ -211,17 +217,17 @@ class Walks:
 
     pairs: Count = 200
     """Pairs of a report."""
-    frames: Annotated[int, Field(ge=3)] = 17
+    frames: Annotated[int, Field(ge=3, le=WIDEST)] = 17
     """Images of a path."""
-    nodes: Annotated[int, Field(ge=3)] = 33
+    nodes: Annotated[int, Field(ge=3, le=WIDEST)] = 33
     """Nodes of a string while it relaxes."""
-    iterations: NonNegativeInt = 150
+    iterations: CountOrNone = 150
     """Steps of a string's relaxation."""
     step: Positive = 0.02
     """Size of a string's step."""
     smoothing: Share = 0.95
     """Weight with which a node of a string is drawn to the middle of its neighbours at each step."""
-    margin: float = 1.5
+    margin: Number = 1.5
     """Logit of the detector above which the energy soft-ratio flattens."""
     length_weight: NotNegative = 0.3
     """Weight of a path's length where the best of several strings is chosen."""

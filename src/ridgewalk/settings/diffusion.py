@@ -7,7 +7,19 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from ridgewalk.registry import SAMPLERS
-from ridgewalk.settings.fields import TABLE, Batch, Count, NotNegative, Positive, Share, Time, Widths
+from ridgewalk.settings.fields import (
+    MOST,
+    TABLE,
+    WIDEST,
+    Batch,
+    Count,
+    NotNegative,
+    Positive,
+    Share,
+    Time,
+    Width,
+    Widths,
+)
 from ridgewalk.settings.training import Schedule
 
 Law = Literal["uniform", "log-normal", "log-snr"]
@@ -27,17 +39,17 @@ class Diffusion:
     """Perceptron for points and codes, or a U-Net for images, ours or that of the library diffusers."""
     hidden: Widths = (256, 256, 256)
     """Widths of a perceptron."""
-    fourier: Annotated[int, Field(ge=0)] = 0
+    fourier: Annotated[int, Field(ge=0, le=WIDEST)] = 0
     """Fourier features of a perceptron's input, an even number."""
-    channels: Count = 32
+    channels: Width = 32
     """Channels of a U-Net's finest level."""
     multipliers: Widths = (1, 2, 2)
     """Factors of the number of channels, one for each level, finest first."""
-    blocks: Count = 1
+    blocks: Width = 1
     """Residual blocks of a level."""
-    attention: tuple[int, ...] = ()
+    attention: tuple[Count, ...] = ()
     """Sides, in pixels, at which a U-Net has self-attention."""
-    patch: Count = 1
+    patch: Width = 1
     """Side of the squares of pixels that a U-Net reads as one."""
     dropout: Share = 0.0
     """Probability of dropout within a U-Net's blocks."""
@@ -95,13 +107,13 @@ class Guidance:
     """A network of its own (a perceptron, or the encoder of a U-Net for images), or a head on the score network's features."""
     hidden: Widths = (128, 128, 128)
     """Widths of the perceptron, or of the head."""
-    fourier: Annotated[int, Field(ge=-1)] = -1
+    fourier: Annotated[int, Field(ge=-1, le=WIDEST)] = -1
     """Fourier features of the perceptron's input; -1 for as many as suit the dimensions."""
-    channels: Count = 32
+    channels: Width = 32
     """Channels of the U-Net's encoder at its finest level."""
     spectral: bool = False
     """Whether the spectral norm of every layer is held at 1."""
-    negatives: Annotated[int, Field(ge=10)] = 25000
+    negatives: Annotated[int, Field(ge=10, le=MOST)] = 25000
     """Samples that the discriminator is trained on, against as many data; a fifth of both is held out."""
     kind: Literal["samples", "rollout", "both"] = "samples"
     """Negatives at each noise level: samples with noise added, states on the sampler's own way, or both."""
@@ -133,7 +145,7 @@ class Guidance:
     """Decay of the moving average of the weights, which is what is kept; 0 for none."""
     refresh: Count = 500
     """Steps after which joint training draws its negatives anew."""
-    bank: Annotated[int, Field(ge=10)] = 5000
+    bank: Annotated[int, Field(ge=10, le=MOST)] = 5000
     """Negatives that joint training keeps at a time."""
 
     def schedule(self, seed: int, rows: int) -> Schedule:
@@ -164,7 +176,7 @@ class Sampling:
     """Noise that Heun's method adds and removes at each step; 0 for none."""
     snr: NotNegative = 0.0
     """Ratio of signal to noise of Langevin steps; 0 for the sampler's own, 0.16 in "pc" and 0.316 in "langevin"."""
-    corrections: Annotated[int, Field(ge=-1)] = -1
+    corrections: Annotated[int, Field(ge=-1, le=MOST)] = -1
     """Langevin steps at each level; -1 for the sampler's own, 1 in "pc" and 3 in "langevin"."""
     rtol: Annotated[float, Field(gt=0, lt=1)] = 1e-4
     """Relative tolerance of the adaptive solver."""

@@ -12,13 +12,27 @@ from ridgewalk import naming
 TABLE = ConfigDict(extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 """What all tables of settings share: unknown keys, infinities and NaN are refused, and a docstring below a key describes it."""
 
-Count = Annotated[int, Field(ge=1)]
-Batch = Annotated[int, Field(ge=2)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+MOST = 10**9
+"""The largest whole number that a setting may be, except seeds."""
+
+WIDEST = 2**16
+"""The largest number of units, channels or dimensions of a layer, so that an error in a recipe does not fill the memory."""
+
+LARGEST = 1e30
+"""The largest number that a setting may be: its square root and its product with others stay finite in float32 and float64."""
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+CountOrNone = Annotated[int, Field(ge=0, le=MOST)]
+Width = Annotated[int, Field(ge=1, le=WIDEST)]
+Batch = Annotated[int, Field(ge=2, le=MOST)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Time = Annotated[float, Field(gt=0, lt=1)]
-Widths = Annotated[tuple[Count, ...], Field(min_length=1)]
+Widths = Annotated[tuple[Width, ...], Field(min_length=1, max_length=1000)]
+WidthsOrNone = Annotated[tuple[Width, ...], Field(max_length=1000)]
 Activation = Literal["relu", "silu", "gelu", "softplus", "tanh", "leaky_relu"]
 Architecture = Literal["mlp", "conv"]
 
@@ -39,7 +53,7 @@ def sentence(error: ValidationError, kind: type | None = None, place: tuple[str,
         known = [".".join([*place, *keys[:-1], k]) for k in _keys(kind, keys[:-1])]
         return naming.unknown("key", at, known)
     if first["type"] in ("dataclass_type", "dataclass_exact_type"):
-        return f"{at} must be a table of keys; got {value!r}"
+        return f"{at} must be a table of keys; got {naming.shorten(repr(value))}"
     if first["type"] == "value_error":  # a rule about several keys, which says itself what it expects
         inner = first["ctx"]["error"]
         if isinstance(inner, Misfit):
@@ -47,7 +61,7 @@ def sentence(error: ValidationError, kind: type | None = None, place: tuple[str,
         return f"{at}: {inner}" if keys or place else str(inner)
     if first["type"] == "literal_error" and isinstance(value, str):
         return naming.unknown(at, value, findall("'([^']*)'", first["ctx"]["expected"]))
-    return f"{at} = {value!r} does not fit: {str(first['msg']).replace('Input should', 'must')}"
+    return f"{naming.shorten(at)} = {naming.shorten(repr(value))} does not fit: {str(first['msg']).replace('Input should', 'must')}"
 
 
 class Misfit(ValueError):

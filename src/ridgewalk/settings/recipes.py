@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ridgewalk import naming
@@ -30,7 +30,7 @@ from ridgewalk.settings.autoencoder import (
     Walks,
 )
 from ridgewalk.settings.diffusion import Diffusion, Guidance, Sampling
-from ridgewalk.settings.fields import TABLE, Count, sentence
+from ridgewalk.settings.fields import TABLE, Count, CountOrNone, Seed, sentence
 from ridgewalk.settings.objective import AnyObjective, read_objective
 from ridgewalk.settings.training import Schedule
 
@@ -63,13 +63,13 @@ class Reproduce:
     """Name of the study's driver."""
     source: str = ""
     """Default source of the data; empty for MNIST, or digits where the files of MNIST are missing; "yours" where the user must name one."""
-    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     """One run of each variant is trained for each seed."""
     variants: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Changes "table.key=value" by the name of a variant; a variant without changes is left out."""
     points: Count = 1000
     """Codes, images or pairs that are measured."""
-    minutes: NonNegativeInt = 0
+    minutes: CountOrNone = 0
     """Longest time of the cpu budget, in minutes on two cores."""
     expected: str = ""
     """What the source says."""
@@ -77,6 +77,8 @@ class Reproduce:
     """What was found when it was last run."""
 
     def __post_init__(self) -> None:
+        for name in self.variants:
+            naming.refuse_unsafe("variant", name)
         object.__setattr__(self, "variants", {name: changes for name, changes in self.variants.items() if changes})
 
 
@@ -143,7 +145,7 @@ def read(recipe: str, budget: str = "cpu", changes: Sequence[str] = (), source: 
         raise ValueError(naming.unknown("recipe", recipe, names()))
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, and a number of thousands of digits
         raise ValueError(f"{where} is not valid TOML: {error}") from error
     budgets, sources = table.pop("budgets", {}), table.pop("sources", {})
     for kind, given, example in (("budgets", budgets, "smoke"), ("sources", sources, "digits")):
@@ -245,9 +247,11 @@ def _change(text: str) -> tuple[str, str, Any]:
     key, equals, value = text.partition("=")
     table, dot, name = key.strip().partition(".")
     if not equals or not dot:
-        raise ValueError(f"a change is written table.key=value, such as training.epochs=5; got '{text}'")
+        raise ValueError(
+            f"a change is written table.key=value, such as training.epochs=5; got '{naming.shorten(text)}'"
+        )
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         parsed = value.strip()  # a bare word is a string
     return table, name, parsed

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from ridgewalk import naming
 from ridgewalk.registry import OBJECTIVES
+from ridgewalk.settings.fields import LARGEST, MOST
 from ridgewalk.settings.objective import DEFAULT, load_family
 from ridgewalk.settings.recipes import Recipe
 
@@ -85,6 +86,7 @@ def markdown() -> str:
         "",
         "Every key of a recipe, with its default, its type and bounds, and its meaning; `ridgewalk settings` prints the same. A key is set in a recipe's",
         "file, or on the command line with `--set table.key=value`. This file is written by `python3 -m ridgewalk.settings.reference > docs/settings.md`.",
+        f"Where no greatest value is named, whole numbers may be at most {MOST:g} (seeds less than 2^63), and others {LARGEST:g} in size.",
     ]
     for name, table in read_tables().items():
         out += [
@@ -145,7 +147,8 @@ def _type(schema: Mapping[str, Any]) -> str:
         return f"list of {_type(schema['items'])}{', not empty' if schema.get('minItems') else ''}"
     if schema["type"] == "object":
         return f"table of {_type(schema['additionalProperties'])}"
-    return ", ".join([schema["type"], *(f"{sign} {schema[b]:g}" for b, sign in BOUNDS.items() if b in schema)])
+    bounds = [(sign, schema[b]) for b, sign in BOUNDS.items() if b in schema]
+    return ", ".join([schema["type"], *(f"{sign} {bound:g}" for sign, bound in bounds if abs(bound) < MOST)])
 
 
 if __name__ == "__main__":

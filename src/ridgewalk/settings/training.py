@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from pydantic import NonNegativeInt
 from pydantic.dataclasses import dataclass
 
-from ridgewalk.settings.fields import TABLE, Batch, Count, Positive, Share
+from ridgewalk.settings.fields import TABLE, Batch, Count, CountOrNone, Positive, Seed, Share
 
 
 @dataclass(frozen=True, config=TABLE)
@@ -38,11 +37,11 @@ class Schedule:
     """Decay of the moving average of every network (Polyak), which is then what is kept; left out for none."""
     log_every: Count = 50
     """Steps between two writings of the log, which has a line for each step."""
-    checkpoint_every: NonNegativeInt = 0
+    checkpoint_every: CountOrNone = 0
     """Steps between two checkpoints; 0 writes one at the end of each epoch."""
     log_gradients: bool = False
     """Whether the norm of each optimiser's gradient, before it is clipped, is logged as NAME_gradient."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the order of the data and of the noise, mixed with the run's own seed."""
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ import ridgewalk
 from ridgewalk import naming
 from ridgewalk.data import ImageData
 from ridgewalk.data import load as load_images
+from ridgewalk.data.hugging_face import asking
 from ridgewalk.data.points import PointData, is_points, load_points
 from ridgewalk.data.toy import DENSITIES
 from ridgewalk.files import write_bytes
+from ridgewalk.locks import is_empty
 from ridgewalk.records import digest_of, refuse_unknown
 from ridgewalk.settings.recipes import Recipe, parse, to_table
-from ridgewalk.store.trust import refuse_untrusted
+from ridgewalk.store.trust import refuse_untrusted, refuse_untrusted_hub
 
 Data = ImageData | PointData
 
@@ -134,9 +137,10 @@ class Origin(Source):
             as_images: whether points become images, as an autoencoder reads them.
 
         Raises:
-            ValueError: where the data have changed since the run was started.
+            ValueError: where the data have changed since the run was started, or are on the hub and the user did not name them (``store.trust``).
         """
-        data = self.images() if as_images else self.images_or_points()
+        with asking(partial(refuse_untrusted_hub, run=folder)):
+            data = self.images() if as_images else self.images_or_points()
         if fingerprint(data) != self.data:
             raise ValueError(
                 f"the data at {self.source} have changed since {folder} was started; restore them, or train again"
@@ -195,11 +199,15 @@ def read_settings(folder: Path) -> tuple[Origin, Recipe]:
     file = folder / "run.toml"
     if not folder.is_dir():
         raise ValueError(f"no run at {folder}: there is no such folder; `ridgewalk train` makes one")
+    if not file.is_file() and is_empty(folder):
+        raise ValueError(
+            f"{folder} holds no run: its training was stopped before anything was written; start it again with `ridgewalk train ... --out {folder}`"
+        )
     if not file.is_file():
         raise ValueError(f"{folder} is not a run: it has no run.toml; name a folder that `ridgewalk train` made")
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{file} cannot be read as TOML ({error}); it was altered or cut short") from error
     digests = table.pop("digests", None)
     whole = dict(table)

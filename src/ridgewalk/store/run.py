@@ -70,6 +70,7 @@ class Run:
         recipe: every setting.
         trained: the artifacts.
         moving: bool (d,), the values of a code that paths may change; None for all (``verbs.keep``).
+        trusted: whether the user trusts what the folder names (``store.trust``).
     """
 
     folder: Path
@@ -77,6 +78,7 @@ class Run:
     recipe: Recipe
     trained: Trained = field(default_factory=Trained)
     moving: Tensor | None = None
+    trusted: bool = False
 
     # the artifacts
 
@@ -139,7 +141,8 @@ class Run:
     @cached_property
     def dataset(self) -> Data:
         """Images, or the points that a diffusion was trained on, read again from their source; refused if they have changed since."""
-        return self.origin.read_again(self.folder, as_images=self.has_latents)
+        with trusting(self.trusted):
+            return self.origin.read_again(self.folder, as_images=self.has_latents)
 
     @property
     def data(self) -> ImageData:
@@ -232,7 +235,7 @@ def load(folder: str | Path, device: str = "cpu", trust: bool = False) -> Run:
     Args:
         folder: folder that ``ridgewalk train`` made.
         device: device of its networks.
-        trust: whether code that the folder names may be imported, such as a prior of one's own (``store.trust``).
+        trust: whether code that the folder names may be imported, such as a prior of one's own, and data that it names be downloaded (``store.trust``).
 
     Raises:
         ValueError: if the folder is not a run, is unfinished, or holds files that were cut short, altered or are of another architecture.
@@ -245,4 +248,4 @@ def load(folder: str | Path, device: str = "cpu", trust: bool = False) -> Run:
         raise ValueError(autoencoder.unfinished(folder))
     own = None if of_data else autoencoder.load(folder, origin, recipe, device)
     score_model = diffusion.load(folder, recipe.sampling, device) if DIFFUSION.is_in(folder) else None
-    return Run(folder, origin, recipe, Trained(own, score_model))
+    return Run(folder, origin, recipe, Trained(own, score_model), trusted=trust)

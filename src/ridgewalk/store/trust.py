@@ -1,17 +1,20 @@
 """
-Code that a run folder names runs only with the user's consent.
+Code that a run folder names runs only with the user's consent, and a data set on the hub that it names is downloaded only with it.
 
 A recipe may name a prior of the user's own as module:function, and its run records the name. Whoever loads a run from elsewhere would import that module,
 so a folder that names code is refused, unless
 
 - the user says so: ``--trust`` on the command line, ``load(folder, trust=True)`` in Python; or
 - the user has trained with the very same code: a training records the SHA-256 of the name and of the module's source in the user's cache folder.
+
+A source that is neither on this machine nor known to the package is looked up on the hub, so that a run from elsewhere could open the network unasked. It is
+refused in the same way, unless the user trusts the run or has trained on a data set of that name.
 """
 
 import hashlib
 import importlib.util
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -63,6 +66,33 @@ def refuse_untrusted(recipe: Recipe, folder: Path) -> None:
             f"the run {folder} names code of its own, the prior '{name}', which would run when it is imported: look at that module, and add --trust "
             "(in Python: load(folder, trust=True)) if you trust it"
         )
+
+
+def record_hub(source: str) -> None:
+    """Records that the user has named a data set on the hub; does nothing where the cache cannot be written."""
+    folder = cache_folder()
+    if folder is not None:
+        with suppress(OSError):
+            write_bytes(_hub_record(folder, source), b"")
+
+
+def refuse_untrusted_hub(source: str, run: Path) -> None:
+    """
+    Refuses to look up the source of a run on the hub, if the user has neither named it in a training nor trusts the run.
+
+    Raises:
+        ValueError: with the source, and what to do.
+    """
+    folder = cache_folder()
+    if not _TRUSTING.get() and (folder is None or not _hub_record(folder, source).is_file()):
+        raise ValueError(
+            f"the source of {run}, '{source}', is not on this machine, and would be looked up on the Hugging Face hub: edit source in run.toml if the data are "
+            "here, or add --trust (in Python: load(folder, trust=True)) to download them"
+        )
+
+
+def _hub_record(folder: Path, source: str) -> Path:
+    return folder / "trusted" / hashlib.sha256(b"hub\0" + source.encode(errors="surrogateescape")).hexdigest()
 
 
 def _record(name: str | None) -> Path | None:

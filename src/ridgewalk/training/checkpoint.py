@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.files import write_bytes
+from ridgewalk.locks import new_temporary
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.records import digest_of, parse_record
 from ridgewalk.settings.training import Schedule
@@ -106,9 +107,7 @@ def write(
     """Writes the checkpoint of ``step`` below ``folder`` and removes all but the newest ``keep``; ``log`` is the training's log until then."""
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"step-{step:08d}"
-    temporary = folder / f".step-{step:08d}.{os.getpid()}.tmp"
-    try:
-        temporary.mkdir()
+    with new_temporary(target, folder=True) as temporary:
         buffer = io.BytesIO()
         torch.save(dict(optimisers), buffer)
         sums = {
@@ -121,8 +120,6 @@ def write(
         if target.exists():
             shutil.rmtree(target)
         os.replace(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     for old in _all(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return target

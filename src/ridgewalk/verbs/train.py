@@ -11,7 +11,7 @@ from torch import nn
 
 from ridgewalk import processes
 from ridgewalk.data import ImageData, part
-from ridgewalk.data.points import PointData, points_part
+from ridgewalk.data.points import PointData, is_points, points_part
 from ridgewalk.diagnosis.while_training import build_inspector
 from ridgewalk.diffusion import Standardiser
 from ridgewalk.diffusion.building import build_network
@@ -27,7 +27,7 @@ from ridgewalk.store.autoencoder import AUTOENCODER, PIXEL_SENSORS, new_detector
 from ridgewalk.store.diffusion import DIFFUSION, DiffusionData
 from ridgewalk.store.origin import Data, Origin, Source, read_settings, write_settings
 from ridgewalk.store.run import Run, load
-from ridgewalk.store.trust import record_trust
+from ridgewalk.store.trust import record_hub, record_trust
 from ridgewalk.training import detectors
 from ridgewalk.training.batch_norm import settle
 from ridgewalk.training.detectors import train_model_detector, train_pixel_detector
@@ -94,6 +94,8 @@ def start(request: TrainRequest) -> Run:
     def claim() -> None:
         refuse_used(folder)  # once more, now that no other process can fill it
         record_trust(settings)
+        if not (Path(origin.source).exists() or is_points(origin.source) or origin.source in ("digits", "shapes")):
+            record_hub(origin.source)
         write_settings(folder, origin, settings)
 
     with writing(folder, claim):
