@@ -1,5 +1,6 @@
 """The documentation: its commands can be parsed, its Python code runs, and its links and paths exist."""
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ import typer
 from torch import Tensor
 
 from ridgewalk.cli import app
+from ridgewalk.finders.building import split_energy
+from ridgewalk.registry import ENERGIES, SAMPLERS
+from ridgewalk.settings import recipes as settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
@@ -122,6 +126,86 @@ def test_python_code_of_the_readme_runs() -> None:
     assert names["barrier"].shape == (1,)
     assert names["classes"].shape == (1797,)
     assert names["x"].shape == (1000, 2)
+
+
+CHECKED = {"sh": "parsed", "python": "run", "diff": "tested by the contract tests", "": "a diagram or a file"}
+"""What is done with a code block, by its language. Commands are not run here: most need MNIST or hours; the tests of the verbs run each on small data."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_code_block_is_checked(page: Path) -> None:
+    for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
+        assert language in CHECKED
+        assert language != "python" or page.name == "README.md"  # where `test_python_code_of_the_readme_runs` finds it
+        if language == "":
+            assert "ridgewalk " not in block or list(commands(f"```\n{block}```"))
+
+
+@pytest.mark.parametrize("page", [*PAGES, *RECIPES], ids=relative)
+def test_names_and_values_in_commands_exist(page: Path) -> None:
+    found = {line: misnamed(line) for line in commands(page.read_text(encoding="utf-8"))}
+    assert {line: wrong for line, wrong in found.items() if wrong} == {}
+
+
+def misnamed(line: str) -> str:
+    """Which method, energy, sampler, recipe, setting or number in a command does not exist; empty where all do."""
+    words = shlex.split(line)
+    options = dict(itertools.pairwise(words))
+    try:
+        for name in ",".join(options.get(key, "lerp") for key in ("--method", "--methods")).split(","):
+            _, energy = split_energy(name)
+            ENERGIES.find(energy or "ratio")
+        for name in options.get("--energy", "ratio").split(","):
+            ENERGIES.find(name)
+        SAMPLERS.find(options.get("--sampler", "pc"))
+        if (
+            len(words) > 2
+            and words[1] in ("train", "reproduce")
+            and re.fullmatch("[a-z0-9-]+", words[2])
+            and words[2][0] != "-"
+        ):
+            settings.read(words[2], changes=[b for a, b in itertools.pairwise(words) if a == "--set" and "." in b])
+    except ValueError as error:
+        return str(error)
+    if re.fullmatch("[A-Z0-9]+", options.get("--data", "")) and options["--data"] != "FOLDER":
+        return f"--data {options['--data']} looks like a name; write path/to/{options['--data'].lower()}"
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("ridgewalk walk RUN --pairs 2 --method strng", "unknown method 'strng'"),
+        ("ridgewalk report RUN --methods lerp,string:dul", "unknown energy 'dul'"),
+        ("ridgewalk map RUN --energy soft-ratoi", "unknown energy 'soft-ratoi'"),
+        ("ridgewalk sample RUN --sampler pd", "unknown sampler 'pd'"),
+        ("ridgewalk train aea --data digits", "'aea'"),
+        ("ridgewalk train aae --data digits --set training.epoch=3", "epoch"),
+        ("ridgewalk train aae --data MNIST", "path/to/mnist"),
+        ("ridgewalk train aae --data path/to/mnist", ""),
+    ],
+)
+def test_wrong_names_in_commands_are_found(line: str, wrong: str) -> None:
+    assert wrong in misnamed(line)
+    assert bool(wrong) == bool(misnamed(line))
+
+
+NEEDS = {"flow": "diffuse", "flow-guided": "guide", "dual": "sense", "pixel": "sense", "--gamma": "guide"}
+"""What a command of a walk-through may name only after another command has made it."""
+
+
+def test_commands_of_the_readme_can_be_run_in_their_order() -> None:
+    made: dict[str, set[str]] = {}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for line in commands("\n".join(f"```{a}\n{b}```" for a, b in FENCE.findall(text))):
+        _, verb, *words = shlex.split(line)
+        if verb == "train" and "--out" in words:
+            made[words[words.index("--out") + 1]] = {"train"}
+        elif words and words[0].startswith("runs/"):
+            assert words[0] in made, line
+            for word, maker in NEEDS.items():
+                assert word not in words or maker in made[words[0]], line
+            made[words[0]].add(verb)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)

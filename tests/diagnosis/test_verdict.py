@@ -57,3 +57,20 @@ def test_a_discriminator_that_lags_is_alive_and_its_sentence_states_it(auc: floa
     verdict, sentence = judge(PLAYER, replace(NORMAL, auc=auc), probe)
     assert verdict == "alive"
     assert words in sentence
+
+
+@pytest.mark.parametrize(("probe", "advised"), [(0.63, True), (0.55, False)])
+def test_training_again_is_advised_only_where_a_probe_sees_a_difference(probe: float, advised: bool) -> None:
+    verdict, sentence = judge(SENSOR, replace(NORMAL, auc=0.40), probe)
+    assert verdict == "dead"
+    assert ("train it again, or" in sentence) == advised
+    assert ("a fresh probe cannot either" in sentence) != advised
+
+
+@pytest.mark.parametrize(("points", "undecided"), [(49, True), (50, False), (None, False)])
+def test_a_verdict_from_few_points_is_called_undecided(points: int | None, undecided: bool) -> None:
+    for subject in (SENSOR, PLAYER):
+        verdict, sentence = judge(subject, replace(NORMAL, spread=0.04), 0.7, points=points)
+        assert verdict == "dead"
+        assert ("is undecided on 49 points of each side" in sentence) == undecided
+        assert not (undecided and ("train it again" in sentence or "raise its" in sentence))

@@ -33,7 +33,9 @@ Shares = Annotated[
         show_default=False,
     ),
 ]
-Role = Annotated[str, typer.Option(help="Role of the test images that pairs are drawn from: validation or test.")]
+Role = Annotated[
+    str, typer.Option(help="Role of the test images that pairs are drawn from: validation, test or reference.")
+]
 
 
 Trust = Annotated[

@@ -124,7 +124,7 @@ def train(
         else:
             if recipe is None or data is None:
                 raise ValueError(
-                    "train needs a recipe and --data, such as `ridgewalk train aae --data FOLDER`; or --resume RUN"
+                    "train needs a recipe and --data, such as `ridgewalk train aae --data path/to/images`; or --resume RUN"
                 )
             folder = out or processes.first(lambda: free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}"))
             with resumable(folder):

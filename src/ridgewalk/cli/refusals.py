@@ -29,6 +29,12 @@ class Commands(TyperGroup):
         """Runs a command as typer does; in standalone mode its usage errors are printed by ``stop``."""
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **options)
+        words = sys.argv[1:] if args is None else list(args)
+        for before, word in zip(["", *words], words):
+            if not word:
+                stop(
+                    f"an argument is empty{f', after {before}' if before else ''}: give a value, or leave the option out"
+                )
         try:
             code = super().main(args, standalone_mode=False, **options)
         except UsageError as error:

@@ -59,9 +59,9 @@ def draw(
     """
     if count < 1:
         raise ValueError(f"the number of pairs must be at least 1; got {count}")
-    where, rows = role_slice(role, len(data.train), len(data.test))
-    if where != "test":
+    if role not in TEST_ROLES:
         raise ValueError(f"{unknown('role of test images', role, TEST_ROLES)}; pairs join test images only")
+    _, rows = role_slice(role, len(data.train), len(data.test))
     images = part(data, role)
     different_classes = different_classes and not same_class
     if different_classes and (images.labels == images.labels[0]).all():

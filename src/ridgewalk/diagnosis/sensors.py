@@ -91,7 +91,9 @@ def diagnose(
     gradient = row_norm(score(discriminator, lerp_nodes.flatten(0, 1))).view(b, k).mean(dim=0)
     probe = probe_auc(codes, negatives, seed)
     other = "the prior" if discriminator.positive == "prior" else "its negatives"
-    verdict, sentence = judge(Subject(name, "encoded data", other), found, probe)
+    verdict, sentence = judge(
+        Subject(name, "encoded data", other), found, probe, points=min(len(codes), len(negatives))
+    )
     return SensorDiagnosis(
         name,
         discriminator.positive,

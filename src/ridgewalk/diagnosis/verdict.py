@@ -20,6 +20,7 @@ from ridgewalk.diagnosis.measure import LogitFigures
 from ridgewalk.thresholds import (
     AUC_MARGIN,
     CHANCE,
+    FEWEST,
     FLAT_SPREAD,
     PROBE_ALIKE,
     PROBE_APART,
@@ -47,7 +48,9 @@ class Subject:
     opponent: bool = False
 
 
-def judge(subject: Subject, logits: LogitFigures, probe: float, far: float | None = None) -> tuple[Verdict, str]:
+def judge(
+    subject: Subject, logits: LogitFigures, probe: float, far: float | None = None, points: int | None = None
+) -> tuple[Verdict, str]:
     """
     Says in which state a discriminator is.
 
@@ -56,6 +59,8 @@ def judge(subject: Subject, logits: LogitFigures, probe: float, far: float | Non
         logits: figures of its logits on held-out points.
         probe: AUC of a fresh probe on the same points.
         far: mean logit of points far from both sides, less the mean logit of both sides; None where it was not measured.
+
+        points: number of points of each side; below ``FEWEST`` the sentence calls the verdict undecided.
 
     Returns:
         The verdict, and a sentence with the figures and, where something is wrong, with advice.
@@ -66,7 +71,14 @@ def judge(subject: Subject, logits: LogitFigures, probe: float, far: float | Non
     )
     verdict, why = _decide(subject, logits, probe, far)
     advice = _ADVICE[subject.opponent].get(verdict, "")
+    if verdict == "dead" and not subject.opponent and probe <= PROBE_ALIKE:
+        advice = "; walks guided by it are no better than LERP, and where a probe sees no difference, training it again promises none"
     state = "at equilibrium" if verdict == "equilibrium" else verdict
+    if points is not None and points < FEWEST:
+        return (
+            verdict,
+            f"whether {subject.name} is {state} is undecided on {points} points of each side, fewer than {FEWEST}: {why} ({facts}).",
+        )
     return verdict, f"{subject.name} is {state}: {why} ({facts}){advice}."
 
 
@@ -81,7 +93,12 @@ def _decide(subject: Subject, logits: LogitFigures, probe: float, far: float | N
     if at_chance and probe <= PROBE_ALIKE:
         return "equilibrium", f"a fresh probe cannot separate {sides} either"
     if (at_chance and probe > PROBE_APART) if subject.opponent else logits.auc < 0.5 + AUC_MARGIN:
-        return "dead", f"its score does not separate {sides}, where a fresh probe reaches an AUC of {probe:.2f}"
+        reached = (
+            f"while a fresh probe reaches an AUC of {probe:.2f}"
+            if probe > PROBE_ALIKE
+            else "and a fresh probe cannot either"
+        )
+        return "dead", f"its score does not separate {sides}, {reached}"
     if not subject.opponent and logits.bce > CHANCE:
         return "overconfident", (
             "it orders points, but its held-out cross-entropy is worse than chance: "

@@ -104,7 +104,7 @@ def diagnose(
         "far": apart,
         **distances(p, q, seed),
     }
-    verdict, sentence = judge(Subject(name, opponent=True), logits, probe, apart)
+    verdict, sentence = judge(Subject(name, opponent=True), logits, probe, apart, min(len(up), len(down)))
     return TrainingDiagnosis(step, name, verdict, f"step {step}: {sentence}", figures)
 
 

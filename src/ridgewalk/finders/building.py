@@ -21,8 +21,12 @@ def available_methods(context: Context) -> list[str]:
 
 def split_energy(name: str) -> tuple[str, str | None]:
     """Splits a name into the method, with its realism if there is one, and the energy: ``ridge@8:dual`` into ``ridge@8`` and ``dual``."""
-    method, _, energy = name.partition(":")
+    method, colon, energy = name.partition(":")
     parse_method(method)
+    if colon and not energy:
+        raise ValueError(
+            f"'{name}' names no energy after the colon; leave the colon out, or name one, as in {method}:dual"
+        )
     return method, energy or None
 
 

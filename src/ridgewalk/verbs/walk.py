@@ -23,6 +23,9 @@ from ridgewalk.judging.judges import Judge
 from ridgewalk.path import Path as Curve
 from ridgewalk.store.run import Run
 
+MOST_FRAMES = 10_000
+"""Largest number of frames of a path; more are taken for a mistake, and would fill the memory."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -66,6 +69,8 @@ class Request:
             raise ValueError("walk needs both --from and --to")
         if self.frames is not None and self.frames < 3:
             raise ValueError(f"a path to judge needs at least 3 frames; got --frames {self.frames}")
+        if self.frames is not None and self.frames > MOST_FRAMES:
+            raise ValueError(f"a path has at most {MOST_FRAMES} frames; got --frames {self.frames}")
         if self.same_class and self.pairs is None:
             raise ValueError("--same-class draws pairs of one class; give --pairs, or leave it out")
 

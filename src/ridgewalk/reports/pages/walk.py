@@ -39,9 +39,10 @@ def write(result: Result, gif: bool = False) -> None:
         Section("Energy and distance along the path", blocks=trace_figures(result.energies, result.distances)),
     ]
     settings = {k: v for k, v in result.settings.items() if v is not None}
+    described = "images as given" if "from" in settings else f"drawn by pair seed {settings['seed']}"
     page = Page(
         f"ridgewalk: {settings['method']} on {run.origin.recipe}",
-        budget_line(run.origin, f"{len(ends)} pairs (images as given), pair seed {settings['seed']}"),
+        budget_line(run.origin, f"{len(ends)} pairs ({described})"),
         result.verdict,
         sections,
         {"walk": settings, **all_settings(run)},
