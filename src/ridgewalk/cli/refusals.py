@@ -108,7 +108,10 @@ def describe_unexpected(error: Exception) -> str:
     """The message about an unexpected error, and how to see its traceback."""
     first = (str(error).strip().splitlines() or [""])[0]
     if isinstance(error, MemoryError) or "out of memory" in first or "can't allocate memory" in first:
-        return f"the memory does not suffice ({first or 'MemoryError'}); use a smaller model, batch or number of pairs"
+        return (
+            f"the memory does not suffice ({first or 'MemoryError'}); use fewer or smaller images (--size), a smaller batch or model, or fewer pairs; "
+            "a training that was interrupted can be resumed on a machine with more memory"
+        )
     return f"an error that ridgewalk did not foresee: {type(error).__name__}: {first}; set RIDGEWALK_DEBUG=1 to see where it arose"
 
 

@@ -39,7 +39,10 @@ class Archive:
     def read(self, name: str) -> Array:
         """The array called ``name``, one of ``names``; ValueError as of ``open_arrays``."""
         what = "is no NumPy archive of numbers or was cut short"
-        with refusing(self.file, what, f"write it with numpy.savez{_PLAIN}"), zipfile.ZipFile(self.file) as archive:
+        with (
+            refusing(f"'{self.file}'", what, f"write it with numpy.savez{_PLAIN}"),
+            zipfile.ZipFile(self.file) as archive,
+        ):
             member = archive.getinfo(f"{name}.npy")
             return _read(lambda: archive.open(member), member.file_size, f"'{name}' of '{self.file}'")
 
@@ -51,7 +54,7 @@ def open_arrays(file: Path) -> Array | Archive:
     Raises:
         ValueError: if the file is damaged or no file of NumPy, holds Python objects, or needs more memory than there is.
     """
-    with refusing(file, "is no NumPy file of numbers or was cut short", f"write it with numpy.save{_PLAIN}"):
+    with refusing(f"'{file}'", "is no NumPy file of numbers or was cut short", f"write it with numpy.save{_PLAIN}"):
         with file.open("rb") as stream:
             is_array = stream.read(2) != b"PK"
         if is_array:
@@ -61,15 +64,17 @@ def open_arrays(file: Path) -> Array | Archive:
 
 
 @contextmanager
-def refusing(file: Path, what: str, remedy: str) -> Iterator[None]:
+def refusing(file: Path | str, what: str, remedy: str) -> Iterator[None]:
     """Turns every error of a foreign reader into one sentence; damaged files raise errors of many types."""
     try:
         yield
-    except (TooLarge, PermissionError):
+    except TooLarge:
         raise
+    except PermissionError as error:
+        raise PermissionError(error.errno, error.strerror, error.filename or str(file).strip("'")) from error
     except Exception as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"'{file}' {what} ({reason}); {remedy}") from error
+        raise ValueError(f"{file} {what} ({reason}); {remedy}") from error
 
 
 def _read(opened: Callable[[], IO[bytes]], size: int, what: str) -> Array:

@@ -10,18 +10,21 @@ import json
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from ridgewalk.data.arrays import refusing
 from ridgewalk.data.items import ImageFormat, Item, Parts, gather
 from ridgewalk.data.layouts import TEST_NAMES, parquet_files
 from ridgewalk.data.listing import natural_order
+from ridgewalk.memory import refuse_beyond
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
 
+_LABEL_BYTES = 100  # what a row's label takes while labels are Python's numbers or words
 _HELD_OUT = re.compile(rf"(?<![a-z])({'|'.join(TEST_NAMES)})(?![a-z])")
 
 
@@ -44,6 +47,7 @@ def read_parquet(source: Path, form: ImageFormat) -> Parts:
     for file in files:
         with _naming(file):
             tables.append(pq.ParquetFile(file))
+            _refuse_large(file, tables[-1])
     total = sum(table.metadata.num_rows for table in tables)
     if total == 0:
         raise ValueError(f"'{source}' holds no images: its Parquet files have no rows")
@@ -162,16 +166,19 @@ def _without_labels(columns: Sequence[str], total: int, where: str) -> tuple[lis
     return [0] * total, ("all",)
 
 
-def _image_source(value: Any) -> Path | bytes | None:
+def _image_source(value: Any, folders: Sequence[Path] = ()) -> Path | bytes | None:
     """
-    The image of a cell, {bytes, path} or binary: its bytes, or its path if it is absolute and exists, or None.
+    The image of a cell, {bytes, path} or binary: its bytes, or its absolute path where that is a file in one of ``folders``, or None.
 
-    A relative path is the image's name in its archive; a file of the same name here may be another image.
+    Other paths are not followed: a table must not name files of the machine that reads it, and a relative path is the image's name in its archive.
     """
     if isinstance(value, dict):
         path = value.get("path")
-        if value.get("bytes") is None and isinstance(path, str) and Path(path).is_absolute() and Path(path).is_file():
-            return Path(path)
+        if value.get("bytes") is None and isinstance(path, str) and "\0" not in path:
+            file = Path(path)
+            inside = any(file.resolve().is_relative_to(folder.resolve()) for folder in folders)
+            if file.is_absolute() and inside and file.is_file():
+                return file
         value = value.get("bytes")
     return value if isinstance(value, bytes) else None
 
@@ -191,7 +198,10 @@ def _parquet_labels(files: list[Path], tables: list[Any], total: int) -> tuple[l
     values: list[Any] = []
     for file, table in zip(files, tables):
         with _naming(file):
-            values += table.read([column]).column(0).to_pylist()
+            found = _one_column(table.read([column])).to_pylist()
+            if len(found) != table.metadata.num_rows:
+                raise ValueError(f"it states {table.metadata.num_rows} rows and has {len(found)} labels")
+        values += found
     names = _stated_names(tables[0].schema_arrow, column)
     return number_classes(values, names, f"column '{column}' of {files[0].parent}")
 
@@ -201,7 +211,7 @@ def _stated_names(schema: Any, column: str) -> list[str] | None:
     try:
         feature = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]
         names = feature["names"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
     return [str(name) for name in names] if isinstance(names, list) and names else None
 
@@ -209,23 +219,33 @@ def _stated_names(schema: Any, column: str) -> list[str] | None:
 def _parquet_items(held_out: Mapping[Path, bool], tables: list[Any], labels: list[int]) -> Iterator[Item]:
     label = iter(labels)
     for (file, is_held_out), table in zip(held_out.items(), tables):
-        column, row = _image_column(table.schema_arrow.names, str(file)), 0
+        column, row, rows = _image_column(table.schema_arrow.names, str(file)), 0, table.metadata.num_rows
         with _naming(file):
             for batch in table.iter_batches(batch_size=256, columns=[column]):
-                for value in batch.column(0).to_pylist():
-                    yield Item(f"{file} row {row}", _image_source(value), next(label), is_held_out)
+                for value in _one_column(batch).to_pylist():
+                    if row < rows:
+                        yield Item(f"{file} row {row}", _image_source(value), next(label), is_held_out)
                     row += 1
+            if row != rows:
+                raise ValueError(f"it states {rows} rows and has {row}")
 
 
-@contextmanager
-def _naming(file: Path) -> Iterator[None]:
-    """Adds the file's name to the errors that pyarrow raises for a damaged file; its ArrowInvalid is a ValueError."""
-    try:
-        yield
-    except PermissionError as error:
-        raise PermissionError(error.errno, error.strerror, str(file)) from error
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{file} is damaged or no Parquet file ({_first_line(error)}); download it again") from error
+def _one_column(table: Any) -> Any:
+    """The only column of an Arrow table that was read by its name."""
+    if table.num_columns != 1:
+        raise ValueError(f"it has {table.num_columns} columns of the name '{table.schema.names[0]}'")
+    return table.column(0)
+
+
+def _refuse_large(file: Path, table: Any) -> None:
+    """Refuses a file of which the labels, or one group of rows, need more memory than there is."""
+    groups = (table.metadata.row_group(i) for i in range(table.metadata.num_row_groups))
+    largest = max((group.total_byte_size for group in groups), default=0)  # unpacked
+    refuse_beyond(largest + _LABEL_BYTES * table.metadata.num_rows, str(file), "write it with smaller groups of rows")
+
+
+def _naming(file: Path) -> AbstractContextManager[None]:
+    return refusing(file, "is damaged or no Parquet file", "download it again")
 
 
 def _hub_splits(loaded: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -248,14 +268,23 @@ def _hub_labels(splits: Mapping[str, Any], name: str, total: int) -> tuple[list[
     return number_classes(values, getattr(features[column], "names", None), f"column '{column}' of '{name}'")
 
 
+def _hub_folders() -> list[Path]:
+    """The folders that the hub's libraries keep their files in."""
+    import datasets
+    from huggingface_hub import constants
+
+    named = (datasets.config.HF_DATASETS_CACHE, datasets.config.DOWNLOADED_DATASETS_PATH, constants.HF_HUB_CACHE)
+    return [Path(folder) for folder in named]
+
+
 def _hub_items(splits: Mapping[str, Any], labels: list[int], name: str) -> Iterator[Item]:
     import datasets
 
-    label = iter(labels)
+    label, folders = iter(labels), _hub_folders()
     for key, split in splits.items():
         column = _image_column(list(split.features), f"the data set '{name}'")
         if isinstance(split.features[column], datasets.Image):
             split = split.cast_column(column, datasets.Image(decode=False))
         for row, record in enumerate(split.select_columns([column])):
-            image = _image_source(record[column])
+            image = _image_source(record[column], folders)
             yield Item(f"{name} split {key} row {row}", image, next(label), _is_held_out(key))

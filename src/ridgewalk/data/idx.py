@@ -9,7 +9,6 @@ Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten di
 import gzip
 import math
 import re
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ridgewalk.data.arrays import refusing
 from ridgewalk.data.images import Images
+from ridgewalk.memory import refuse_beyond
+
+_DEFLATED = 1032  # the most bytes that a byte of gzip unpacks to
 
 _NAME = re.compile(
     r"(?P<set>.*?)(?P<part>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(\.gz)?", re.IGNORECASE
@@ -104,25 +107,30 @@ def _images(
 
 
 def _read(file: Path, axes: int) -> NDArray[np.uint8]:
-    """The array of one file."""
-    try:
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-            raw = stream.read()
-    except PermissionError:
-        raise
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{file} cannot be read ({error}); download it again") from error
-    magic, expected = int.from_bytes(raw[:4], "big"), 2048 + axes
-    if magic != expected:
-        raise ValueError(
-            f"{file} must begin with the magic number {expected} of IDX bytes in {axes} axes; it begins with {magic}; "
-            "is it another file under this name?"
-        )
+    """The array of one file, of which no more is unpacked than its header states."""
     head = 4 + 4 * axes
-    shape = tuple(int.from_bytes(raw[i : i + 4], "big") for i in range(4, head, 4))
-    if len(raw) != head + math.prod(shape) or 0 in shape:
+    with (
+        refusing(file, "cannot be read", "download it again"),
+        gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as stream,
+    ):
+        start = stream.read(head)
+        shape = tuple(int.from_bytes(start[i : i + 4], "big") for i in range(4, head, 4))
+        stated = min(math.prod(shape), file.stat().st_size * _DEFLATED) if _is_magic(start, axes) else 0
+        refuse_beyond(2 * stated, f"'{file}'", "take fewer images")  # it is copied once
+        raw = stream.read(stated + 1)  # one byte more shows whether there are more
+    if not _is_magic(start, axes):
+        raise ValueError(
+            f"{file} must begin with the magic number {2048 + axes} of IDX bytes in {axes} axes; it begins with "
+            f"{int.from_bytes(start[:4], 'big')}; is it another file under this name?"
+        )
+    if len(raw) != math.prod(shape) or 0 in shape:
+        more = " or more" if len(raw) > stated else ""
         raise ValueError(
             f"{file} states the shape {shape}, which must not be empty, and so {head + math.prod(shape)} bytes; "
-            f"it has {len(raw)}; download it again"
+            f"it has {len(start) + len(raw)}{more}; download it again"
         )
-    return np.frombuffer(raw, dtype=np.uint8, offset=head).reshape(shape).copy()
+    return np.frombuffer(raw, dtype=np.uint8).reshape(shape).copy()
+
+
+def _is_magic(start: bytes, axes: int) -> bool:
+    return int.from_bytes(start[:4], "big") == 2048 + axes

@@ -7,7 +7,7 @@ in [0, 1], since 8 bits would not represent them exactly.
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ridgewalk.data.decode import BadImage, decode, refuse_constant
+from ridgewalk.path import chunked
 
 ArrayLike = Tensor | NDArray[Any]
 
@@ -67,10 +68,13 @@ class Images:
 
     def floats(self, index: Tensor | None = None) -> Tensor:
         """The images at ``index``, int64 (m,), by default all, as pixel / 255: float32 (m, c, h, w) in [0, 1]; float pixels are returned unchanged."""
-        chosen = self.pixels if index is None else self.pixels[self._checked(index)]
-        if chosen.is_floating_point():
-            return chosen.clone() if index is None else chosen
-        return chosen.to(torch.float32) / 255
+        if index is None:
+            return self.pixels.clone() if self.pixels.is_floating_point() else to_floats(self.pixels)
+        return to_floats(self.pixels[self._checked(index)])
+
+    def map(self, f: Callable[[Tensor], Tensor], chunk: int | None = None) -> Tensor:
+        """The values (n, *) of f at all images in [0, 1], which are converted to floats in chunks; f and ``chunk`` as in ``path.chunked``."""
+        return chunked(lambda pixels: f(to_floats(pixels)), self.pixels, chunk=chunk)
 
     def fingerprint(self) -> str:
         """SHA-256 of shape, pixels and labels, in hexadecimal."""
@@ -200,6 +204,11 @@ def read_image(path: Path | str, like: tuple[int, int, int] | None = None, *, re
             f"images here are {like[1]} x {like[2]}; resize the file, or pass --resize (resize=True)"
         )
     return torch.from_numpy(pixels)
+
+
+def to_floats(pixels: Tensor) -> Tensor:
+    """The values pixel / 255 of uint8 pixels as float32; float pixels are returned unchanged."""
+    return pixels.to(torch.float32).div_(255) if pixels.dtype == torch.uint8 else pixels
 
 
 def digests_of(x: Tensor) -> Tensor:

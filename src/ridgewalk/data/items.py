@@ -11,6 +11,7 @@ from PIL import Image
 
 from ridgewalk.data.decode import CONSTANT, BadImage, Pixels, decode, refuse_constant, to_pixels
 from ridgewalk.data.images import Images
+from ridgewalk.memory import refuse_beyond
 from ridgewalk.progress import track
 
 Parts = tuple[Images, Images | None]
@@ -84,6 +85,10 @@ def gather(items: Iterable[Item], total: int, class_names: tuple[str, ...], form
             continue
         several += [item.name] * has_more_frames
         if pixels is None:
+            what = f"the data set of {total} images of {image.shape[1]} x {image.shape[2]} pixels"
+            refuse_beyond(
+                2 * total * image.size, what, "pass a smaller --size, or take fewer images"
+            )  # it is copied once
             pixels, first = np.empty((total, *image.shape), dtype=np.uint8), item.name
         if image.shape != pixels.shape[1:]:
             raise ValueError(_mixed(first, pixels.shape[1:], item.name, image.shape))

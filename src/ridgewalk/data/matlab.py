@@ -9,6 +9,7 @@ Source: Netzer, Wang, Coates, Bissacco, Wu and Ng (2011), Reading digits in natu
 """
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ridgewalk.data import mat_process
+from ridgewalk.data.arrays import refusing
 from ridgewalk.data.images import Images
 from ridgewalk.data.items import Parts
+from ridgewalk.memory import available
 
 Array = NDArray[Any]
 
@@ -81,17 +84,18 @@ def read_arrays(file: Path, names: Sequence[str], expected: str) -> dict[str, Ar
     Reads the real numeric arrays ``names`` of a MATLAB file up to version 7; arrays that are absent or of another kind are left out.
 
     SciPy reads the file in a separate process (``mat_process``), as a damaged file may crash it. Raises ValueError, with the text ``expected`` about the
-    content of the file, if the process refuses the file, crashes, or takes longer than ten minutes.
+    content of the file, if the process refuses the file, crashes, takes longer than ten minutes, or needs more than half of the free memory.
     """
     command = [sys.executable, "-P", mat_process.__file__, str(file.resolve()), *names]
+    environment = {**os.environ, mat_process.LIMIT: str(available() // 2)}
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         reason = f"reading it took more than {_SECONDS:g} seconds"
     else:
         if done.returncode == 0:
-            with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
-                return dict(archive)
+            with refusing(f"'{file}'", "cannot be read as a MATLAB file", f"download it again; {expected}"):
+                return dict(np.load(io.BytesIO(done.stdout), allow_pickle=False))
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[-1] if done.returncode == 1 and lines else "it crashes SciPy's reader"
     raise ValueError(f"'{file}' cannot be read as a MATLAB file ({reason}); download it again; {expected}")

@@ -34,7 +34,7 @@ def diagnose_sensors(run: Run, seed: int = 0, names: Sequence[str] | None = None
         seed: seed of the negatives, of the prior's draws and of the probe.
         names: names of sensors; by default all that the run has.
     """
-    codes = torch.cat([run.encode(part(run.data, role).floats()).cpu() for role in ("test", "reference")])
+    codes = torch.cat([run.encode_images(part(run.data, role)).cpu() for role in ("test", "reference")])
     noise = Noise(seed, 0)
     prior = prior_draws(run, len(codes), seed).cpu()
     half = min(len(codes) // 2, 200)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from ridgewalk.cache import cache_folder
 from ridgewalk.data import ImageData, Images, part
+from ridgewalk.data.images import to_floats
 from ridgewalk.metrics import neighbours
 from ridgewalk.models import classifiers
 from ridgewalk.models.artifact import Artifact
@@ -96,7 +97,7 @@ class Judge:
     @cached_property
     def balls(self) -> tuple[Tensor, Tensor]:
         """Features (m, f) of the reference images, and their k-NN radii (m,)."""
-        features = self.features(self.reference.floats())
+        features = self.reference.map(self.classifier.features, chunk=_BATCH)
         return features, neighbours.radii(features, self.k)
 
     def real(self, features: Tensor) -> Tensor:
@@ -159,8 +160,8 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
         classifier.cpu()
         _keep(artifact, folder, {key: {"classifier": classifier}}, training)
     classifier.eval().requires_grad_(False)
-    held, truth = (reference.floats(), reference.labels) if labelled else _mirrored(reference.floats())
-    guess = chunked(classifier, held, chunk=_BATCH).argmax(dim=1)
+    held, truth = (reference.pixels, reference.labels) if labelled else _mirrored(reference.pixels)
+    guess = chunked(lambda pixels: classifier(to_floats(pixels)), held, chunk=_BATCH).argmax(dim=1)
     accuracy = float((guess == truth).float().mean())
     return Judge(name, classifier, images.digests(), reference, labelled, accuracy, settings.neighbours)
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk.context import Context
-from ridgewalk.data import ImageData, part
+from ridgewalk.data import ImageData, Images, part
 from ridgewalk.data.mixtures import GaussianMixture
 from ridgewalk.data.points import PointData, points_part
 from ridgewalk.energies.building import build_energy
@@ -191,6 +191,10 @@ class Run:
             )
         return chunked(self.model.encode, x.to(self.device))
 
+    def encode_images(self, images: Images) -> Tensor:
+        """Codes of images of this run's data, which are converted to floats in chunks."""
+        return images.map(lambda x: self.model.encode(x.to(self.device)))
+
     def decode(self, z: Tensor) -> Tensor:
         """Images of codes (n, d)."""
         return self.model.decode(z)
@@ -200,7 +204,7 @@ class Run:
         """Codes of the first of the model's own images, for finders that walk among data."""
         images = part(self.data, "model")
         count = min(len(images), self.recipe.walks.references)
-        return self.encode(images.take(torch.arange(count)).floats())
+        return self.encode_images(images.take(torch.arange(count)))
 
     @cached_property
     def context(self) -> Context:

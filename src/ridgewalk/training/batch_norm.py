@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import update_bn
 
+from ridgewalk.data.images import to_floats
+
 ROWS = 500
 """Images in a batch."""
 
@@ -38,7 +40,7 @@ def settle(model: nn.Module, images: Tensor) -> None:
 
     def batches() -> Iterator[Tensor]:
         for x in images.tensor_split(ceil(len(images) / ROWS)):
-            yield x.to(where).float() / 255 if x.dtype == torch.uint8 else x.to(where)
+            yield to_floats(x.to(where))
 
     modes = [(m, m.training) for m in model.modules()]  # a model's own need not be its networks'
     with torch.no_grad():

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -75,7 +76,7 @@ class OtherTraining(ValueError):
 
 
 def _digest_of(tensor: Tensor) -> str:
-    return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(tensor.detach().cpu().numpy()).data).hexdigest()
 
 
 def _settings(value: object) -> object:

@@ -11,7 +11,6 @@ from ridgewalk.data import Images
 from ridgewalk.energies import freeze
 from ridgewalk.models.autoencoders import Autoencoder, GaussianAutoencoder
 from ridgewalk.models.discriminators import Discriminator, MeanLogit, latent_discriminator
-from ridgewalk.path import chunked
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.autoencoder import Detector as Settings
 from ridgewalk.settings.training import Schedule
@@ -87,12 +86,12 @@ def train_model_detector(
         seed: seed of initial weights, order and noise.
         device: device of the training.
     """
-    where, x = next(model.parameters()).device, images.floats()
+    where = next(model.parameters()).device
     log_variance = None
     if settings.samples and isinstance(model, GaussianAutoencoder):
-        log_variance = chunked(lambda v: model.posterior(v.to(where))[1].cpu(), x)
+        log_variance = images.map(lambda v: model.posterior(v.to(where))[1].cpu())
     return train_detector(
-        chunked(lambda v: model.encode(v.to(where)).cpu(), x),
+        images.map(lambda v: model.encode(v.to(where)).cpu()),
         negatives,
         hidden=settings.hidden,
         act=settings.activation,

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk import naming
+from ridgewalk.data.images import to_floats
 from ridgewalk.files import write_bytes
 from ridgewalk.progress import track
 from ridgewalk.seeds import mixed_seed
@@ -222,7 +223,7 @@ class _Run:
     def _step(self, step: int, index: Tensor) -> None:
         share = self.schedule.batch // self.world
         mine = index[self.rank * share : (self.rank + 1) * share]
-        batch = tuple(_as_input(t[mine]) for t in self.data)
+        batch = tuple(to_floats(t[mine]) for t in self.data)
         noise = Noise(self.schedule.seed, step, self.rank, self.world, self.device)
         factor = decay_factor(self.schedule, step, self.total)
         logged: dict[str, Tensor] = {}
@@ -373,7 +374,3 @@ def _gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     """The norm of all parameters' gradients together."""
     found = [w.grad.detach().float().norm() for w in parameters if w.grad is not None]
     return torch.stack(found).norm() if found else torch.zeros(())
-
-
-def _as_input(rows: Tensor) -> Tensor:
-    return rows.float().div_(255) if rows.dtype == torch.uint8 else rows

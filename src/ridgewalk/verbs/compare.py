@@ -16,6 +16,7 @@ import torch
 
 from ridgewalk import processes
 from ridgewalk.data import part
+from ridgewalk.data.images import to_floats
 from ridgewalk.evaluation.judged import CEILING_IMAGES
 from ridgewalk.evaluation.methods import Measured, Pooled, figures_of, pool_runs, refuse_mixed
 from ridgewalk.evaluation.search import search
@@ -243,7 +244,7 @@ def _with_milliseconds(e: Entry) -> Entry:
 def _middles(run: Run, measured: Measured, role: str) -> dict[str, dict[str, float]]:
     """Fréchet distance of middle frames to held-out images over LERP's, by method and judge; the same for reconstructions."""
     frames, judges = measured.frames, measured.judges
-    x = part(run.data, role).floats()[:CEILING_IMAGES]
+    x = to_floats(part(run.data, role).pixels[:CEILING_IMAGES])
     real = {j.name: j.features(x) for j in judges}
     found = {
         n: middle_distance(f, real, judges) for n, f in track(frames.items(), "Fréchet distances", total=len(frames))

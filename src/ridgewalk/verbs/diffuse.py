@@ -9,7 +9,6 @@ from ridgewalk.diffusion import Standardiser
 from ridgewalk.diffusion.building import build_network
 from ridgewalk.locks import writing
 from ridgewalk.models.autoencoders import GaussianAutoencoder
-from ridgewalk.path import chunked
 from ridgewalk.settings import recipes
 from ridgewalk.store import diffusion
 from ridgewalk.store.diffusion import DIFFUSION, DiffusionData, TrainedDiffusion
@@ -43,15 +42,14 @@ def diffuse(
     DIFFUSION.refuse_present(place)
     settings = recipes.changed(run.recipe, changes, ("diffusion", "sampling"))
     d, images = settings.diffusion, part(run.data, "model")
-    x = images.floats()
-    codes = run.encode(x).cpu()
+    codes = run.encode_images(images).cpu()
     if codes.dim() == 2 and d.network != "mlp":
         d = replace(d, network="mlp")
     log_variance = None
     if d.draws:
         if not isinstance(model, GaussianAutoencoder):
             raise ValueError('diffusion.draws needs model.posterior = "gaussian"; this run\'s is deterministic')
-        log_variance = chunked(lambda v: model.posterior(v.to(run.device))[1].cpu(), x)
+        log_variance = images.map(lambda v: model.posterior(v.to(run.device))[1].cpu())
     classes = len(images.class_names) if d.labels else 0
     data = DiffusionData(
         codes,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk.data import ImageData, part
+from ridgewalk.data.images import to_floats
 from ridgewalk.data.points import PointData
 from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.evaluation.sampling import KEPT, Draw, Drawn, draw, in_plane
@@ -124,7 +125,7 @@ def evaluate(run: Run, request: Request) -> Result:
 def _images(run: Run, data: ImageData, how: Sampling, request: Request) -> Measured:
     judges, seed, gamma = judges_of(run), request.seed, request.gamma
     n = min(request.rows or IMAGES, len(judges[0].reference))
-    groups = {REAL: torch.cat([part(data, role).floats() for role in ("validation", "test")])[:n]}
+    groups = {REAL: to_floats(torch.cat([part(data, role).pixels for role in ("validation", "test")])[:n])}
     drawn = draw(run, Draw(n, seed, how, gamma=gamma))
     groups[drawn.source] = drawn.values
     if gamma is not None:

@@ -60,7 +60,7 @@ def train(
     settings, sampling = recipe.guidance, recipe.sampling
     body = guide.network(settings, run.diffusion, seed)
     accepted()
-    data = run.encode(part(run.data, "model").floats()).cpu() if run.has_latents else run.rows("model")
+    data = run.encode_images(part(run.data, "model")).cpu() if run.has_latents else run.rows("model")
     labels = run.labels("model") if settings.labels else None
     guided = guide.guided_model(run.diffusion, sampling)
     with writing(place):

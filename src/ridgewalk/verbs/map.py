@@ -168,7 +168,7 @@ def draw_map(run: Run, request: Request) -> Result | None:
     ends = None if request.start is None else read_ends(run, request.start, str(request.end), request.resize)
     count = min(CODES, len(run.data.test))
     held_out = run.data.test.take(torch.arange(count))
-    codes = run.encode(held_out.floats())
+    codes = run.encode_images(held_out)
     fixed = torch.empty(0, d, device=run.device) if ends is None else run.encode(torch.cat([ends.x_a, ends.x_b]))
     name = "whole" if d == 2 else request.plane or ("abc" if ends is not None else "pca")
     third = request.third

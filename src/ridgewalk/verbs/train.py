@@ -235,7 +235,7 @@ def _sense(run: Run, contrast: str, seed: int, device: str) -> dict[str, object]
     name = PIXEL_SENSORS[contrast]
     artifact.refuse_present(run.folder)
     images, p = part(run.data, "model"), run.recipe.pixel
-    codes = run.encode(images.floats())
+    codes = run.encode_images(images)
     where = resolve_device(device)
     network = train_pixel_detector(
         codes,
