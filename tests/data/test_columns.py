@@ -100,3 +100,11 @@ def test_columns_that_cannot_be_told_apart_are_refused(tmp_path: Path, text: str
 def test_labels_beyond_whole_numbers_of_the_machine_are_words(tmp_path: Path, label: str) -> None:
     (tmp_path / "mine.csv").write_text(f"x,y,label\n1,2,{label}\n3,4,1\n5,6,1\n")
     assert set(read_table(tmp_path / "mine.csv").names) == {"1", label}
+
+
+def test_labels_of_nearly_every_row_are_noted(tmp_path: Path) -> None:
+    for labels in (ROWS[:, 0] + 1, range(1_000_000_001, 1_000_000_041)):
+        text = "\n".join(f"{x},{y},{label}" for (x, y), label in zip(ROWS.tolist(), labels))
+        (tmp_path / "mine.csv").write_text(f"x,y,target\n{text}")
+        with pytest.warns(UserWarning, match="holds 40 classes in 40 rows; rename the column if it holds identifiers"):
+            assert len(read_table(tmp_path / "mine.csv").names) == 40

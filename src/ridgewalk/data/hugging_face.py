@@ -24,6 +24,7 @@ from ridgewalk.memory import refuse_beyond
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
 
+_FEW_ROWS = 20  # of which each may have a class of its own
 _LABEL_BYTES = 100  # what a row's label takes while labels are Python's numbers or words
 _HELD_OUT = re.compile(rf"(?<![a-z])({'|'.join(TEST_NAMES)})(?![a-z])")
 
@@ -128,6 +129,12 @@ def number_classes(values: Sequence[Any], names: Sequence[str] | None, where: st
     if names is not None and not isinstance(values[0], str):
         return [int(value) for value in values], tuple(names)
     unique = sorted(set(values), key=natural_order if isinstance(values[0], str) else None)
+    if len(values) >= _FEW_ROWS and len(unique) > len(values) // 2:
+        warnings.warn(
+            f"{where} holds {len(unique)} classes in {len(values)} rows; rename the column if it holds identifiers or measurements",
+            UserWarning,
+            stacklevel=4,
+        )
     label = {value: i for i, value in enumerate(unique)}
     return [label[value] for value in values], tuple(str(int(v)) if isinstance(v, bool) else str(v) for v in unique)
 
