@@ -82,7 +82,8 @@ def test_an_idx_file_with_a_wrong_magic_number(here: Path) -> None:
 
 
 def test_too_few_images_for_the_batch(folder: Path, here: Path) -> None:
-    assert "batch of 128" in refused("train", "digits", "--data", folder, within=here)
+    words = ["train", "digits", "--data", folder, "--set", "training.batch=128"]
+    assert "batch of 128" in refused(*words, within=here, alone=False)
 
 
 # --- settings that cannot be kept ------------------------------------------------------------------------------------

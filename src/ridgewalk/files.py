@@ -80,8 +80,7 @@ def _claim(place: Path, lock: Lock, refuse: Callable[[Path], None]) -> Path:
     refuse(place)
     if place.resolve() in _CLAIMED:
         return place
-    if not place.exists():
-        _CREATED.add(place.resolve())
+    _CREATED.update(p for p in (place.resolve(), *place.resolve().parents) if not p.exists())
     lock.acquire()
     _CLAIMED[place.resolve()] = lock
     try:
@@ -96,7 +95,7 @@ _CLAIMED: dict[Path, Lock] = {}
 """The locks of the folders and files that this process has claimed and not written yet."""
 
 _CREATED: set[Path] = set()
-"""The places among them that did not exist before."""
+"""Those of them, and of the folders above them, that did not exist before."""
 
 
 def release_claim(place: Path) -> None:
@@ -111,9 +110,9 @@ def abandon_claims() -> None:
     """Removes the locks of everything that this process has claimed and not written, and the folders that it created for it."""
     for place in list(_CLAIMED):
         release_claim(place)
-        if place in _CREATED:
-            with suppress(OSError):  # only a folder that is still empty is removed
-                place.rmdir()
+    for place in sorted(_CREATED, key=lambda p: len(p.parts), reverse=True):
+        with suppress(OSError):  # only a folder that is still empty is removed
+            place.rmdir()
     _CREATED.clear()
 
 

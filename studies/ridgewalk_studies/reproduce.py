@@ -1,7 +1,8 @@
 """
 The verb `reproduce`: runs a recipe's experiment, which trains what it needs, and writes the report.
 
-A folder of a reproduction holds ``experiment.json`` (the request), a run for each seed and variant, ``result.json`` (every figure) and
+A folder of a reproduction holds ``experiment.json`` (the request), ``seconds.json`` (the time that all of its parts took), a
+run for each seed and variant, ``result.json`` (every figure) and
 ``report.html``. One that was stopped can be continued: finished runs are read, and an unfinished one is resumed.
 """
 
@@ -12,7 +13,6 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -26,6 +26,7 @@ from ridgewalk.settings import recipes
 from ridgewalk_studies.claims import records, rows, summary
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
+from ridgewalk_studies.timing import Clock
 
 IDX = ("train-images-idx3-ubyte", "train-images.idx3-ubyte")
 """Names of MNIST's file of training images, without .gz."""
@@ -126,12 +127,11 @@ def reproduce(
     driver = STUDIES.find(settings.reproduce.experiment)
     folder = out or free_folder(Path("runs"), Path(recipe).stem)
     asked = {"recipe": recipe, "source": _place(chosen), "budget": budget, "changes": list(changes)}
-    began = perf_counter()
     experiment = Experiment(recipe, settings, chosen, budget, changes, folder, device)
-    with writing(folder, lambda: _occupy(folder, asked)):
+    with writing(folder, lambda: _occupy(folder, asked)), Clock(folder / "seconds.json") as clock:
         accepted(chosen, folder)
         found: Findings = driver.build(experiment)
-    minutes = (perf_counter() - began) / 60
+    minutes = clock.seconds / 60
     figures = {**asked, "source": Path(chosen).name, "minutes": minutes, "answer": list(found.answer), **found.figures}
     figures["claims"] = records(found.claims)
     write_bytes(folder / "result.json", json.dumps(figures, indent=1).encode())

@@ -1,8 +1,14 @@
-"""Timing of several functions in alternation, so that a noisy machine slows all of them equally."""
+"""Timing of several functions in alternation, so that a noisy machine slows all of them equally; and of work that is done in parts."""
 
+import json
 import statistics
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Event, Thread
 from time import perf_counter
+from types import TracebackType
+
+from ridgewalk.files import write_bytes
 
 
 def medians(ways: Mapping[str, Callable[[], object]], repeats: int = 5) -> dict[str, float]:
@@ -14,3 +20,45 @@ def medians(ways: Mapping[str, Callable[[], object]], repeats: int = 5) -> dict[
             way()
             times[name].append(perf_counter() - began)
     return {name: statistics.median(taken[1:]) for name, taken in times.items()}
+
+
+class Clock:
+    """
+    The seconds of work that may be stopped and resumed, over all of its parts, as a context.
+
+    Args:
+        file: file that holds them as a JSON number. It is written every ``every`` seconds, so that a process that is killed loses no more than these.
+        every: seconds between two writings.
+    """
+
+    def __init__(self, file: Path, every: float = 10.0) -> None:
+        self._file, self._every, self._ended = file, every, Event()
+        try:
+            self._before = max(0.0, float(json.loads(file.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError):
+            self._before = 0.0
+        self._began = perf_counter()
+        self._writer = Thread(target=self._keep_writing, daemon=True)
+
+    @property
+    def seconds(self) -> float:
+        """The seconds until now."""
+        return self._before + perf_counter() - self._began
+
+    def __enter__(self) -> "Clock":
+        self._writer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._writer.join()
+        self._write()
+
+    def _keep_writing(self) -> None:
+        while not self._ended.wait(self._every):
+            self._write()
+
+    def _write(self) -> None:
+        write_bytes(self._file, json.dumps(self.seconds).encode())

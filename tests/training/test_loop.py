@@ -328,3 +328,33 @@ def test_bfloat16_trains_and_keeps_float32_weights() -> None:
     objective = vae()
     fit(objective, [X], schedule(), Fitting("cpu", precision="bf16"))
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in objective.model.parameters())
+
+
+def test_the_time_of_a_resumed_training_is_that_of_all_its_parts(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        fit(Interrupted(vae(), 7), [X], schedule(), Fitting("cpu"), folder=tmp_path)
+    progress = tmp_path / "checkpoints" / "step-00000004" / "progress.json"
+    found = json.loads(progress.read_text())
+    assert 0 < found["spent"]["seconds"] < 100
+    assert found["spent"]["steps"] == 4
+    found["spent"] |= {"seconds": 1000.0, "inspecting": 50.0}
+    del found["notes"]  # the digest of the entries
+    progress.write_text(json.dumps(found))
+    resumed = fit(vae(), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
+    assert 1000 < resumed.seconds < 1100
+    assert resumed.inspecting == 50
+    assert (resumed.taken, resumed.timed) == (11, 15)
+    again = fit(vae(), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
+    assert 1000 < again.seconds < resumed.seconds + 1
+    assert (again.taken, again.timed) == (0, 15)
+
+
+def test_a_checkpoint_without_its_time_is_resumed(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        fit(Interrupted(vae(), 7), [X], schedule(), Fitting("cpu"), folder=tmp_path)
+    progress = tmp_path / "checkpoints" / "step-00000004" / "progress.json"
+    found = json.loads(progress.read_text())
+    del found["spent"], found["notes"]
+    progress.write_text(json.dumps(found))
+    resumed = fit(vae(), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
+    assert (resumed.taken, resumed.timed) == (11, 11)

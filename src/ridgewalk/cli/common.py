@@ -38,6 +38,14 @@ Role = Annotated[
 ]
 
 
+Moved = Annotated[
+    str | None,
+    typer.Option(
+        "--data", help="Where the run's data are now, if they were moved; others are refused.", show_default=False
+    ),
+]
+
+
 Trust = Annotated[
     bool,
     typer.Option(

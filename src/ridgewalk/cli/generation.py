@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ridgewalk.cli.common import Device, Json, RunFolder, Seed, bars, guarded, repeatable, show, show_page
+from ridgewalk.cli.common import Device, Json, Moved, RunFolder, Seed, bars, guarded, repeatable, show, show_page
 from ridgewalk.cli.refusals import say
 from ridgewalk.registry import SAMPLERS
 
@@ -38,6 +38,7 @@ def diffuse(
             "--set", help="A setting, as diffusion.epochs=50; may be given several times.", show_default=False
         ),
     ] = None,
+    data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -47,7 +48,7 @@ def diffuse(
 
     with bars(), repeatable():
         trained = diffuse.diffuse(
-            load(run),
+            load(run, data=data),
             change or (),
             seed,
             device,
@@ -87,6 +88,7 @@ def guide(
         list[str] | None,
         typer.Option("--set", help="A setting, as guidance.epochs=20 or sampling.steps=40.", show_default=False),
     ] = None,
+    data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -97,7 +99,7 @@ def guide(
     if joint != (out is not None):
         raise ValueError("--joint and --out go together: a joint training makes a new run, and says where")
     with bars(), repeatable():
-        opened = load(run, device)
+        opened = load(run, device, data=data)
         if out is None:
             trained = guiding.train(
                 opened,
@@ -139,6 +141,7 @@ def sample(
     change: Settings = None,
     seed: Seed = 0,
     out: Out = None,
+    data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -149,7 +152,7 @@ def sample(
     from ridgewalk.verbs.sample import sample
 
     with bars():
-        model = load(run, device)
+        model = load(run, device, data=data)
         how = sampling_of(model, change or (), sampler=sampler, steps=steps, weight=weight)
         request = Draw(64 if n is None else n, seed, how, label, prior, gamma=gamma, parts=parts)
         result = sample(model, request, out)
@@ -167,6 +170,7 @@ def evaluate(
     change: Settings = None,
     seed: Seed = 0,
     out: Out = None,
+    data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -179,7 +183,7 @@ def evaluate(
     if n is not None and n < 10:
         raise ValueError(f"an evaluation needs at least 10 samples; got {n}")
     with bars():
-        model = load(run, device)
+        model = load(run, device, data=data)
         how = sampling_of(model, change or (), sampler=sampler, steps=steps)
         result = evaluate(model, Request(n, seed, how, gamma, out))
         page.write(result)

@@ -8,6 +8,7 @@ import typer
 from ridgewalk.cli.common import (
     Device,
     Json,
+    Moved,
     RunFolder,
     Seed,
     bars,
@@ -53,8 +54,8 @@ def demo(
                     budget=budget,
                     seed=seed,
                     device=device,
-                    accepted=lambda: say(
-                        f"training an adversarial autoencoder and its sensors on scikit-learn's digits, into {folder}"
+                    accepted=lambda roles: say(
+                        f"training an adversarial autoencoder and its sensors on scikit-learn's digits, into {folder}\n{roles}"
                     ),
                 )
             )
@@ -75,7 +76,8 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help="digits, a folder with MNIST's IDX files, a folder of images (subfolders are classes), a Parquet file, or a data set's name on the hub.",
+            help="digits, a folder with MNIST's IDX files, a folder of images (subfolders are classes), a Parquet file, or a data set's name "
+            "on the hub; with --resume, where the data are now if they were moved.",
             show_default=False,
         ),
     ] = None,
@@ -117,10 +119,12 @@ def train(
 
     with bars():
         if resume is not None:
-            if others := given_options(context, ("resume", "device", "tensorboard", "as_json", "trust")):
+            moved = data is not None and training.are_moved(resume, data)
+            honoured = ("resume", "device", "tensorboard", "as_json", "trust", *(["data"] if moved else []))
+            if others := given_options(context, honoured):
                 raise ValueError(f"--resume continues a run as it was started; leave out {' and '.join(others)}")
             with resumable(resume):
-                run = training.resume(resume, device=device, tensorboard=tensorboard)
+                run = training.resume(resume, device=device, tensorboard=tensorboard, source=data)
         else:
             if recipe is None or data is None:
                 raise ValueError(
@@ -139,7 +143,7 @@ def train(
                         device=device,
                         precision=precision,
                         tensorboard=tensorboard,
-                        accepted=lambda: say(f"training {recipe} on {data}, into {folder}"),
+                        accepted=lambda roles: say(f"training {recipe} on {data}, into {folder}\n{roles}"),
                     )
                 )
     record = {k: v for k, v in run.manifest.items() if k != "settings"}
@@ -153,13 +157,13 @@ def train(
 
 
 @guarded
-def sensors(run: RunFolder, seed: Seed = 0, device: Device = "auto", as_json: Json = False) -> None:
+def sensors(run: RunFolder, seed: Seed = 0, data: Moved = None, device: Device = "auto", as_json: Json = False) -> None:
     """Say whether each sensor of a run is alive."""
     from ridgewalk.store.run import load
     from ridgewalk.verbs.sensors import sensors
 
     with bars():
-        result = sensors(load(run, device), seed)
+        result = sensors(load(run, device, data=data), seed)
     show(result.figures, as_json, list(result.verdict))
 
 
@@ -170,6 +174,7 @@ def sense(
         str, typer.Option(help="holes (decoded data against decoded holes), or real (real images against those).")
     ] = "holes",
     seed: Seed = 0,
+    data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -178,7 +183,7 @@ def sense(
     from ridgewalk.verbs import train
 
     with bars():
-        figures = train.sense(load(run), contrast, seed, device)
+        figures = train.sense(load(run, data=data), contrast, seed, device)
     show(
         figures,
         as_json,

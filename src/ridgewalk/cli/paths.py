@@ -8,6 +8,7 @@ import typer
 from ridgewalk.cli.common import (
     Device,
     Json,
+    Moved,
     Role,
     RunFolder,
     Seed,
@@ -79,6 +80,7 @@ def walk(
     gif: Annotated[bool, typer.Option("--gif", help="Also write an animation.")] = False,
     resize: Annotated[bool, typer.Option("--resize", help="Resize image files to the run's size.")] = False,
     seed: Seed = 0,
+    data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -107,7 +109,7 @@ def walk(
             out=out,
             seed=seed,
         )
-        result = walk(load(run, device), request)
+        result = walk(load(run, device, data=data), request)
         if result is not None:
             page.write(result, gif)
     show_page(result, as_json, more=[f"animation: {result.animation}"] if gif and result else [])
@@ -129,6 +131,7 @@ def report(
         ),
     ] = None,
     seed: Seed = 0,
+    data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -139,7 +142,7 @@ def report(
 
     with bars():
         request = Request(pairs, role, listed(methods, "--methods"), parsed_shares(shares), out, seed)
-        result = report(load(run, device), request)
+        result = report(load(run, device, data=data), request)
         if result is not None:
             page.write(result)
     show_page(result, as_json)
@@ -188,6 +191,7 @@ def map_(
         ),
     ] = None,
     seed: Seed = 0,
+    data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -208,7 +212,7 @@ def map_(
             out=out,
             seed=seed,
         )
-        result = draw_map(load(run, device), request)
+        result = draw_map(load(run, device, data=data), request)
         if result is not None:
             page.write(result)
     show_page(result, as_json, "map")
@@ -244,6 +248,7 @@ def project(
         float | None, typer.Option(help="Temperature T of --langevin or --tempered; 1 by default.", show_default=False)
     ] = None,
     seed: Seed = 0,
+    data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -254,7 +259,7 @@ def project(
 
     with bars():
         request = Request(latents, out, energy, langevin, tempered, steps, temperature, seed)
-        result = project(load(run, device), request)
+        result = project(load(run, device, data=data), request)
         if result is not None:
             page.write(result)
     show_page(result, as_json)
@@ -266,11 +271,15 @@ def benchmark(
         list[Path],
         typer.Argument(metavar="RUN...", help="Runs of one recipe with different seeds.", show_default=False),
     ],
-    pairs: Annotated[int, typer.Option(help="Pairs of test images.")] = 200,
+    pairs: Annotated[
+        int | None,
+        typer.Option(help="Pairs of test images; by default 200, or as many as there are.", show_default=False),
+    ] = None,
     role: Role = "test",
     methods: Methods = None,
     out: Annotated[Path | None, typer.Option(help="File of the figures as JSON.", show_default=False)] = None,
     seed: Seed = 0,
+    data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -281,7 +290,7 @@ def benchmark(
 
     with bars():
         request = Request(pairs, role, listed(methods, "--methods"), out, seed)
-        result = benchmark([load(r, device) for r in runs], request)
+        result = benchmark([load(r, device, data=data) for r in runs], request)
     if result is not None:
         table = benchmark_table(result.pooled.summary, result.pooled.entries).to_markdown()
         show(result.figures, as_json, [table])
@@ -300,7 +309,8 @@ def compare(
     data: Annotated[
         str | None,
         typer.Option(
-            help="As for train, where no run is named; MNIST where its files exist, otherwise digits, by default.",
+            help="As for train, where no run is named (by default MNIST where its files exist, otherwise digits); or where the runs' data are "
+            "now, if they were moved.",
             show_default=False,
         ),
     ] = None,
@@ -330,14 +340,18 @@ def compare(
     """Draw the front of realism against smoothness and against time, over all finders."""
     wanted = listed(methods, "--methods")
     if runs:
-        if data is not None:
-            raise ValueError("--data is for where no run is named; a run knows its own images")
         from ridgewalk.reports.pages import front as page
         from ridgewalk.store.run import load
         from ridgewalk.verbs.compare import Request, compare
+        from ridgewalk.verbs.train import are_moved
 
         with bars():
-            result = compare([load(r, device) for r in runs], Request(pairs, role, wanted, out, seed))
+            opened = [load(r, device, data=data) for r in runs]
+            if data is not None and not are_moved(runs[0], data):
+                raise ValueError(
+                    "--data is for where no run is named, or data were moved; a run knows its own images: leave it out"
+                )
+            result = compare(opened, Request(pairs, role, wanted, out, seed))
             if result is not None:
                 page.write(result)
         show_page(result, as_json)

@@ -7,7 +7,7 @@ Images are loaded by ``sources``, divided into roles by ``splits``, and paired b
 
 from ridgewalk.data.images import ImageData, Images, digests_of, read_image
 from ridgewalk.data.mixtures import GaussianMixture, exact_score
-from ridgewalk.data.pairs import Pairs, draw
+from ridgewalk.data.pairs import Pairs, available, draw
 from ridgewalk.data.points import (
     POINT_ROLES,
     POINT_SOURCES,
@@ -19,7 +19,16 @@ from ridgewalk.data.points import (
     points_part,
 )
 from ridgewalk.data.sources import SOURCES, load
-from ridgewalk.data.splits import ROLES, TEST_ROLES, arrange, part, role_of_test_index, role_slice
+from ridgewalk.data.splits import (
+    ROLES,
+    TEST_ROLES,
+    arrange,
+    describe_roles,
+    needed_images,
+    part,
+    role_of_test_index,
+    role_slice,
+)
 from ridgewalk.data.toy import DENSITIES, density
 
 __all__ = [
@@ -37,13 +46,16 @@ __all__ = [
     "Points",
     "arrange",
     "as_images",
+    "available",
     "density",
+    "describe_roles",
     "digests_of",
     "draw",
     "exact_score",
     "is_points",
     "load",
     "load_points",
+    "needed_images",
     "part",
     "points_part",
     "read_image",

@@ -71,13 +71,13 @@ def draw(
         )
     identity = images.digests().unique(return_inverse=True)[1]
     kind = images.labels if different_classes else identity
-    available = _available(identity, kind)
+    fitting = _available(identity, kind)
     if same_class:
-        available = _equal(images.labels) - _equal(torch.stack([identity, images.labels], dim=1))
-    if count > available:
+        fitting = _equal(images.labels) - _equal(torch.stack([identity, images.labels], dim=1))
+    if count > fitting:
         kind_of_pair = " and classes" if different_classes else " and one class" if same_class else ""
         raise ValueError(
-            f"role '{role}' with {len(images)} images has {available} pairs of different images{kind_of_pair}; "
+            f"role '{role}' with {len(images)} images has {fitting} pairs of different images{kind_of_pair}; "
             f"{count} were requested; request fewer"
         )
     chosen: list[tuple[int, int]] = []
@@ -90,6 +90,13 @@ def draw(
             break
     index = torch.tensor(chosen, dtype=torch.int64) + int(rows.start)
     return Pairs(index[:, 0].contiguous(), index[:, 1].contiguous())
+
+
+def available(data: ImageData, role: str, different_classes: bool = True) -> int:
+    """The number of unordered pairs of a role's images that differ, and whose classes differ where they must."""
+    images = part(data, role)
+    identity = images.digests().unique(return_inverse=True)[1]
+    return _available(identity, images.labels if different_classes else identity)
 
 
 def _candidates(identity: Tensor, kind: Tensor, same: Tensor | None, seed: int) -> Iterator[tuple[int, int]]:

@@ -29,7 +29,9 @@ SOURCES = (
 )
 """Describes the sources of ``load`` for messages and help texts."""
 
-_NAMES = ("digits", "shapes", *TABLES)
+NAMES = ("digits", "shapes", *TABLES)
+"""Sources that are names, whatever files there are."""
+
 _FOLD = re.compile(r"(.*\.mat):(\d+)", re.IGNORECASE)
 _HUB_NAME = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 
@@ -91,8 +93,8 @@ def _load(source: str, form: ImageFormat) -> ImageData:
         own = f"; it is one image: give its folder, '{path.parent}'" if path.suffix[1:].lower() in extensions() else ""
         own = f"; {path.name} is an archive: unpack it, and give the folder" if path.suffix.lower() in ARCHIVES else own
         raise ValueError(f"'{source}' is a file, but no Parquet file, .mat file or table; {SOURCES}{own}")
-    if "/" not in source and get_close_matches(source.lower(), _NAMES, cutoff=0.75):
-        raise ValueError(f"{unknown('source', source, _NAMES)}; {SOURCES}")
+    if "/" not in source and get_close_matches(source.lower(), NAMES, cutoff=0.75):
+        raise ValueError(f"{unknown('source', source, NAMES)}; {SOURCES}")
     _refuse_paths(source, path)
     return arrange(source, *read_hub(source, form, SOURCES))
 

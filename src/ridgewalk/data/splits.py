@@ -14,6 +14,7 @@ loaded.
 """
 
 import warnings
+from collections.abc import Mapping
 from itertools import count
 
 import torch
@@ -81,6 +82,42 @@ def role_slice(role: str, n_train: int, n_test: int) -> tuple[str, slice]:
             f"role '{role}' needs at least {needed} images in the {part} part; it has {n}; take a larger data set"
         )
     return part, rows
+
+
+def needed_images(data: ImageData, least: Mapping[str, int]) -> None:
+    """
+    Raises ValueError where a role has fewer images than it needs, with how many images would do and how many there are.
+
+    Args:
+        data: the data set.
+        least: smallest number of images by role.
+    """
+    n_train, n_test = len(data.train), len(data.test)
+    for role, fewest in least.items():
+        where = _SHARES[role][0]
+        n = n_train if where == "train" else n_test
+        rows = _rows(role, n)
+        if rows.stop - rows.start >= fewest:
+            continue
+        wanted, there = next(m for m in count(n) if len(range(m)[_rows(role, m)]) >= fewest), f"of {where} images"
+        if n_train == (whole := n_train + n_test) * 6 // 7:  # one set, which ``arrange`` divided
+            fits = (m * 6 // 7 if where == "train" else m - m * 6 // 7 for m in count(whole))
+            wanted, there, n = next(m for m, own in enumerate(fits, whole) if own >= wanted), "images", whole
+        raise ValueError(
+            f"'{data.name}' needs at least {wanted} {there}, of which the role '{role}' has {fewest}; it has {n}, of which that role has "
+            f"{rows.stop - rows.start}: add images"
+        )
+
+
+def describe_roles(n_train: int, n_test: int, of_points: bool = False) -> str:
+    """The sizes of the roles of images, or of points, in words, such as "80 images: 45 train the model, ..."."""
+    rows = {role: _rows(role, n_train if where == "train" else n_test) for role, (where, *_) in _SHARES.items()}
+    size = {role: own.stop - own.start for role, own in rows.items()}
+    judges = "" if of_points else f", {size['judge_a']} judge A, {size['judge_b']} judge B"
+    return (
+        f"{n_train + n_test} {'points' if of_points else 'images'}: {n_train if of_points else size['model']} train the model{judges}; "
+        f"{size['validation']} are for validation, {size['test']} for tests, {size['reference']} for reference"
+    )
 
 
 def part(data: ImageData, role: str) -> Images:

@@ -7,7 +7,6 @@ them the same, but one that is alive still scores far points differently.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -117,25 +116,20 @@ class Inspector:
         objective: the objective that is being trained.
         batch: held-out rows, in the form that the objective takes.
         seed: seed of the noise, the probes and the projections.
-        seconds: time spent so far.
     """
 
     objective: TwoSided
     batch: Sequence[Tensor]
     seed: int = 0
-    seconds: float = 0.0
 
     def __call__(self, step: int, device: torch.device) -> list[dict[str, Any]]:
         """Lines for the log, one for each discriminator."""
-        began = perf_counter()
         batch = tuple(t.to(device) for t in self.batch)
         noise = Noise(self.seed, 0, device=device)  # the same draws at every step, so that only the networks change
-        lines = [
+        return [
             diagnose(step, name, discriminator, positive, negative, self.seed).line()
             for name, (discriminator, positive, negative) in self.objective.sides(batch, noise).items()
         ]
-        self.seconds += perf_counter() - began
-        return lines
 
 
 FEWEST = 20

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ridgewalk.data import digests_of, draw, read_image, role_of_test_index
+from ridgewalk.data import available, digests_of, draw, part, read_image, role_of_test_index
+from ridgewalk.limits import lower
 from ridgewalk.store.run import Run
 
 
@@ -48,13 +49,43 @@ def draw_ends(run: Run, count: int, seed: int, role: str = "test", same_class: b
         count: number of pairs.
         seed: seed of the draw.
         role: role of the images, validation or test.
-        same_class: whether both images of a pair have the same class; otherwise they have different classes, unless the data have
-            one class only.
+        same_class: whether both images of a pair have the same class; otherwise they have different classes, unless the images of the
+            role have one class only.
     """
     data = run.data
-    pairs = draw(data, role, count, seed, different_classes=len(data.class_names) > 1, same_class=same_class)
+    mixed = _has_classes(run, role)
+    pairs = draw(data, role, count, seed, different_classes=mixed, same_class=same_class)
     a, b = data.test.take(pairs.index_a), data.test.take(pairs.index_b)
     return Ends(a.floats(), b.floats(), pairs.index_a, pairs.index_b, a.labels, b.labels)
+
+
+def count_pairs(run: Run, role: str, asked: int | None, wanted: int | None = None) -> int:
+    """
+    Number of pairs for a comparison.
+
+    Args:
+        run: the run.
+        role: role of the images.
+        asked: the number that a user asked for, which is not changed.
+        wanted: the number otherwise, the recipe's by default; it is lowered to the number of pairs that there are, with a note.
+
+    Raises:
+        ValueError: for fewer than 2 pairs, of which no interval can be computed.
+    """
+    if asked is None:
+        most = available(run.data, role, different_classes=_has_classes(run, role))
+        asked = lower("the number of pairs", wanted or run.recipe.walks.pairs, most, f"the role '{role}' has {most}")
+    if asked == 1:
+        raise ValueError(
+            f"a comparison computes intervals over pairs and needs at least 2; got 1 pair of the role '{role}': give more --pairs, or take a "
+            "larger data set"
+        )
+    return asked
+
+
+def _has_classes(run: Run, role: str) -> bool:
+    """Whether the images of a role are of several classes."""
+    return len(part(run.data, role).labels.unique()) > 1
 
 
 def read_ends(run: Run, start: str, end: str, resize: bool = False) -> Ends:

@@ -1,11 +1,15 @@
 """The judges of a run's data, and the lines that the paths of a run are read against."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ridgewalk import processes
 from ridgewalk.data import part
+from ridgewalk.files import write_arrays
 from ridgewalk.judging.comparison import single_images
 from ridgewalk.judging.judges import NAMES, Judge, judge
 from ridgewalk.path import chunked
@@ -19,6 +23,43 @@ CEILING_IMAGES = 1000
 def judges_of(run: Run) -> list[Judge]:
     """Returns both judges of the data of a run, trained now or read from the cache."""
     return [judge(run.data, name, run.recipe.judges) for name in NAMES]
+
+
+def prepare_judges(run: Run, without: Tensor | None = None) -> list[Judge]:
+    """
+    Makes both judges before what they will judge is searched, so that their refusal comes before the search is paid for.
+
+    Args:
+        run: the run.
+        without: digests of images that are left out of their references, such as the ends of paths.
+
+    Returns:
+        The judges, with the balls of their references; on the processes of a torchrun but the first none, after process 0 has made them.
+    """
+    made: list[Judge] = []
+
+    def make() -> None:
+        for each in judges_of(run):
+            made.append(each if without is None else each.without(without))
+            _ = made[-1].balls
+
+    processes.first(make)
+    return made
+
+
+@contextmanager
+def keeping(arrays: Mapping[str, Tensor], folder: Callable[[], Path]) -> Iterator[None]:
+    """Writes paths that were searched into ``paths.npz`` of a folder where what follows fails, and says so in one sentence."""
+    try:
+        yield
+    except Exception as error:
+        file = folder() / "paths.npz"
+        if not file.exists():
+            write_arrays(file, arrays)
+        reason = (
+            str(error) if isinstance(error, ValueError | FloatingPointError) else f"{type(error).__name__}: {error}"
+        )
+        raise ValueError(f"the paths could not be judged ({reason}); they are in {file}") from error
 
 
 def judge_lines(run: Run, judges: Sequence[Judge], role: str, seed: int) -> dict[str, dict[str, Tensor]]:

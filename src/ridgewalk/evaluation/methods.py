@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ridgewalk import processes
-from ridgewalk.evaluation.ends import Ends, draw_ends
-from ridgewalk.evaluation.judged import judge_lines, judges_of
+from ridgewalk.evaluation.ends import Ends, count_pairs, draw_ends
+from ridgewalk.evaluation.judged import judge_lines, keeping, prepare_judges
 from ridgewalk.evaluation.search import search
+from ridgewalk.files import new_free_folder
 from ridgewalk.finders import building
 from ridgewalk.finders.building import available_methods, split_energy
 from ridgewalk.judging.comparison import Entry, PairedPaths, Summary, measure, summarise
@@ -51,6 +52,7 @@ def measure_methods(
     methods: Sequence[str] | None,
     seed: int,
     finders: Mapping[str, PathFinder] | None = None,
+    judges: Sequence[Judge] | None = None,
 ) -> Measured | None:
     """
     Searches the paths of every method between the same pairs, and judges them.
@@ -62,17 +64,17 @@ def measure_methods(
         methods: names of methods, alone or with an energy as ``string:dual``; by default all that the run has what they need for.
         seed: seed of the pairs and of the prior's draws.
         finders: further finders by name, measured last.
+        judges: judges of the run's data; by default they are made, before the search.
 
     Returns:
         The measurement; None on all processes of a torchrun but the first.
     """
-    refuse_role(role)
     wanted = list(methods or available_methods(run.context))
-    for name in wanted:
-        method, energy = split_energy(name)
-        refuse_energy(run, method, energy)
+    count = count_pairs(run, role, pairs)
+    refuse_comparison(run, count, role, wanted, seed)
     wanted = ["lerp", *(m for m in wanted if m != "lerp")]
-    ends = draw_ends(run, run.recipe.walks.pairs if pairs is None else pairs, seed, role)
+    ends = draw_ends(run, count, seed, role)
+    judges = prepare_judges(run) if judges is None else judges
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     curves = {
         name: search(run, method, z_a, z_b, energy)
@@ -81,14 +83,16 @@ def measure_methods(
     curves |= {n: search(run, n, z_a, z_b, finder=f) for n, f in (finders or {}).items()}
     if processes.rank() != 0:
         return None
-    judges = judges_of(run)
-    lines = judge_lines(run, judges, role, seed)
     frames = {name: curve.map(run.decode).cpu() for name, curve in curves.items()}
     entries = []
-    for name, curve in track(curves.items(), "judging", total=len(curves)):
-        paired = PairedPaths(curve, frames[name], frames["lerp"], z_a, z_b, ends.labels_a, ends.labels_b)
-        columns = measure(paired, judges)
-        entries.append(Entry(name, {n: v.cpu() for n, v in columns.items()}, curve.stats))
+    arrays = {"z_a": z_a, "z_b": z_b, "index_a": ends.index_a, "index_b": ends.index_b}
+    arrays |= {f"nodes_{name}": curve.nodes for name, curve in curves.items()}
+    with keeping(arrays, lambda: new_free_folder(run.folder / "walks", "unjudged")):
+        lines = judge_lines(run, judges, role, seed)
+        for name, curve in track(curves.items(), "judging", total=len(curves)):
+            paired = PairedPaths(curve, frames[name], frames["lerp"], z_a, z_b, ends.labels_a, ends.labels_b)
+            columns = measure(paired, judges)
+            entries.append(Entry(name, {n: v.cpu() for n, v in columns.items()}, curve.stats))
     return Measured(ends, curves, frames, entries, lines, judges)
 
 
@@ -115,6 +119,7 @@ def pool_runs(
     methods: Sequence[str] | None,
     seed: int,
     finders: Sequence[Mapping[str, PathFinder]] | None = None,
+    judges: Sequence[Sequence[Judge]] | None = None,
 ) -> Pooled | None:
     """
     Measures the methods in every run over the same pairs, and pools them; a pair is resampled together with all its runs.
@@ -126,12 +131,19 @@ def pool_runs(
         methods: names of methods, as in ``measure_methods``.
         seed: seed of the pairs, the prior's draws and the bootstrap.
         finders: further finders by name for each run, with the same names for all runs.
+        judges: judges for each run; by default all are made, before the first search.
 
     Returns:
         The pooled measurement; None on all processes of a torchrun but the first.
     """
     own = finders or [{} for _ in runs]
-    every = [measure_methods(run, pairs, role, methods, seed, more) for run, more in zip(runs, own, strict=True)]
+    for run in runs:
+        refuse_comparison(run, pairs, role, methods or (), seed)
+    judges = judges or [prepare_judges(run) for run in runs]
+    every = [
+        measure_methods(run, pairs, role, methods, seed, more, made)
+        for run, more, made in zip(runs, own, judges, strict=True)
+    ]
     measured = [m for m in every if m is not None]
     if not measured:
         return None
@@ -197,6 +209,14 @@ def with_shares(run: Run, shares: tuple[float, float] | None, energies: Sequence
         )
     walks = replace(run.recipe.walks, dual_shares=shares)
     return replace(run, recipe=replace(run.recipe, walks=walks))
+
+
+def refuse_comparison(run: Run, pairs: int, role: str, methods: Sequence[str], seed: int) -> None:
+    """Refuses a comparison of methods whose pairs cannot be drawn, or that a run cannot search, before anything is searched."""
+    refuse_role(role)
+    for name in methods:
+        refuse_energy(run, *split_energy(name))
+    draw_ends(run, pairs, seed, role)
 
 
 def refuse_role(role: str) -> None:

@@ -65,15 +65,18 @@ def measure_misalignment(
         points: points of each group.
 
     Returns:
-        One measurement a sensor; none where the role has too few images.
+        One measurement a sensor; none where the role has too few images, or the judges too few references beside them.
     """
     if role == "reference":
         raise ValueError("codes of the role 'reference' would be judged by themselves; choose validation or test")
     images = part(run.data, role)
     if min(points, len(images) - 1) < LEAST:
         return []
+    own = images.digests()
+    if any(int((~torch.isin(j.reference.digests(), own)).sum()) <= j.k for j in judges):
+        return []
     groups = sample_points(run, seed, role, points)
-    seen = [j.without(images.digests()) for j in judges]
+    seen = [j.without(own) for j in judges]
     graded = grade(groups, lambda z: run.decode(z.to(run.device)), seen)
     names = sorted(run.sensors, key=lambda name: (not SENSORS[name].against_prior, name))
     return [

@@ -14,7 +14,7 @@ Judges of images without classes are trained to recognise an image and its three
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.cache import cache_folder
-from ridgewalk.data import ImageData, Images, part
+from ridgewalk.data import ImageData, Images, needed_images, part
 from ridgewalk.data.images import to_floats
+from ridgewalk.limits import lower
 from ridgewalk.metrics import neighbours
 from ridgewalk.models import classifiers
 from ridgewalk.models.artifact import Artifact
@@ -82,9 +83,22 @@ class Judge:
             )
 
     def without(self, digests: Tensor) -> "Judge":
-        """The same judge without the reference images of these digests: an endpoint of a path would otherwise make the frames near it real."""
+        """
+        The same judge without the reference images of these digests: an endpoint of a path would otherwise make the frames near it real.
+
+        Raises:
+            ValueError: if too few references are left for its balls.
+        """
         ends = torch.isin(self.reference.digests(), digests)
-        return replace(self, reference=self.reference.take((~ends).nonzero()[:, 0])) if ends.any() else self
+        if not ends.any():
+            return self
+        kept = (~ends).nonzero()[:, 0]
+        if len(kept) <= self.k:
+            raise ValueError(
+                f"judge {self.name} needs at least {self.k + 1} reference images that are not among the judged ones "
+                f"(judges.neighbours = {self.k}); there are {len(kept)}: choose images of the role test, or take a larger data set"
+            )
+        return replace(self, reference=self.reference.take(kept))
 
     def features(self, frames: Tensor) -> Tensor:
         """Features of frames: (n, c, h, w) in [0, 1] -> (n, f)."""
@@ -119,14 +133,10 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
         settings: settings of its training and of its balls.
         device: device of its training.
     """
-    role, architecture, seed, noise = _KINDS[name]
-    images = part(data, role)
-    reference = _unseen(part(data, "reference"), images, name)
+    _, architecture, seed, noise = _KINDS[name]
+    settings = fit_to(data, settings, (name,))
+    images, reference = _divided(data, name)
     labelled = len(images.class_names) > 1
-    if not labelled and 1 in images.shape[1:]:
-        raise ValueError(
-            f"judges of rows of numbers need classes, because nothing can be learned from mirrored rows; '{data.name}' has one class: add a column of labels"
-        )
     x, labels = (images.pixels, images.labels) if labelled else _mirrored(images.pixels)
     classes = len(images.class_names) if labelled else 4
     training = {
@@ -149,8 +159,7 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
         _, record = artifact.read(folder / "judges", dict)
         artifact.fill(folder / "judges", record, {key: {"classifier": classifier}})
     except ValueError:  # not trained yet, or the cached file is damaged: train, and replace it
-        batch = min(settings.batch, len(x))
-        schedule = Schedule(epochs=settings.epochs, batch=batch, rate=settings.rate, decay="cosine", seed=seed)
+        schedule = Schedule(epochs=settings.epochs, batch=settings.batch, rate=settings.rate, decay="cosine", seed=seed)
         fit(
             Classification(classifier, pixel_noise=noise),
             [x, labels],
@@ -164,6 +173,47 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
     guess = chunked(lambda pixels: classifier(to_floats(pixels)), held, chunk=_BATCH).argmax(dim=1)
     accuracy = float((guess == truth).float().mean())
     return Judge(name, classifier, images.digests(), reference, labelled, accuracy, settings.neighbours)
+
+
+def fit_to(data: ImageData, settings: Judges, names: Sequence[str] = NAMES) -> Judges:
+    """
+    The settings of the judges with their batch and their number of neighbours lowered to what the data allow, each with a note.
+
+    Args:
+        data: the data set that they would judge; nothing is trained.
+        settings: settings of their training and of their balls.
+        names: names of the judges.
+
+    Raises:
+        ValueError: for data of which no judges can be made: too few images, rows of numbers without classes, or images that are too small.
+    """
+    if len(data.class_names) < 2 and 1 in data.shape[1:]:
+        raise ValueError(
+            f"judges of rows of numbers need classes, because nothing can be learned from mirrored rows; '{data.name}' has one class: add a column of labels"
+        )
+    for name in names:
+        images, reference = _divided(data, name)
+        with torch.random.fork_rng(devices=[]):
+            _KINDS[name][1](data.shape, 2)  # refuses images that are too small for it
+        rows = len(images) if len(data.class_names) > 1 else 4 * len(images)
+        batch = lower("judges.batch", settings.batch, rows, f"there are {len(images)} images to train judge {name} on")
+        why = f"judge {name} compares with {len(reference)} reference images"
+        neighbours = lower("judges.neighbours", settings.neighbours, len(reference) - 1, why)
+        settings = replace(settings, batch=batch, neighbours=neighbours)
+    return settings
+
+
+def _divided(data: ImageData, name: str) -> tuple[Images, Images]:
+    """The images that a judge is trained on, and its reference images; ValueError for fewer than 2 of either."""
+    role = _KINDS[name][0]
+    needed_images(data, {role: 2, "reference": 2})
+    images = part(data, role)
+    reference = _unseen(part(data, "reference"), images, name)
+    if len(reference) < 2:
+        raise ValueError(
+            f"judge {name} needs at least 2 reference images that it was not trained on; there is 1: remove copies of images from the data"
+        )
+    return images, reference
 
 
 def _keep(

@@ -8,10 +8,12 @@ have no such table.
 
 import hashlib
 import json
+import os
 import tomllib
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -23,12 +25,13 @@ from ridgewalk.data import ImageData
 from ridgewalk.data import load as load_images
 from ridgewalk.data.hugging_face import asking
 from ridgewalk.data.points import PointData, is_points, load_points
+from ridgewalk.data.sources import NAMES
 from ridgewalk.data.toy import DENSITIES
 from ridgewalk.files import write_bytes
 from ridgewalk.locks import is_empty
 from ridgewalk.records import digest_of, refuse_unknown
 from ridgewalk.settings.recipes import Recipe, parse, to_table
-from ridgewalk.store.trust import refuse_untrusted, refuse_untrusted_hub
+from ridgewalk.store.trust import record_hub, refuse_untrusted, refuse_untrusted_hub
 
 Data = ImageData | PointData
 
@@ -84,6 +87,9 @@ class Origin(Source):
         shape: (c, h, w) of images, (d,) of points.
         data: fingerprint of the data.
         version: version of ridgewalk.
+        beside: path of the data from the run's folder, tried where ``source`` does not exist: run and data that were moved together are found.
+        counts: numbers of rows of the train and the test part.
+        classes: names of the classes.
         precision: no (float32), bf16 or fp16.
     """
 
@@ -93,10 +99,15 @@ class Origin(Source):
     shape: tuple[int, ...] = field(kw_only=True)
     data: str = field(kw_only=True)
     version: str = field(kw_only=True)
+    beside: str | None = field(kw_only=True, default=None)
+    counts: tuple[int, int] | None = field(kw_only=True, default=None)
+    classes: tuple[str, ...] | None = field(kw_only=True, default=None)
     precision: str = field(kw_only=True, default="no")
 
     @classmethod
-    def of(cls, source: Source, data: Data, recipe: str, budget: str, seed: int, precision: str) -> "Origin":
+    def of(
+        cls, source: Source, data: Data, recipe: str, budget: str, seed: int, precision: str, folder: Path
+    ) -> "Origin":
         """
         Returns the origin of a run that is about to be trained.
 
@@ -107,10 +118,14 @@ class Origin(Source):
             budget: smoke, cpu or full.
             seed: seed of the run.
             precision: no, bf16 or fp16.
+            folder: folder of the run.
         """
-        named = isinstance(data, PointData) and source.source in DENSITIES
-        is_place = not named and Path(source.source).exists()
-        place = str(Path(source.source).resolve()) if is_place else source.source
+        place, beside, found = source.source, None, place_of(source.source)
+        if found is not None:
+            file, fold = found[0].resolve(), found[1]
+            place = f"{file}{fold}"
+            with suppress(ValueError):  # two drives of Windows have no path between them
+                beside = f"{os.path.relpath(file, folder.resolve())}{fold}"
         return cls(
             **{**asdict(source), "source": place},
             recipe=Path(recipe).stem,
@@ -119,6 +134,9 @@ class Origin(Source):
             shape=tuple(data.shape),
             data=fingerprint(data),
             version=ridgewalk.__version__,
+            beside=beside,
+            counts=(len(data.train), len(data.test)),
+            classes=tuple(data.class_names),
             precision=precision,
         )
 
@@ -139,13 +157,73 @@ class Origin(Source):
         Raises:
             ValueError: where the data have changed since the run was started, or are on the hub and the user did not name them (``store.trust``).
         """
+        found = self.located(folder)
         with asking(partial(refuse_untrusted_hub, run=folder)):
-            data = self.images() if as_images else self.images_or_points()
-        if fingerprint(data) != self.data:
+            data = found.images() if as_images else found.images_or_points()
+        if fingerprint(data) != self.data or (self.classes or tuple(data.class_names)) != tuple(data.class_names):
             raise ValueError(
-                f"the data at {self.source} have changed since {folder} was started; restore them, or train again"
+                f"the data at {found.source} have changed since {folder} was started, or are others: {self._difference(data)}; restore them, "
+                "name the run's own with --data, or train again"
             )
         return data
+
+    def moved(self, source: str) -> "Origin":
+        """The origin with the place that a user names for its data; a data set on the hub that is named may be downloaded."""
+        if place_of(source) is None and not is_points(source) and source not in NAMES:
+            record_hub(source)
+        return replace(self, source=source, beside=None)
+
+    def located(self, folder: Path) -> "Origin":
+        """
+        The origin with the place where its data are now: ``source``, or ``beside`` the folder of the run.
+
+        Raises:
+            ValueError: where a file or folder is at neither place.
+        """
+        if self.beside is None and not Path(self.source).is_absolute():  # a name, or a place that was named by --data
+            return self
+        if place_of(self.source) is not None:
+            return self
+        near = str(folder.resolve() / self.beside) if self.beside else ""
+        if near and place_of(near) is not None:
+            return replace(self, source=near)
+        raise ValueError(
+            f"the data of {folder} are no longer at {self.source}: name their place with --data SOURCE (in Python: load(folder, data=SOURCE)), or "
+            f"correct `source` in the table [run] of {folder / 'run.toml'}"
+        )
+
+    def _difference(self, data: Data) -> str:
+        """How data differ from those of the run, in words."""
+        was = {"shape": tuple(self.shape), "rows of train and test": self.counts, "classes": self.classes}
+        now = {
+            "shape": tuple(data.shape),
+            "rows of train and test": (len(data.train), len(data.test)),
+            "classes": tuple(data.class_names),
+        }
+        told = [
+            f"{name} {_brief(now[name])} in place of {_brief(was[name])}"
+            for name in was
+            if was[name] not in (None, now[name])
+        ]
+        return ", ".join(told) or "shape, number and classes agree, but values or labels differ"
+
+
+def _brief(values: object) -> str:
+    """A value in words; of many class names the first ones."""
+    if isinstance(values, tuple) and len(values) > 5:
+        return f"{len(values)} ({', '.join(map(str, values[:5]))}, ...)"
+    return str(values)
+
+
+def place_of(source: str) -> tuple[Path, str] | None:
+    """The existing file or folder that a source names, and ":3" of FILE.mat:3; None for the name of a data set, and where there is none."""
+    path = Path(os.path.expanduser(source))
+    if source in (*NAMES, *DENSITIES):
+        return None
+    if path.exists():
+        return path, ""
+    file, colon, fold = os.path.expanduser(source).rpartition(":")
+    return (Path(file), colon + fold) if file.lower().endswith(".mat") and Path(file).is_file() else None
 
 
 def fingerprint(data: Data) -> str:

@@ -230,7 +230,7 @@ class Run:
         return build_finder(method, self.context, energy)
 
 
-def load(folder: str | Path, device: str = "cpu", trust: bool = False) -> Run:
+def load(folder: str | Path, device: str = "cpu", trust: bool = False, data: str | None = None) -> Run:
     """
     Loads a trained run.
 
@@ -240,6 +240,7 @@ def load(folder: str | Path, device: str = "cpu", trust: bool = False) -> Run:
         folder: folder that ``ridgewalk train`` made.
         device: device of its networks.
         trust: whether code that the folder names may be imported, such as a prior of one's own, and data that it names be downloaded (``store.trust``).
+        data: where its data are now, if they were moved; others than those that it was trained on are refused where they are read.
 
     Raises:
         ValueError: if the folder is not a run, is unfinished, or holds files that were cut short, altered or are of another architecture.
@@ -247,6 +248,7 @@ def load(folder: str | Path, device: str = "cpu", trust: bool = False) -> Run:
     folder = Path(folder)
     with trusting(trust):
         origin, recipe = read_settings(folder)
+    origin = origin if data is None else origin.moved(data)
     of_data = not has_autoencoder(recipe)
     if of_data and not DIFFUSION.is_in(folder):
         raise ValueError(autoencoder.unfinished(folder))

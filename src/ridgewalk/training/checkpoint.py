@@ -5,7 +5,7 @@ The whole state of a training run at a step, in a folder of its own:
       networks.safetensors     every network (and, as "ema:name", its moving average)
       optimisers.pt            optimisers and gradient scaler, read with weights-only loading
       progress.json            step, fingerprint of shapes, schedule and data, digest of the objective's settings, length and digest of the log until then,
-                               and the SHA-256 of the two files
+                               time spent, and the SHA-256 of the two files
 
 A checkpoint is written under another name and renamed when it is whole, so that a folder called step-* is complete.
 """
@@ -71,6 +71,22 @@ class Identity:
             )
 
 
+@dataclass(frozen=True)
+class Spent:
+    """
+    The time that the steps of a training took, over all of its parts.
+
+    Attributes:
+        seconds: seconds in the loop, without those of ``inspecting``.
+        steps: number of steps that took them.
+        inspecting: seconds of the diagnosis of the networks.
+    """
+
+    seconds: float = 0.0
+    steps: int = 0
+    inspecting: float = 0.0
+
+
 class OtherTraining(ValueError):
     """A whole checkpoint that belongs to another training."""
 
@@ -103,6 +119,7 @@ def write(
     optimisers: Mapping[str, Any],
     identity: Identity,
     log: Written | None = None,
+    spent: Spent = Spent(),
     keep: int = 2,
 ) -> Path:
     """Writes the checkpoint of ``step`` below ``folder`` and removes all but the newest ``keep``; ``log`` is the training's log until then."""
@@ -115,7 +132,7 @@ def write(
             "networks.safetensors": save_networks(temporary / "networks.safetensors", networks),
             "optimisers.pt": write_bytes(temporary / "optimisers.pt", buffer.getvalue()),
         }
-        notes = {**asdict(identity), "log": None if log is None else asdict(log)}
+        notes = {**asdict(identity), "log": None if log is None else asdict(log), "spent": asdict(spent)}
         progress = {"step": step, **notes, "notes": digest_of(notes), "sha256": sums}
         write_bytes(temporary / "progress.json", json.dumps(progress, indent=1).encode())
         if target.exists():
@@ -138,6 +155,16 @@ def step_of(checkpoint: Path) -> int:
     if match is None:
         raise ValueError(f"{checkpoint} is not a checkpoint folder; those are called step-00000000")
     return int(match[1])
+
+
+def read_spent(folder: Path, step: int) -> Spent:
+    """The time that the steps until the checkpoint of ``step`` took; of no steps where it was not recorded, as by version 0.1.0 at first."""
+    try:
+        found = json.loads((folder / f"step-{step:08d}" / "progress.json").read_text(encoding="utf-8"))["spent"]
+        spent = Spent(float(found["seconds"]), int(found["steps"]), float(found["inspecting"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return Spent()
+    return spent if all(0 <= value < float("inf") for value in asdict(spent).values()) else Spent()
 
 
 def restore(
@@ -176,13 +203,14 @@ def read(
     """
     record = checkpoint / "progress.json"
     try:
-        progress = parse_record(record.read_bytes(), ("step", "fingerprint", "settings", "log", "notes"))
+        progress = parse_record(record.read_bytes(), ("step", "fingerprint", "settings", "log", "spent", "notes"))
         sums, settings = progress["sha256"], progress.get("settings")
         found = Identity(str(progress["fingerprint"]), None if settings is None else str(settings))
         wanted = str(sums["networks.safetensors"]), str(sums["optimisers.pt"])
         if progress["step"] != step_of(checkpoint):
             raise ValueError(f"it is of step {progress['step']}")
-        notes = digest_of({**asdict(found), "log": progress.get("log")})
+        spent = {"spent": progress["spent"]} if "spent" in progress else {}
+        notes = digest_of({**asdict(found), "log": progress.get("log"), **spent})
         if settings is not None and progress.get("notes", notes) != notes:
             raise ValueError("its digest does not fit its entries")
         log = Written(**progress["log"]) if progress.get("log") else None

@@ -31,7 +31,7 @@ from ridgewalk.seeds import mixed_seed
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training import checkpoint
 from ridgewalk.training.batch_norm import batch_statistics
-from ridgewalk.training.checkpoint import Identity
+from ridgewalk.training.checkpoint import Identity, Spent
 from ridgewalk.training.devices import accelerator, refuse_precision, resolve_device, seeded
 from ridgewalk.training.health import Event, Health
 from ridgewalk.training.log import Written, describe_damage, read_lines, read_log, read_readings
@@ -49,7 +49,10 @@ Inspect = Callable[[int, torch.device], Sequence[dict[str, Any]]]
 @dataclass(frozen=True, eq=False)
 class History:
     """
-    What a run logged: one value a step for each term, ``steps`` from 1; ``seconds`` in the loop, for the last ``taken`` steps.
+    What a run logged: one value a step for each term, ``steps`` from 1.
+
+    ``seconds`` in the loop are those of ``timed`` steps: of all parts of a training that was resumed, ``taken`` of them by the last part. The time of steps
+    that were lost with a process and computed again is not counted twice. ``inspecting`` are the seconds of ``inspect``.
 
     ``events`` are what ``training.health`` saw in it; each is warned of when it happens, and is written into the log.
     ``readings`` are the lines of ``inspect``, in order.
@@ -62,6 +65,8 @@ class History:
     taken: int = 0
     events: Sequence[Event] = ()
     readings: Sequence[Mapping[str, Any]] = ()
+    timed: int = 0
+    inspecting: float = 0.0
 
 
 def check(
@@ -175,14 +180,15 @@ class _Run:
         self.inspect, self.readings, self.inspecting = inspect, list[dict[str, Any]](), 0.0
         self.pending: list[tuple[int, dict[str, Tensor]]] = []
         self.written, self.written_digest = 0, hashlib.sha256()
+        self.start, self.began, self.before = 0, 0.0, Spent()
 
     @property
     def saved(self) -> dict[str, nn.Module]:
         return {**self.objective.networks, **{f"ema:{name}": average for name, average in self.averages.items()}}
 
     def go(self) -> History:
-        start = self._restore() if self.fitting.resume else 0
-        began = time.perf_counter()
+        self.start = start = self._restore() if self.fitting.resume else 0
+        self.began = time.perf_counter()
         steps = track(range(start, self.total), self.fitting.label, total=self.total - start)
         order = torch.empty(0)
         for step in steps:
@@ -210,15 +216,23 @@ class _Run:
         self.log = [line for line in self.log if set(names) <= set(line)]  # of a damaged log that was resumed
         terms = {name: torch.tensor([line[name] for line in self.log], dtype=torch.float64) for name in names}
         averages = {name: average.module for name, average in self.averages.items()}
+        spent = self._spent(self.total)
         return History(
             torch.tensor([int(line["step"]) for line in self.log]),
             terms,
-            time.perf_counter() - began - self.inspecting,
+            spent.seconds,
             averages,
             self.total - start,
             tuple(self.events),
             tuple(self.readings),
+            spent.steps,
+            spent.inspecting,
         )
+
+    def _spent(self, step: int) -> Spent:
+        """The time until now, when ``step`` steps are done, with that of the parts before this one."""
+        own, before = time.perf_counter() - self.began - self.inspecting, self.before
+        return Spent(before.seconds + own, before.steps + step - self.start, before.inspecting + self.inspecting)
 
     def _step(self, step: int, index: Tensor) -> None:
         share = self.schedule.batch // self.world
@@ -333,7 +347,7 @@ class _Run:
         if self.accelerator.scaler is not None:
             states["scaler"] = self.accelerator.scaler.state_dict()
         log = Written(self.written, self.written_digest.hexdigest())
-        checkpoint.write(self.folder / "checkpoints", step, self.saved, states, self.identity, log)
+        checkpoint.write(self.folder / "checkpoints", step, self.saved, states, self.identity, log, self._spent(step))
 
     def _restore(self) -> int:
         """Loads the newest checkpoint, cuts the log back to it, and returns its step (0 where there is none)."""
@@ -343,6 +357,7 @@ class _Run:
         step, states, written = checkpoint.restore(self.folder / "checkpoints", self.saved, self.identity)
         if self.rank == 0 and written is not None and (damage := describe_damage(log, written)):
             warnings.warn(damage, stacklevel=4)
+        self.before = checkpoint.read_spent(self.folder / "checkpoints", step) if step else Spent()
         lines = [line for line in read_log(log)[0] if line["step"] <= step]
         self.log = lines
         self.events = list(self.health.feed(lines))

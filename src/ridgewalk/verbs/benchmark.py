@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ridgewalk import processes
-from ridgewalk.evaluation.methods import Pooled, figures_of, pool_runs, refuse_mixed
+from ridgewalk.evaluation.ends import count_pairs
+from ridgewalk.evaluation.methods import Pooled, figures_of, pool_runs, refuse_mixed, refuse_role
 from ridgewalk.files import new_file, write_bytes
 from ridgewalk.store.run import Run
+
+PAIRS = 200
+"""Default number of pairs."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +22,14 @@ class Request:
     What to compare.
 
     Attributes:
-        pairs: number of pairs of test images, the same for all runs.
+        pairs: number of pairs of test images, the same for all runs; by default ``PAIRS``, or as many as there are.
         role: role of the images.
         methods: names of methods, alone or with an energy as ``string:dual``; by default all that a run has what they need for.
         out: file of the figures as JSON; by default none is written.
         seed: seed of the pairs, of the draws of the prior and of the bootstrap.
     """
 
-    pairs: int = 200
+    pairs: int | None = None
     role: str = "test"
     methods: Sequence[str] | None = None
     out: Path | None = None
@@ -59,7 +63,9 @@ def benchmark(runs: Sequence[Run], request: Request) -> Result | None:
     refuse_mixed(runs)
     if (out := request.out) is not None:
         processes.first(lambda: new_file(out))
-    pairs, role, seed = request.pairs, request.role, request.seed
+    role, seed = request.role, request.seed
+    refuse_role(role)
+    pairs = count_pairs(runs[0], role, request.pairs, PAIRS)
     pooled = pool_runs(runs, pairs, role, request.methods, seed)
     if pooled is None:
         return None

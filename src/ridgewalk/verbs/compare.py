@@ -17,13 +17,22 @@ import torch
 from ridgewalk import processes
 from ridgewalk.data import part
 from ridgewalk.data.images import to_floats
-from ridgewalk.evaluation.judged import CEILING_IMAGES
-from ridgewalk.evaluation.methods import Measured, Pooled, figures_of, pool_runs, refuse_mixed
+from ridgewalk.evaluation.ends import count_pairs
+from ridgewalk.evaluation.judged import CEILING_IMAGES, prepare_judges
+from ridgewalk.evaluation.methods import (
+    Measured,
+    Pooled,
+    figures_of,
+    pool_runs,
+    refuse_comparison,
+    refuse_mixed,
+    refuse_role,
+)
 from ridgewalk.evaluation.search import search
 from ridgewalk.files import new_folder, new_free_folder, write_bytes
 from ridgewalk.finders import Amortised
 from ridgewalk.judging.comparison import Entry
-from ridgewalk.judging.front import Standing, middle_distance, standings
+from ridgewalk.judging.front import MIDDLE, Standing, middle_distance, standings
 from ridgewalk.models.interpolator import ExactInterpolator
 from ridgewalk.path import chunked
 from ridgewalk.progress import track
@@ -151,7 +160,8 @@ def compare(runs: Sequence[Run], request: Request) -> Result | None:
     folder = processes.first(
         lambda: new_folder(request.out) if request.out else new_free_folder(runs[0].folder, "compare")
     )
-    pairs = runs[0].recipe.walks.pairs if request.pairs is None else request.pairs
+    refuse_role(request.role)
+    pairs = count_pairs(runs[0], request.role, request.pairs)
     front = measure_front(runs, pairs, request.role, request.methods, request.seed)
     if front is None:
         return None
@@ -185,10 +195,17 @@ def measure_front(runs: Sequence[Run], pairs: int, role: str, methods: Sequence[
     Returns:
         The measurement; None on all processes of a torchrun but the first.
     """
+    for run in runs:
+        if run.recipe.walks.frames < MIDDLE + 2:
+            raise ValueError(
+                f"a comparison measures the middle of paths of at least {MIDDLE + 2} frames; {run.folder} has walks.frames = {run.recipe.walks.frames}"
+            )
+        refuse_comparison(run, pairs, role, methods or methods_for(runs[0]), seed)
+    judges = [prepare_judges(run) for run in runs]
     energy = "dual" if all("pixel" in run.sensors for run in runs) else "soft-ratio"
     learned = [] if methods else [learn_paths(run, energy) for run in track(runs, "interpolation networks")]
     own = [{AMORTISED: a.finder} for a in learned] if learned else None
-    pooled = pool_runs(runs, pairs, role, list(methods or methods_for(runs[0])), seed, own)
+    pooled = pool_runs(runs, pairs, role, list(methods or methods_for(runs[0])), seed, own, judges)
     if pooled is None:
         return None
     groups = torch.arange(pairs).repeat(len(runs))

@@ -7,6 +7,7 @@ from pathlib import Path
 from ridgewalk.data import part
 from ridgewalk.diffusion import Standardiser
 from ridgewalk.diffusion.building import build_network
+from ridgewalk.limits import lower_batch
 from ridgewalk.locks import writing
 from ridgewalk.models.autoencoders import GaussianAutoencoder
 from ridgewalk.settings import recipes
@@ -42,6 +43,7 @@ def diffuse(
     DIFFUSION.refuse_present(place)
     settings = recipes.changed(run.recipe, changes, ("diffusion", "sampling"))
     d, images = settings.diffusion, part(run.data, "model")
+    d = replace(d, batch=lower_batch("diffusion.batch", d.batch, len(images), changes))
     codes = run.encode_images(images).cpu()
     if codes.dim() == 2 and d.network != "mlp":
         d = replace(d, network="mlp")

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ridgewalk.data import ImageData, part
-from ridgewalk.data.images import to_floats
+from ridgewalk.data import ImageData, role_slice
 from ridgewalk.data.points import PointData
 from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.evaluation.sampling import KEPT, Draw, Drawn, draw, in_plane
@@ -27,6 +26,9 @@ REAL = "real, held out"
 
 IMAGES, POINTS = 5000, 20000
 """Default numbers of samples."""
+
+FEWEST = 10
+"""Smallest number of images that can be evaluated."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Result:
 def evaluate(run: Run, request: Request) -> Result:
     """Draws samples and compares them with real data."""
     how = request.how or run.recipe.sampling
+    if request.gamma is not None:
+        _ = run.guide  # one that is missing is refused before anything is sampled
     folder = new_folder(request.out) if request.out else new_free_folder(run.folder, "evaluation")
     data = run.dataset
     if isinstance(data, PointData):
@@ -125,7 +129,15 @@ def evaluate(run: Run, request: Request) -> Result:
 def _images(run: Run, data: ImageData, how: Sampling, request: Request) -> Measured:
     judges, seed, gamma = judges_of(run), request.seed, request.gamma
     n = min(request.rows or IMAGES, len(judges[0].reference))
-    groups = {REAL: to_floats(torch.cat([part(data, role).pixels for role in ("validation", "test")])[:n])}
+    held_out = role_slice("test", len(data.train), len(data.test))[1].stop  # the roles validation and test
+    fewest = min(held_out, *(len(j.reference) for j in judges))
+    if fewest < FEWEST:
+        raise ValueError(
+            f"an evaluation of images needs at least {FEWEST} reference images, and as many of the roles validation and test together; "
+            f"there are {fewest}: take a larger data set"
+        )
+    real_images = data.test.floats(torch.arange(min(n, held_out)))
+    groups = {REAL: real_images}
     drawn = draw(run, Draw(n, seed, how, gamma=gamma))
     groups[drawn.source] = drawn.values
     if gamma is not None:

@@ -12,6 +12,7 @@ from ridgewalk.diagnosis.guides import HeldOut, diagnose, held_times
 from ridgewalk.diffusion import Denoiser
 from ridgewalk.diffusion.building import build_network, build_process, build_sampler
 from ridgewalk.files import refuse_used
+from ridgewalk.limits import lower_batch
 from ridgewalk.locks import writing
 from ridgewalk.protocols import VectorField
 from ridgewalk.seeds import Stream, mixed_seed
@@ -26,6 +27,9 @@ from ridgewalk.store.run import Run
 from ridgewalk.training.guide import TrainedRatio, held_out, train_ratio
 from ridgewalk.training.joint import Bank, Joint
 from ridgewalk.training.loop import Fitting, fit
+
+LEAST = 2
+"""Smallest number of held-out rows that a guide is measured on."""
 
 
 def train(
@@ -59,6 +63,12 @@ def train(
     recipe = recipes.changed(run.recipe, changes, ("guidance", "sampling"))
     settings, sampling = recipe.guidance, recipe.sampling
     body = guide.network(settings, run.diffusion, seed)
+    rows = min(len(run.labels("model")), settings.negatives)
+    if rows // 5 < LEAST:
+        raise ValueError(
+            f"a guide is measured on a fifth of the data, which must be at least {LEAST} of {5 * LEAST}; there are {rows} to train on: take a larger data set"
+        )
+    settings = replace(settings, batch=lower_batch("guidance.batch", settings.batch, rows - rows // 5, changes))
     accepted()
     data = run.encode_images(part(run.data, "model")).cpu() if run.has_latents else run.rows("model")
     labels = run.labels("model") if settings.labels else None
@@ -93,6 +103,13 @@ def train_jointly(run: Run, folder: Path, changes: Sequence[str] = (), seed: int
         )
     if len(old.shape) != 1:
         raise ValueError("joint training is of points; guide a diffusion of images after its training")
+    rows = run.rows("model")
+    recipe = replace(recipe, diffusion=replace(d, batch=lower_batch("diffusion.batch", d.batch, len(rows), changes)))
+    if min(len(run.rows("validation")), g.negatives // 5) < LEAST:
+        raise ValueError(
+            f"a guide is measured on at least {LEAST} points of the role validation; there are {len(run.rows('validation'))} (guidance.negatives = "
+            f"{g.negatives}): take a larger data set, or raise guidance.negatives"
+        )
     origin = replace(run.origin, seed=run.origin.seed if seed is None else seed)
     with writing(folder):
         return _train_jointly(run, folder, recipe, origin)

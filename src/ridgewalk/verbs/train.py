@@ -1,6 +1,7 @@
 """The verbs `train` and `sense`: from a recipe and data to a run, and a pixel detector for a run."""
 
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,13 +11,15 @@ import torch
 from torch import nn
 
 from ridgewalk import processes
-from ridgewalk.data import ImageData, part
+from ridgewalk.data import ImageData, describe_roles, needed_images, part
 from ridgewalk.data.points import PointData, is_points, points_part
 from ridgewalk.diagnosis.while_training import build_inspector
 from ridgewalk.diffusion import Standardiser
 from ridgewalk.diffusion.building import build_network
 from ridgewalk.energies import freeze
 from ridgewalk.files import refuse_used
+from ridgewalk.judging.judges import fit_to
+from ridgewalk.limits import lower_batch
 from ridgewalk.locks import writing
 from ridgewalk.models.autoencoders import GaussianAutoencoder
 from ridgewalk.records import seal
@@ -25,7 +28,7 @@ from ridgewalk.settings.recipes import Recipe
 from ridgewalk.store import autoencoder, diffusion
 from ridgewalk.store.autoencoder import AUTOENCODER, PIXEL_SENSORS, new_detector, new_pixel_detector, pixel_artifact
 from ridgewalk.store.diffusion import DIFFUSION, DiffusionData
-from ridgewalk.store.origin import Data, Origin, Source, read_settings, write_settings
+from ridgewalk.store.origin import Data, Origin, Source, place_of, read_settings, write_settings
 from ridgewalk.store.run import Run, load
 from ridgewalk.store.trust import record_hub, record_trust
 from ridgewalk.training import detectors
@@ -53,7 +56,7 @@ class TrainRequest:
         device: auto, cpu, cuda or mps.
         precision: no, bf16 or fp16.
         tensorboard: whether to log to TensorBoard as well.
-        accepted: called when all checks have passed, before the training.
+        accepted: called when all checks have passed, before the training, with the sizes of the roles in a sentence.
     """
 
     recipe: str
@@ -65,7 +68,7 @@ class TrainRequest:
     device: str = "auto"
     precision: str = "no"
     tensorboard: bool = False
-    accepted: Callable[[], None] = lambda: None
+    accepted: Callable[[str], None] = lambda roles: None
 
 
 def start(request: TrainRequest) -> Run:
@@ -83,13 +86,13 @@ def start(request: TrainRequest) -> Run:
     data: Data
     if not has_autoencoder(settings):
         data = r.source.images_or_points()
-        check_rows(settings, data)
+        settings = _fitted(settings, data, r.changes)
         build_network(settings.diffusion, tuple(data.shape), len(data.class_names), r.seed)
     else:
         data = r.source.images()
         settings = _checked(settings, data, r)
-    origin = Origin.of(r.source, data, r.recipe, r.budget, r.seed, r.precision)
-    r.accepted()
+    origin = Origin.of(r.source, data, r.recipe, r.budget, r.seed, r.precision, folder)
+    r.accepted(describe_roles(len(data.train), len(data.test), isinstance(data, PointData)))
 
     def claim() -> None:
         refuse_used(folder)  # once more, now that no other process can fill it
@@ -104,8 +107,15 @@ def start(request: TrainRequest) -> Run:
 
 def _checked(settings: Recipe, data: ImageData, r: TrainRequest) -> Recipe:
     """The settings of an autoencoder with the number of its classes; ValueError for what cannot be trained."""
-    images, family = part(data, "model"), family_of(settings)
-    settings = family.complete(settings, data.class_names)
+    family = family_of(settings)
+    settings = family.complete(_fitted(settings, data, r.changes), data.class_names)
+    images = part(data, "model")
+    if data.shape[0] == 3 and settings.model.network == "mlp":
+        warnings.warn(
+            f"the networks of the recipe {r.recipe} are fully connected, which suits small grey images; the recipe aae-conv has convolutions for "
+            "images in colour",
+            stacklevel=2,
+        )
     tensors, labelled = family.tensors(settings, images, r.seed)
     model = family.autoencoder(settings, images.shape, r.seed)
     if settings.detector.samples and not isinstance(model, GaussianAutoencoder):
@@ -117,21 +127,53 @@ def _checked(settings: Recipe, data: ImageData, r: TrainRequest) -> Recipe:
     return settings
 
 
-def check_rows(recipe: Recipe, data: Data) -> None:
-    """Refuses data that do not fill one batch of a diffusion."""
-    own = points_part(data, "model") if isinstance(data, PointData) else part(data, "model")
-    if len(own) < recipe.diffusion.batch:
-        raise ValueError(
-            f"training needs at least one batch of {recipe.diffusion.batch}; the model's share of these data is {len(own)}: lower diffusion.batch"
-        )
+def _fitted(recipe: Recipe, data: Data, changes: Sequence[str]) -> Recipe:
+    """
+    The recipe with batches and judges that fit the data, each with a note where they had to be lowered.
+
+    Raises:
+        ValueError: where the data are too few for what is done with a run later.
+    """
+    if isinstance(data, PointData):
+        _ = points_part(data, "test")  # refuses too few
+        rows = len(points_part(data, "model"))
+    else:
+        needed_images(data, {"model": 2, "judge_a": 2, "judge_b": 2, "test": 2, "reference": 2})
+        rows = len(part(data, "model"))
+        if len(data.class_names) < 2 and 1 in data.shape[1:]:
+            warnings.warn(
+                f"'{data.name}' has rows of numbers without classes, of which there are no judges: walk, report, compare and evaluate will be refused",
+                stacklevel=3,
+            )
+        else:
+            recipe = replace(recipe, judges=fit_to(data, recipe.judges))
+    if not has_autoencoder(recipe):
+        batch = lower_batch("diffusion.batch", recipe.diffusion.batch, rows, changes, processes.world())
+        return replace(recipe, diffusion=replace(recipe.diffusion, batch=batch))
+    batch = lower_batch("training.batch", recipe.training.batch, rows, changes, processes.world())
+    codes = lower_batch("detector.batch", recipe.detector.batch, rows)
+    return replace(
+        recipe,
+        training=replace(recipe.training, batch=batch),
+        detector=replace(recipe.detector, batch=codes),
+    )
 
 
-def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False) -> Run:
-    """Resumes the training of a run from its newest checkpoint; a complete run is only loaded."""
+def are_moved(folder: Path, source: str) -> bool:
+    """Whether ``source`` is another place than the one that a run recorded for its data."""
+    if not (folder / "run.toml").is_file():
+        return False
+    recorded, named = read_settings(folder)[0].source, place_of(source)
+    return source != recorded and (named is None or f"{named[0].resolve()}{named[1]}" != recorded)
+
+
+def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False, source: str | None = None) -> Run:
+    """Resumes the training of a run from its newest checkpoint, with its data at ``source`` if they were moved; a complete run is only loaded."""
     origin, settings = read_settings(folder)
+    origin = origin if source is None else origin.moved(source)
     of_data = not has_autoencoder(settings)
     if (DIFFUSION if of_data else AUTOENCODER).is_in(folder):
-        return load(folder, device)
+        return load(folder, device, data=source)
     data = origin.read_again(folder, as_images=not of_data)
     with writing(folder):
         return _train(folder, origin, settings, data, Fitting(device, origin.precision, tensorboard, resume=True))
@@ -168,23 +210,22 @@ def _train_autoencoder(folder: Path, origin: Origin, recipe: Recipe, data: Image
     model = family.autoencoder(recipe, origin.image, origin.seed)
     adversaries = family.adversaries(recipe, origin.image, origin.seed)
     networks: dict[str, nn.Module] = {}
-    seconds, taken, steps = 0.0, 0, 0
+    seconds, timed, steps = 0.0, 0, 0
     readings: dict[str, Mapping[str, Any]] = {}
     diagnostics = 0.0
     tensors, labelled = family.tensors(recipe, images, origin.seed)
     for stage in family.stages(recipe, Networks(model, adversaries, labelled), origin.seed):
-        inspector = build_inspector(stage.objective, data, origin.seed)
         history = fit(
             stage.objective,
             tensors,
             stage.schedule,
             replace(how, label=f"{stage.label} {origin.recipe}"),
             folder=folder / stage.folder,
-            inspect=inspector,
+            inspect=build_inspector(stage.objective, data, origin.seed),
         )
         readings |= {str(line["name"]): line for line in history.readings}
-        diagnostics += inspector.seconds if inspector else 0.0
-        seconds, taken, steps = seconds + history.seconds, taken + history.taken, steps + len(history.steps)
+        diagnostics += history.inspecting
+        seconds, timed, steps = seconds + history.seconds, timed + history.timed, steps + len(history.steps)
         # the moving average is what a run keeps, where there is one
         networks = {**stage.objective.networks, **history.averages}
     model.put(networks)
@@ -197,7 +238,7 @@ def _train_autoencoder(folder: Path, origin: Origin, recipe: Recipe, data: Image
         record = {
             "seconds": seconds,
             "steps": steps,
-            "images_per_second": _speed(seconds, taken, recipe.training.batch),
+            "images_per_second": _speed(seconds, timed, recipe.training.batch),
             "log": log_digest(folder / "log.jsonl"),
             **({"readings": readings, "diagnostics_seconds": round(diagnostics, 2)} if readings else {}),
         }
@@ -235,6 +276,7 @@ def _sense(run: Run, contrast: str, seed: int, device: str) -> dict[str, object]
     name = PIXEL_SENSORS[contrast]
     artifact.refuse_present(run.folder)
     images, p = part(run.data, "model"), run.recipe.pixel
+    batch = lower_batch("pixel.batch", p.batch, len(images))
     codes = run.encode_images(images)
     where = resolve_device(device)
     network = train_pixel_detector(
@@ -244,7 +286,7 @@ def _sense(run: Run, contrast: str, seed: int, device: str) -> dict[str, object]
         new_pixel_detector(run.recipe, run.origin.image, contrast, seed),
         BOUNDARIES[run.recipe.detector.negatives](),
         contrast=contrast,
-        schedule=replace(detectors.PIXEL_SCHEDULE, epochs=p.epochs, batch=p.batch, seed=seed),
+        schedule=replace(detectors.PIXEL_SCHEDULE, epochs=p.epochs, batch=batch, seed=seed),
         device=device,
     )
     record = artifact.save(run.folder, {name: {name: network}}, seal({"contrast": contrast, "seed": seed}))

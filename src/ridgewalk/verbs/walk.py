@@ -12,7 +12,7 @@ from torch import Tensor
 from ridgewalk import processes
 from ridgewalk.evaluation import parts
 from ridgewalk.evaluation.ends import Ends, draw_ends, read_ends, roles_of
-from ridgewalk.evaluation.judged import judges_of
+from ridgewalk.evaluation.judged import keeping, prepare_judges
 from ridgewalk.evaluation.methods import refuse_energy, refuse_role, with_shares
 from ridgewalk.evaluation.search import distances_to_end, search
 from ridgewalk.evaluation.sensors import dead_forces, describe_weights, force_figures
@@ -140,6 +140,7 @@ def walk(run: Run, request: Request) -> Result | None:
     folder = processes.first(
         lambda: new_folder(request.out) if request.out else new_free_folder(run.folder / "walks", method)
     )
+    judges = prepare_judges(run, ends.digests())  # --from and --to may name reference images
     forces = measure_forces(method, run.context, request.energy)
     notes = processes.first(lambda: dead_forces(run, method, forces, request.seed))
     for note in notes:
@@ -152,20 +153,21 @@ def walk(run: Run, request: Request) -> Result | None:
     baseline = search(run, "lerp", z_a, z_b, None, request.frames or run.recipe.walks.frames)
     if processes.rank() != 0:
         return None
-    judges = [j.without(ends.digests()) for j in judges_of(run)]  # --from and --to may name reference images
     curves = {method: curve, "lerp": baseline}
     frames = {name: c.map(run.decode).cpu() for name, c in curves.items()}
+    arrays = _arrays(ends, curve, frames[method], z_a, z_b)
+    write_arrays(folder / "paths.npz", arrays)
     labels_b = ends.labels_a if keep == "class" else ends.labels_b
-    columns = {
-        name: measure(PairedPaths(c, frames[name], frames["lerp"], z_a, z_b, ends.labels_a, labels_b), judges)
-        for name, c in curves.items()
-    }
+    with keeping(arrays, lambda: folder):
+        columns = {
+            name: measure(PairedPaths(c, frames[name], frames["lerp"], z_a, z_b, ends.labels_a, labels_b), judges)
+            for name, c in curves.items()
+        }
     settings = _settings(run, request)
     found: dict[str, Any] = {"forces": force_figures(forces), "notes": notes, "pairs": len(ends)}
     found["arrived"] = int(curve.arrived.sum())
     found["search"] = dict(curve.stats)
     found["metrics"] = {n: float(v.mean()) for n, v in columns[method].items()}
-    write_arrays(folder / "paths.npz", _arrays(ends, curve, frames[method], z_a, z_b))
     record = {**settings, **found, "frames": frames[method].shape[1], "roles": roles_of(run, ends)}
     write_bytes(folder / "stats.json", json.dumps(record, indent=1).encode())
     verdict = [

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 import ridgewalk
+from ridgewalk.data import describe_roles
 from ridgewalk.finders.building import available_methods, default_energy
 from ridgewalk.registry import METHODS
 from ridgewalk.store.origin import Origin
@@ -24,8 +25,14 @@ def source_name(run: Run) -> str:
 
 
 def origin_values(run: Run) -> dict[str, object]:
-    """Returns where the run comes from, by name."""
-    return {**vars(run.origin), "source": source_name(run)}
+    """Returns where the run comes from, by name, and the sizes of the roles."""
+    own = {k: v for k, v in vars(run.origin).items() if k not in ("beside", "counts", "classes")}
+    roles = (
+        {"roles": describe_roles(*run.origin.counts, not run.has_latents and len(run.origin.shape) == 1)}
+        if run.origin.counts
+        else {}
+    )
+    return {**own, "source": source_name(run), **roles}
 
 
 def all_settings(run: Run) -> dict[str, dict[str, object]]:
