@@ -1,9 +1,9 @@
 """
 The verb `reproduce`: runs a recipe's experiment, which trains what it needs, and writes the report.
 
-A folder of a reproduction holds ``experiment.json`` (the request), ``seconds.json`` (the time that all of its parts took), a
-run for each seed and variant, ``result.json`` (every figure) and
-``report.html``. One that was stopped can be continued: finished runs are read, and an unfinished one is resumed.
+A folder of a reproduction holds ``experiment.json`` (the request), ``seconds.json`` (the time so far, until it is finished), a run
+for each seed and variant, ``result.json`` (every figure) and ``report.html``. One that was stopped can be continued: finished runs are
+read, and an unfinished one is resumed.
 """
 
 import json
@@ -138,6 +138,7 @@ def reproduce(
     page = folder / "report.html"
     verdict = [*found.answer, *([summary(found.claims)] if found.claims else [])]
     write(_page(experiment, found, verdict, minutes), page)
+    clock.file.unlink(missing_ok=True)
     return Result(page, verdict, {"report": str(page), **figures})
 
 

@@ -32,7 +32,7 @@ class Clock:
     """
 
     def __init__(self, file: Path, every: float = 10.0) -> None:
-        self._file, self._every, self._ended = file, every, Event()
+        self.file, self._every, self._ended = file, every, Event()
         try:
             self._before = max(0.0, float(json.loads(file.read_text(encoding="utf-8"))))
         except (OSError, ValueError, TypeError):
@@ -61,4 +61,4 @@ class Clock:
             self._write()
 
     def _write(self) -> None:
-        write_bytes(self._file, json.dumps(self.seconds).encode())
+        write_bytes(self.file, json.dumps(self.seconds).encode())
