@@ -30,6 +30,13 @@ def bit_changed(content: bytes, seed: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 1 << draw.randrange(8)]) + content[place + 1 :]
 
 
+def _says_the_same(a: bytes, b: bytes) -> bool:
+    try:
+        return bool(json.loads(a) == json.loads(b))
+    except ValueError:
+        return False
+
+
 @pytest.mark.parametrize("change", [digit_changed, bit_changed])
 @pytest.mark.parametrize("name", ["run.toml", "manifest.json", "log.jsonl"])
 def test_no_single_damage_is_silent(name: str, change: Callable[[bytes, int], bytes], copied: Copy) -> None:
@@ -38,6 +45,8 @@ def test_no_single_damage_is_silent(name: str, change: Callable[[bytes, int], by
     whole = (run / name).read_bytes()
     for seed in range(40):
         (run / name).write_bytes(change(whole, seed))
+        if name == "manifest.json" and _says_the_same((run / name).read_bytes(), whole):
+            continue  # the last of the 17 digits of a number, which rounds to the same number
         if name == "log.jsonl":
             assert describe_damage(run / name, log), seed
             continue

@@ -236,7 +236,7 @@ def _train_autoencoder(folder: Path, origin: Origin, recipe: Recipe, data: Image
         negatives = BOUNDARIES[recipe.detector.negatives]()
         detector = train_model_detector(model, images, recipe.detector, negatives, origin.seed, how.device)
         record = {
-            "seconds": seconds,
+            "seconds": round(seconds, 6),
             "steps": steps,
             "images_per_second": _speed(seconds, timed, recipe.training.batch),
             "log": log_digest(folder / "log.jsonl"),
