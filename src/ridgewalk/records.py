@@ -1,7 +1,8 @@
 """
 Records: JSON objects on disk, read strictly, with a digest of their own content.
 
-    digest = SHA-256 of the JSON text, with sorted keys, of all entries except "digest" and "sha256"
+    digest = SHA-256 of the JSON text, with sorted keys, of all entries except "digest" and "sha256"; floats as strings of their digits, because
+             two texts of 17 digits may be one number
 
 The entry "sha256" holds the checksums of other files; where it is damaged, those files are refused. A record of version 0.1.0 has no digest.
 """
@@ -23,7 +24,7 @@ def digest_of(value: Any) -> str:
 
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record with its digest."""
-    return {**record, DIGEST: digest_of(_sealed(record))}
+    return {**record, DIGEST: _digest(json.dumps(record))}
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -54,7 +55,7 @@ def parse_record(text: str | bytes, known: Iterable[str]) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError(f"it holds a {type(record).__name__} in place of an object")
     refuse_unknown("entry", record, (*known, "sha256", DIGEST))
-    if DIGEST in record and record[DIGEST] != digest_of(_sealed(record)):
+    if DIGEST in record and record[DIGEST] != _digest(text):
         raise ValueError("its digest does not fit its entries")
     return record
 
@@ -67,5 +68,7 @@ def refuse_unknown(kind: str, found: Iterable[str], known: Iterable[str]) -> Non
             raise ValueError(naming.unknown(kind, name, names))
 
 
-def _sealed(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in record.items() if k not in (DIGEST, "sha256")}
+def _digest(text: str | bytes) -> str:
+    """The digest of the record in a JSON text."""
+    record = json.loads(text, parse_float=str)
+    return digest_of({k: v for k, v in record.items() if k not in (DIGEST, "sha256")})

@@ -20,6 +20,7 @@ import torch
 import ridgewalk
 from ridgewalk.files import free_folder, write_bytes
 from ridgewalk.locks import is_empty, writing
+from ridgewalk.records import parse_record, seal
 from ridgewalk.registry import Buildable, Table
 from ridgewalk.reports import Claims, Page, Section, Text, write
 from ridgewalk.settings import recipes
@@ -150,12 +151,14 @@ def _occupy(folder: Path, asked: Mapping[str, Any]) -> None:
     """Makes the folder, or accepts it if it holds the same experiment, unfinished."""
     record = folder / "experiment.json"
     if not folder.exists() or (folder.is_dir() and is_empty(folder)):
-        write_bytes(record, json.dumps(dict(asked), indent=1).encode())
+        write_bytes(record, json.dumps(seal(asked), indent=1).encode())
         return
     try:
-        before = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ValueError(f"{folder} exists already and holds no reproduction; choose another --out") from None
+        before = parse_record(record.read_bytes(), asked)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{folder} exists already and holds no reproduction: {record.name} cannot be read ({error}); choose another --out"
+        ) from None
     if (folder / "report.html").exists():
         raise ValueError(f"{folder} holds a finished reproduction; choose another --out")
     different = [k for k in asked if before.get(k) != asked[k]]

@@ -251,6 +251,19 @@ def test_a_checkpoint_of_the_former_version_has_no_digest_of_settings_and_is_res
     assert int(history.steps[-1]) == 15
 
 
+def test_a_log_that_was_damaged_before_the_training_is_resumed_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        fit(Interrupted(vae(), 6), [X], schedule(), Fitting("cpu"), folder=tmp_path)
+    log = tmp_path / "log.jsonl"
+    for damaged in (log.read_text().replace("reconstruction", "reconstructiom", 1), log.read_text()[9:], ""):
+        log.write_text(damaged)
+        with pytest.warns(UserWarning, match="log.jsonl was altered or cut short"), pytest.raises(Stop):
+            fit(Interrupted(vae(), 6), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
+    with pytest.warns(UserWarning, match="log.jsonl was altered"):
+        history = fit(vae(), [X], schedule(), Fitting("cpu", resume=True), folder=tmp_path)
+    assert int(history.steps[-1]) == 15
+
+
 def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path) -> None:
     class Bad(AE):
         def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:

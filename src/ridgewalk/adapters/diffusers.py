@@ -15,7 +15,6 @@ A DDPM's score is the network's own: the clipping of E[x_0 | x_t] that its sched
 Sources: the pipelines, schedulers and UNet2DModel of diffusers 0.42; Song et al. (2021); Ho et al. (2020); Salimans and Ho (2022) for v.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from ridgewalk.diffusion import SDE, VE, Sampled, Tabulated, sample
 from ridgewalk.diffusion.sde import along
 from ridgewalk.models.diffusers_unet import diffusers_library, unet_2d
 from ridgewalk.protocols import VectorField
+from ridgewalk.records import parse_json
 
 __all__ = ["ScoreModel", "as_pipeline", "load_score", "unet_2d"]
 
@@ -308,7 +308,7 @@ def _read_json(path: Path, missing: str) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(missing)
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = parse_json(path.read_bytes())
     except ValueError as error:  # of JSON or of UTF-8
         raise ValueError(f"{path} is not JSON: {_line(error)}") from error
     if not isinstance(read, dict):

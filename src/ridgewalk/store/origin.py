@@ -11,7 +11,6 @@ import json
 import os
 import tomllib
 import warnings
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -238,19 +237,21 @@ def write_settings(folder: Path, origin: Origin, recipe: Recipe) -> None:
 
     head = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(origin).items() if v is not None}
     table = {**to_table(recipe), "run": head}
-    write_bytes(folder / "run.toml", tomli_w.dumps({"digests": _digests(table), **table}).encode())
+    write_bytes(folder / "run.toml", tomli_w.dumps({"digests": _digests(tomli_w.dumps(table)), **table}).encode())
 
 
-def _digests(table: Mapping[str, Any]) -> dict[str, str]:
-    """The digests of the settings of a run and of their entry ``source``."""
+def _digests(text: str) -> dict[str, str]:
+    """The digests of the settings of a run and of their entry ``source``, from their TOML; floats by their digits, as in ``records``."""
+    table = tomllib.loads(text, parse_float=str)
+    table.pop("digests", None)
     head = dict(table["run"])
     source = head.pop("source", None)
     return {"settings": digest_of({**table, "run": head}), "source": digest_of(source)}
 
 
-def _compare(file: Path, found: Any, table: Mapping[str, Any]) -> None:
+def _compare(file: Path, found: Any, text: str, source: str) -> None:
     """Refuses settings that were changed since they were written, and warns of another source."""
-    expected = _digests(table)
+    expected = _digests(text)
     if not isinstance(found, dict) or set(found) != set(expected):
         raise ValueError(
             f"{file} has a table 'digests' without the two digests that a run records; it was altered or cut short"
@@ -262,7 +263,7 @@ def _compare(file: Path, found: Any, table: Mapping[str, Any]) -> None:
         )
     if found["source"] != expected["source"]:
         warnings.warn(
-            f"{file} names another source than when it was written, '{table['run']['source']}'; its data are compared with those of the training",
+            f"{file} names another source than when it was written, '{source}'; its data are compared with those of the training",
             stacklevel=4,
         )
 
@@ -284,11 +285,11 @@ def read_settings(folder: Path) -> tuple[Origin, Recipe]:
     if not file.is_file():
         raise ValueError(f"{folder} is not a run: it has no run.toml; name a folder that `ridgewalk train` made")
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file} cannot be read as TOML ({error}); it was altered or cut short") from error
     digests = table.pop("digests", None)
-    whole = dict(table)
     from pydantic import TypeAdapter
 
     try:
@@ -302,6 +303,6 @@ def read_settings(folder: Path) -> tuple[Origin, Recipe]:
         ) from error
     recipe = parse(table, str(file))
     if digests is not None:
-        _compare(file, digests, whole)
+        _compare(file, digests, text, origin.source)
     refuse_untrusted(recipe, folder)
     return origin, recipe

@@ -96,11 +96,11 @@ def _digest_of(tensor: Tensor) -> str:
 
 
 def _settings(value: object) -> object:
-    """The settings inside an objective as plain values: numbers, names and tensors of its dataclasses, at any depth; networks by their class alone."""
+    """The settings inside an objective as plain values: numbers, names and tensors of its dataclasses, at any depth; networks by their layers."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, nn.Module):
-        return type(value).__name__
+        return repr(value)  # its layers, with what their parameters do not show, such as activations and dropout
     if isinstance(value, Tensor):
         return _digest_of(value)
     if isinstance(value, Mapping):
@@ -227,7 +227,7 @@ def read(
     try:
         loaded = torch.load(io.BytesIO(content), weights_only=True)
     except Exception as error:  # the unpickler raises errors of many kinds
-        raise ValueError(f"{states} holds no states of optimisers ({str(error).splitlines()[0]})") from error
+        raise ValueError(f"{states} holds no states of optimisers ({type(error).__name__})") from error
     return loaded, log
 
 

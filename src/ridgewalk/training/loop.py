@@ -363,10 +363,16 @@ class _Run:
         self.events = list(self.health.feed(lines))
         self.readings = [line for line in read_readings(log) if line["step"] <= step]
         if states is not None:
-            for name, optimiser in self.optimisers.items():
-                optimiser.load_state_dict(states[name])
-            if self.accelerator.scaler is not None and "scaler" in states:
-                self.accelerator.scaler.load_state_dict(states["scaler"])
+            try:
+                for name, optimiser in self.optimisers.items():
+                    optimiser.load_state_dict(states[name])
+                if self.accelerator.scaler is not None and "scaler" in states:
+                    self.accelerator.scaler.load_state_dict(states["scaler"])
+            except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+                raise ValueError(
+                    f"the states of the optimisers in {self.folder / 'checkpoints'} do not fit this training ({type(error).__name__}: {error}); "
+                    "remove the newest checkpoint to resume from the one before"
+                ) from error
         self._wait()
         if self.rank == 0:
             whole = [line for line in read_lines(log) if line["step"] <= step]  # in the order that they were written in

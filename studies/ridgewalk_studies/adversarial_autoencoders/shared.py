@@ -15,6 +15,7 @@ from ridgewalk.files import write_bytes
 from ridgewalk.metrics.statistics import Interval, paired_difference
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
 from ridgewalk.path import chunked
+from ridgewalk.records import parse_record, seal
 from ridgewalk.reports import Cell, Figure, Section, Text, figures
 from ridgewalk.reports.samples import sheet
 from ridgewalk.reports.style import png
@@ -182,7 +183,10 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
     """
     record = folder / f"control-{run.folder.name}.json"
     if record.is_file():
-        return torch.tensor(json.loads(record.read_text())["mistakes"], dtype=torch.bool)
+        try:
+            return torch.tensor(parse_record(record.read_bytes(), ("mistakes",))["mistakes"], dtype=torch.bool)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{record} cannot be read ({error}); remove it to train the classifier again") from error
     images, recipe, seed = part(run.data, "model"), run.recipe, run.origin.seed
     labelled = family_of(recipe).tensors(recipe, images, seed)[1]
     assert labelled is not None
@@ -210,7 +214,7 @@ def control_mistakes(run: Run, folder: Path) -> Tensor:
     settle(network, labelled.images)
     test = run.data.test
     wrong = chunked(lambda x: network(x), test.floats()).argmax(dim=1) != test.labels
-    write_bytes(record, json.dumps({"mistakes": wrong.int().tolist()}).encode())
+    write_bytes(record, json.dumps(seal({"mistakes": wrong.int().tolist()})).encode())
     return wrong
 
 
