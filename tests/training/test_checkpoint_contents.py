@@ -67,5 +67,5 @@ def test_junk_in_place_of_the_states_of_optimisers_is_refused(half: Path) -> Non
         (place / "optimisers.pt").write_bytes(junk)
         progress["sha256"]["optimisers.pt"] = hashlib.sha256(junk).hexdigest()
         (place / "progress.json").write_text(json.dumps(progress))
-        with pytest.raises(ValueError, match="states of (the )?optimisers"):
+        with pytest.raises(ValueError, match=r"states of (the )?optimisers"):
             fit(classifier(nn.ReLU()), DATA, SCHEDULE, Fitting("cpu", resume=True), folder=half)
