@@ -23,7 +23,7 @@ from ridgewalk.naming import printable
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `ridgewalk train` made.", show_default=False)
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option(help="Device: auto (a GPU where there is one), cpu, cuda or mps.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.", min=0, max=2**63 - 1)]
 Shares = Annotated[
@@ -145,6 +145,20 @@ def bars() -> Iterator[None]:
 
 
 @contextmanager
+def written(folder: Path) -> Iterator[list[str]]:
+    """Yields a list that holds, after the block, a line with the names of the files in ``folder`` that the block wrote, if any."""
+    before, lines = _stamps(folder), list[str]()
+    yield lines
+    names = sorted(str(f.relative_to(folder)) for f, stamp in _stamps(folder).items() if before.get(f) != stamp)
+    lines += [f"written to {folder}: {', '.join(names)}"] if names else []
+
+
+def _stamps(folder: Path) -> dict[Path, int]:
+    """The times at which the files of a folder were changed, without locks."""
+    return {f: f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file() and not f.name.endswith(".lock")}
+
+
+@contextmanager
 def resumable(folder: Path) -> Iterator[None]:
     """Says, when a training into ``folder`` is interrupted, how to resume it."""
     try:
@@ -201,7 +215,14 @@ class Reported(Protocol):
 def show_page(result: Reported | None, as_json: bool, kind: str = "report", more: Sequence[str] = ()) -> None:
     """Prints a result and where its page is; None, on the processes of a torchrun that have no result, prints nothing."""
     if result is not None:
-        show(result.figures, as_json, [*result.verdict, f"{kind}: {result.page}", *more])
+        folder: Path | None = getattr(result, "folder", None)  # of a result with files beside its page
+        others = sorted(str(f) for f in folder.rglob("*") if f.is_file() and f != result.page) if folder else []
+        others = [f for f in others if not any(f in line for line in more)]
+        show(
+            result.figures,
+            as_json,
+            [*result.verdict, f"{kind}: {result.page}", *more, *(f"wrote: {f}" for f in others)],
+        )
 
 
 def given_options(context: typer.Context, except_for: Sequence[str] = ()) -> list[str]:

@@ -1,15 +1,25 @@
 """Verbs that make diffusions, draw samples and measure them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ridgewalk.cli.common import Device, Json, Moved, RunFolder, Seed, bars, guarded, repeatable, show, show_page
+from ridgewalk.cli.common import Device, Json, Moved, RunFolder, Seed, bars, guarded, repeatable, show, show_page, written
 from ridgewalk.cli.refusals import say
 from ridgewalk.registry import SAMPLERS
 
-Count = Annotated[int | None, typer.Option("--n", help="Number of samples.", show_default=False)]
+if TYPE_CHECKING:
+    from ridgewalk.store.run import Run
+
+Count = Annotated[
+    int | None,
+    typer.Option(
+        "--n",
+        help="Number of samples; by default 64 (sample), or at most 5000 images or 20000 points (evaluate).",
+        show_default=False,
+    ),
+]
 Sampler = Annotated[
     str | None,
     typer.Option(
@@ -46,7 +56,7 @@ def diffuse(
     from ridgewalk.store.run import load
     from ridgewalk.verbs import diffuse
 
-    with bars(), repeatable():
+    with bars(), repeatable(), written(run) as files:
         trained = diffuse.diffuse(
             load(run, data=data),
             change or (),
@@ -60,6 +70,7 @@ def diffuse(
         as_json,
         [
             f"trained: diffusion of the codes of {run} ({trained.record['seconds']:.0f} s)",
+            *files,
             f"next: ridgewalk evaluate {run}",
         ],
     )
@@ -68,7 +79,7 @@ def diffuse(
 Gamma = Annotated[
     float | None,
     typer.Option(
-        help="Strength of the guide's correction, for a run with a guide (`ridgewalk guide`); 1 is the value of the theory.",
+        help="Strength of the guide's correction, for a run with a guide (`ridgewalk guide`); 1 is the value of the theory. By default samples are not guided.",
         show_default=False,
     ),
 ]
@@ -83,10 +94,16 @@ def guide(
     joint: Annotated[
         bool, typer.Option("--joint", help="Train the diffusion anew together with its guide, into --out.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of a joint training.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of a joint training; it belongs to --joint.", show_default=False)
+    ] = None,
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A setting, as guidance.epochs=20 or sampling.steps=40.", show_default=False),
+        typer.Option(
+            "--set",
+            help="A setting, as guidance.epochs=20 or sampling.steps=40; may be given several times.",
+            show_default=False,
+        ),
     ] = None,
     data: Moved = None,
     device: Device = "auto",
@@ -98,7 +115,7 @@ def guide(
 
     if joint != (out is not None):
         raise ValueError("--joint and --out go together: a joint training makes a new run, and says where")
-    with bars(), repeatable():
+    with bars(), repeatable(), written(out or run) as files:
         opened = load(run, device, data=data)
         if out is None:
             trained = guiding.train(
@@ -115,6 +132,7 @@ def guide(
         as_json,
         [
             f"trained: guide of {folder}; {trained.diagnosis.sentence}",
+            *files,
             f"next: ridgewalk evaluate {folder} --gamma 1",
         ],
     )
@@ -127,11 +145,18 @@ def sample(
     sampler: Sampler = None,
     steps: Steps = None,
     label: Annotated[
-        int | None, typer.Option(help="Class to sample, of a diffusion trained with labels.", show_default=False)
+        int | None,
+        typer.Option(
+            help="Class to sample, of a diffusion trained with labels; by default no class is asked for.",
+            show_default=False,
+        ),
     ] = None,
     weight: Annotated[
         float | None,
-        typer.Option(help="Weight of the class: 1 conditional, above 1 classifier-free guidance.", show_default=False),
+        typer.Option(
+            help="Weight of the class: 1 conditional, above 1 classifier-free guidance; by default the recipe's.",
+            show_default=False,
+        ),
     ] = None,
     gamma: Gamma = None,
     parts: Annotated[
@@ -153,11 +178,24 @@ def sample(
 
     with bars():
         model = load(run, device, data=data)
+        _refuse_of_diffusion(
+            model, prior, gamma=gamma, sampler=sampler, steps=steps, weight=weight, parts=parts, set=change
+        )
         how = sampling_of(model, change or (), sampler=sampler, steps=steps, weight=weight)
         request = Draw(64 if n is None else n, seed, how, label, prior, gamma=gamma, parts=parts)
         result = sample(model, request, out)
         files = [str(file) for file in (result.folder / "samples.npz", *page.write(result))]
     show({**result.figures, "files": files}, as_json, [*result.verdict, *(f"wrote: {file}" for file in files)])
+
+
+def _refuse_of_diffusion(run: "Run", prior: bool, **given: object) -> None:
+    """Refuses the options of a diffusion where samples are drawn from an autoencoder's prior, which would ignore them."""
+    options = [f"--{n}" for n, value in given.items() if value not in (None, [], "both")]
+    if options and run.has_latents and (prior or not run.has_diffusion):
+        how = "leave out --prior" if run.has_diffusion else f"train one with `ridgewalk diffuse {run.folder}`"
+        raise ValueError(
+            f"{' and '.join(options)} belong to a diffusion, and samples of the autoencoder's prior have none: leave them out, or {how}"
+        )
 
 
 @guarded
@@ -184,6 +222,7 @@ def evaluate(
         raise ValueError(f"an evaluation needs at least 10 samples; got {n}")
     with bars():
         model = load(run, device, data=data)
+        _refuse_of_diffusion(model, False, gamma=gamma, sampler=sampler, steps=steps, set=change)
         how = sampling_of(model, change or (), sampler=sampler, steps=steps)
         result = evaluate(model, Request(n, seed, how, gamma, out))
         page.write(result)

@@ -18,6 +18,7 @@ from ridgewalk.cli.common import (
     show,
     show_page,
     studies,
+    written,
 )
 from ridgewalk.cli.refusals import say
 from ridgewalk.files import free_folder
@@ -32,7 +33,9 @@ def demo(
         ),
     ] = None,
     seed: Seed = 0,
-    budget: Annotated[str, typer.Option(help="cpu, or smoke for a quick look.")] = "cpu",
+    budget: Annotated[
+        str, typer.Option(help="Size of the training: smoke (seconds, to try the command), cpu (minutes) or full.")
+    ] = "cpu",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -87,7 +90,12 @@ def train(
             help="Folder of the run; runs/RECIPE-seedN, or the next free name, by default.", show_default=False
         ),
     ] = None,
-    budget: Annotated[str, typer.Option(help="smoke, cpu or full.")] = "cpu",
+    budget: Annotated[
+        str,
+        typer.Option(
+            help="Size of the training: smoke (seconds, to try the command), cpu (minutes) or full (the published size)."
+        ),
+    ] = "cpu",
     seed: Seed = 0,
     change: Annotated[
         list[str] | None,
@@ -97,7 +105,7 @@ def train(
         Path | None, typer.Option(help="Resume the training of this run, which was stopped.", show_default=False)
     ] = None,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="no (float32), bf16 or fp16.")] = "no",
+    precision: Annotated[str, typer.Option(help="Precision of the training: no (float32), bf16 or fp16.")] = "no",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also log to TensorBoard, in the run's folder.")
     ] = False,
@@ -106,9 +114,15 @@ def train(
     ] = False,
     size: Annotated[
         int | None,
-        typer.Option(help="Resize the images' shorter side to this, and crop to a square.", show_default=False),
+        typer.Option(
+            help="Resize the images' shorter side to this number of pixels, and crop to a square; by default they stay as they are.",
+            show_default=False,
+        ),
     ] = None,
-    channels: Annotated[int | None, typer.Option(help="Convert images to 1 or 3 channels.", show_default=False)] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(help="Convert images to 1 or 3 channels; by default they keep theirs.", show_default=False),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a model and its sensors."""
@@ -123,7 +137,7 @@ def train(
             honoured = ("resume", "device", "tensorboard", "as_json", "trust", *(["data"] if moved else []))
             if others := given_options(context, honoured):
                 raise ValueError(f"--resume continues a run as it was started; leave out {' and '.join(others)}")
-            with resumable(resume):
+            with resumable(resume), written(resume) as files:
                 run = training.resume(resume, device=device, tensorboard=tensorboard, source=data)
         else:
             if recipe is None or data is None:
@@ -131,7 +145,7 @@ def train(
                     "train needs a recipe and --data, such as `ridgewalk train aae --data path/to/images`; or --resume RUN"
                 )
             folder = out or processes.first(lambda: free_folder(Path("runs"), f"{Path(recipe).stem}-seed{seed}"))
-            with resumable(folder):
+            with resumable(folder), written(folder) as files:
                 run = training.start(
                     TrainRequest(
                         recipe,
@@ -152,7 +166,7 @@ def train(
     else:
         speed, verb = f"{record['seconds']:.0f} s", "evaluate"
     sentences = [str(line["sentence"]) for line in record.get("readings", {}).values()]
-    lines = [f"trained: {run.folder} ({speed})", *sentences, f"next: ridgewalk {verb} {run.folder}"]
+    lines = [f"trained: {run.folder} ({speed})", *sentences, *files, f"next: ridgewalk {verb} {run.folder}"]
     show({"run": str(run.folder), **record}, as_json, lines)
 
 
@@ -182,12 +196,16 @@ def sense(
     from ridgewalk.store.run import load
     from ridgewalk.verbs import train
 
-    with bars():
+    with bars(), written(run) as files:
         figures = train.sense(load(run, data=data), contrast, seed, device)
     show(
         figures,
         as_json,
-        [f"trained: {figures['sensor']} sensor of {run}", f"next: ridgewalk walk {run} --pairs 20 --energy dual"],
+        [
+            f"trained: {figures['sensor']} sensor of {run}",
+            *files,
+            f"next: ridgewalk walk {run} --pairs 20 --energy dual",
+        ],
     )
 
 
@@ -211,7 +229,12 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
-    budget: Annotated[str, typer.Option(help="smoke, cpu or full.")] = "cpu",
+    budget: Annotated[
+        str,
+        typer.Option(
+            help="Size of the training: smoke (seconds, to try the command), cpu (minutes) or full (the published size)."
+        ),
+    ] = "cpu",
     change: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting, as training.epochs=5; may be given several times.", show_default=False),

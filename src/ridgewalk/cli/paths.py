@@ -277,7 +277,9 @@ def benchmark(
     ] = None,
     role: Role = "test",
     methods: Methods = None,
-    out: Annotated[Path | None, typer.Option(help="File of the figures as JSON.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File of the figures as JSON; by default none is written.", show_default=False)
+    ] = None,
     seed: Seed = 0,
     data: Moved = None,
     device: Device = "auto",
@@ -293,7 +295,7 @@ def benchmark(
         result = benchmark([load(r, device, data=data) for r in runs], request)
     if result is not None:
         table = benchmark_table(result.pooled.summary, result.pooled.entries).to_markdown()
-        show(result.figures, as_json, [table])
+        show(result.figures, as_json, [table, *([f"wrote: {out}"] if out else [])])
 
 
 @guarded

@@ -172,7 +172,7 @@ def changed(recipe: Recipe, changes: Sequence[str], tables: Sequence[str]) -> Re
     """The recipe with some settings changed, each "table.key=value"; ValueError for a table that is not in ``tables``."""
     merged = to_table(recipe)
     for change in changes:
-        name, key, value = _change(change)
+        name, key, value = _change(change, EXAMPLES.get(tables[0], EXAMPLES["training"]))
         if name not in tables:
             raise ValueError(f"only settings of {' and '.join(tables)} can be changed here; got '{change}'")
         merged[name] = {**merged[name], key: value}
@@ -242,14 +242,24 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _change(text: str) -> tuple[str, str, Any]:
+EXAMPLES = {
+    t: f"{t}.{change}"
+    for t, change in {
+        "training": "epochs=5",
+        "sampling": "steps=40",
+        "diffusion": "epochs=50",
+        "guidance": "epochs=20",
+    }.items()
+}
+"""A change of each table that a verb can change, for messages."""
+
+
+def _change(text: str, example: str = EXAMPLES["training"]) -> tuple[str, str, Any]:
     """Table, key and value of "table.key=value"; a value that is a table takes the place of the one that was there."""
     key, equals, value = text.partition("=")
     table, dot, name = key.strip().partition(".")
     if not equals or not dot:
-        raise ValueError(
-            f"a change is written table.key=value, such as training.epochs=5; got '{naming.shorten(text)}'"
-        )
+        raise ValueError(f"a change is written table.key=value, such as {example}; got '{naming.shorten(text)}'")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):

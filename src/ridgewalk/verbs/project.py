@@ -59,6 +59,10 @@ class Crossings:
         return 1 - float(p @ q)
 
 
+LEAST_TEMPERED = 2 * Tempered.every
+"""Least number of steps in which each pair of neighbouring temperatures is exchanged once."""
+
+
 @dataclass(frozen=True)
 class Request:
     """
@@ -91,6 +95,10 @@ class Request:
             raise ValueError("--langevin and --tempered are two samplers; give one of them")
         if self.temperature is not None and not (self.langevin or self.tempered):
             raise ValueError("--temperature belongs to --langevin and --tempered; give one of them, or leave it out")
+        if self.temperature is not None and self.temperature <= 0:
+            raise ValueError(f"--temperature must be positive; got {self.temperature}")
+        if self.tempered and self.steps is not None and self.steps < LEAST_TEMPERED:
+            raise ValueError(f"--tempered needs --steps of at least {LEAST_TEMPERED}; got {self.steps}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +211,10 @@ def read_latents(file: Path, d: int) -> Tensor:
     if array.dtype.kind not in "fiu":
         raise ValueError(f"latents must be real numbers; those of {file} have type {array.dtype}")
     if array.ndim != 2 or array.shape[1] != d or len(array) == 0:
-        raise ValueError(f"latents must be (n, {d}) with n >= 1 for this run; those of {file} are {array.shape}")
+        came = " x ".join(map(str, array.shape))
+        raise ValueError(
+            f"the latents of this run are a table of at least one row, with {d} columns; the array in {file} is {came}"
+        )
     with np.errstate(over="ignore"):
         z = torch.from_numpy(array.astype(np.float32))
     bad = ~z.isfinite().all(dim=1)

@@ -1,0 +1,79 @@
+"""What the verbs say of their options: nothing is ignored, messages name options that the verb has, and every written file is named."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands import call, good, refused
+from conftest import SMOKE
+
+Copy = Callable[[], Path]
+
+
+@pytest.mark.parametrize("verb", ["sample", "evaluate"])
+@pytest.mark.parametrize(
+    "option", [["--sampler", "pc"], ["--steps", "3"], ["--gamma", "1"], ["--set", "sampling.steps=3"]]
+)
+def test_options_of_a_diffusion_are_refused_for_samples_of_a_prior(verb: str, option: list[str], smoke: Path) -> None:
+    said = refused(verb, smoke, *option, within=smoke)
+    assert f"{option[0]} belong to a diffusion" in said
+    assert f"`ridgewalk diffuse {smoke}`" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sample", "RUN", "--gamma", "nan"], "--gamma must be a finite number"),
+        (
+            ["sample", "RUN", "--prior", "--weight", "2", "--parts", "corrector"],
+            "--weight and --parts belong to a diffusion",
+        ),
+        (["diffuse", "RUN", "--set", "a"], "such as diffusion.epochs=50"),
+        (["project", "RUN", "--tempered", "--steps", "1"], "--tempered needs --steps of at least 10; got 1"),
+        (
+            ["project", "RUN", "--langevin", "--temperature", "nan"],
+            "--temperature must be a finite number",
+        ),
+        (["project", "RUN", "--tempered", "--temperature", "-1"], "--temperature must be positive; got -1"),
+        (["project", "RUN"], "with 8 columns; the array in FILE is 5 x 3"),
+    ],
+)
+def test_messages_speak_of_the_options_of_the_verb(words: list[str], message: str, smoke: Path, tmp_path: Path) -> None:
+    file = tmp_path / "narrow.npy"
+    np.save(file, np.zeros((5, 3)))
+    more = ["--latents", file, "--out", tmp_path / "out"] if words[0] == "project" else []
+    said = refused(*(smoke if w == "RUN" else w for w in words), *more)
+    assert message.replace("FILE", str(file)) in said
+
+
+def test_every_file_that_a_verb_writes_is_named(copied: Copy, tmp_path: Path) -> None:
+    run = copied()
+    np.save(tmp_path / "latents.npy", np.zeros((4, 8), dtype=np.float32))
+    small = [w for change in SMOKE for w in ("--set", change)]
+    for words in (
+        ["train", "digits", "--data", "digits", "--budget", "smoke", "--out", tmp_path / "new", *small],
+        ["walk", run, "--pairs", 2, "--method", "lerp", "--gif"],
+        ["report", run, "--pairs", 4, "--methods", "lerp"],
+        ["map", run, "--from", 1, "--to", 2],
+        ["project", run, "--latents", tmp_path / "latents.npy", "--out", tmp_path / "moved", "--steps", 3],
+        ["sample", run, "--n", 9],
+        ["evaluate", run, "--n", 20],
+        ["compare", run, "--pairs", 4, "--methods", "lerp,string"],
+        ["benchmark", run, "--pairs", 4, "--methods", "lerp", "--out", tmp_path / "table.json"],
+        ["sense", run],
+        ["diffuse", run, "--set", "diffusion.epochs=1"],
+        ["guide", run, "--set", "guidance.epochs=1", "--set", "sampling.steps=3"],
+    ):
+        before = set(tmp_path.rglob("*"))
+        said = good(*words)
+        for file in sorted(set(tmp_path.rglob("*")) - before):
+            if file.is_file() and "cache" not in file.parts and not file.name.endswith(".lock"):
+                assert file.name in said, (words[0], file, said)
+
+
+def test_a_result_as_json_has_nothing_beside_it(smoke: Path) -> None:
+    code, out, _ = call("walk", smoke, "--pairs", 2, "--method", "lerp", "--json")
+    assert code == 0
+    assert "wrote" not in out
