@@ -231,7 +231,7 @@ def test_an_output_folder_that_is_not_empty(here: Path) -> None:
         (["--pairs", "2", "--frames", "1000000000"], "at most 10000 frames"),
         (["--pairs", "2", "--method", "string:"], "names no energy after the colon"),
         (["--pairs", "2", "--energy", ""], "an argument is empty, after --energy"),
-        (["--pairs", "2", "--role", "train"], "known: reference, test, validation"),
+        (["--pairs", "2", "--role", "train"], "known: test, validation"),
         (["--pairs", "2", "--device", "cud"], "not available"),
     ],
 )

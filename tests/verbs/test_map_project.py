@@ -244,9 +244,9 @@ def bad_files() -> dict[str, tuple[Callable[[Path], object], str]]:
     wild[2, 1], far[3, 0] = np.nan, 1e300
     return {
         "missing": (lambda f: None, "no such file"),
-        "shape": (lambda f: np.save(f, np.zeros(8)), r"(n, 8)"),
-        "dimension": (lambda f: np.save(f, np.zeros((4, 7))), "(4, 7)"),
-        "empty": (lambda f: np.save(f, np.zeros((0, 8))), "(0, 8)"),
+        "shape": (lambda f: np.save(f, np.zeros(8)), "with 8 columns"),
+        "dimension": (lambda f: np.save(f, np.zeros((4, 7))), "is 4 x 7"),
+        "empty": (lambda f: np.save(f, np.zeros((0, 8))), "is 0 x 8"),
         "nan": (lambda f: np.save(f, wild), "row 2"),
         "overflow": (lambda f: np.save(f, far), "row 3"),
         "complex": (lambda f: np.save(f, np.zeros((4, 8), complex)), "real numbers"),
@@ -306,7 +306,7 @@ def test_files_that_hold_no_latents(smoke: Path, tmp_path: Path, kind: str, monk
         (["--temperature", 2], "--langevin"),
         (["--tempered", "--langevin"], "two samplers; give one of them"),
         (["--tempered", "--temperature", 0], "temperature"),
-        (["--tempered", "--steps", 9], "steps >= 2 every = 10"),
+        (["--tempered", "--steps", 9], "--tempered needs --steps of at least 10; got 9"),
         (["--langevin", "--temperature", 0], "temperature"),
         (["--langevin", "--temperature", "nan"], "temperature"),
     ],

@@ -31,6 +31,9 @@ def test_options_of_a_diffusion_are_refused_for_samples_of_a_prior(verb: str, op
             "--weight and --parts belong to a diffusion",
         ),
         (["diffuse", "RUN", "--set", "a"], "such as diffusion.epochs=50"),
+        (["compare", "RUN", "--budget", "smoke"], "--budget is for where no run is named"),
+        (["compare", "RUN", "--role", "x"], "unknown role of pairs 'x'; known: test, validation"),
+        (["compare", "RUN", "--pairs", "0"], "the number of pairs must be at least 1"),
         (["project", "RUN", "--tempered", "--steps", "1"], "--tempered needs --steps of at least 10; got 1"),
         (
             ["project", "RUN", "--langevin", "--temperature", "nan"],

@@ -33,9 +33,7 @@ Shares = Annotated[
         show_default=False,
     ),
 ]
-Role = Annotated[
-    str, typer.Option(help="Role of the test images that pairs are drawn from: validation, test or reference.")
-]
+Role = Annotated[str, typer.Option(help="Role of the test images that pairs are drawn from: validation or test.")]
 
 
 Moved = Annotated[

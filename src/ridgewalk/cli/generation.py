@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ridgewalk.cli.common import Device, Json, Moved, RunFolder, Seed, bars, guarded, repeatable, show, show_page, written
+from ridgewalk.cli.common import (
+    Device,
+    Json,
+    Moved,
+    RunFolder,
+    Seed,
+    bars,
+    guarded,
+    repeatable,
+    show,
+    show_page,
+    written,
+)
 from ridgewalk.cli.refusals import say
 from ridgewalk.registry import SAMPLERS
 

@@ -334,7 +334,12 @@ def compare(
         ),
     ] = None,
     role: Role = "test",
-    budget: Annotated[str, typer.Option(help="Budget of the training: smoke, cpu or full.")] = "cpu",
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="Size of the training where no run is named: smoke, cpu or full; cpu by default.", show_default=False
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: Json = False,
@@ -342,6 +347,8 @@ def compare(
     """Draw the front of realism against smoothness and against time, over all finders."""
     wanted = listed(methods, "--methods")
     if runs:
+        if budget is not None:
+            raise ValueError("--budget is for where no run is named; a run is trained already")
         from ridgewalk.reports.pages import front as page
         from ridgewalk.store.run import load
         from ridgewalk.verbs.compare import Request, compare
@@ -365,7 +372,7 @@ def compare(
             found = studies()(
                 "front",
                 source=data,
-                budget=budget,
+                budget=budget or "cpu",
                 changes=changes,
                 out=out,
                 device=device,

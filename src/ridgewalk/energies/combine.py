@@ -93,8 +93,8 @@ class Calibrated:
     def __post_init__(self) -> None:
         if not self.low < self.high < float("inf"):
             raise ValueError(
-                f"an energy is calibrated between two values of which the second is higher, both finite; got {self.low} and {self.high}: "
-                "one that is no higher off the data than on them cannot guide"
+                f"an energy is calibrated from its value on data to a higher one off the data, both finite; got {self.low:.4g} and "
+                f"{self.high:.4g}: one that is no higher off the data than on them cannot guide"
             )
 
     def __call__(self, z: Tensor, /) -> Tensor:

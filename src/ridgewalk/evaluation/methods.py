@@ -17,6 +17,7 @@ from ridgewalk.finders import building
 from ridgewalk.finders.building import available_methods, split_energy
 from ridgewalk.judging.comparison import Entry, PairedPaths, Summary, measure, summarise
 from ridgewalk.judging.judges import Judge
+from ridgewalk.naming import unknown
 from ridgewalk.path import Path as Curve
 from ridgewalk.progress import track
 from ridgewalk.protocols import PathFinder
@@ -213,16 +214,20 @@ def with_shares(run: Run, shares: tuple[float, float] | None, energies: Sequence
 
 def refuse_comparison(run: Run, pairs: int, role: str, methods: Sequence[str], seed: int) -> None:
     """Refuses a comparison of methods whose pairs cannot be drawn, or that a run cannot search, before anything is searched."""
-    refuse_role(role)
+    refuse_role(role, pairs)
     for name in methods:
         refuse_energy(run, *split_energy(name))
     draw_ends(run, pairs, seed, role)
 
 
-def refuse_role(role: str) -> None:
-    """Refuses pairs of the role ``reference``, whose images the judges compare with."""
+def refuse_role(role: str, pairs: int | None = None) -> None:
+    """Refuses less than one pair, and roles whose images cannot be judged: the judges compare with those of ``reference``."""
+    if pairs is not None and pairs < 1:
+        raise ValueError(f"the number of pairs must be at least 1; got {pairs}")
     if role == "reference":
         raise ValueError("pairs of the role 'reference' would be judged by themselves; choose validation or test")
+    if role not in ("validation", "test"):
+        raise ValueError(unknown("role of pairs", role, ("validation", "test")))
 
 
 def refuse_energy(run: Run, method: str, energy: str | None) -> None:

@@ -130,7 +130,7 @@ def walk(run: Run, request: Request) -> Result | None:
     method, keep = request.method, request.keep
     run = with_shares(run, request.shares, [request.energy])
     refuse_energy(run, method, request.energy)
-    refuse_role(request.role)
+    refuse_role(request.role, request.pairs)
     if keep is not None:
         parts.refuse_keep(run, keep, method)
     if request.pairs is not None:
