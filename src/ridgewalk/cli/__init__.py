@@ -15,7 +15,7 @@ import typer
 
 from ridgewalk import processes
 from ridgewalk.cli import generation, lists, models, paths
-from ridgewalk.cli.refusals import Commands, discard
+from ridgewalk.cli.refusals import Commands, discard, prints
 
 app = typer.Typer(
     name="ridgewalk",
@@ -82,7 +82,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    signal(SIGTERM, default_int_handler)
+    if prints():  # the other processes of a torchrun end in silence, at once
+        signal(SIGTERM, default_int_handler)
     if "TORCHELASTIC_RUN_ID" in os.environ:
         processes.end_with_launcher()
     try:

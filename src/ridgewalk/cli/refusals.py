@@ -2,7 +2,6 @@
 
 import os
 import sys
-from signal import SIG_IGN, SIGTERM, signal
 from time import sleep
 from typing import Any, NoReturn, TextIO
 
@@ -68,12 +67,8 @@ def stop(sentence: str) -> NoReturn:
     if prints():
         say(f"ridgewalk: {shown}")
     else:
-        try:
-            sleep(PATIENCE)
-        except KeyboardInterrupt:  # SIGTERM, from torchrun
-            signal(SIGTERM, SIG_IGN)
-        else:
-            _write(f"ridgewalk (process {processes.rank()}): {shown}")
+        sleep(PATIENCE)
+        _write(f"ridgewalk (process {processes.rank()}): {shown}")
     raise SystemExit(2)
 
 
