@@ -6,7 +6,6 @@ the part that was written before a checkpoint is in the checkpoint.
 """
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ridgewalk.records import parse_json
+
+_GREATEST = float.fromhex("0x1.fffffep127")  # the greatest number of float32, in which terms are computed
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _parse(text: str) -> dict[str, Any] | None:
     if not isinstance(line, dict) or type(line.get("step")) is not int or line["step"] < 1:
         return None
     if _is_terms(line):
-        return line if all(type(v) in (int, float) and abs(v) < math.inf for v in line.values()) else None
+        return line if all(type(v) in (int, float) and abs(v) <= _GREATEST for v in line.values()) else None
     kind = "event" if "event" in line else "reading"
     return line if all(isinstance(line.get(k), str) for k in (kind, "name", "sentence")) else None
 
