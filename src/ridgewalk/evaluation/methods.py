@@ -227,7 +227,7 @@ def refuse_role(role: str, pairs: int | None = None) -> None:
     if role == "reference":
         raise ValueError("pairs of the role 'reference' would be judged by themselves; choose validation or test")
     if role not in ("validation", "test"):
-        raise ValueError(unknown("role of pairs", role, ("validation", "test")))
+        raise ValueError(f"{unknown('role of pairs', role, ('validation', 'test'))}; pairs join test images only")
 
 
 def refuse_energy(run: Run, method: str, energy: str | None) -> None:
