@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ridgewalk.data import available, digests_of, draw, part, read_image, role_of_test_index
+from ridgewalk.data import TEST_ROLES, available, digests_of, draw, part, read_image, role_of_test_index
 from ridgewalk.limits import lower
+from ridgewalk.naming import unknown
 from ridgewalk.store.run import Run
 
 
@@ -85,6 +86,8 @@ def count_pairs(run: Run, role: str, asked: int | None, wanted: int | None = Non
 
 def _has_classes(run: Run, role: str) -> bool:
     """Whether the images of a role are of several classes."""
+    if role not in TEST_ROLES:
+        raise ValueError(unknown("role of test images", role, TEST_ROLES))
     return len(part(run.data, role).labels.unique()) > 1
 
 
