@@ -129,7 +129,7 @@ def test_python_code_of_the_readme_runs() -> None:
 
 
 CHECKED = {"sh": "parsed", "python": "run", "diff": "tested by the contract tests", "": "a diagram or a file"}
-"""What is done with a code block, by its language. Commands are not run here: most need MNIST or hours; the tests of the verbs run each on small data."""
+"""What is done with a code block, by its language. The README's commands are also run, on small data (``verbs/test_readme_commands.py``)."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
