@@ -20,7 +20,7 @@ def names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
 
 
-@pytest.mark.parametrize("number", ["1", str(os.getpid()), "4194304", "abcdef"])
+@pytest.mark.parametrize("number", ["1", str(os.getpid()), "4194304", "abcdef"], ids=["first", "own", "last", "word"])
 def test_a_file_that_a_killed_process_left_is_removed(number: str, tmp_path: Path) -> None:
     (tmp_path / f".x.json.{number}.tmp").write_text("half")
     (tmp_path / f".y.json.{number}.tmp").write_text("of another target")
