@@ -22,6 +22,9 @@ MOST_OBJECTS = 200
 SHIFT = 1e-2
 """Distance, relative to 1 + |z|, by which points are moved to test whether a function without a gradient depends on them."""
 
+LEAST_CHANGE = 1e-4
+"""Change of a value, relative to 1 + |value|, below which it may be an error of floating point."""
+
 
 def check_rows(value: object, rows: int, what: str = "the function") -> Tensor:
     """
@@ -45,6 +48,44 @@ def check_rows(value: object, rows: int, what: str = "the function") -> Tensor:
     return value
 
 
+def check_energy(value: object, z: Tensor, what: str = "the energy") -> Tensor:
+    """Returns ``value`` in the dtype of z (n, *) if it is a real floating-point tensor (n,) on the device of z; otherwise raises a ValueError."""
+    e = check_rows(value, len(z), what)
+    if e.shape != z.shape[:1]:
+        raise ValueError(f"an energy maps (n, *) to (n,); for {tuple(z.shape)} it returned {tuple(e.shape)}")
+    if not e.is_floating_point() or e.device != z.device:
+        raise ValueError(
+            f"an energy maps points to real floating-point numbers on their device; {what} returned {e.dtype} on {e.device} for points on {z.device}"
+        )
+    return e.to(z.dtype)
+
+
+def check_measurable(value: Tensor, what: str = "the decoder") -> Tensor:
+    """Returns ``value`` (n, *) if distances between its rows can be measured: if it is real, floating point and not empty; otherwise raises a ValueError."""
+    if not value.is_floating_point() or not value.numel():
+        raise ValueError(
+            f"distances are measured between real floating-point values; {what} returned {value.dtype} {tuple(value.shape)}"
+        )
+    return value
+
+
+def evaluate_copy(f: Callable[[Tensor], Tensor], z: Tensor, what: str) -> Tensor:
+    """
+    F at a copy of z (n, *), so that an f that works in place, such as one that begins with ``nn.ReLU(inplace=True)``, leaves z as it is.
+
+    Raises:
+        ValueError: if f changes its input where autograd does not see it, which makes the gradient wrong.
+    """
+    copy = z.clone()
+    node = copy.grad_fn
+    value = f(copy)
+    if node is not None and copy.grad_fn is node and copy._version:
+        raise ValueError(
+            f"{what} changes its input in place inside torch.no_grad, so that its gradient is that of other points; let it work on z.clone()"
+        )
+    return value
+
+
 def check_tensor(value: object, what: str) -> Tensor:
     """Returns ``value`` if it is a tensor; otherwise raises a ValueError that calls it ``what``."""
     if not isinstance(value, Tensor):
@@ -60,7 +101,7 @@ def differentiate(f: Callable[[Tensor], Tensor], z: Tensor, value: Tensor, what:
     Returns the gradient of sum_i f(z_i), which has the shape of z.
 
     A function that does not depend on z has the gradient 0. One that depends on z although autograd does not connect the two is refused, because its
-    gradient is missing and not 0.
+    gradient is missing and not 0; so is one whose gradient is 0 in all rows although its value rises one way and falls the other, as after rounding.
 
     Args:
         f: the function.
@@ -72,7 +113,22 @@ def differentiate(f: Callable[[Tensor], Tensor], z: Tensor, value: Tensor, what:
     if slope is None:
         refuse_missing_gradient(f, z, value, what)
         return torch.zeros_like(z)
+    if not slope.any():
+        _refuse_false_zero(f, z, value, what)
     return slope
+
+
+def _refuse_false_zero(f: Callable[[Tensor], Tensor], z: Tensor, value: Tensor, what: str) -> None:
+    """Raises a ValueError if f, whose gradient at z (n, *) is 0, changes about equally, with opposite signs, when z is moved to either side."""
+    with torch.no_grad():
+        shift = SHIFT * (1 + z.abs())
+        ahead, behind = (f(z.detach() + side * shift) - value for side in (1, -1))
+        change = torch.minimum(ahead.abs(), behind.abs())
+        linear = (ahead * behind < 0) & (torch.maximum(ahead.abs(), behind.abs()) < 2 * change)
+        if bool((linear & (change > LEAST_CHANGE * (1 + value.abs()))).any()):
+            raise ValueError(
+                f"{what} has the gradient 0 in z although its value changes with z; leave out rounding, thresholds and detach inside it"
+            )
 
 
 def refuse_missing_gradient(f: Callable[[Tensor], Tensor], z: Tensor, value: Tensor, what: str) -> None:
@@ -89,8 +145,22 @@ def refuse_missing_gradient(f: Callable[[Tensor], Tensor], z: Tensor, value: Ten
 
 def check_gradient(f: Callable[[Tensor], Tensor], z: Tensor, value: Tensor, what: str) -> None:
     """Raises a ValueError if gradients are recorded and ``value`` = f(z), a term of a larger sum, depends on z outside autograd."""
-    if torch.is_grad_enabled() and z.requires_grad and not value.requires_grad:
+    if torch.is_grad_enabled() and z.requires_grad and not is_connected(value, z):
         refuse_missing_gradient(f, z, value, what)
+
+
+def is_connected(value: Tensor, z: Tensor) -> bool:
+    """Whether the graph of ``value`` contains z."""
+    waiting, seen = [value.grad_fn], set[Any]()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if node is z.grad_fn or getattr(node, "variable", None) is z:
+            return True
+        seen.add(node)
+        waiting += [n for n, _ in node.next_functions]
+    return False
 
 
 @contextmanager
@@ -158,7 +228,12 @@ def _list_contents(found: Any) -> list[object]:
         if len(found) > MOST_OBJECTS:
             return []
         return list(found.values() if isinstance(found, Mapping) else found)
-    return list(getattr(found, "__dict__", {}).values())
+    slots = [getattr(found, n, None) for c in type(found).__mro__ for n in _names(vars(c).get("__slots__", ()))]
+    return [*getattr(found, "__dict__", {}).values(), *slots]
+
+
+def _names(slots: Any) -> Iterable[str]:
+    return (slots,) if isinstance(slots, str) else slots
 
 
 def _is_filled(cell: types.CellType) -> bool:

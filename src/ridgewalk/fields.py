@@ -10,7 +10,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from ridgewalk.callables import check_rows, differentiate, evaluation_mode
+from ridgewalk.callables import check_energy, differentiate, evaluate_copy, evaluation_mode
 from ridgewalk.protocols import Energy, VectorField
 
 CHUNK = 8192
@@ -31,9 +31,7 @@ def energy_and_score(energy: Energy, z: Tensor, chunk: int = CHUNK) -> tuple[Ten
     for part in z.detach().split(chunk):
         with torch.inference_mode(False), torch.enable_grad(), evaluation_mode(energy):
             leaf = part.clone().requires_grad_(True)
-            e = check_rows(energy(leaf), len(leaf), "the energy")
-            if e.shape != leaf.shape[:1]:
-                raise ValueError(f"an energy maps (n, *) to (n,); for {tuple(leaf.shape)} it returned {tuple(e.shape)}")
+            e = check_energy(evaluate_copy(energy, leaf, "the energy"), leaf)
             slope = differentiate(energy, leaf, e, "the energy")
         values.append(e.detach())
         scores.append(-slope)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk import polyline
-from ridgewalk.callables import check_rows, evaluation_mode
+from ridgewalk.callables import check_measurable, check_rows, evaluation_mode
 
 CHUNK_BYTES = 2**29
 """Memory in bytes that one chunk of ``map`` may take by default, if there are 64 activations for each output value."""
@@ -15,7 +15,7 @@ CHUNK_BYTES = 2**29
 
 def chunked(f: Callable[..., Tensor], *rows: Tensor, chunk: int | None = None) -> Tensor:
     """
-    Applies f to rows (n, *) in chunks, without gradients, and returns its values (n, *).
+    Applies f to rows (n, *) in chunks, without gradients, and returns its values (n, *). An f that works in place changes copies of the rows.
 
     Args:
         f: takes tensors with n rows and returns a tensor with n rows; row i of the result depends on row i alone.
@@ -26,7 +26,9 @@ def chunked(f: Callable[..., Tensor], *rows: Tensor, chunk: int | None = None) -
     n = rows[0].shape[0]
     size = chunk or min(n, 16)
     with torch.no_grad(), evaluation_mode(f):
-        first = check_rows(f(*(r[:size] for r in rows)), min(size, n))
+        given = [r[:size].clone() for r in rows]
+        first = check_rows(f(*given), min(size, n))
+        in_place = not all(torch.equal(g, r[:size]) for g, r in zip(given, rows))
         if size >= n:
             return first
         if chunk is None:
@@ -37,7 +39,8 @@ def chunked(f: Callable[..., Tensor], *rows: Tensor, chunk: int | None = None) -
         out[:done] = first
         while done < n:
             end = min(n, done + size)
-            out[done:end] = f(*(r[done:end] for r in rows))
+            block = [r[done:end].clone() if in_place else r[done:end] for r in rows]
+            out[done:end] = check_rows(f(*block), end - done)
             done = end
     return out
 
@@ -104,7 +107,8 @@ class Path:
         """
         if k < 2:
             raise ValueError(f"resampling needs at least 2 nodes; got {k}")
-        measured = self.nodes if distance is None else self.map(distance)
+        measured = self.nodes if distance is None else check_measurable(self.map(distance))
+        measured = measured[..., None] if measured.dim() == 2 else measured
         lengths = polyline.segments(measured)
         if distance is not None and not bool(lengths.isfinite().all()):
             pair = int((~lengths.isfinite()).any(dim=1).nonzero()[0])

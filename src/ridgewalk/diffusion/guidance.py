@@ -20,7 +20,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.callables import refuse_missing_gradient
+from ridgewalk.callables import evaluate_copy, is_connected, refuse_missing_gradient
 from ridgewalk.diffusion.sde import SDE, along
 
 Logit = Callable[[Tensor, Tensor], Tensor]
@@ -157,12 +157,12 @@ class DiscriminatorGuidance:
         keep = x.requires_grad and torch.is_grad_enabled()
         with torch.inference_mode(False), torch.enable_grad():
             leaf = x if keep else x.detach().clone().requires_grad_(True)
-            logit = self.ratio(leaf, t)
+            logit = evaluate_copy(lambda at: self.ratio(at, t), leaf, "the discriminator")
             if logit.shape != x.shape[:1]:
                 raise ValueError(
                     f"a log ratio maps (n, *) to (n,); for {tuple(x.shape)} it returned {tuple(logit.shape)}"
                 )
-            if not logit.requires_grad:
+            if not is_connected(logit, leaf):
                 refuse_missing_gradient(lambda at: self.ratio(at, t), leaf, logit, "the discriminator")
                 return torch.zeros_like(x)
             gradient = torch.autograd.grad(logit.sum(), leaf, create_graph=keep)[0]

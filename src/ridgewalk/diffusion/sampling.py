@@ -13,7 +13,7 @@ from dataclasses import KW_ONLY, dataclass, field
 import torch
 from torch import Tensor
 
-from ridgewalk.callables import evaluation_mode
+from ridgewalk.callables import check_rows, evaluate_copy, evaluation_mode
 from ridgewalk.diffusion.noise import RowNoise
 from ridgewalk.diffusion.sde import SDE
 from ridgewalk.progress import track
@@ -99,7 +99,7 @@ class Counted:
     def __call__(self, x: Tensor, t: float) -> Tensor:
         """The score (n, *) at x (n, *) and one time."""
         self.nfe += 1
-        s = self.score(x, x.new_full((), t))
+        s = check_rows(evaluate_copy(lambda at: self.score(at, x.new_full((), t)), x, "the score"), len(x), "the score")
         if s.shape != x.shape:
             raise ValueError(
                 f"a score maps (n, *) to the same shape; for {tuple(x.shape)} it returned {tuple(s.shape)}"

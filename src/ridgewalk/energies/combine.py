@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.callables import check_gradient
+from ridgewalk.callables import check_gradient, evaluate_copy
 from ridgewalk.fields import row_norm, score
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
@@ -39,7 +39,7 @@ class WeightedSum:
             )
 
     def __call__(self, z: Tensor, /) -> Tensor:
-        values = [energy(z) for energy in self.energies]
+        values = [evaluate_copy(energy, z, "an energy of the sum") for energy in self.energies]
         for energy, value in zip(self.energies, values):
             check_gradient(energy, z, value, "an energy of the sum")
         terms = [w * value for w, value in zip(self.weights, values)]

@@ -22,7 +22,15 @@ import torch
 from torch import Tensor
 
 from ridgewalk import polyline
-from ridgewalk.callables import check_gradient, check_rows, evaluation_mode, outside_inference_mode
+from ridgewalk.callables import (
+    check_energy,
+    check_gradient,
+    check_measurable,
+    check_rows,
+    evaluate_copy,
+    evaluation_mode,
+    outside_inference_mode,
+)
 from ridgewalk.context import Context
 from ridgewalk.finders.inputs import all_arrived, check_endpoints
 from ridgewalk.finders.minimise import Minimised, minimise
@@ -47,7 +55,7 @@ class _CurveEnergy:
 
     @staticmethod
     def between(decode: Decode, weight: Energy | None, z_a: Tensor, z_b: Tensor) -> "_CurveEnergy":
-        images = (chunked(decode, z).flatten(1) for z in (z_a, z_b))
+        images = (check_measurable(chunked(decode, z)).reshape(len(z), -1) for z in (z_a, z_b))
         weights = (None, None) if weight is None else tuple(_evaluate_weight(weight, z) for z in (z_a, z_b))
         return _CurveEnergy(decode, weight, *images, *weights)
 
@@ -55,9 +63,9 @@ class _CurveEnergy:
         """C (m,) of the pairs ``rows`` (m,), from their interior nodes (m, n, *)."""
         m, n = inner.shape[:2]
         flat = inner.flatten(0, 1)
-        decoded = check_rows(self.decode(flat), len(flat), "the decoder")
+        decoded = check_rows(evaluate_copy(self.decode, flat, "the decoder"), len(flat), "the decoder")
         check_gradient(self.decode, flat, decoded, "the decoder")
-        x = decoded.flatten(1).view(m, n, -1)
+        x = decoded.reshape(m, n, -1)
         x = torch.cat([self.x_a[rows, None], x, self.x_b[rows, None]], dim=1)
         squares = x.diff(dim=1).square().sum(dim=2)
         if self.weight is None or self.w_a is None or self.w_b is None:
@@ -187,7 +195,7 @@ class RidgePath:
     def _objective(self, curves: _CurveEnergy, base: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
         def objective(inner: Tensor, rows: Tensor) -> Tensor:
             flat = inner.flatten(0, 1)
-            values = check_rows(self.energy(flat), len(flat), "the energy")
+            values = check_energy(evaluate_copy(self.energy, flat, "the energy"), flat)
             check_gradient(self.energy, flat, values, "the energy")
             energies = values.view(inner.shape[:2])
             return curves(inner, rows) / base[rows] + self.realism * energies.mean(dim=1)

@@ -179,10 +179,10 @@ class ArrivingWalk:
 
 
 def _finite_score(energy: Energy, z: Tensor) -> tuple[Tensor, Tensor]:
-    """-grad E (m, *) with 0 for components that are not finite, and whether a row has such components (m,)."""
-    _, force = energy_and_score(energy, z)
+    """-grad E (m, *) with 0 for components that are not finite, and whether a row has such components or its E is NaN (m,)."""
+    value, force = energy_and_score(energy, z)
     finite = force.isfinite()
-    return torch.where(finite, force, torch.zeros_like(force)), (~finite).flatten(1).any(1)
+    return torch.where(finite, force, torch.zeros_like(force)), value.isnan() | (~finite).flatten(1).any(1)
 
 
 def _walk(

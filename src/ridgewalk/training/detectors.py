@@ -55,6 +55,10 @@ def train_detector(
     check_tensor(codes, "codes")
     if codes.dim() != 2 or not codes.isfinite().all():
         raise ValueError(f"a detector is trained on finite codes (n, d); got shape {tuple(codes.shape)}")
+    if len(codes) < 2 or codes.dtype != torch.get_default_dtype():
+        raise ValueError(
+            f"a detector is trained on at least 2 codes of {torch.get_default_dtype()}; got {len(codes)} of {codes.dtype}: convert them, as in codes.float()"
+        )
     if members < 1:
         raise ValueError(f"a detector needs at least 1 member; got {members}")
     trained = []
