@@ -108,6 +108,8 @@ def test_tables_beyond_the_memory_are_refused(tmp_path: Path, monkeypatch: pytes
         ValueError, match=r"data set of 12 images of 1000 x 1000 pixels needs .*; pass a smaller --size"
     ):
         load(str(few), size=1000)
+    with pytest.raises(ValueError, match=r"data set of 1797 images of 100000 x 100000 pixels needs .*; pass a smaller"):
+        load("digits", size=100_000)
 
 
 def test_a_matlab_file_beyond_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

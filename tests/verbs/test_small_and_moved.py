@@ -36,8 +36,9 @@ def images(root: Path, count: int, channels: int = 1, classes: int = 2) -> Path:
 def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on 30 images, its data beside it; both were moved since the training."""
     folder = tmp_path_factory.mktemp("before")
-    code, _, error = call("train", "ae", "--data", images(folder / "data", 30), *QUICK, "--out", folder / "run")
+    code, out, error = call("train", "ae", "--data", images(folder / "data", 30), *QUICK, "--out", folder / "run")
     assert code == 0, error
+    assert f"next: ridgewalk walk {folder / 'run'} --from 0 --to 1" in out  # because a report is refused
     assert "training.batch is 16 in place of 64" in error
     assert "judges.neighbours is 2 in place of 3, because judge A compares with 3 reference images" in error
     assert "30 images: 16 train the model, 4 judge A, 5 judge B" in error

@@ -1,7 +1,7 @@
 """Verbs that make models, sensors and experiments, or list them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from ridgewalk.cli.common import (
 )
 from ridgewalk.cli.refusals import say
 from ridgewalk.files import free_folder
+
+if TYPE_CHECKING:
+    from ridgewalk.store.run import Run
 
 
 @guarded
@@ -161,13 +164,20 @@ def train(
                     )
                 )
     record = {k: v for k, v in run.manifest.items() if k != "settings"}
-    if run.has_latents:
-        speed, verb = f"{record.get('images_per_second')} images a second", "report"
-    else:
-        speed, verb = f"{record['seconds']:.0f} s", "evaluate"
+    speed = f"{record.get('images_per_second')} images a second" if run.has_latents else f"{record['seconds']:.0f} s"
     sentences = [str(line["sentence"]) for line in record.get("readings", {}).values()]
-    lines = [f"trained: {run.folder} ({speed})", *sentences, *files, f"next: ridgewalk {verb} {run.folder}"]
+    lines = [f"trained: {run.folder} ({speed})", *sentences, *files, f"next: ridgewalk {_next(run)}"]
     show({"run": str(run.folder), **record}, as_json, lines)
+
+
+def _next(run: "Run") -> str:
+    """The command to run after a training: a report needs at least 2 pairs of test images, and a walk needs one."""
+    from ridgewalk.data.pairs import available
+
+    if not run.has_latents:
+        return f"evaluate {run.folder}"
+    few = available(run.data, "test", different_classes=len(run.data.class_names) > 1) < 2
+    return f"walk {run.folder} --from 0 --to 1" if few else f"report {run.folder}"
 
 
 @guarded

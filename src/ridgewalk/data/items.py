@@ -75,6 +75,8 @@ def gather(items: Iterable[Item], total: int, class_names: tuple[str, ...], form
     labels: list[int] = []
     bad: list[str] = []
     several: list[str] = []
+    if form.box is not None:
+        _refuse_too_large(total, form.channels or 1, *form.box)
     for item in track(items, "reading images", total=total):
         try:
             image, has_more_frames = decode(item.source, item.name, form.channels, form.box)
@@ -85,10 +87,7 @@ def gather(items: Iterable[Item], total: int, class_names: tuple[str, ...], form
             continue
         several += [item.name] * has_more_frames
         if pixels is None:
-            what = f"the data set of {total} images of {image.shape[1]} x {image.shape[2]} pixels"
-            refuse_beyond(
-                2 * total * image.size, what, "pass a smaller --size, or take fewer images"
-            )  # it is copied once
+            _refuse_too_large(total, *image.shape)
             pixels, first = np.empty((total, *image.shape), dtype=np.uint8), item.name
         if image.shape != pixels.shape[1:]:
             raise ValueError(_mixed(first, pixels.shape[1:], item.name, image.shape))
@@ -127,6 +126,7 @@ def reshape(images: Images, form: ImageFormat, name: str = "image") -> Images:
     """
     c, h, w = images.shape
     if (form.channels or c, *(form.box or (h, w))) != (c, h, w):
+        _refuse_too_large(len(images), form.channels or c, *(form.box or (h, w)))
         rows = [
             to_pixels(Image.fromarray(row[0] if c == 1 else row.transpose(1, 2, 0)), form.channels, form.box)
             for row in track(images.pixels.numpy(), "resizing images")
@@ -143,6 +143,15 @@ def reshape(images: Images, form: ImageFormat, name: str = "image") -> Images:
     _refuse(BadImage(bad[0]), form)
     _warn_of_bad(bad, len(images))
     return images.take((~constant).nonzero()[:, 0])
+
+
+def _refuse_too_large(total: int, channels: int, height: int, width: int) -> None:
+    """Raises TooLarge if the memory cannot hold the images, which are copied once, before any of them is decoded."""
+    refuse_beyond(
+        2 * total * channels * height * width,
+        f"the data set of {total} images of {height} x {width} pixels",
+        "pass a smaller --size, or take fewer images",
+    )
 
 
 def _refuse(error: BadImage, form: ImageFormat) -> None:
