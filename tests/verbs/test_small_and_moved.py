@@ -15,6 +15,7 @@ from ridgewalk.evaluation import judged, methods
 from ridgewalk.store.origin import read_settings
 from ridgewalk.store.run import load
 from ridgewalk.verbs import compare as comparing
+from ridgewalk.verbs import train as training
 from ridgewalk.verbs import walk as walking
 
 QUICK = ["--budget", "smoke", "--device", "cpu"]
@@ -190,6 +191,8 @@ def test_an_interrupted_training_is_resumed_with_its_moved_data(few: Path, tmp_p
     (there / "data").rename(tmp_path / "new")
     assert "leave out --data" in refused("train", "--resume", run, "--data", read_settings(run)[0].source)
     good("train", "--resume", run, "--data", tmp_path / "new", "--device", "cpu")
+    (run / "manifest.json").unlink()
+    assert len(training.resume(run, device="cpu", source=str(tmp_path / "new")).data.train) == 25
     same = (few / "run" / "model.safetensors").read_bytes()
     assert (run / "model.safetensors").read_bytes() == same
 

@@ -171,12 +171,13 @@ def train(
 
 
 def _next(run: "Run") -> str:
-    """The command to run after a training: a report needs at least 2 pairs of test images, and a walk needs one."""
-    from ridgewalk.data.pairs import available
+    """The command to run after a training: a report needs at least 2 pairs of test images, of different classes where there are several; a walk needs one."""
+    from ridgewalk.data import role_slice
 
     if not run.has_latents:
         return f"evaluate {run.folder}"
-    few = available(run.data, "test", different_classes=len(run.data.class_names) > 1) < 2
+    rows = role_slice("test", *run.origin.counts)[1] if run.origin.counts else None
+    few = rows is not None and rows.stop - rows.start < 4
     return f"walk {run.folder} --from 0 --to 1" if few else f"report {run.folder}"
 
 

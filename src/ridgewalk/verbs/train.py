@@ -102,7 +102,8 @@ def start(request: TrainRequest) -> Run:
         write_settings(folder, origin, settings)
 
     with writing(folder, claim):
-        return _train(folder, origin, settings, data, Fitting(r.device, r.precision, r.tensorboard))
+        _train(folder, origin, settings, data, Fitting(r.device, r.precision, r.tensorboard))
+    return load(folder)
 
 
 def _checked(settings: Recipe, data: ImageData, r: TrainRequest) -> Recipe:
@@ -176,17 +177,17 @@ def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False, sou
         return load(folder, device, data=source)
     data = origin.read_again(folder, as_images=not of_data)
     with writing(folder):
-        return _train(folder, origin, settings, data, Fitting(device, origin.precision, tensorboard, resume=True))
+        _train(folder, origin, settings, data, Fitting(device, origin.precision, tensorboard, resume=True))
+    return load(folder, data=source)
 
 
-def _train(folder: Path, origin: Origin, recipe: Recipe, data: Data, how: Fitting) -> Run:
+def _train(folder: Path, origin: Origin, recipe: Recipe, data: Data, how: Fitting) -> None:
     if not has_autoencoder(recipe):
         how = replace(how, label=f"diffusion {origin.recipe}")
         diffusion.train(_diffusion_data(recipe, data), recipe.diffusion, recipe.sampling, folder, origin.seed, how)
     else:
         assert isinstance(data, ImageData)
         _train_autoencoder(folder, origin, recipe, data, how)
-    return load(folder)
 
 
 def _diffusion_data(recipe: Recipe, data: Data) -> DiffusionData:
