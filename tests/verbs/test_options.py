@@ -40,6 +40,15 @@ def test_options_of_a_diffusion_are_refused_for_samples_of_a_prior(verb: str, op
             "--temperature must be a finite number",
         ),
         (["project", "RUN", "--tempered", "--temperature", "-1"], "--temperature must be positive; got -1"),
+        (["walk", "RUN", "--from", "0", "--to", "1", "--resize"], "--resize resizes image files, and no end is one"),
+        (["walk", "RUN", "--pairs", "2", "--resize"], "--resize resizes image files, and no end is one"),
+        (["walk", "RUN", "--from", "0", "--to", "1", "--role", "validation"], "--role is that of drawn pairs"),
+        (["map", "RUN", "--from", "0", "--to", "1", "--resize"], "--resize resizes image files, and no end is one"),
+        (["map", "RUN", "--resize"], "--resize resizes image files, and no end is one"),
+        (["map", "RUN", "--seed", "5"], "nothing on a map is drawn at random; leave out --seed"),
+        (["project", "RUN", "--seed", "5"], "a descent draws nothing at random"),
+        (["train", "digits", "--data", "digits", "--skip-bad"], "'digits' has none; leave it out"),
+        (["train", "diffusion-2d", "--data", "ring", "--skip-bad"], "'ring' has none; leave it out"),
         (["project", "RUN"], "with 8 columns; the array in FILE is 5 x 3"),
     ],
 )
@@ -80,3 +89,53 @@ def test_a_result_as_json_has_nothing_beside_it(smoke: Path) -> None:
     code, out, _ = call("walk", smoke, "--pairs", 2, "--method", "lerp", "--json")
     assert code == 0
     assert "wrote" not in out
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diffusion of points, hardly trained."""
+    folder = tmp_path_factory.mktemp("points") / "run"
+    changes = ["--set", "diffusion.epochs=1", "--set", "diffusion.hidden=[8]"]
+    good("train", "diffusion-2d", "--data", "ring", "--budget", "smoke", "--out", folder, *changes)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["sample", "--sampler", "ode", "--steps", "9"],
+            "the sampler 'ode' does not read steps; leave it out, or choose heun",
+        ),
+        (
+            ["sample", "--sampler", "pc", "--set", "sampling.churn=3"],
+            "'pc' does not read churn; leave it out, or choose heun by",
+        ),
+        (["evaluate", "--sampler", "heun", "--set", "sampling.snr=3"], "choose pc or langevin by --sampler"),
+        (["sample", "--sampler", "ddim", "--set", "sampling.rtol=0.1"], "choose ode by --sampler"),
+        (["sample", "--steps", "3", "--set", "sampling.steps=5"], "--steps and --set sampling.steps name one setting"),
+        (
+            ["sample", "--sampler", "pc", "--set", "sampling.sampler=heun"],
+            "--sampler and --set sampling.sampler name one",
+        ),
+        (["sample", "--weight", "3"], "name a class with --label"),
+        (["evaluate", "--set", "sampling.weight=3"], "name a class with --label"),
+        (["guide", "--set", "guidance.refresh=3"], "does not read guidance.refresh, which belongs to joint training"),
+        (["guide", "--set", "sampling.snr=3"], "the sampler 'heun' does not read snr"),
+        (
+            ["guide", "--joint", "--out", "OUT", "--set", "guidance.epochs=3"],
+            "joint training does not read guidance.epochs",
+        ),
+    ],
+)
+def test_settings_that_a_sampler_or_a_guide_would_ignore_are_refused(
+    words: list[str], message: str, points: Path, tmp_path: Path
+) -> None:
+    verb, *rest = (str(tmp_path / "out") if w == "OUT" else w for w in words)
+    assert message in refused(verb, points, *rest, within=points)
+
+
+def test_fewer_samples_than_were_asked_for_are_noted(smoke: Path, tmp_path: Path) -> None:
+    code, _, said = call("evaluate", smoke, "--n", 1000, "--out", tmp_path / "out")
+    assert code == 0
+    assert "note: the number of samples is 129 in place of 1000, because the judges compare with 129 images" in said

@@ -193,7 +193,7 @@ def sample(
         _refuse_of_diffusion(
             model, prior, gamma=gamma, sampler=sampler, steps=steps, weight=weight, parts=parts, set=change
         )
-        how = sampling_of(model, change or (), sampler=sampler, steps=steps, weight=weight)
+        how = sampling_of(model, change or (), label=label, sampler=sampler, steps=steps, weight=weight)
         request = Draw(64 if n is None else n, seed, how, label, prior, gamma=gamma, parts=parts)
         result = sample(model, request, out)
         files = [str(file) for file in (result.folder / "samples.npz", *page.write(result))]

@@ -62,10 +62,19 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
         ) from error
 
 
+def refuse_skipping(source: str, skip_bad: bool) -> None:
+    """Refuses to leave out bad images of a source that has no image files."""
+    if skip_bad and (is_points(source) or source in ("digits", "shapes")):
+        raise ValueError(
+            f"--skip-bad leaves out image files that cannot be used, and '{source}' has none; leave it out"
+        )
+
+
 def _load(source: str, form: ImageFormat) -> ImageData:
     if not source.strip():
         raise ValueError(f"the source is empty; {SOURCES}")
     path = Path(os.path.expanduser(source))
+    refuse_skipping(source, form.skip_bad)
     if is_points(source):
         if (form.size, form.channels) != (None, None):
             raise ValueError(f"--size and --channels are for images; '{source}' is rows of numbers")

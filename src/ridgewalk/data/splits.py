@@ -93,6 +93,7 @@ def needed_images(data: ImageData, least: Mapping[str, int]) -> None:
         least: smallest number of images by role.
     """
     n_train, n_test = len(data.train), len(data.test)
+    missing = list[tuple[int, str]]()
     for role, fewest in least.items():
         where = _SHARES[role][0]
         n = n_train if where == "train" else n_test
@@ -103,10 +104,15 @@ def needed_images(data: ImageData, least: Mapping[str, int]) -> None:
         if n_train == (whole := n_train + n_test) * 6 // 7:  # one set, which ``arrange`` divided
             fits = (m * 6 // 7 if where == "train" else m - m * 6 // 7 for m in count(whole))
             wanted, there, n = next(m for m, own in enumerate(fits, whole) if own >= wanted), "images", whole
-        raise ValueError(
-            f"'{data.name}' needs at least {wanted} {there}, of which the role '{role}' has {fewest}; it has {n}, of which that role has "
-            f"{rows.stop - rows.start}: add images"
+        missing.append(
+            (
+                wanted,
+                f"'{data.name}' needs at least {wanted} {there}, of which the role '{role}' has {fewest}; it has {n}, of which that role has "
+                f"{rows.stop - rows.start}: add images",
+            )
         )
+    if missing:  # the number that suffices for every role
+        raise ValueError(max(missing, key=lambda one: one[0])[1])
 
 
 def describe_roles(n_train: int, n_test: int, of_points: bool = False) -> str:

@@ -115,7 +115,7 @@ def _decide(subject: Subject, logits: LogitFigures, probe: float, far: float | N
 
 _ADVICE: dict[bool, dict[Verdict, str]] = {
     False: {
-        "dead": "; walks guided by it are no better than LERP: train it again, or use a detector",
+        "dead": "; walks guided by it are no better than LERP: train it again, or choose the energy of another sensor",
         "equilibrium": "; it says little about holes",
         "overconfident": "; train it for fewer epochs, or on more data",
         "saturated": "; use energies of the raw logit",

@@ -91,6 +91,12 @@ def _has_classes(run: Run, role: str) -> bool:
     return len(part(run.data, role).labels.unique()) > 1
 
 
+def refuse_resize(resize: bool, *ends: str | None) -> None:
+    """Refuses to resize where no end is an image file."""
+    if resize and all(end is None or end.strip().lstrip("+-").isdecimal() for end in ends):
+        raise ValueError("--resize resizes image files, and no end is one; leave it out")
+
+
 def read_ends(run: Run, start: str, end: str, resize: bool = False) -> Ends:
     """
     Reads one pair of images.

@@ -18,6 +18,7 @@ from ridgewalk.path import chunked
 from ridgewalk.protocols import VectorField
 from ridgewalk.settings import recipes
 from ridgewalk.settings.diffusion import Sampling
+from ridgewalk.settings.recipes import changed_keys
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
 
@@ -80,17 +81,31 @@ class Drawn:
     seconds: float
 
 
-def sampling_of(run: Run, changes: Sequence[str] = (), **given: Any) -> Sampling:
+def sampling_of(run: Run, changes: Sequence[str] = (), label: int | None = None, **given: Any) -> Sampling:
     """
     Returns the sampling settings of a run.
 
     Args:
         run: the run, whose recipe has them.
         changes: changed settings, such as ``sampling.churn=10``.
+        label: class of the samples, which a weight of the class needs.
         **given: fields in place of the recipe's; None leaves the recipe's value.
+
+    Raises:
+        ValueError: for a field that is given and changed as well, and one that the sampler, or samples of no class, would ignore.
     """
     recipe = recipes.changed(run.recipe, changes, ("sampling",)) if changes else run.recipe
-    return replace(recipe.sampling, **{k: v for k, v in given.items() if v is not None})
+    fields = {k: v for k, v in given.items() if v is not None}
+    changed = changed_keys(changes, "sampling")
+    if twice := sorted(changed & set(fields)):
+        raise ValueError(f"--{twice[0]} and --set sampling.{twice[0]} name one setting; give one of them")
+    settings = replace(recipe.sampling, **fields)
+    settings.refuse_unread([*fields, *sorted(changed)])
+    if label is None and "weight" in {*fields, *changed}:
+        raise ValueError(
+            "a weight is that of a class, and these samples are of none: name a class with --label, or leave the weight out"
+        )
+    return settings
 
 
 def in_plane(run: Run) -> bool:

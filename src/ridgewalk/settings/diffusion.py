@@ -1,5 +1,6 @@
 """A recipe's tables of a diffusion: what it is, how it is trained, how it is sampled, and how a discriminator guides it."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -164,6 +165,16 @@ OWN = {"pc": (0.16, 1), "langevin": (0.316, 3)}
 """The ratio of signal to noise and the corrections of the samplers that have Langevin steps, where the settings name none."""
 
 
+READERS = {
+    "steps": ("heun", "ddim", "euler-maruyama", "reverse-diffusion", "ancestral", "pc", "langevin"),
+    "churn": ("heun",),
+    "snr": ("pc", "langevin"),
+    "corrections": ("pc", "langevin"),
+    "rtol": ("ode",),
+}
+"""The samplers that read a setting, where not all do."""
+
+
 @dataclass(frozen=True, config=TABLE)
 class Sampling:
     """How a diffusion is sampled."""
@@ -189,6 +200,15 @@ class Sampling:
         SAMPLERS.find(self.sampler)
         if self.sampler == "langevin" and self.corrections == 0:
             raise ValueError("'langevin' moves by its corrections alone; give it at least 1, or -1 for its own number")
+
+    def refuse_unread(self, names: Iterable[str]) -> None:
+        """Raises a ValueError where a user named a setting that the sampler does not read."""
+        for name in names:
+            readers = READERS.get(name, (self.sampler,))
+            if self.sampler not in readers:
+                raise ValueError(
+                    f"the sampler '{self.sampler}' does not read {name}; leave it out, or choose {' or '.join(readers)} by --sampler"
+                )
 
     def resolved(self) -> "Sampling":
         """The same settings, with the sampler's own snr and corrections where they name none."""

@@ -179,6 +179,12 @@ def changed(recipe: Recipe, changes: Sequence[str], tables: Sequence[str]) -> Re
     return parse(merged, "the settings")
 
 
+def changed_keys(changes: Sequence[str], table: str) -> set[str]:
+    """The keys of one table that changes "table.key=value" name."""
+    named = (change.partition("=")[0].strip().partition(".") for change in changes)
+    return {key for name, _, key in named if name == table}
+
+
 def parse(table: Mapping[str, Any], where: str) -> Recipe:
     """
     A recipe from nested tables.

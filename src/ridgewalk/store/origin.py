@@ -24,7 +24,7 @@ from ridgewalk.data import ImageData
 from ridgewalk.data import load as load_images
 from ridgewalk.data.hugging_face import asking
 from ridgewalk.data.points import PointData, is_points, load_points
-from ridgewalk.data.sources import NAMES
+from ridgewalk.data.sources import NAMES, refuse_skipping
 from ridgewalk.data.toy import DENSITIES
 from ridgewalk.files import write_bytes
 from ridgewalk.locks import is_empty
@@ -66,6 +66,7 @@ class Source:
         if is_points(self.source):
             if self.size is not None or self.channels is not None:
                 raise ValueError(f"--size and --channels are for images; '{self.source}' is points")
+            refuse_skipping(self.source, self.skip_bad)
             return load_points(self.source)
         near = get_close_matches(self.source, DENSITIES, cutoff=0.75)
         if near and not Path(self.source).exists():

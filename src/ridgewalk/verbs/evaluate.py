@@ -16,6 +16,7 @@ from ridgewalk.evaluation.sampling import KEPT, Draw, Drawn, draw, in_plane
 from ridgewalk.files import new_folder, new_free_folder
 from ridgewalk.judging import samples
 from ridgewalk.judging.samples import GradedImages
+from ridgewalk.limits import lower
 from ridgewalk.metrics.layout import asymmetry, borders
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.guide import Guide
@@ -128,7 +129,12 @@ def evaluate(run: Run, request: Request) -> Result:
 
 def _images(run: Run, data: ImageData, how: Sampling, request: Request) -> Measured:
     judges, seed, gamma = judges_of(run), request.seed, request.gamma
-    n = min(request.rows or IMAGES, len(judges[0].reference))
+    most = len(judges[0].reference)
+    n = (
+        min(IMAGES, most)
+        if request.rows is None
+        else lower("the number of samples", request.rows, most, f"the judges compare with {most} images")
+    )
     held_out = role_slice("test", len(data.train), len(data.test))[1].stop  # the roles validation and test
     fewest = min(held_out, *(len(j.reference) for j in judges))
     if fewest < FEWEST:

@@ -62,6 +62,8 @@ def train(
     GUIDE.refuse_present(place)
     recipe = recipes.changed(run.recipe, changes, ("guidance", "sampling"))
     settings, sampling = recipe.guidance, recipe.sampling
+    sampling.refuse_unread(sorted(recipes.changed_keys(changes, "sampling")))
+    _refuse_settings(changes, ("refresh", "bank"), "a guide of a trained diffusion", "joint training alone (--joint)")
     body = guide.network(settings, run.diffusion, seed)
     rows = min(len(run.labels("model")), settings.negatives)
     if rows // 5 < LEAST:
@@ -96,6 +98,8 @@ def train_jointly(run: Run, folder: Path, changes: Sequence[str] = (), seed: int
     if run.has_latents:
         raise ValueError(f"{run.folder} is an autoencoder; guide the diffusion of its codes after its training")
     recipe = recipes.changed(run.recipe, changes, ("diffusion", "guidance", "sampling"))
+    recipe.sampling.refuse_unread(sorted(recipes.changed_keys(changes, "sampling")))
+    _refuse_settings(changes, ("epochs", "batch", "ema"), "joint training", "guides that are trained afterwards")
     d, g, old = recipe.diffusion, recipe.guidance, run.diffusion
     if g.labels or d.labels or g.kind != "samples":
         raise ValueError(
@@ -113,6 +117,12 @@ def train_jointly(run: Run, folder: Path, changes: Sequence[str] = (), seed: int
     origin = replace(run.origin, seed=run.origin.seed if seed is None else seed)
     with writing(folder):
         return _train_jointly(run, folder, recipe, origin)
+
+
+def _refuse_settings(changes: Sequence[str], names: Sequence[str], what: str, owner: str) -> None:
+    """Refuses changed settings of the table ``guidance`` that ``what`` does not read."""
+    if ignored := [n for n in names if n in recipes.changed_keys(changes, "guidance")]:
+        raise ValueError(f"{what} does not read guidance.{ignored[0]}, which belongs to {owner}; leave it out")
 
 
 def _train_jointly(run: Run, folder: Path, recipe: Recipe, origin: Origin) -> tuple[Run, Guide]:

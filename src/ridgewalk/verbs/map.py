@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk import naming, processes
-from ridgewalk.evaluation.ends import Ends, read_ends
+from ridgewalk.evaluation.ends import Ends, read_ends, refuse_resize
 from ridgewalk.evaluation.search import search
 from ridgewalk.fields import normal_part, score
 from ridgewalk.files import new_folder, new_free_folder, write_arrays
@@ -251,6 +251,9 @@ def _refuse(run: Run, request: Request) -> tuple[list[str], dict[str, tuple[str,
     start, end, third, plane, methods = request.start, request.end, request.third, request.plane, request.methods
     if (start is None) != (end is None):
         raise ValueError("map needs both --from and --to, or neither")
+    if request.seed:
+        raise ValueError("nothing on a map is drawn at random; leave out --seed")
+    refuse_resize(request.resize, start, end)
     if plane is not None and plane not in PLANES:
         raise ValueError(naming.unknown("plane", plane, PLANES))
     if start is None and (plane == "abc" or third is not None or methods):

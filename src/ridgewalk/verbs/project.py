@@ -95,6 +95,8 @@ class Request:
             raise ValueError("--langevin and --tempered are two samplers; give one of them")
         if self.temperature is not None and not (self.langevin or self.tempered):
             raise ValueError("--temperature belongs to --langevin and --tempered; give one of them, or leave it out")
+        if self.seed and not (self.langevin or self.tempered):
+            raise ValueError("a descent draws nothing at random; give --langevin or --tempered, or leave out --seed")
         if self.temperature is not None and self.temperature <= 0:
             raise ValueError(f"--temperature must be positive; got {self.temperature}")
         if self.tempered and self.steps is not None and self.steps < LEAST_TEMPERED:

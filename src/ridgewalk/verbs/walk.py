@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ridgewalk import processes
 from ridgewalk.evaluation import parts
-from ridgewalk.evaluation.ends import Ends, draw_ends, read_ends, roles_of
+from ridgewalk.evaluation.ends import Ends, draw_ends, read_ends, refuse_resize, roles_of
 from ridgewalk.evaluation.judged import keeping, prepare_judges
 from ridgewalk.evaluation.methods import refuse_energy, refuse_role, with_shares
 from ridgewalk.evaluation.search import distances_to_end, search
@@ -73,6 +73,9 @@ class Request:
             raise ValueError(f"a path has at most {MOST_FRAMES} frames; got --frames {self.frames}")
         if self.same_class and self.pairs is None:
             raise ValueError("--same-class draws pairs of one class; give --pairs, or leave it out")
+        if self.role != "test" and self.pairs is None:
+            raise ValueError("--role is that of drawn pairs; give --pairs, or leave it out")
+        refuse_resize(self.resize, self.start, self.end)
 
 
 @dataclass(frozen=True, eq=False)
