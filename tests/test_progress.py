@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -24,13 +25,14 @@ def run_loops(console: Console, steps: int, pause: float, interval: float = 0.05
 def test_lines_say_what_how_far_and_the_time_left(dumb: bool) -> None:
     file = io.StringIO()
     environment = {"TERM": "dumb" if dumb else "xterm"}
+    begun = time.monotonic()
     run_loops(Console(file=file, force_terminal=dumb, _environ=environment), steps=20, pause=0.02)
     lines = file.getvalue().splitlines()
-    assert 3 <= len(lines) <= 16
+    assert 3 <= len(lines) <= (time.monotonic() - begun) / 0.05
     assert all(line.startswith("progress: methods ") for line in lines)
-    assert any(
-        "methods 1 of 2, 0:00:00 left; string method " in line and " of 20, 0:00:00 left" in line for line in lines
-    )
+    clock = r"0:00:0\d"  # a slow machine may need seconds
+    pattern = rf"methods 1 of 2, {clock} left; string method \d+ of 20, {clock} left"
+    assert any(re.search(pattern, line) for line in lines)
     assert "\x1b" not in file.getvalue()
 
 

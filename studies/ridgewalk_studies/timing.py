@@ -54,7 +54,8 @@ class Clock:
     ) -> None:
         self._ended.set()
         self._writer.join()
-        self._write()
+        if not isinstance(error, ValueError):  # a refusal costs no time, and leaves no file
+            self._write()
 
     def _keep_writing(self) -> None:
         while not self._ended.wait(self._every):

@@ -200,10 +200,11 @@ def test_shares_are_a_setting_of_the_recipe_and_an_option_of_a_report(sensed: Pa
     assert weights[1] == [1.0, 0.0]
 
 
-@pytest.mark.parametrize("shares", ["-1,1", "nan,1", "inf,1", "1", "1,2,3", "0,0", "a,b", ""])
+@pytest.mark.parametrize("shares", ["-1,1", "nan,1", "inf,1", "1", "1,2,3", "0,0", "a,b", ","])
 def test_shares_that_cannot_be_kept_are_refused(shares: str, smoke: Path) -> None:
     for words in (["walk", smoke, "--pairs", 2, "--energy", "dual"], ["report", smoke, "--methods", "string:dual"]):
         assert "--shares takes two numbers" in refused(*words, "--shares", shares)
+        assert "an argument is empty, after --shares" in refused(*words, "--shares", "")
 
 
 def test_shares_without_dual_are_refused(smoke: Path) -> None:

@@ -23,6 +23,7 @@ from ridgewalk.diagnosis.guides import GuideDiagnosis, HeldOut, diagnose, held_t
 from ridgewalk.diffusion import Sampled, Standardiser, sample
 from ridgewalk.diffusion.guidance import TimeRatio
 from ridgewalk.models.unet import UNetEncoder, UNetLayers
+from ridgewalk.records import seal
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.diffusion import Guidance
 from ridgewalk.settings.training import Schedule
@@ -38,6 +39,8 @@ CHUNK = 100
 SCHEDULE = Schedule(epochs=20, batch=64, rate=1e-3, decay="cosine", ema=0.99)
 
 SETTINGS = Guidance(t_min=1e-2)
+
+_OF_A_PIPELINE = replace(GUIDE, entries=("held_out", "sde"))
 
 
 def train_guide(
@@ -99,7 +102,7 @@ def train_guide(
 
 def save_guide(guide: Guide, folder: str | Path) -> None:
     """Writes ``guide.safetensors`` and ``guide.json`` of a guide that ``train_guide`` returned into a folder."""
-    GUIDE.save(Path(folder), {"guide": {"guide": guide.ratio.network}}, guide.record)
+    _OF_A_PIPELINE.save(Path(folder), {"guide": {"guide": guide.ratio.network}}, seal(guide.record))
 
 
 def encoder(shape: tuple[int, int, int], seed: int = 0, channels: int = 32) -> nn.Module:
@@ -125,12 +128,14 @@ def load_guide(
     Raises:
         ValueError: if there is none, its files were altered, or it was trained under another SDE.
     """
-    (found, sde), record = GUIDE.read(Path(folder), lambda r: (GuideDiagnosis.from_json(r["held_out"]), str(r["sde"])))
+    (found, sde), record = _OF_A_PIPELINE.read(
+        Path(folder), lambda r: (GuideDiagnosis.from_json(r["held_out"]), str(r["sde"]))
+    )
     if sde != repr(model.sde):
         raise ValueError(
             "the guide was trained under another SDE than the model's: its times and scales are others; train one for this model"
         )
     body = network or encoder(model.shape)
-    GUIDE.fill(Path(folder), record, {"guide": {"guide": body}})
+    _OF_A_PIPELINE.fill(Path(folder), record, {"guide": {"guide": body}})
     body.eval().requires_grad_(False).to(next(model.network.parameters()).device)
     return Guide(TimeRatio(body, model.sde, model.deviation), settings, found, record)
