@@ -1,4 +1,4 @@
-"""Intervals that cover as often as their level, groups that count once, ratios resampled jointly, and judges that disagree."""
+"""Intervals that cover as often as their level, ratios resampled jointly, and judges that disagree."""
 
 from math import inf, isnan, sqrt
 
@@ -71,39 +71,6 @@ def test_rows_drawn_do_not_depend_on_the_columns_beside() -> None:
     assert (alone.low, alone.high) == pytest.approx((beside.low, beside.high), rel=1e-12)
 
 
-def test_groups_of_one_row_change_nothing() -> None:
-    values = normal(40)
-    assert bootstrap_mean(values, seed=1, groups=torch.arange(40)) == bootstrap_mean(values, seed=1)
-
-
-def test_duplicated_rows_are_no_evidence_when_they_are_grouped() -> None:
-    values, ids = normal(60), torch.arange(60)
-    once = bootstrap_mean(values, seed=1)
-    naive = bootstrap_mean(values.repeat(4), seed=1)
-    grouped = bootstrap_mean(values.repeat(4), seed=1, groups=ids.repeat(4) * 7 - 3)
-    assert (grouped.low, grouped.high) == pytest.approx((once.low, once.high), rel=1e-12)
-    assert (once.n, naive.n, grouped.n) == (60, 240, 60)
-    assert width(grouped) / width(naive) == pytest.approx(2, rel=0.1)  # sqrt(4); an end varies by 1.5 % of the width
-
-
-def test_grouped_intervals_cover_where_naive_ones_do_not() -> None:
-    # 40 images in 5 pairs each, values shared within an image: the naive interval is sqrt(5) too narrow and covers
-    # P(|N| < 1.96 / sqrt 5) = 0.62. 200 data sets: standard errors 0.015 and 0.034; three of them and the percent of n = 40.
-    groups = torch.arange(40).repeat_interleave(5)
-    data = normal(200, 40, seed=3).repeat_interleave(5, dim=1)
-    grouped = [bootstrap_mean(row, seed=i, resamples=400, groups=groups) for i, row in enumerate(data)]
-    naive = [bootstrap_mean(row, seed=i, resamples=400) for i, row in enumerate(data)]
-    assert sum(i.low <= 0 <= i.high for i in grouped) / 200 == pytest.approx(0.94, abs=0.05)
-    assert sum(i.low <= 0 <= i.high for i in naive) / 200 == pytest.approx(0.62, abs=0.1)
-
-
-def test_groups_of_unequal_size_weigh_by_their_rows() -> None:
-    values, groups = torch.tensor([0.0, 0.0, 0.0, 4.0]), torch.tensor([1, 1, 1, 0])
-    interval = bootstrap_mean(values, seed=0, groups=groups)
-    # draws of two groups: {0,0,0,0,0,0} mean 0, {0,0,0,4} mean 1, {4,4} mean 4
-    assert (interval.value, interval.low, interval.high, interval.n) == (1, 0, 4, 2)
-
-
 def test_paired_differences_cancel_what_pairs_share() -> None:
     hard, gain = 10 * normal(100), 0.5 + 0.1 * normal(100, seed=1)
     difference = paired_difference(hard + gain, hard, seed=2)
@@ -156,10 +123,6 @@ def test_what_does_not_fit_is_refused() -> None:
         paired_difference(values, values[:3], seed=0)
     with pytest.raises(ValueError, match="same pairs"):
         bootstrap_mean(values.view(2, 2), seed=0)
-    with pytest.raises(ValueError, match="one id for each pair"):
-        bootstrap_mean(values, seed=0, groups=torch.arange(3))
-    with pytest.raises(ValueError, match="at least 2 groups; got 1"):
-        bootstrap_mean(values, seed=0, groups=torch.zeros(4, dtype=torch.int64))
     with pytest.raises(ValueError, match="at least 2 pairs; got 1"):
         bootstrap_mean(values[:1], seed=0)
     with pytest.raises(ValueError, match="level"):
@@ -173,11 +136,10 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_inputs_stay_as_they_are_and_bools_count() -> None:
-    real, groups = torch.tensor([True, False, True, True]), torch.tensor([2, 1, 2, 0])
-    kept = real.clone(), groups.clone()
-    assert bootstrap_mean(real, seed=0, groups=groups).value == 0.75
-    assert torch.equal(real, kept[0])
-    assert torch.equal(groups, kept[1])
+    real = torch.tensor([True, False, True, True])
+    kept = real.clone()
+    assert bootstrap_mean(real, seed=0).value == 0.75
+    assert torch.equal(real, kept)
 
 
 def test_rank_agreement_names_what_is_reversed() -> None:

@@ -286,7 +286,7 @@ def benchmark(
     as_json: Json = False,
 ) -> None:
     """Pool several seeds into one table of all methods, as in docs/benchmarks.md."""
-    from ridgewalk.reports.comparison import benchmark_table
+    from ridgewalk.reports.comparison import benchmark_table, describe_intervals
     from ridgewalk.store.run import load
     from ridgewalk.verbs.benchmark import Request, benchmark
 
@@ -295,7 +295,8 @@ def benchmark(
         result = benchmark([load(r, device, data=data) for r in runs], request)
     if result is not None:
         table = benchmark_table(result.pooled.summary, result.pooled.entries).to_markdown()
-        show(result.figures, as_json, [table, *([f"wrote: {out}"] if out else [])])
+        said = describe_intervals(result.pooled.summary)
+        show(result.figures, as_json, [table, said, *([f"wrote: {out}"] if out else [])])
 
 
 @guarded

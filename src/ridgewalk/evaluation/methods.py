@@ -123,7 +123,7 @@ def pool_runs(
     judges: Sequence[Sequence[Judge]] | None = None,
 ) -> Pooled | None:
     """
-    Measures the methods in every run over the same pairs, and pools them; a pair is resampled together with all its runs.
+    Measures the methods in every run over the same pairs, and pools them, with intervals over runs and pairs.
 
     Args:
         runs: runs of one recipe and data, with different seeds.
@@ -157,8 +157,7 @@ def pool_runs(
         line: {n: torch.cat([m.lines[line][n] for m in measured]) for n in measured[0].lines[line]}
         for line in measured[0].lines
     }
-    groups = torch.arange(pairs).repeat(len(measured))
-    return Pooled(summarise(entries, lines, seed, groups), entries, measured)
+    return Pooled(summarise(entries, lines, seed, len(measured)), entries, measured)
 
 
 def figures_of(

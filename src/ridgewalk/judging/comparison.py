@@ -5,8 +5,8 @@ Comparison of finders on the same pairs of endpoints by two judges, with three l
     floor     decoded draws of the prior
     LERP      the straight line in latent space, which every model has
 
-Every figure is a mean over pairs with a bootstrap interval over pairs. Where several runs are pooled, a pair is resampled together with
-all its runs.
+Every figure is a mean over pairs with a bootstrap interval over pairs. Where several runs are pooled, it is a mean over runs and pairs, and
+its interval contains the spread of both (``metrics.crossed``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk.judging.judges import Judge
-from ridgewalk.metrics import paths, statistics
+from ridgewalk.metrics import crossed, paths, statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path
 
@@ -148,6 +148,7 @@ class Summary:
         agreement: Kendall's tau between the two judges' orders of the methods by precision, and the pairs of methods that they order
             differently.
         best: the method with the highest mean precision among those whose paths all arrived.
+        models: number of runs over which the figures are pooled.
     """
 
     rows: Mapping[str, Mapping[str, Interval]]
@@ -157,11 +158,10 @@ class Summary:
     lines: Mapping[str, Mapping[str, float]]
     agreement: tuple[float, list[tuple[str, str]]]
     best: str
+    models: int = 1
 
 
-def summarise(
-    entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int, groups: Tensor | None = None
-) -> Summary:
+def summarise(entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int, models: int = 1) -> Summary:
     """
     Computes means, intervals, differences to LERP and shares of the gap.
 
@@ -169,7 +169,7 @@ def summarise(
         entries: the measurements of each method, ``lerp`` among them, all over the same pairs in the same order.
         lines: the columns of ``single_images`` for ``real``, ``reconstructions`` and ``prior``.
         seed: seed of the bootstrap.
-        groups: numbers (b,) of the groups of pairs that are resampled together, where several runs are pooled.
+        models: number of runs that are pooled; the values of the same pairs follow one another, run by run.
     """
     by_name = {e.method: e for e in entries}
     if "lerp" not in by_name:
@@ -179,15 +179,9 @@ def summarise(
     ceiling = means["reconstructions"]["precision"]
     # a metric that is not defined on some path, such as the evenness of steps of a path that does not move, is left out of its row
     defined = {m: {n: v for n, v in e.columns.items() if not v.isnan().any()} for m, e in by_name.items()}
-    rows = {
-        m: {n: statistics.bootstrap_mean(v, seed, groups=groups) for n, v in own.items()} for m, own in defined.items()
-    }
+    rows = {m: {n: crossed.estimate_mean(v, seed, models) for n, v in own.items()} for m, own in defined.items()}
     differences = {
-        m: {
-            n: statistics.paired_difference(v, base[n], seed, groups=groups)
-            for n, v in own.items()
-            if n in defined["lerp"]
-        }
+        m: {n: crossed.estimate_difference(v, base[n], seed, models) for n, v in own.items() if n in defined["lerp"]}
         for m, own in defined.items()
         if m != "lerp"
     }
@@ -201,9 +195,9 @@ def summarise(
     def against(metric: str, method: str) -> dict[str, Tensor]:
         return {"own": by_name[method].columns[metric], "lerp": base[metric]}
 
-    gap = {m: statistics.bootstrap(share, against("precision", m), seed, groups=groups) for m in by_name}
+    gap = {m: crossed.estimate(share, against("precision", m), seed, models) for m in by_name}
     whole = {
-        m: statistics.bootstrap(ratio, against("wholly_real", m), seed, groups=groups)
+        m: crossed.estimate(ratio, against("wholly_real", m), seed, models)
         for m in by_name
         if float(base["wholly_real"].sum()) > 0
     }
@@ -212,7 +206,7 @@ def summarise(
     agreement = statistics.rank_agreement(orders[0], orders[1]) if len(orders) > 1 else (1.0, [])
     whole_walks = [m for m, e in by_name.items() if bool((e.columns["arrived"] == 1).all())]
     best = max(whole_walks, key=lambda m: rows[m]["precision"].value)
-    return Summary(rows, differences, gap, whole, means, agreement, best)
+    return Summary(rows, differences, gap, whole, means, agreement, best, models)
 
 
 def describe_agreement(summary: Summary, most: int | None = None) -> str:

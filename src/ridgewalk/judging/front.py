@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ridgewalk.judging.comparison import HIGHER, Entry
 from ridgewalk.judging.judges import Judge
-from ridgewalk.metrics import statistics
+from ridgewalk.metrics import crossed
 from ridgewalk.metrics.samples import frechet
 
 Place = Literal["on", "near", "off"]
@@ -34,9 +34,7 @@ class Standing:
     beaten_by: str | None = None
 
 
-def standings(
-    entries: Sequence[Entry], quality: str, cost: str, seed: int, groups: Tensor | None = None
-) -> dict[str, Standing]:
+def standings(entries: Sequence[Entry], quality: str, cost: str, seed: int, models: int = 1) -> dict[str, Standing]:
     """
     Places each finder relative to the front.
 
@@ -45,7 +43,7 @@ def standings(
         quality: one metric, such as ``precision``.
         cost: the other metric, such as ``relative_length``.
         seed: seed of the bootstrap.
-        groups: numbers (b,) of the groups of pairs that are resampled together.
+        models: number of runs that are pooled, as in ``comparison.summarise``.
     """
     usable = [e for e in entries if bool((e.columns["arrived"] == 1).all())]
     signs = [1.0 if name in HIGHER else -1.0 for name in (quality, cost)]
@@ -54,18 +52,15 @@ def standings(
     for e in usable:
         own = means[e.method]
         better = [o for o in usable if all(a >= b for a, b in zip(means[o.method], own)) and means[o.method] != own]
-        sure = [o.method for o in better if _surely(o, e, (quality, cost), signs, seed, groups)]
+        sure = [o.method for o in better if _surely(o, e, (quality, cost), signs, seed, models)]
         beaten = sure or [o.method for o in better]
         found[e.method] = Standing("off" if sure else "near" if beaten else "on", beaten[0] if beaten else None)
     return found
 
 
-def _surely(a: Entry, b: Entry, names: Sequence[str], signs: Sequence[float], seed: int, groups: Tensor | None) -> bool:
+def _surely(a: Entry, b: Entry, names: Sequence[str], signs: Sequence[float], seed: int, models: int) -> bool:
     """Whether ``a`` beats ``b`` in both metrics by intervals that exclude zero."""
-    gaps = (
-        statistics.paired_difference(s * a.columns[n], s * b.columns[n], seed, groups=groups)
-        for s, n in zip(signs, names)
-    )
+    gaps = (crossed.estimate_difference(s * a.columns[n], s * b.columns[n], seed, models) for s, n in zip(signs, names))
     return all(gap.low > 0 for gap in gaps)
 
 

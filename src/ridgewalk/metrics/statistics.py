@@ -5,12 +5,10 @@ Bootstrap intervals of means over pairs, their differences and ratios, and the a
     theta*  = s(mean of each column over n rows drawn with replacement), the same rows for every column
     [low, high] = the (1 - level) / 2 and (1 + level) / 2 quantiles of theta*
 
-A column has one value for each pair. The values of two finders on the same pairs are resampled together, so that differences between pairs cancel. With
-``groups``, whole groups of rows are drawn, as several runs of one pair, or pairs that share an image, are not independent. The draws depend only on the
-seed and on the number of rows or groups.
+A column has one value for each pair. The values of two finders on the same pairs are resampled together, so that differences between pairs cancel. The draws
+depend only on the seed and on the number of rows. Where several models were measured on the same pairs, ``metrics.crossed`` gives the intervals.
 
-Source: Efron and Tibshirani (1993), An introduction to the bootstrap, chapter 13 (percentile interval); Davison and Hinkley (1997), Bootstrap methods and
-their application, section 3.8 (groups).
+Source: Efron and Tibshirani (1993), An introduction to the bootstrap, chapter 13 (percentile interval).
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +43,8 @@ class Interval:
         low: lower end of the interval.
         high: upper end of the interval.
         level: nominal coverage of the interval, such as 0.95.
-        n: number of resampled units: groups if there are any, otherwise rows.
+        n: number of pairs.
+        models: number of models, trained with different seeds, over which the interval extends (``metrics.crossed``).
     """
 
     value: float
@@ -53,6 +52,7 @@ class Interval:
     high: float
     level: float
     n: int
+    models: int = 1
 
     def __format__(self, form: str) -> str:
         """The value and its interval in the given format, such as "0.52 [0.48, 0.57]"."""
@@ -65,7 +65,6 @@ def bootstrap(
     seed: int,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
-    groups: Tensor | None = None,
 ) -> Interval:
     """
     s(mean_i c_i, ...) with the percentile interval of s(mean_i c*_i, ...).
@@ -78,22 +77,20 @@ def bootstrap(
         seed: seed of the resamples.
         level: nominal coverage of the interval.
         resamples: number of resamples.
-        groups: (n,) integer ids; rows with the same id are drawn together.
     """
-    rows, names = _rows(columns), list(columns)
+    rows, names = stacked(columns), list(columns)
     if not 0 < level < 1 or resamples < 1:
         raise ValueError(f"level must be in (0, 1) and resamples at least 1; got {level} and {resamples}")
-    sums, sizes = _units(rows, groups)
-    if len(sizes) < 2:
-        raise ValueError(f"a bootstrap needs at least 2 {'pairs' if groups is None else 'groups'}; got {len(sizes)}")
-    means = torch.cat([rows.mean(dim=0, keepdim=True), _resampled_means(sums, sizes, seed, resamples)])
+    if len(rows) < 2:
+        raise ValueError(f"a bootstrap needs at least 2 pairs; got {len(rows)}")
+    means = torch.cat([rows.mean(dim=0, keepdim=True), _resampled_means(rows, seed, resamples)])
     values = statistic(dict(zip(names, means.unbind(dim=1))))
     if values.shape != (1 + resamples,):
         raise ValueError(
             f"a statistic maps means ({1 + resamples},) each to ({1 + resamples},), element by element; "
             f"it returned {tuple(values.shape)}"
         )
-    return percentile_interval(float(values[0]), values[1:], level, len(sizes))
+    return percentile_interval(float(values[0]), values[1:], level, len(rows))
 
 
 def percentile_interval(
@@ -111,26 +108,22 @@ def percentile_interval(
     )
 
 
-def bootstrap_mean(values: Tensor, seed: int, resamples: int = RESAMPLES, groups: Tensor | None = None) -> Interval:
+def bootstrap_mean(values: Tensor, seed: int, resamples: int = RESAMPLES) -> Interval:
     """mean_i v_i with its interval; ``values`` (n,) has one value for each pair, and the other arguments are those of ``bootstrap``."""
-    return bootstrap(lambda mean: mean["values"], {"values": values}, seed, resamples=resamples, groups=groups)
+    return bootstrap(lambda mean: mean["values"], {"values": values}, seed, resamples=resamples)
 
 
-def paired_difference(
-    a: Tensor, b: Tensor, seed: int, resamples: int = RESAMPLES, groups: Tensor | None = None
-) -> Interval:
+def paired_difference(a: Tensor, b: Tensor, seed: int, resamples: int = RESAMPLES) -> Interval:
     """mean_i (a_i - b_i) with its interval; a, b (n,) over the same pairs in the same order; the other arguments are those of ``bootstrap``."""
-    return bootstrap(lambda mean: mean["a"] - mean["b"], {"a": a, "b": b}, seed, resamples=resamples, groups=groups)
+    return bootstrap(lambda mean: mean["a"] - mean["b"], {"a": a, "b": b}, seed, resamples=resamples)
 
 
-def bootstrap_ratio(
-    numerator: Tensor, denominator: Tensor, seed: int, resamples: int = RESAMPLES, groups: Tensor | None = None
-) -> Interval:
+def bootstrap_ratio(numerator: Tensor, denominator: Tensor, seed: int, resamples: int = RESAMPLES) -> Interval:
     """mean_i a_i / mean_i b_i with its interval, for a, b (n,) over the same pairs; the other arguments are those of ``bootstrap``."""
     if len(denominator) and not denominator.double().mean():
         raise ValueError("the denominator's mean is 0, so the ratio has no value; report the difference instead")
     columns = {"over": numerator, "under": denominator}
-    return bootstrap(lambda mean: mean["over"] / mean["under"], columns, seed, resamples=resamples, groups=groups)
+    return bootstrap(lambda mean: mean["over"] / mean["under"], columns, seed, resamples=resamples)
 
 
 def gap_closed(value: float, floor: float, ceiling: float) -> float:
@@ -189,7 +182,7 @@ def rank_agreement(a: Mapping[str, float], b: Mapping[str, float]) -> Agreement:
     return Agreement(float(kendalltau(list(a.values()), [b[name] for name in a]).statistic), swapped)
 
 
-def _rows(columns: Mapping[str, Tensor]) -> Tensor:
+def stacked(columns: Mapping[str, Tensor]) -> Tensor:
     """The columns as float64 (n, columns) on the CPU, after checks."""
     if not columns:
         raise ValueError("a bootstrap needs at least one column of values")
@@ -206,24 +199,11 @@ def _rows(columns: Mapping[str, Tensor]) -> Tensor:
     return rows
 
 
-def _units(rows: Tensor, groups: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Sums (u, columns) and sizes (u,) of the units that are resampled, rows or groups of rows."""
-    if groups is None:
-        return rows, torch.ones(len(rows), dtype=rows.dtype)
-    if groups.shape != rows.shape[:1] or groups.is_floating_point():
-        raise ValueError(
-            f"groups must be integers ({len(rows)},), one id for each pair; got {groups.dtype} {tuple(groups.shape)}"
-        )
-    _, ids, sizes = groups.detach().cpu().unique(return_inverse=True, return_counts=True)
-    return torch.zeros(len(sizes), rows.shape[1], dtype=rows.dtype).index_add(0, ids, rows), sizes.to(rows.dtype)
-
-
-def _resampled_means(sums: Tensor, sizes: Tensor, seed: int, resamples: int) -> Tensor:
-    """Means of the columns over u units drawn with replacement: (resamples, columns)."""
-    u, columns = sums.shape
+def _resampled_means(rows: Tensor, seed: int, resamples: int) -> Tensor:
+    """Means of the columns over n rows drawn with replacement: (resamples, columns)."""
+    n, columns = rows.shape
     generator = torch.Generator().manual_seed(seed)
-    means = sums.new_empty(resamples, columns)
-    for part in means.split(max(1, _DRAWS // (u * columns))):
-        drawn = torch.randint(u, (len(part), u), generator=generator)
-        part.copy_(sums[drawn].sum(dim=1) / sizes[drawn].sum(dim=1, keepdim=True))
+    means = rows.new_empty(resamples, columns)
+    for part in means.split(max(1, _DRAWS // (n * columns))):
+        part.copy_(rows[torch.randint(n, (len(part), n), generator=generator)].sum(dim=1) / n)
     return means

@@ -6,6 +6,9 @@ from ridgewalk.judging.comparison import Entry, Summary, describe_agreement
 from ridgewalk.reports import Cell, Figure, Section, Table, TableBlock, Text, figures
 from ridgewalk.reports.columns import AGAINST_LERP, COST, PATHS, REAL
 
+HEADLINE = 5
+"""Number of models, trained with different seeds, that a figure to quote needs."""
+
 BENCHMARK = (
     "precision",
     "precision_A",
@@ -78,6 +81,19 @@ def benchmark_table(summary: Summary, entries: Sequence[Entry]) -> Table:
     return Table(columns, rows, table.unranked)
 
 
+def describe_intervals(summary: Summary) -> str:
+    """Says what the intervals of a comparison extend over, and whether its models are as many as a headline figure needs."""
+    models = summary.models
+    if models == 1:
+        return "Brackets are 95 % bootstrap intervals over pairs, for this model: another seed of its training may give other figures."
+    few = (
+        f" {models} models tell little of the spread between seeds, so that the intervals are wide; figures to quote need {HEADLINE}."
+        if models < HEADLINE
+        else ""
+    )
+    return f"Brackets are 95 % intervals over pairs and over {models} models, trained with different seeds.{few}"
+
+
 def realism_section(summary: Summary) -> Section:
     """Precision and share of paths with every frame real of each method, against LERP, and against smoothness."""
     rows = {m: (r["precision"].value, r["precision"].low, r["precision"].high) for m, r in summary.rows.items()}
@@ -88,8 +104,8 @@ def realism_section(summary: Summary) -> Section:
     return Section(
         "How real the frames are",
         "A frame is real to a judge when its features lie within a nearest-neighbour ball of a real held-out image. Two judges grade, "
-        "which share no data, architecture or seed, and neither of which guided a path. Brackets are 95 % bootstrap intervals over pairs; "
-        "the best of each column is set off.",
+        "which share no data, architecture or seed, and neither of which guided a path. "
+        f"{describe_intervals(summary)} The best of each column is set off.",
         [
             TableBlock(
                 metrics_table(summary, REAL, True),

@@ -208,10 +208,9 @@ def measure_front(runs: Sequence[Run], pairs: int, role: str, methods: Sequence[
     pooled = pool_runs(runs, pairs, role, list(methods or methods_for(runs[0])), seed, own, judges)
     if pooled is None:
         return None
-    groups = torch.arange(pairs).repeat(len(runs))
     entries = [_with_milliseconds(e) for e in pooled.entries]
-    smooth = standings(entries, "precision", "relative_length", seed, groups)
-    quick = standings(entries, "precision", "milliseconds", seed, groups)
+    smooth = standings(entries, "precision", "relative_length", seed, len(runs))
+    quick = standings(entries, "precision", "milliseconds", seed, len(runs))
     middles = [_middles(run, measured, role) for run, measured in zip(runs, pooled.measured)]
     figures: dict[str, Any] = {
         **figures_of(runs, pooled.summary, pooled.entries, pooled.measured[0].judges, pairs, role, seed),

@@ -5,7 +5,7 @@ whether a walk under both the latent and the pixel sensor is reliable.
 
 from ridgewalk.evaluation.methods import Pooled, figures_of, pool_runs
 from ridgewalk.evaluation.sensors import diagnose_sensors
-from ridgewalk.metrics import statistics
+from ridgewalk.metrics import crossed
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.progress import track
 from ridgewalk.reports import Section, TableBlock
@@ -127,12 +127,9 @@ def _claims(pooled: Pooled) -> list[Verdict]:
 
 
 def _difference(pooled: Pooled, a: str, b: str) -> Interval:
-    """Returns the precision of one method minus another's on the same pairs; a pair and its runs are resampled together."""
-    import torch
-
+    """Returns the precision of one method minus another's on the same pairs, over pairs and models."""
     columns = {entry.method: entry.columns["precision"] for entry in pooled.entries}
-    groups = torch.arange(len(pooled.measured[0].ends)).repeat(len(pooled.measured))
-    return statistics.paired_difference(columns[a], columns[b], 0, groups=groups)
+    return crossed.estimate_difference(columns[a], columns[b], 0, len(pooled.measured))
 
 
 def _with_pixel_sensors(run: Run, device: str) -> Run:

@@ -104,12 +104,11 @@ def compare_boundaries(
             entries[name].append(Entry(name, {n: v.cpu() for n, v in columns.items()}))
     pooled = [Entry(n, {c: torch.cat([e.columns[c] for e in es]) for c in es[0].columns}) for n, es in entries.items()]
     every = {line: {c: torch.cat([own[line][c] for own in lines]) for c in lines[0][line]} for line in lines[0]}
-    groups = torch.arange(len(entries["lerp"][0].columns["precision"])).repeat(len(runs))
     boundaries = {
         n: Boundary([r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], [r[3] for r in rows])
         for n, rows in found.items()
     }
-    return boundaries, comparison.summarise(pooled, every, 0, groups)
+    return boundaries, comparison.summarise(pooled, every, 0, len(runs))
 
 
 def _task(sensor: Discriminator, held_out: Tensor, boundary: str) -> tuple[float, float, float]:

@@ -23,7 +23,7 @@ from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.evaluation.misalignment import sample_points
 from ridgewalk.evaluation.sensors import diagnose_sensors
 from ridgewalk.judging.judges import Judge
-from ridgewalk.metrics import statistics
+from ridgewalk.metrics import crossed, statistics
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.store.priors import prior_draws
@@ -107,8 +107,8 @@ def measure(e: Experiment) -> Findings:
 
 def _ratio(own: Generative, base: Generative) -> Interval:
     """Returns the feature distance of the reconstructions over the other's, on the same images."""
-    groups = torch.arange(len(own.features) // len(own.seconds)).repeat(len(own.seconds))
-    return statistics.bootstrap_ratio(own.features, base.features, 0, groups=groups)
+    columns = {"own": own.features, "base": base.features}
+    return crossed.estimate(lambda mean: mean["own"] / mean["base"], columns, 0, len(own.seconds))
 
 
 def _frechet_ratio(own: Generative, base: Generative) -> list[float]:

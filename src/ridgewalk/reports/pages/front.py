@@ -125,7 +125,7 @@ def _picture(points: Mapping[str, Mark], xlabel: str, title: str) -> Figure:
     return Figure(
         figures.png(figures.tradeoff(points, xlabel, "precision (up is more real)")),
         f"{title}: precision of each finder.",
-        "Lines are 95 % intervals over pairs.",
+        "Lines are 95 % intervals over pairs, and over models where there are several.",
         title,
         figures.READING["tradeoff"],
     )
