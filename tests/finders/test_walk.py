@@ -123,6 +123,16 @@ def test_values_that_are_not_finite_count_as_no_gradient() -> None:
     torch.testing.assert_close(path.nodes[0, :, 1], torch.zeros(33, dtype=torch.float64))
 
 
+def test_an_infinite_slope_is_clamped_as_a_steep_one_is() -> None:
+    def edge(z: Tensor) -> Tensor:
+        return -z[:, 1].clamp_min(0).sqrt()  # its force along y is +inf at y = 0
+
+    walk = ScoreGuidedWalk(edge, alpha=0.1, beta=0.2, clamp=1.5, max_steps=1, nodes=2)
+    path = walk(rows((0, 0)), rows((2, 0)))
+    torch.testing.assert_close(path.nodes[0, 1], rows((0.1, 0.3))[0])
+    assert path.stats["nonfinite"] == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -84,6 +84,7 @@ def start(request: TrainRequest) -> Run:
         lambda: refuse_used(folder, f"choose another --out, or resume with `ridgewalk train --resume {folder}`")
     )
     data: Data
+    _refuse_unread(settings, r.changes)
     if not has_autoencoder(settings):
         data = r.source.images_or_points()
         settings = _fitted(settings, data, r.changes)
@@ -104,6 +105,34 @@ def start(request: TrainRequest) -> Run:
     with writing(folder, claim):
         _train(folder, origin, settings, data, Fitting(r.device, r.precision, r.tensorboard))
     return load(folder)
+
+
+UNREAD = {
+    "diffusion": (
+        "model",
+        "prior",
+        "labels",
+        "matcher",
+        "critic",
+        "training",
+        "detector",
+        "pixel",
+        "interpolation",
+        "walks",
+    ),
+    "ae": ("matcher", "critic"),
+    "vae": ("matcher", "critic"),
+}
+"""Tables of a recipe that a run of an objective never reads, where a recipe may hold them all the same."""
+
+
+def _refuse_unread(settings: Recipe, changes: Sequence[str]) -> None:
+    """Refuses changed settings of tables that a run of the objective never reads."""
+    name = settings.objective.name
+    for table in UNREAD.get(name, ()):
+        if keys := sorted(recipes.changed_keys(changes, table)):
+            hint = "; its training is set in the table diffusion" if name == "diffusion" else ""
+            raise ValueError(f"a run of the objective '{name}' never reads {table}.{keys[0]}; leave it out{hint}")
 
 
 def _checked(settings: Recipe, data: ImageData, r: TrainRequest) -> Recipe:
