@@ -1,5 +1,6 @@
 """Folders that several processes want to write: exactly one of them does, and the others say so."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -111,3 +112,18 @@ def test_what_was_claimed_in_vain_is_given_back(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["mine", "written"]
     assert os.listdir(tmp_path / "mine") == []
     assert os.listdir(tmp_path / "written") == ["x"]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_place_that_cannot_be_written_is_named_and_not_its_lock(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(path: object, *_: object) -> int:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("ridgewalk.locks.os.open", read_only)
+    for claim in (lambda: new_file(tmp_path / "report.html"), lambda: new_folder(tmp_path / "walks" / "lerp")):
+        with pytest.raises(
+            ValueError, match=r"(report\.html|lerp) cannot be written \(.*\): name another place with --out"
+        ):
+            claim()

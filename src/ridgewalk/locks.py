@@ -47,10 +47,18 @@ class Lock:
         Acquires the lock; on a file system without locks nothing is locked.
 
         Raises:
-            ValueError: where another process has it.
+            ValueError: where another process has it, or the place cannot be written.
         """
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            raise ValueError(
+                f"{self.place} cannot be written ({error.strerror}): name another place with --out, where the command has it, copy the run to a "
+                "folder of your own, or change the permissions"
+            ) from error
         try:
             _lock(descriptor)
         except OSError as error:

@@ -183,6 +183,16 @@ def test_other_data_are_refused_with_what_differs(few: Path, tmp_path: Path) -> 
     assert "shape (1, 8, 8) in place of" not in sentence
 
 
+def test_a_place_of_moved_data_that_does_not_exist_is_no_name_of_the_hub(
+    few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ridgewalk.data.sources.read_hub", lambda *_: pytest.fail("asked the hub"))
+    for words in (["walk", "--from", 0, "--to", 1], ["sample", "--n", 2]):  # the second reads no data
+        for name in ("nowhere", "owner/nowhere"):
+            said = refused(words[0], few / "run", *words[1:], "--data", name, within=few)
+            assert f"no such file or folder: '{name}', which --data names; the run's data were read from" in said
+
+
 def test_an_interrupted_training_is_resumed_with_its_moved_data(few: Path, tmp_path: Path) -> None:
     there = copy(few, tmp_path)
     run = there / "run"

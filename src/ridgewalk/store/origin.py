@@ -168,7 +168,16 @@ class Origin(Source):
         return data
 
     def moved(self, source: str) -> "Origin":
-        """The origin with the place that a user names for its data; a data set on the hub that is named may be downloaded."""
+        """
+        The origin with the place that a user names for its data; a data set on the hub that is named may be downloaded.
+
+        Raises:
+            ValueError: where there is no such place, and the data were a file or folder.
+        """
+        if Path(self.source).is_absolute() and place_of(source) is None:
+            raise ValueError(
+                f"no such file or folder: '{source}', which --data names; the run's data were read from {self.source}"
+            )
         if place_of(source) is None and not is_points(source) and source not in NAMES:
             record_hub(source)
         return replace(self, source=source, beside=None)
