@@ -46,7 +46,7 @@ class ScoreGuidedWalk:
         alpha: length of the drive.
         beta: size of the correction per unit of gradient.
         eps: distance from z_b, at most ``alpha``, at which the last step goes to z_b.
-        clamp: bound on each component of the gradient; components that are not finite count as 0.
+        clamp: bound on each component of the gradient; components that are NaN count as 0.
         max_steps: number of steps after which a walker is given up.
         nodes: number of nodes of the returned path, at equal arc length along the walk.
     """
@@ -72,7 +72,7 @@ class ScoreGuidedWalk:
         """(b, *), (b, *) -> nodes (b, k, *); traces ``energy``, ``correction``, ``distance``; stats ``clamped``, ``nonfinite``."""
 
         def move(z: Tensor, target: Tensor) -> Step:
-            force, nonfinite = _finite_score(self.energy, z)
+            force, nonfinite = _finite_score(self.energy, z, infinite=torch.inf)
             clamped = force.clamp(-self.clamp, self.clamp)
             correction = self.beta * clamped
             events = {"clamped": (clamped != force).flatten(1).any(1), "nonfinite": nonfinite}
@@ -178,11 +178,11 @@ class ArrivingWalk:
         return _walk(z_a, z_b, self.energy, move, alpha, self.most_steps, self.nodes, whole, alpha)
 
 
-def _finite_score(energy: Energy, z: Tensor) -> tuple[Tensor, Tensor]:
-    """-grad E (m, *) with 0 for components that are not finite, and whether a row has such components or its E is NaN (m,)."""
+def _finite_score(energy: Energy, z: Tensor, infinite: float = 0.0) -> tuple[Tensor, Tensor]:
+    """-grad E (m, *) with 0 for NaN and +-``infinite`` for infinite components, and whether a row has such components or its E is NaN (m,)."""
     value, force = energy_and_score(energy, z)
-    finite = force.isfinite()
-    return torch.where(finite, force, torch.zeros_like(force)), value.isnan() | (~finite).flatten(1).any(1)
+    bounded = force.nan_to_num(nan=0.0, posinf=infinite, neginf=-infinite)
+    return bounded, value.isnan() | (~force.isfinite()).flatten(1).any(1)
 
 
 def _walk(
