@@ -49,6 +49,10 @@ def test_options_of_a_diffusion_are_refused_for_samples_of_a_prior(verb: str, op
         (["project", "RUN", "--seed", "5"], "a descent draws nothing at random"),
         (["train", "digits", "--data", "digits", "--skip-bad"], "'digits' has none; leave it out"),
         (["train", "diffusion-2d", "--data", "ring", "--skip-bad"], "'ring' has none; leave it out"),
+        (
+            ["train", "diffusion-2d", "--data", "ring", "--set", "training.epochs=3"],
+            "a diffusion of data never reads training.epochs; leave it out",
+        ),
         (["project", "RUN"], "with 8 columns; the array in FILE is 5 x 3"),
     ],
 )

@@ -107,32 +107,17 @@ def start(request: TrainRequest) -> Run:
     return load(folder)
 
 
-UNREAD = {
-    "diffusion": (
-        "model",
-        "prior",
-        "labels",
-        "matcher",
-        "critic",
-        "training",
-        "detector",
-        "pixel",
-        "interpolation",
-        "walks",
-    ),
-    "ae": ("matcher", "critic"),
-    "vae": ("matcher", "critic"),
-}
-"""Tables of a recipe that a run of an objective never reads, where a recipe may hold them all the same."""
+UNREAD = ("model", "prior", "labels", "matcher", "critic", "training", "detector", "pixel", "interpolation", "walks")
+"""Tables of a recipe that a diffusion of data never reads."""
 
 
 def _refuse_unread(settings: Recipe, changes: Sequence[str]) -> None:
-    """Refuses changed settings of tables that a run of the objective never reads."""
-    name = settings.objective.name
-    for table in UNREAD.get(name, ()):
+    """Refuses changed settings that a diffusion of data never reads."""
+    for table in UNREAD if not has_autoencoder(settings) else ():
         if keys := sorted(recipes.changed_keys(changes, table)):
-            hint = "; its training is set in the table diffusion" if name == "diffusion" else ""
-            raise ValueError(f"a run of the objective '{name}' never reads {table}.{keys[0]}; leave it out{hint}")
+            raise ValueError(
+                f"a diffusion of data never reads {table}.{keys[0]}; leave it out: its network and its training are set in the table diffusion"
+            )
 
 
 def _checked(settings: Recipe, data: ImageData, r: TrainRequest) -> Recipe:
