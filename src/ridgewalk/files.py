@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,9 +32,31 @@ def write_bytes(path: Path, content: bytes) -> str:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        note_written(path)
         release_claim(path.parent)
         release_claim(path)
     return hashlib.sha256(content).hexdigest()
+
+
+_RECORDS: list[list[Path]] = []
+"""The lists of the open ``recording`` blocks."""
+
+
+@contextmanager
+def recording() -> Iterator[list[Path]]:
+    """Yields a list to which every file and folder is added that this process writes in the block; what other processes write is not."""
+    record: list[Path] = []
+    _RECORDS.append(record)
+    try:
+        yield record
+    finally:
+        _RECORDS.pop()
+
+
+def note_written(place: Path) -> None:
+    """Says that this process has written a file, or a folder as a whole, where that was not done by ``write_bytes``."""
+    for record in _RECORDS:
+        record.append(place)
 
 
 def write_arrays(path: Path, arrays: "Mapping[str, Tensor]") -> None:

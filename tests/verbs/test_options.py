@@ -8,6 +8,7 @@ import pytest
 
 from commands import call, good, refused
 from conftest import SMOKE
+from ridgewalk.files import write_bytes
 
 Copy = Callable[[], Path]
 
@@ -143,3 +144,16 @@ def test_fewer_samples_than_were_asked_for_are_noted(smoke: Path, tmp_path: Path
     code, _, said = call("evaluate", smoke, "--n", 1000, "--out", tmp_path / "out")
     assert code == 0
     assert "note: the number of samples is 129 in place of 1000, because the judges compare with 129 images" in said
+
+
+def test_files_of_another_command_are_not_named(copied: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = copied()
+
+    def sense(*_: object) -> dict[str, object]:
+        (run / "walks").mkdir()
+        (run / "walks" / "of-another-process.npz").write_bytes(b"")
+        write_bytes(run / "pixel.json", b"{}")
+        return {"sensor": "pixel"}
+
+    monkeypatch.setattr("ridgewalk.verbs.train.sense", sense)
+    assert f"written to {run}: pixel.json\n" in good("sense", run)

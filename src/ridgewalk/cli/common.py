@@ -17,7 +17,7 @@ import typer
 
 from ridgewalk import processes
 from ridgewalk.cli.refusals import describe_unexpected, discard, phrase, prints, say, stop
-from ridgewalk.files import abandon_claims
+from ridgewalk.files import abandon_claims, recording
 from ridgewalk.naming import printable
 
 RunFolder = Annotated[
@@ -145,15 +145,13 @@ def bars() -> Iterator[None]:
 @contextmanager
 def written(folder: Path) -> Iterator[list[str]]:
     """Yields a list that holds, after the block, a line with the names of the files in ``folder`` that the block wrote, if any."""
-    before, lines = _stamps(folder), list[str]()
-    yield lines
-    names = sorted(str(f.relative_to(folder)) for f, stamp in _stamps(folder).items() if before.get(f) != stamp)
+    lines: list[str] = []
+    with recording() as places:
+        yield lines
+    root = folder.resolve()
+    found = {f.resolve() for place in places for f in (place.rglob("*") if place.is_dir() else [place]) if f.is_file()}
+    names = sorted(str(f.relative_to(root)) for f in found if f.is_relative_to(root))
     lines += [f"written to {folder}: {', '.join(names)}"] if names else []
-
-
-def _stamps(folder: Path) -> dict[Path, int]:
-    """The times at which the files of a folder were changed, without locks."""
-    return {f: f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file() and not f.name.endswith(".lock")}
 
 
 @contextmanager

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ridgewalk.files import write_bytes
+from ridgewalk.files import note_written, write_bytes
 from ridgewalk.locks import new_temporary
 from ridgewalk.models.weights import load_networks, save_networks
 from ridgewalk.records import digest_of, parse_record
@@ -138,6 +138,7 @@ def write(
         if target.exists():
             shutil.rmtree(target)
         os.replace(temporary, target)
+        note_written(target)
     for old in _all(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return target

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ridgewalk import naming
+from ridgewalk.files import note_written
 
 PRECISIONS = ("no", "bf16", "fp16")
 
@@ -52,6 +53,7 @@ def accelerator(device: torch.device, precision: str, tracked: Path | None) -> A
         raise ValueError("logging to TensorBoard needs the package: pip install 'ridgewalk[tensorboard]'") from error
     found = Accelerator(log_with="tensorboard", project_dir=str(tracked), **settings)
     found.init_trackers("tensorboard")
+    note_written(tracked / "tensorboard")
     return found
 
 

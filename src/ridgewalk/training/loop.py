@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from ridgewalk import naming
 from ridgewalk.data.images import to_floats
-from ridgewalk.files import write_bytes
+from ridgewalk.files import note_written, write_bytes
 from ridgewalk.progress import track
 from ridgewalk.seeds import mixed_seed
 from ridgewalk.settings.training import Schedule
@@ -287,6 +287,7 @@ class _Run:
             content = self._noted(lines)
             with (self.folder / "log.jsonl").open("ab") as file:
                 file.write(content)
+            note_written(self.folder / "log.jsonl")
 
     def _noted(self, lines: Iterable[Mapping[str, Any]]) -> bytes:
         """Lines as the log has them, which are added to the digest of the log."""
