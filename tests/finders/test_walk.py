@@ -123,6 +123,13 @@ def test_values_that_are_not_finite_count_as_no_gradient() -> None:
     torch.testing.assert_close(path.nodes[0, :, 1], torch.zeros(33, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("kind", [ScoreGuidedWalk, GuidedExploration, ArrivingWalk])
+def test_an_energy_that_is_finite_nowhere_is_said(kind: type, value: float) -> None:
+    with pytest.warns(UserWarning, match="no finite value and gradient at any of the"):
+        kind(lambda z: z.sum(1) * value)(rows((0, 0)), rows((2, 0)))
+
+
 def test_an_infinite_slope_is_clamped_as_a_steep_one_is() -> None:
     def edge(z: Tensor) -> Tensor:
         return -z[:, 1].clamp_min(0).sqrt()  # its force along y is +inf at y = 0

@@ -68,7 +68,7 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = lambda message, category, *_: _warn(message, category)
-                _refuse_extremes(arguments)
+                _refuse_values(arguments)
                 verb(**arguments)
             _leave(together=True)
         except OSError as error:
@@ -108,8 +108,11 @@ MOST, LARGEST = 10**9, 1e30
 """The largest whole number, and the largest number, of an option; as of the settings."""
 
 
-def _refuse_extremes(arguments: Mapping[str, Any]) -> None:
-    """Refuses numbers of an option that no command can use: NaN, infinities, and counts or seeds that are out of bounds."""
+def _refuse_values(arguments: Mapping[str, Any]) -> None:
+    """Refuses numbers of an option that no command can use: NaN, infinities, and counts or seeds that are out of bounds; and a setting that is given twice."""
+    keys = [str(change).partition("=")[0].strip() for change in arguments.get("change") or ()]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise ValueError(f"--set gives {twice} {keys.count(twice)} times; give each setting once")
     for name, value in arguments.items():
         option = f"--{'n' if name == 'count' else name.replace('_', '-')}"
         if isinstance(value, float) and not abs(value) <= LARGEST:

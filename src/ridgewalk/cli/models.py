@@ -166,7 +166,8 @@ def train(
     record = {k: v for k, v in run.manifest.items() if k != "settings"}
     speed = f"{record.get('images_per_second')} images a second" if run.has_latents else f"{record['seconds']:.0f} s"
     sentences = [str(line["sentence"]) for line in record.get("readings", {}).values()]
-    lines = [f"trained: {run.folder} ({speed})", *sentences, *files, f"next: ridgewalk {_next(run)}"]
+    done = f"trained: {run.folder} ({speed})" if files else f"{run.folder} was complete already; nothing was trained"
+    lines = [done, *sentences, *files, f"next: ridgewalk {_next(run)}"]
     show({"run": str(run.folder), **record}, as_json, lines)
 
 

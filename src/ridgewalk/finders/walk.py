@@ -15,6 +15,7 @@ and the walk arrives within 2 r_0 / ((1 - share^2) alpha) + 1 steps for any ener
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -231,6 +232,11 @@ def _walk(
         steps[moving] += 1
         walked.append(z)
         corrections.append(correction)
+    if nfe and counts.get("nonfinite") == nfe:
+        warnings.warn(
+            f"the energy has no finite value and gradient at any of the {nfe} places that the walks reached, so that it guided none of them",
+            stacklevel=4,
+        )
     line = Path(torch.stack(walked, 1), arrived, {"correction": torch.stack(corrections, 1)}).resample(nodes)
     distance = (line.nodes - z_b[:, None]).flatten(2).norm(dim=2)
     traces = {"energy": line.map(energy), "correction": line.traces["correction"], "distance": distance}
