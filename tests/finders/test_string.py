@@ -188,3 +188,8 @@ def test_a_start_that_did_not_arrive_is_refused() -> None:
 def test_settings_that_make_no_string_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="a string needs"):
         StringMethod(Gaussian(), **settings)
+
+
+def test_an_energy_that_is_infinite_everywhere_is_said() -> None:
+    with pytest.warns(UserWarning, match="no finite value and gradient at any of the 124 places"):
+        StringMethod(lambda z: z.sum(1) * torch.inf, iterations=4)(rows((0.5, 0)), rows((2, 0)))

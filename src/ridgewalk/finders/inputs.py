@@ -1,5 +1,6 @@
 """Checks of the inputs of finders: endpoints and numbers."""
 
+import warnings
 from math import isfinite
 
 import torch
@@ -50,3 +51,12 @@ def check_not_negative(**values: float) -> None:
 def all_arrived(z_a: Tensor) -> Tensor:
     """``Path.arrived`` of a finder that always arrives: True (b,)."""
     return torch.ones(z_a.shape[0], dtype=torch.bool, device=z_a.device)
+
+
+def warn_unguided(nonfinite: int, evaluated: int) -> None:
+    """Warns where the gradient of an energy, evaluated at so many places, was finite at none of them."""
+    if nonfinite == evaluated > 0:
+        warnings.warn(
+            f"the energy has no finite value and gradient at any of the {evaluated} places where it was evaluated, so that it guided no path",
+            stacklevel=4,
+        )

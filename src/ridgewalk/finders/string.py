@@ -23,7 +23,7 @@ from ridgewalk.callables import outside_inference_mode
 from ridgewalk.context import Context
 from ridgewalk.fields import energy_and_score
 from ridgewalk.finders.graph import build_graph
-from ridgewalk.finders.inputs import check_endpoints
+from ridgewalk.finders.inputs import check_endpoints, warn_unguided
 from ridgewalk.finders.straight import Lerp
 from ridgewalk.path import Path
 from ridgewalk.progress import track
@@ -76,6 +76,7 @@ class StringMethod:
             z, moved, bad = self._relax(z)
             nonfinite += bad
             nfe += z.shape[0] * (self.nodes - 2)
+        warn_unguided(int(nonfinite), self.iterations * z.shape[0] * (self.nodes - 2))
         path = Path(z, torch.ones(len(z), dtype=torch.bool, device=z.device))
         if self.spacing is not None:
             path = path.resample(self.nodes, self.spacing)

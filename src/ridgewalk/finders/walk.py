@@ -15,7 +15,6 @@ and the walk arrives within 2 r_0 / ((1 - share^2) alpha) + 1 steps for any ener
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,7 +24,7 @@ from torch import Tensor
 from ridgewalk.callables import outside_inference_mode
 from ridgewalk.context import Context
 from ridgewalk.fields import energy_and_score, normal_part, row_norm, unit
-from ridgewalk.finders.inputs import check_endpoints, check_not_negative, check_positive
+from ridgewalk.finders.inputs import check_endpoints, check_not_negative, check_positive, warn_unguided
 from ridgewalk.path import Path
 from ridgewalk.progress import track
 from ridgewalk.protocols import Energy
@@ -232,11 +231,7 @@ def _walk(
         steps[moving] += 1
         walked.append(z)
         corrections.append(correction)
-    if nfe and counts.get("nonfinite") == nfe:
-        warnings.warn(
-            f"the energy has no finite value and gradient at any of the {nfe} places that the walks reached, so that it guided none of them",
-            stacklevel=4,
-        )
+    warn_unguided(counts.get("nonfinite", 0), nfe)
     line = Path(torch.stack(walked, 1), arrived, {"correction": torch.stack(corrections, 1)}).resample(nodes)
     distance = (line.nodes - z_b[:, None]).flatten(2).norm(dim=2)
     traces = {"energy": line.map(energy), "correction": line.traces["correction"], "distance": distance}
