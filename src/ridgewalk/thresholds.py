@@ -45,7 +45,8 @@ PROBE_LEAD = 0.1
 """A discriminator lags behind its opponent if the AUC of a fresh probe exceeds its own by more than this."""
 
 FEWEST = 50
-"""On fewer points of each side an AUC has a standard error above 0.06, more than ``AUC_MARGIN``: a verdict from it is undecided."""
+"""On fewer points of each side an AUC has a standard error above 0.06, more than ``AUC_MARGIN``: a verdict from it is undecided.
+A share of frames of fewer pairs, or by judges with fewer real images, is an impression."""
 
 LEAST_VARIATION = 0.1
 """A generator has collapsed if its outputs vary by less than this share of the variation that they should have."""

@@ -168,3 +168,9 @@ def test_resuming_a_complete_run_says_that_nothing_was_trained(smoke: Path) -> N
     said = good("train", "--resume", smoke, "--device", "cpu")
     assert f"{smoke} was complete already; nothing was trained" in said
     assert "trained:" not in said
+
+
+def test_a_share_of_few_pairs_is_called_an_impression(smoke: Path) -> None:
+    words = ["walk", smoke, "--method", "lerp", "--pairs"]
+    assert "This share is an impression and no measurement: it is of 2 pairs." in good(*words, 2)
+    assert "impression" not in good(*words, 50)

@@ -22,6 +22,7 @@ from ridgewalk.judging.comparison import Columns, PairedPaths, measure
 from ridgewalk.judging.judges import Judge
 from ridgewalk.path import Path as Curve
 from ridgewalk.store.run import Run
+from ridgewalk.thresholds import FEWEST
 
 MOST_FRAMES = 10_000
 """Largest number of frames of a path; more are taken for a mistake, and would fill the memory."""
@@ -175,6 +176,7 @@ def walk(run: Run, request: Request) -> Result | None:
     write_bytes(folder / "stats.json", json.dumps(record, indent=1).encode())
     verdict = [
         _summary(request, columns, found["arrived"], len(ends)),
+        *_caveats(len(ends), judges),
         *([f"The {keep} stays that of the first image: the path ends at a code that no image has."] if keep else []),
         *([f"Dual energy: {describe_weights(run, forces)}."] if len(forces) > 1 else []),
         *_repairs(curve.stats),
@@ -215,6 +217,14 @@ def _summary(request: Request, columns: Mapping[str, Columns], arrived: int, pai
         f"{request.method}: {own:.0%} of the frames between the ends are real by the mean of two judges (LERP {base:.0%}); "
         f"{arrived} of {pairs} paths arrived."
     )
+
+
+def _caveats(pairs: int, judges: Sequence[Judge]) -> list[str]:
+    """Returns a sentence that says why a share of real frames is no measurement: few pairs, or judges that know few real images."""
+    known = min(len(judge.reference) for judge in judges)
+    reasons = [f"it is of {pairs} pair{'s' * (pairs > 1)}"] if pairs < FEWEST else []
+    reasons += [f"the judges compare with {known} real images"] if known < FEWEST else []
+    return [f"This share is an impression and no measurement: {' and '.join(reasons)}."] if reasons else []
 
 
 def _repairs(stats: Mapping[str, float]) -> list[str]:
