@@ -159,11 +159,6 @@ def test_files_of_another_command_are_not_named(copied: Copy, monkeypatch: pytes
     assert f"written to {run}: pixel.json\n" in good("sense", run)
 
 
-def test_a_setting_that_is_given_twice_is_refused(tmp_path: Path) -> None:
-    words = ["train", "digits", "--data", "digits", "--out", tmp_path / "run", "--set", "training.epochs=3"]
-    assert "--set gives training.epochs 2 times" in refused(*words, "--set", "training.epochs = 2", within=tmp_path)
-
-
 def test_resuming_a_complete_run_says_that_nothing_was_trained(smoke: Path) -> None:
     said = good("train", "--resume", smoke, "--device", "cpu")
     assert f"{smoke} was complete already; nothing was trained" in said

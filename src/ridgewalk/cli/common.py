@@ -109,10 +109,7 @@ MOST, LARGEST = 10**9, 1e30
 
 
 def _refuse_values(arguments: Mapping[str, Any]) -> None:
-    """Refuses numbers of an option that no command can use: NaN, infinities, and counts or seeds that are out of bounds; and a setting that is given twice."""
-    keys = [str(change).partition("=")[0].strip() for change in arguments.get("change") or ()]
-    if twice := next((key for key in keys if keys.count(key) > 1), None):
-        raise ValueError(f"--set gives {twice} {keys.count(twice)} times; give each setting once")
+    """Refuses numbers of an option that no command can use: NaN, infinities, and counts or seeds that are out of bounds."""
     for name, value in arguments.items():
         option = f"--{'n' if name == 'count' else name.replace('_', '-')}"
         if isinstance(value, float) and not abs(value) <= LARGEST:
