@@ -9,6 +9,7 @@ import pytest
 from commands import call, good, refused
 from conftest import SMOKE
 from ridgewalk.files import write_bytes
+from ridgewalk.locks import Lock
 
 Copy = Callable[[], Path]
 
@@ -169,3 +170,18 @@ def test_a_share_of_few_pairs_is_called_an_impression(smoke: Path) -> None:
     words = ["walk", smoke, "--method", "lerp", "--pairs"]
     assert "This share is an impression and no measurement: it is of 2 pairs." in good(*words, 2)
     assert "impression" not in good(*words, 50)
+
+
+def test_a_training_that_is_refused_because_of_another_does_not_say_that_it_began(copied: Copy, tmp_path: Path) -> None:
+    run, new = copied(), tmp_path / "new"
+    locks = [Lock.of_folder(place) for place in (new, run)]
+    for lock in locks:
+        lock.acquire()
+    small = [w for change in SMOKE for w in ("--set", change)]
+    for words in (
+        ["train", "digits", "--data", "digits", "--budget", "smoke", "--out", new, *small],
+        ["diffuse", run, "--set", "diffusion.epochs=1"],
+    ):
+        assert "another ridgewalk process is writing" in refused(*words)  # which is the only line
+    for lock in locks:
+        lock.release()

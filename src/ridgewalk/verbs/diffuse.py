@@ -33,7 +33,7 @@ def diffuse(
         changes: changed settings of the tables ``diffusion`` and ``sampling``, such as "diffusion.epochs=5".
         seed: seed of weights, order and noise.
         device: device of the training.
-        accepted: called when all checks have passed, before the training.
+        accepted: called when all checks have passed and the folder is locked, before the training.
         folder: folder of the diffusion; the run's folder by default.
 
     Raises:
@@ -61,8 +61,8 @@ def diffuse(
         log_variance=log_variance,
     )
     build_network(d, data.shape, classes, seed)  # refuses a network that does not fit the codes
-    accepted()
     with writing(place):
         DIFFUSION.refuse_present(place)  # once more, now that no other process can write one
+        accepted()
         how = Fitting(device, resume=DIFFUSION.started_in(place), label="diffusion of codes")
         return diffusion.train(data, d, settings.sampling, place, seed, how)

@@ -51,7 +51,7 @@ def train(
         changes: changed settings of the tables ``guidance`` and ``sampling``.
         seed: seed of weights, negatives, order and noise.
         folder: folder of the guide; that of the diffusion by default.
-        accepted: called when all checks have passed, before the training.
+        accepted: called when all checks have passed and the folder is locked, before the training.
 
     Raises:
         ValueError: where there is no diffusion, or one that has a guide.
@@ -71,12 +71,12 @@ def train(
             f"a guide is measured on a fifth of the data, which must be at least {LEAST} of {5 * LEAST}; there are {rows} to train on: take a larger data set"
         )
     settings = replace(settings, batch=lower_batch("guidance.batch", settings.batch, rows - rows // 5, changes))
-    accepted()
     data = run.encode_images(part(run.data, "model")).cpu() if run.has_latents else run.rows("model")
     labels = run.labels("model") if settings.labels else None
     guided = guide.guided_model(run.diffusion, sampling)
     with writing(place):
         GUIDE.refuse_present(place)  # once more, now that no other process can write one
+        accepted()
         trained = train_ratio(body, guided, data, settings, seed, labels, folder=place / GUIDE.log)
         record = {"seed": seed, "negatives": min(len(data), settings.negatives)}
         return _save(place, trained, run, settings, sampling, record)

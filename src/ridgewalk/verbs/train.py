@@ -56,7 +56,7 @@ class TrainRequest:
         device: auto, cpu, cuda or mps.
         precision: no, bf16 or fp16.
         tensorboard: whether to log to TensorBoard as well.
-        accepted: called when all checks have passed, before the training, with the sizes of the roles in a sentence.
+        accepted: called when all checks have passed and the folder is claimed, before the training, with the sizes of the roles in a sentence.
     """
 
     recipe: str
@@ -93,7 +93,6 @@ def start(request: TrainRequest) -> Run:
         data = r.source.images()
         settings = _checked(settings, data, r)
     origin = Origin.of(r.source, data, r.recipe, r.budget, r.seed, r.precision, folder)
-    r.accepted(describe_roles(len(data.train), len(data.test), isinstance(data, PointData)))
 
     def claim() -> None:
         refuse_used(folder)  # once more, now that no other process can fill it
@@ -103,6 +102,7 @@ def start(request: TrainRequest) -> Run:
         write_settings(folder, origin, settings)
 
     with writing(folder, claim):
+        r.accepted(describe_roles(len(data.train), len(data.test), isinstance(data, PointData)))
         _train(folder, origin, settings, data, Fitting(r.device, r.precision, r.tensorboard))
     return load(folder)
 
