@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from problems import Noised, points, rows
 from ridgewalk.diffusion import SDE, VE, VP, Denoiser, Standardiser, SubVP, Tabulated, denoised
+from ridgewalk.diffusion.scaling import root_mean_square
 from ridgewalk.diffusion.sde import along
 
 D = torch.float64
@@ -126,6 +127,26 @@ def test_the_network_sees_unit_variance_and_aims_at_unit_variance(sde: SDE, devi
 
 
 @EVERY
+def test_the_input_and_the_target_have_mean_square_1_where_the_data_have_a_mean(sde: SDE) -> None:
+    """E |c_in x_t|^2 / d = 1 for images that are mostly black, -1: their deviation about the mean is too small, and about 0 it is right."""
+    x0 = rows((-1.0, -1.0, -1.0, 0.5), (-1.0, 0.8, -1.0, -1.0)).repeat(2, 1)
+    noise = torch.cat([torch.ones(2, 4, dtype=D), -torch.ones(2, 4, dtype=D)])
+    about_zero, about_mean = root_mean_square(x0), float(x0.std())
+    assert about_zero == pytest.approx(math.sqrt((6 + 0.5**2 + 0.8**2) / 8), rel=1e-12)
+
+    def moments(deviation: float, t: Tensor) -> tuple[float, float]:
+        network = Kept()
+        x = sde.perturb(x0, t, noise)
+        linear = Denoiser(network, sde, deviation).denoise(x, t)
+        out = Denoiser(lambda x, c, y: torch.ones_like(x), sde, deviation).denoise(x, t) - linear  # type: ignore[arg-type]
+        return float(network.x.square().mean()), float(((x0 - linear) / out).square().mean())
+
+    for t in TIMES:
+        assert moments(about_zero, t) == pytest.approx((1, 1), rel=1e-6)
+    assert moments(about_mean, TIMES[1])[0] > 1.5
+
+
+@EVERY
 def test_one_time_is_the_same_as_a_time_for_each_row(sde: SDE) -> None:
     denoiser, x = Denoiser(Bent(), sde, 0.7), points(5, 2, 3, 3)
     for t in TIMES:
@@ -214,6 +235,17 @@ def test_a_standardiser_is_undone(dtype: torch.dtype) -> None:
     images = Standardiser.between(0.0, 1.0)
     assert torch.equal(images.to_model(torch.tensor([0.0, 0.5, 1.0])), torch.tensor([-1.0, 0.0, 1.0]))
     assert torch.equal(images.to_data(torch.tensor([-1.0, 0.0, 1.0])), torch.tensor([0.0, 0.5, 1.0]))
+
+
+def test_draws_around_means_are_standardised_by_their_whole_variance() -> None:
+    """Of values whose means do not vary too, as in an autoencoder whose posterior equals its prior there."""
+    means = points(4000, 3, seed=4) * torch.tensor([2.0, 0.1, 0.0], dtype=D) + 3
+    log_variance = torch.tensor([0.01, 1.0, 4.0], dtype=D).log().expand(4000, 3)
+    of = Standardiser.of(means, log_variance)
+    draws = of.to_model(means + torch.exp(log_variance / 2) * points(4000, 3, seed=5))
+    assert torch.allclose(draws.std(0), torch.ones(3, dtype=D), atol=0.03)  # 4000 draws: 0.011
+    assert root_mean_square(draws) == pytest.approx(1, abs=0.03)
+    assert torch.equal(Standardiser.of(means[:, :2]).scale, means[:, :2].std(0))
 
 
 def test_log_volume_carries_densities_over() -> None:

@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from problems import points
-from ridgewalk.diffusion import SDE, VE, VP, SubVP, Tabulated
+from ridgewalk.diffusion import SDE, VE, VP, Standardiser, SubVP, Tabulated
+from ridgewalk.diffusion.building import build_process
 from ridgewalk.diffusion.sampling import Transition, levels
 from ridgewalk.diffusion.sde import along
+from ridgewalk.settings import recipes
+from ridgewalk.settings.diffusion import Diffusion
 
 SDES = {
     "vp": VP(),
@@ -248,3 +251,15 @@ def test_bad_arguments_are_refused(make: Callable[[], SDE], message: str) -> Non
 def test_times_that_cannot_be_run_over_are_refused(start: float, end: float) -> None:
     with pytest.raises(ValueError, match="t_min"):
         VP().check_times(start, end)
+
+
+@pytest.mark.parametrize(("recipe", "published"), [("", 50.0), ("ncsnpp", 50.0), ("ncsnpp-256", 348.0)])
+def test_ve_adds_the_published_noise_to_images_in_0_to_1(recipe: str, published: float) -> None:
+    """The published sigmas are those of images in [0, 1] (Song et al. 2021, appendix C), and the process is of images in [-1, 1]."""
+    settings = recipes.read(recipe).diffusion if recipe else Diffusion(sde="ve")
+    sde, images = build_process(settings), Standardiser.between(0.0, 1.0)
+    u, ends = torch.rand(2, 1, 4, 4, dtype=torch.float64), torch.tensor([0.0, 1.0], dtype=torch.float64)
+    noised = images.to_data(sde.perturb(images.to_model(u), ends, torch.ones_like(u)))
+    added = (noised - u).flatten(1)
+    expected = torch.tensor([[0.01], [published]], dtype=torch.float64).expand_as(added)
+    torch.testing.assert_close(added, expected, rtol=1e-6, atol=1e-12)

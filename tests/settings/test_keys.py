@@ -25,6 +25,7 @@ from ridgewalk.seeds import mixed_seed
 from ridgewalk.settings import autoencoder, diffusion, fields, recipes
 from ridgewalk.settings.recipes import REMOVED, Recipe
 from ridgewalk.store.diffusion import DiffusionData
+from ridgewalk.store.diffusion import load as load_diffusion
 from ridgewalk.store.guide import Guide
 from ridgewalk.store.origin import Source
 from ridgewalk.training.denoising import TIMES, WEIGHTINGS
@@ -156,6 +157,10 @@ def test_negatives_change_the_detector_alone_and_a_diffusion_learns_draws_of_a_g
         diffuse(run, [*changes, f"diffusion.draws={draws}"], device="cpu", folder=tmp_path / draws)
         made.append((tmp_path / draws / "denoiser.safetensors").read_bytes())
     assert made[0] != made[1]
+    drawn, held = (
+        load_diffusion(tmp_path / draws, recipes.read("vae").sampling).standardiser for draws in ("true", "false")
+    )
+    assert (drawn.scale > held.scale).all()  # draws vary more than means
     with pytest.raises(ValueError, match=r"diffusion\.draws needs model\.posterior"):
         diffuse(ridgewalk.load(smoke), ["diffusion.draws=true"], device="cpu", folder=tmp_path / "none")
 

@@ -12,16 +12,26 @@ import torch
 
 from commands import call, refused
 from problems import Noised
-from ridgewalk.diffusion import VP, AnnealedLangevin, Heun, LangevinCorrector, PredictorCorrector
+from ridgewalk.diffusion import (
+    VE,
+    VP,
+    AnnealedLangevin,
+    Denoiser,
+    Heun,
+    LangevinCorrector,
+    PredictorCorrector,
+    Standardiser,
+)
 from ridgewalk.diffusion import sample as draw_samples
-from ridgewalk.diffusion.building import build_process, build_sampler
+from ridgewalk.diffusion.building import build_network, build_process, build_sampler
 from ridgewalk.evaluation import sampling
 from ridgewalk.models.weights import read_tensors
 from ridgewalk.registry import SAMPLERS
-from ridgewalk.settings.diffusion import Sampling
+from ridgewalk.settings.diffusion import Diffusion, Sampling
 from ridgewalk.store import diffusion
 from ridgewalk.store.origin import Source
 from ridgewalk.store.run import load
+from ridgewalk.training import loop
 from ridgewalk.verbs import train
 from ridgewalk.verbs.train import TrainRequest
 
@@ -94,6 +104,54 @@ def test_a_stopped_training_resumes_to_the_same_bits(tmp_path: Path, monkeypatch
     assert a.keys() == b.keys()
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert whole.diffusion.record["steps"] == 12
+
+
+def test_the_network_of_pixels_reads_inputs_of_mean_square_1(digits: Path) -> None:
+    """E |c_in x_t|^2 / d = 1 for the images that it was trained on, which are mostly black."""
+    d = load(digits).diffusion
+    x = d.standardiser.to_model(load(digits).rows("model"))
+    seen = []
+    denoiser = Denoiser(lambda x, c, labels: seen.append(x.double()) or x, d.denoiser.sde, d.denoiser.deviation)  # type: ignore[arg-type,func-returns-value]
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    for t in (0.0, 0.01, 0.1, 0.5, 1.0):
+        denoiser.raw(d.denoiser.sde.perturb(x, torch.tensor(t), noise), torch.tensor(t))
+        assert float(seen[-1].square().mean()) == pytest.approx(
+            1, abs=0.02
+        )  # s_d is that of the first 5000, and 4 bits of noise
+
+
+def test_a_run_that_was_made_before_keeps_its_noise_and_its_deviation(tmp_path: Path) -> None:
+    """Both stand in its record, whatever the defaults are now."""
+    settings = Diffusion(sde="ve", sigmas=(0.01, 50.0), network="unet", channels=8, multipliers=(1,), patch=2)
+    data = diffusion.DiffusionData(torch.zeros(2, 1, 8, 8), Standardiser.between(0.0, 1.0), 0.61)
+    network = build_network(settings, (1, 8, 8), 0, 0)
+    diffusion.save(tmp_path, network, data, settings, Sampling(), 0, {"seconds": 0.0, "steps": 0})
+    loaded = diffusion.load(tmp_path, Sampling())
+    assert loaded.denoiser.sde == VE(0.01, 50.0)
+    assert loaded.denoiser.deviation == 0.61
+
+
+def test_a_training_of_images_that_was_stopped_before_resumes_with_the_deviation_about_the_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = ["diffusion.channels=8", "diffusion.epochs=2", "diffusion.batch=512"]
+    request = TrainRequest(
+        "diffusion-mnist", Source("digits"), tmp_path / "run", "smoke", changes=changes, device="cpu"
+    )
+    real, former = loop._Run._checkpoint, train._diffusion_data
+
+    def stopped(self: loop._Run, step: int) -> None:
+        real(self, step)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop._Run, "_checkpoint", stopped)
+    monkeypatch.setattr(train, "_diffusion_data", lambda recipe, data: former(recipe, data, lambda x: float(x.std())))
+    with pytest.raises(KeyboardInterrupt):
+        train.start(request)
+    monkeypatch.undo()
+    resumed = train.resume(tmp_path / "run", device="cpu").diffusion
+    x = resumed.standardiser.to_model(load(tmp_path / "run").rows("model"))
+    assert resumed.denoiser.deviation == pytest.approx(float(x.std()), rel=1e-5)
 
 
 def test_the_command_line_trains_samples_and_measures_points(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class ScoreModel:
         shape: (c, h, w) of one image.
         score: grad log p_t of images in [-1, 1], (n, c, h, w), () or (n,) -> (n, c, h, w).
         network: beneath it, frozen and in eval mode.
-        deviation: standard deviation of the images, as far as anyone knows: Karras et al. (2022) take 0.5 for all of theirs.
+        deviation: root mean square of the images, as far as anyone knows: Karras et al. (2022) take 0.5 for all of theirs.
     """
 
     sde: SDE

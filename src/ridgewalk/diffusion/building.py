@@ -16,7 +16,7 @@ from ridgewalk.settings.diffusion import Diffusion, Sampling
 
 
 def build_process(settings: Diffusion) -> SDE:
-    """Builds the forward process that the settings name."""
+    """Builds the forward process that the settings name, of standardised data: images in [-1, 1], or points and codes of deviation 1."""
     if settings.sde == "ve":
         return VE(*settings.sigmas)
     if settings.sde == "ddpm":

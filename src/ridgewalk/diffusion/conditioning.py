@@ -93,7 +93,7 @@ class PosteriorScore:
         sde: the forward diffusion.
         operator: A.
         y: measurements (n, *), or one for all rows (1, *).
-        deviation: s_d, the standard deviation of the data; dps does not use it.
+        deviation: s_d, the root mean square of the data; dps does not use it.
         noise: s, the standard deviation of the noise of the measurements.
         method: ``pgdm`` or ``dps``.
         weight: w; Bayes' rule gives 1.

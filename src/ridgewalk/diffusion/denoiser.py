@@ -1,13 +1,13 @@
 """
 A network as a denoiser and as a score, for any linear SDE.
 
-With data of mean 0 and standard deviation s_d, and v = alpha^2 s_d^2 + sigma^2, the variance of x_t,
+With s_d^2 = E |x_0|^2 / d, the mean square of the data (their variance, if their mean is 0), and v = alpha^2 s_d^2 + sigma^2, the mean square of x_t,
 
     E[x_0 | x_t]  ~  D(x_t, t)  =  alpha s_d^2 / v x_t  +  sigma s_d / v^(1/2) F(x_t / v^(1/2), c)
     score         =  (alpha D - x_t) / sigma^2
                   =  -x_t / v  +  alpha s_d / (sigma v^(1/2)) F(x_t / v^(1/2), c),    c = log(sigma / alpha) / 4
 
-The inputs and the targets of F have unit variance, and F = 0 gives the exact score of Gaussian data. This is the preconditioning of Karras, Aittala,
+The inputs and the targets of F have mean square 1, and F = 0 gives the exact score of N(0, s_d^2 I). This is the preconditioning of Karras, Aittala,
 Aila and Laine (2022, table 1), who state it for alpha = 1, in x_t for any alpha.
 """
 
@@ -27,7 +27,7 @@ class Denoiser:
     Args:
         network: F, which maps (n, *), (n,) and labels (n,) or None to (n, *).
         sde: the forward diffusion that the network is trained on.
-        deviation: s_d, the standard deviation of the data.
+        deviation: s_d, the root mean square of the data (``scaling.root_mean_square``).
     """
 
     network: nn.Module

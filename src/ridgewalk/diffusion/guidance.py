@@ -35,7 +35,7 @@ class TimeRatio:
     Args:
         network: maps (n, *), (n,) and labels (n,) or None to (n, 1), with smooth activations because its gradient enters an ODE.
         sde: the forward diffusion by which both sides are noised.
-        deviation: standard deviation of the data.
+        deviation: root mean square of the data.
     """
 
     network: nn.Module

@@ -1,4 +1,4 @@
-"""The map between data and the standardised data that a diffusion is trained on."""
+"""The map between data and the standardised data that a diffusion is trained on, and the size of the latter."""
 
 from dataclasses import dataclass
 
@@ -40,12 +40,25 @@ class Standardiser:
         return float(self.scale.double().log().expand(shape).sum())
 
     @classmethod
-    def of(cls, u: Tensor) -> "Standardiser":
-        """The map to mean 0 and standard deviation 1 of each value over the rows of u (n, *); a value that does not vary is only shifted."""
+    def of(cls, u: Tensor, log_variance: Tensor | None = None) -> "Standardiser":
+        """
+        The map to mean 0 and standard deviation 1 of each value; a value that does not vary is only shifted.
+
+        Args:
+            u: (n, *) data, or the means of the Gaussians that data are drawn from.
+            log_variance: (n, *) log-variances of those Gaussians; the variance of the draws is var u + mean exp(log_variance). None for data.
+        """
         scale = u.std(dim=0)
+        if log_variance is not None:
+            scale = (scale.square() + log_variance.exp().mean(dim=0)).sqrt()
         return cls(u.mean(dim=0), torch.where(scale > 0, scale, torch.ones_like(scale)))
 
     @classmethod
     def between(cls, low: float, high: float) -> "Standardiser":
         """The map from [low, high] to [-1, 1]."""
         return cls(torch.tensor((low + high) / 2), torch.tensor((high - low) / 2))
+
+
+def root_mean_square(x: Tensor) -> float:
+    """s_d = (E |x|^2 / d)^(1/2) of data x (n, *), about 0 and not about their mean: the size of data that ``Denoiser`` needs."""
+    return float(x.double().square().mean().sqrt())

@@ -13,6 +13,9 @@ Both are computed by differentiating alpha and sigma, so that the drift of an SD
     sub-VP  the same alpha,                                                 sigma   = 1 - alpha^2
     VE      alpha = 1,    sigma = sigma_min (sigma_max / sigma_min)^t                                    (NCSN's limit)
 
+VP and sub-VP are for data of about unit size, such as images in [-1, 1]. The sigmas of VE are in the units of the data: those of the source are for images in
+[0, 1], and images in [-1, 1] need twice as much.
+
 Source: Song, Sohl-Dickstein, Kingma, Kumar, Ermon and Poole (2021), section 3.4 and appendix B.
 """
 
@@ -159,8 +162,8 @@ class VE(SDE):
     Variance exploding: alpha = 1, and sigma rises geometrically from ``sigma_min`` at t = 0 to ``sigma_max`` at t = 1.
 
     Args:
-        sigma_min: smallest noise, in units of the data.
-        sigma_max: largest noise, about the largest distance between two data.
+        sigma_min: smallest noise, in units of the data; the default is the source's, for images in [0, 1].
+        sigma_max: largest noise, about the largest distance between two data, in their units; the default is the source's for CIFAR-10 in [0, 1].
         t_min: default time at which sampling ends.
     """
 

@@ -34,8 +34,8 @@ class Diffusion:
     """The forward process; "ddpm" has 1000 levels."""
     betas: tuple[Positive, Positive] = (0.1, 20.0)
     """Noise rates at t = 0 and t = 1 of "vp" and "sub-vp"."""
-    sigmas: tuple[Positive, Positive] = (0.01, 50.0)
-    """Least and greatest standard deviation of "ve"."""
+    sigmas: tuple[Positive, Positive] = (0.02, 100.0)
+    """Least and greatest standard deviation of "ve", in units of standardised data: of images in [-1, 1] twice what is published for [0, 1]."""
     network: Literal["mlp", "unet", "diffusers"] = "mlp"
     """Perceptron for points and codes, or a U-Net for images, ours or that of the library diffusers."""
     hidden: Widths = (256, 256, 256)

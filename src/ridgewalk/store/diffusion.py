@@ -3,7 +3,7 @@ A trained diffusion: its files, its samples and its likelihoods.
 
     FOLDER/
       denoiser.safetensors    the network (its moving average) and the standardiser
-      denoiser.json           checksum, shape, standard deviation of the data, classes, the settings it was trained with; written last
+      denoiser.json           checksum, shape, root mean square of the data, classes, the settings it was trained with; written last
       diffusion/              log and checkpoints of its training
 """
 
@@ -152,7 +152,7 @@ class DiffusionData:
     Attributes:
         rows: (n, *shape), floats, or uint8 for images of 256 levels.
         standardiser: map of data to the values that the network reads.
-        deviation: s_d, the standard deviation of standardised data.
+        deviation: s_d, the root mean square of standardised data.
         labels: classes (n,) that the network is conditioned on; None for none.
         classes: number of classes; 0 without labels.
         log_variance: log-variances (n, d) of q(z|x), for codes that are drawn afresh at every step around ``rows``; None for fixed codes.

@@ -55,7 +55,7 @@ def diffuse(
     classes = len(images.class_names) if d.labels else 0
     data = DiffusionData(
         codes,
-        Standardiser.of(codes),
+        Standardiser.of(codes, log_variance),
         labels=images.labels if d.labels else None,
         classes=classes,
         log_variance=log_variance,

@@ -16,6 +16,7 @@ from ridgewalk.data.points import PointData, is_points, points_part
 from ridgewalk.diagnosis.while_training import build_inspector
 from ridgewalk.diffusion import Standardiser
 from ridgewalk.diffusion.building import build_network
+from ridgewalk.diffusion.scaling import root_mean_square
 from ridgewalk.energies import freeze
 from ridgewalk.files import refuse_used
 from ridgewalk.judging.judges import fit_to
@@ -33,6 +34,7 @@ from ridgewalk.store.run import Run, load
 from ridgewalk.store.trust import record_hub, record_trust
 from ridgewalk.training import detectors
 from ridgewalk.training.batch_norm import settle
+from ridgewalk.training.checkpoint import OtherTraining
 from ridgewalk.training.detectors import train_model_detector, train_pixel_detector
 from ridgewalk.training.devices import resolve_device
 from ridgewalk.training.families.base import Networks, family_of, has_autoencoder
@@ -198,14 +200,21 @@ def resume(folder: Path, *, device: str = "auto", tensorboard: bool = False, sou
 def _train(folder: Path, origin: Origin, recipe: Recipe, data: Data, how: Fitting) -> None:
     if not has_autoencoder(recipe):
         how = replace(how, label=f"diffusion {origin.recipe}")
-        diffusion.train(_diffusion_data(recipe, data), recipe.diffusion, recipe.sampling, folder, origin.seed, how)
+        rest = (recipe.diffusion, recipe.sampling, folder, origin.seed, how)
+        try:
+            diffusion.train(_diffusion_data(recipe, data), *rest)
+        except OtherTraining:
+            # a training of images that was started when their size was taken about their mean is resumed with that
+            diffusion.train(_diffusion_data(recipe, data, lambda x: float(x.std())), *rest)
     else:
         assert isinstance(data, ImageData)
         _train_autoencoder(folder, origin, recipe, data, how)
 
 
-def _diffusion_data(recipe: Recipe, data: Data) -> DiffusionData:
-    """The model's share of the data: points standardised by their mean and deviation, images from [0, 1] to [-1, 1]."""
+def _diffusion_data(
+    recipe: Recipe, data: Data, size: Callable[[torch.Tensor], float] = root_mean_square
+) -> DiffusionData:
+    """The model's share of the data: points standardised by their mean and deviation, images from [0, 1] to [-1, 1], of which ``size`` gives s_d."""
     labelled = recipe.diffusion.labels
     classes = len(data.class_names) if labelled else 0
     if isinstance(data, PointData):
@@ -214,8 +223,8 @@ def _diffusion_data(recipe: Recipe, data: Data) -> DiffusionData:
         return DiffusionData(points.values, standardiser, labels=points.labels if labelled else None, classes=classes)
     images, standardiser = part(data, "model"), Standardiser.between(0.0, 1.0)
     first = images.take(torch.arange(min(len(images), 5000))).floats()
-    deviation = float(standardiser.to_model(first).std())
     labels = images.labels if labelled else None
+    deviation = size(standardiser.to_model(first))
     return DiffusionData(images.pixels, standardiser, deviation, labels, classes, quantised=True)
 
 
