@@ -19,6 +19,31 @@ def test_segments_of_spatial_nodes_run_over_all_their_values() -> None:
     assert polyline.segments(nodes).item() == pytest.approx(18**0.5, rel=1e-15)
 
 
+def test_a_mean_along_a_polyline_is_exact_for_what_is_linear_and_does_not_depend_on_where_its_nodes_are() -> None:
+    even = torch.linspace(0, 1, 9, dtype=torch.float64)[None, :, None]
+    crowded = even**3
+    for nodes in (even, crowded):
+        lengths = polyline.segments(nodes)
+        assert polyline.mean_along(nodes[..., 0], lengths).item() == pytest.approx(0.5, rel=1e-14)
+        square = polyline.mean_along(nodes[..., 0] ** 2, lengths).item()
+        assert square == pytest.approx(1 / 3, abs=0.02)  # trapezoids; the mean over the nodes at cubes is 0.2
+    assert polyline.mean_along(rows((1, 3, 8)), polyline.segments(CORNER)).item() == pytest.approx(
+        (3 * 2 + 4 * 5.5) / 7
+    )
+
+
+def test_a_mean_along_no_length_counts_all_segments_alike_and_has_a_gradient() -> None:
+    lengths = torch.zeros(1, 2, dtype=torch.float64, requires_grad=True)
+    found = polyline.mean_along(rows((1, 3, 8)), lengths)
+    found.sum().backward()
+    assert found.item() == pytest.approx((2 + 5.5) / 2)
+    assert lengths.grad is not None
+    assert lengths.grad.isfinite().all()
+    assert (
+        polyline.mean_along(rows((1, torch.inf, 8)), torch.zeros(1, 2).double()).item() == torch.inf
+    )  # never 0 times infinity
+
+
 def test_points_at_given_lengths_are_linear_between_nodes_and_held_at_the_ends() -> None:
     arc = polyline.cumulative(polyline.segments(CORNER))
     positions = torch.tensor([[-1.0, 0.0, 1.5, 3.0, 5.0, 7.0, 9.0]], dtype=torch.float64)

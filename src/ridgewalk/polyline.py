@@ -22,6 +22,18 @@ def cumulative(lengths: Tensor) -> Tensor:
     return torch.nn.functional.pad(lengths.cumsum(dim=1), (1, 0))
 
 
+def mean_along(values: Tensor, lengths: Tensor) -> Tensor:
+    """
+    The means (b,) over arc length of values (b, k) at the nodes, by the trapezoidal rule: sum_i l_i (v_i + v_{i+1}) / 2 / sum_i l_i.
+
+    Args:
+        values: (b, k) v, one for each node.
+        lengths: (b, k - 1) l, of the segments; where all are 0, they count as equal.
+    """
+    weights = lengths.clamp_min(torch.finfo(lengths.dtype).tiny ** 0.5)
+    return (weights * (values[:, 1:] + values[:, :-1]) / 2).sum(dim=1) / weights.sum(dim=1)
+
+
 def at(nodes: Tensor, arc: Tensor, positions: Tensor) -> Tensor:
     """
     Points (b, m, *) of the polylines at given arc lengths, interpolated linearly between the nodes.

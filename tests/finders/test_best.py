@@ -21,8 +21,9 @@ def test_each_pair_keeps_the_path_of_lowest_energy_plus_weighted_length() -> Non
     straight, bent = Lerp(9)(z_a, z_b), detour(z_a, z_b)
 
     def cost(path: Path, weight: float) -> Tensor:
-        length = (path.nodes[:, 1:] - path.nodes[:, :-1]).norm(dim=2).sum(1) / (z_b - z_a).norm(dim=1)
-        return (path.nodes.square().sum(2) / 2).mean(1) + weight * length
+        steps, e = (path.nodes[:, 1:] - path.nodes[:, :-1]).norm(dim=2), path.nodes.square().sum(2) / 2
+        mean = ((e[:, 1:] + e[:, :-1]) / 2 * steps).sum(1) / steps.sum(1)
+        return mean + weight * steps.sum(1) / (z_b - z_a).norm(dim=1)
 
     for weight in (0.0, 0.05, 5.0):
         best = BestOf([Lerp(9), detour], energy, weight)(z_a, z_b)
@@ -33,6 +34,23 @@ def test_each_pair_keeps_the_path_of_lowest_energy_plus_weighted_length() -> Non
     cheap, dear = (BestOf([Lerp(9), detour], energy, w)(z_a, z_b).traces["choice"].mean() for w in (0.0, 5.0))
     assert cheap > 0
     assert dear < cheap
+
+
+def test_nodes_that_crowd_where_the_energy_is_low_do_not_make_a_path_better() -> None:
+    """A line a little nearer to the origin is better than one further away, however many nodes of the latter are near the origin."""
+    z_a, z_b = torch.tensor([[-2.0, 0.5]]).double(), torch.tensor([[2.0, 0.5]]).double()
+    t = torch.linspace(-1, 1, 33, dtype=torch.float64)
+
+    def by_way(times: Tensor, height: float) -> Path:
+        nodes = torch.stack([2 * times, torch.full_like(times, height)], dim=1)[None].clone()
+        nodes[:, 0], nodes[:, -1] = z_a, z_b
+        return Path(nodes, torch.ones(1, dtype=torch.bool))
+
+    even, crowded = by_way(t, 0.4), by_way(t**5, 0.5)
+    energy = Gaussian(1.0)
+    assert crowded.map(energy).mean() < 0.5 * even.map(energy).mean()
+    best = BestOf([lambda a, b: crowded, lambda a, b: even], energy, 0.0)(z_a, z_b)
+    assert (best.traces["choice"] == 1).all()
 
 
 def test_a_path_that_arrived_is_preferred() -> None:

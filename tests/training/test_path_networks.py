@@ -134,6 +134,27 @@ def test_a_path_energy_is_1_and_1_for_straight_lines() -> None:
     assert float(bent["curve"]) > 1.01
 
 
+def test_the_energy_of_a_path_does_not_depend_on_how_fast_it_is_passed() -> None:
+    """The same lines at other times, slow where the energy is low: the mean over nodes falls by half, that over arc length hardly changes."""
+
+    class Timed(nn.Module):
+        def __init__(self, power: float) -> None:
+            super().__init__()
+            self.power = power
+
+        def forward(self, a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+            s = 2 * t - 1
+            return torch.lerp(a, b, ((s.sign() * s.abs() ** self.power + 1) / 2)[:, None])
+
+    a = latents(1).double()
+    pairing = Pairing(torch.cat([a, -a]), fresh=False, times=31)  # one pair, whose line passes the origin
+    batch = (torch.zeros(31).long(), torch.ones(31).long(), torch.zeros(31))
+    for curve in (0.0, 0.5):
+        objective = PathEnergy(Timed(3.0), GaussianPrior(), lambda z: 3 * z, pairing, curve=curve)
+        _, terms = objective.loss("interpolation", batch, Noise(0, 0))
+        assert float(terms["energy"]) == pytest.approx(1, abs=0.03)
+
+
 class Bent(nn.Module):
     """lerp + bend t (1 - t), the same for all pairs."""
 

@@ -3,9 +3,10 @@ The best path of several finders, for each pair.
 
 A relaxing curve ends in the valley that it started in. Started from several curves it finds several valleys, and the path with the smallest
 
-    mean_i E(z_i) + w L / |x_b - x_a|,   L = sum_i |x_{i+1} - x_i|,
+    (1 / L) int E(z) ds + w L / |x_b - x_a|,   L = sum_i |x_{i+1} - x_i|,
 
-is kept, where x are the nodes or their images under ``spacing``. The mean energy alone would favour detours; w is the cost of length.
+is kept, where x are the nodes or their images under ``spacing``, and s is the arc length between them. The mean energy
+alone would favour detours; w is the cost of length.
 """
 
 from collections.abc import Callable, Sequence
@@ -72,10 +73,11 @@ class BestOf:
         energy = path.map(self.energy)
         x = path.nodes if self.spacing is None else path.map(self.spacing)
         between = (x[:, -1] - x[:, 0]).flatten(1).norm(dim=1)
-        cost = energy.mean(dim=1)
+        lengths = polyline.segments(x)
+        cost = polyline.mean_along(energy, lengths)
         if self.length_weight:  # the clamp is for ends with equal images
             shortest = between.clamp_min(torch.finfo(x.dtype).tiny)
-            cost = cost + self.length_weight * polyline.segments(x).sum(dim=1) / shortest
+            cost = cost + self.length_weight * lengths.sum(dim=1) / shortest
         return torch.where(path.arrived, cost, torch.full_like(cost, float("inf"))), energy
 
 

@@ -9,9 +9,11 @@ With w = 1 this is the energy under the metric J(z)^T J(z) pulled back by G, com
 2018). A conformal factor w makes some regions longer than others: w = p^(-2 a) of a density p (Sajama and Orlitsky 2005), or of a density ratio. A
 geodesic minimises C. A ridge path, a method of this package, minimises
 
-    J(z) = C(z) / C(LERP) + r mean_i u(z_i)
+    J(z) = C(z) / C(LERP) + r (1 / L) int u(z) ds
 
-where the energy u of the nodes is usually ``Calibrated`` to 0 on data and 1 on straight lines, so that the weight r has the same meaning on every model.
+where the integral runs over the arc length s of the decoded curve, L in all, by the trapezoidal rule between the nodes. C is least for nodes at equal steps of
+s, and so is the mean over s the mean over the nodes that the curve has in the end. A mean over nodes would fall where nodes crowd together at low u, without a
+change of the curve. The energy u is usually ``Calibrated`` to 0 on data and 1 on straight lines, so that the weight r has the same meaning on every model.
 r = 0 gives the geodesic, which is short and often unrealistic; with larger r the path is more realistic and longer.
 """
 
@@ -59,18 +61,23 @@ class _CurveEnergy:
         weights = (None, None) if weight is None else tuple(_evaluate_weight(weight, z) for z in (z_a, z_b))
         return _CurveEnergy(decode, weight, *images, *weights)
 
-    def __call__(self, inner: Tensor, rows: Tensor) -> Tensor:
-        """C (m,) of the pairs ``rows`` (m,), from their interior nodes (m, n, *)."""
+    def squares(self, inner: Tensor, rows: Tensor) -> Tensor:
+        """|x_{i+1} - x_i|^2 (m, n + 1) of the pairs ``rows`` (m,), from their interior nodes (m, n, *)."""
         m, n = inner.shape[:2]
         flat = inner.flatten(0, 1)
         decoded = check_rows(evaluate_copy(self.decode, flat, "the decoder"), len(flat), "the decoder")
         check_gradient(self.decode, flat, decoded, "the decoder")
         x = decoded.reshape(m, n, -1)
         x = torch.cat([self.x_a[rows, None], x, self.x_b[rows, None]], dim=1)
-        squares = x.diff(dim=1).square().sum(dim=2)
+        return x.diff(dim=1).square().sum(dim=2)
+
+    def __call__(self, inner: Tensor, rows: Tensor) -> Tensor:
+        """C (m,) of the pairs ``rows`` (m,), from their interior nodes (m, n, *)."""
+        m, n = inner.shape[:2]
+        squares = self.squares(inner, rows)
         if self.weight is None or self.w_a is None or self.w_b is None:
             return (n + 1) * squares.sum(dim=1)
-        w = torch.cat([self.w_a[rows, None], self.weight(flat).view(m, n), self.w_b[rows, None]], dim=1)
+        w = torch.cat([self.w_a[rows, None], self.weight(inner.flatten(0, 1)).view(m, n), self.w_b[rows, None]], dim=1)
         return (n + 1) * (squares * (w[:, 1:] + w[:, :-1]) / 2).sum(dim=1)
 
 
@@ -134,7 +141,7 @@ class Geodesic:
 @dataclass(frozen=True, eq=False)
 class RidgePath:
     """
-    Minimises C / C(LERP) + r mean u: the shortest path in images at a given realism.
+    Minimises C / C(LERP) + r (1 / L) int u ds: the shortest path in images at a given realism.
 
     Attributes:
         energy: u, (n, *) -> (n,); ``Calibrated`` gives r its meaning.
@@ -170,6 +177,8 @@ class RidgePath:
         a, b = z_a.detach(), z_b.detach()
         curves = _CurveEnergy.between(self.decode, None, a, b)
         nodes, nfe = find_start(self.start, a, b, self.coarse[0])
+        ends = torch.stack([check_energy(chunked(self.energy, z), z) for z in (a, b)], dim=1)
+        nfe += 2 * len(a)
         decoded, iterations, nonfinite = 2 * len(a), 0, 0
         for k in self.coarse:
             nodes = polyline.equally_spaced(nodes, k)
@@ -178,7 +187,7 @@ class RidgePath:
             with torch.no_grad():
                 base = torch.cat([curves(line[i], i) for i in every.split(256)])
             base = base.clamp_min(torch.finfo(base.dtype).tiny)
-            nodes, found = _lower(self._objective(curves, base), nodes, self.iterations, self.tolerance)
+            nodes, found = _lower(self._objective(curves, base, ends), nodes, self.iterations, self.tolerance)
             nfe += found.evaluations * (k - 2)
             decoded += (found.evaluations + len(a)) * (k - 2)
             iterations, nonfinite = iterations + found.iterations, nonfinite + found.nonfinite
@@ -192,13 +201,23 @@ class RidgePath:
         }
         return Path(path.nodes, path.arrived, {"energy": path.map(self.energy)}, stats)
 
-    def _objective(self, curves: _CurveEnergy, base: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    def _objective(self, curves: _CurveEnergy, base: Tensor, ends: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+        """J (m,) of interior nodes (m, n, *) and pairs (m,), from C(LERP) (b,) and the energies (b, 2) of both ends."""
+        broken = ~ends.isfinite()
+
         def objective(inner: Tensor, rows: Tensor) -> Tensor:
             flat = inner.flatten(0, 1)
             values = check_energy(evaluate_copy(self.energy, flat, "the energy"), flat)
             check_gradient(self.energy, flat, values, "the energy")
-            energies = values.view(inner.shape[:2])
-            return curves(inner, rows) / base[rows] + self.realism * energies.mean(dim=1)
+            u, squares = values.view(inner.shape[:2]), curves.squares(inner, rows)
+            at_ends = ends[rows]
+            if bool(
+                broken.any()
+            ):  # no path can change its ends: one whose energy is not finite counts as its neighbour
+                at_ends = torch.where(broken[rows], u[:, [0, -1]], at_ends)
+            u = torch.cat([at_ends[:, :1], u, at_ends[:, 1:]], dim=1)
+            lengths = squares.clamp_min(torch.finfo(squares.dtype).tiny).sqrt()  # sqrt has no derivative at 0
+            return squares.shape[1] * squares.sum(dim=1) / base[rows] + self.realism * polyline.mean_along(u, lengths)
 
         return objective
 

@@ -2,7 +2,7 @@
 Training an interpolation network I on pairs of latents.
 
     reprojection   |I - E(G(I))|^2 + lambda |I - lerp|^2        as first proposed; lambda = 0 is minimised by any constant fixed point of E(G(.))
-    energies       mean_i E(I(t_i)) / E_0 + w C / C_0           any energy along the path, and the curve energy C of its decoded nodes
+    energies       (1 / L) int E(I) ds / E_0 + w C / C_0        any energy over the arc length of the decoded path, and its curve energy C
     distilled      mean_i |I(t_i) - s_i|^2 / D_0                paths s that a search found for the same pairs
 
 with E_0, C_0 and D_0 what straight lines pay on the same pairs, so that each term is 1 for LERP and weighs alike on every model.
@@ -22,6 +22,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ridgewalk import polyline
 from ridgewalk.protocols import Energy
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.training.noise import Noise
@@ -124,7 +125,9 @@ class Reprojection(OfInterpolator):
 @dataclass(eq=False)
 class PathEnergy(OfInterpolator):
     """
-    An energy along whole paths, and the curve energy of the images that they decode to.
+    An energy along whole paths, a mean over the arc length of the images that they decode to, and the curve energy of these.
+
+    A mean over nodes could fall without a change of the curves, by nodes that crowd together where the energy is low.
 
     Args:
         network: interpolation network with exact or with learned ends.
@@ -155,16 +158,26 @@ class PathEnergy(OfInterpolator):
         z = self.network(a, b, t)
         line = torch.lerp(a, b, t.view(-1, *(1,) * (a.dim() - 1)))
         with torch.no_grad():
-            base = self.energy(line).mean().abs().clamp_min(1e-8)
-        along = self.energy(z).mean() / base
-        terms = {"energy": along, "variety": variety(z, line)}
-        if not self.curve:
-            return along, terms
-        first, last = self.decode(torch.cat([z_a, z_b])).flatten(1).chunk(2)
-        with torch.no_grad():
-            straight = _curve(self.decode(line).flatten(1), first, last, n, m)
-        bent = _curve(self.decode(z).flatten(1), first, last, n, m) / straight.clamp_min(1e-8)
-        return along + self.curve * bent, terms | {"curve": bent}
+            ends = torch.cat([z_a, z_b])
+            x, u = self.decode(ends).flatten(1), self.energy(ends)
+            base, straight = self._terms(line, x, u)
+        along, bent = self._terms(z, x, u)
+        along, bent = along / base.abs().clamp_min(1e-8), bent / straight.clamp_min(1e-8)
+        return along + self.curve * bent, {"energy": along, "curve": bent, "variety": variety(z, line)}
+
+    def _terms(self, inner: Tensor, x_ends: Tensor, u_ends: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        The mean energy and the curve energy (k - 1) sum_i |x_{i+1} - x_i|^2, means over n curves.
+
+        Args:
+            inner: (n m, *) interior nodes.
+            x_ends: (2 n, d) decoded ends, first ones before last ones.
+            u_ends: (2 n,) energies of the ends.
+        """
+        x, u = (_between(v, e) for v, e in ((self.decode(inner).flatten(1), x_ends), (self.energy(inner), u_ends)))
+        squares = x.diff(dim=1).square().sum(dim=2)
+        lengths = squares.clamp_min(torch.finfo(squares.dtype).tiny).sqrt()  # sqrt has no derivative at 0
+        return polyline.mean_along(u, lengths).mean(), squares.shape[1] * squares.sum(dim=1).mean()
 
 
 @dataclass(eq=False)
@@ -218,7 +231,7 @@ def variety(z: Tensor, line: Tensor) -> Tensor:
     return own.std(dim=0).mean() / straight.std(dim=0).mean().clamp_min(torch.finfo(straight.dtype).tiny)
 
 
-def _curve(inner: Tensor, start: Tensor, end: Tensor, n: int, m: int) -> Tensor:
-    """(k - 1) sum_i |x_{i+1} - x_i|^2 of n curves of k = m + 2 nodes, their mean."""
-    x = torch.cat([start[:, None], inner.view(n, m, -1), end[:, None]], dim=1)
-    return (m + 1) * x.diff(dim=1).square().sum(dim=(1, 2)).mean()
+def _between(inner: Tensor, ends: Tensor) -> Tensor:
+    """Values (n, m + 2, *) at all nodes of n curves, from those at interior nodes (n m, *) and at first and last ends (2 n, *)."""
+    first, last = ends.chunk(2)
+    return torch.cat([first[:, None], inner.unflatten(0, (len(first), -1)), last[:, None]], dim=1)
