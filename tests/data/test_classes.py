@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 from scipy.io import savemat
 
-from ridgewalk.data import Images, arrange, load, load_points
+from ridgewalk.data import Images, arrange, file_rows, load, load_points
 from ridgewalk.data.hugging_face import number_classes
 from ridgewalk.data.labels import labelled_rows
 
@@ -101,7 +102,8 @@ def test_labels_without_gaps_are_unchanged() -> None:
     assert number_classes([2, 0, 1, 1], None, "y") == ([2, 0, 1, 1], ("0", "1", "2"))
     assert number_classes([False, True], None, "y") == ([0, 1], ("0", "1"))
     images = Images.from_array(pixels(None, 4, 4), [0, 1, 2] * 7)
-    assert arrange("a", images, images, in_file_order=True).train is images
+    data = arrange("a", images, images)
+    assert torch.equal(data.train.labels, images.labels[file_rows(21)])
 
 
 @pytest.mark.filterwarnings("ignore:8 of 10 classes")

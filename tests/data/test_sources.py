@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from ridgewalk.data import Images, load, part, shapes
+from ridgewalk.data import Images, file_rows, load, part, shapes
 
 
 def pixels_of(n: int, *shape: int, seed: int = 0) -> np.ndarray:
@@ -52,13 +52,13 @@ def test_size_and_channels_hold_for_every_kind_of_source() -> None:
         load("digits", channels=4)
 
 
-def test_shapes_are_drawn_at_the_given_size_and_keep_their_order() -> None:
+def test_shapes_are_drawn_at_the_given_size() -> None:
     data = load("shapes", size=8)
     assert (data.name, len(data.train), len(data.test), data.shape) == ("shapes", 30_000, 6_000, (3, 8, 8))
     assert data.class_names == ("circle", "square", "triangle")
-    few = shapes.dataset(train=3, test=2, size=8)
-    assert torch.equal(data.train.pixels[:3], few.train.pixels)
-    assert torch.equal(data.test.pixels[:2], few.test.pixels)
+    drawn = shapes.dataset(size=8)
+    assert torch.equal(data.train.pixels, drawn.train.pixels[file_rows(30_000)])
+    assert torch.equal(data.test.pixels, drawn.test.pixels[file_rows(6_000)])
 
 
 # IDX
@@ -84,13 +84,13 @@ def idx_folder(folder: Path, zipped: bool = True, dot: str = "-") -> tuple[np.nd
 
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("dot", ["-", "."])
-def test_idx_files_are_read_in_file_order(tmp_path: Path, zipped: bool, dot: str) -> None:
+def test_idx_files_are_read_and_both_parts_shuffled(tmp_path: Path, zipped: bool, dot: str) -> None:
     train, test = idx_folder(tmp_path / "mine", zipped, dot)
     data = load(str(tmp_path / "mine"))
     assert data.name == "mine"
-    assert np.array_equal(data.train.pixels[:, 0].numpy(), train)
-    assert np.array_equal(data.test.pixels[:, 0].numpy(), test)
-    assert data.test.labels.tolist() == [i % 4 for i in range(10)]
+    assert np.array_equal(data.train.pixels[:, 0].numpy(), train[file_rows(12)])
+    assert np.array_equal(data.test.pixels[:, 0].numpy(), test[file_rows(10)])
+    assert data.test.labels.tolist() == [i % 4 for i in file_rows(10).tolist()]
     assert data.class_names == ("0", "1", "2", "3")
 
 
@@ -151,6 +151,7 @@ def test_data_in_mnists_files_has_the_roles_of_the_table(mnist_like: tuple[Path,
     data = load(str(folder))
     assert (len(data.train), len(data.test), data.shape) == (600, 100, (1, 28, 28))
     assert data.class_names == tuple("0123456789")
+    places = torch.cat([file_rows(600), 600 + file_rows(100)]).numpy()
     for role, start, stop in (
         ("model", 0, 400),
         ("judge_a", 400, 500),
@@ -159,9 +160,9 @@ def test_data_in_mnists_files_has_the_roles_of_the_table(mnist_like: tuple[Path,
         ("test", 610, 650),
         ("reference", 650, 700),
     ):
-        found = part(data, role)
-        assert np.array_equal(found.pixels[:, 0].numpy(), images[start:stop])
-        assert np.array_equal(found.labels.numpy(), labels[start:stop])
+        found, rows = part(data, role), places[start:stop]
+        assert np.array_equal(found.pixels[:, 0].numpy(), images[rows])
+        assert np.array_equal(found.labels.numpy(), labels[rows])
 
 
 # folders of images

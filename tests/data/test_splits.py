@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from ridgewalk.data import ROLES, TEST_ROLES, ImageData, Images, arrange, part, role_of_test_index, role_slice
+from ridgewalk.data import (
+    ROLES,
+    TEST_ROLES,
+    ImageData,
+    Images,
+    arrange,
+    file_rows,
+    part,
+    role_of_test_index,
+    role_slice,
+)
+from ridgewalk.data.splits import in_read_order
 
 
 def numbered(n: int, labels: list[int] | None = None) -> Images:
@@ -61,13 +72,23 @@ def test_the_fixed_shuffle_mixes_classes_and_never_changes() -> None:
     assert numbers(arrange("z", numbered(70)).test) == [55, 6, 2, 10, 21, 9, 16, 35, 51, 69]
 
 
-def test_a_source_in_file_order_stays_in_file_order() -> None:
-    data = arrange("x", numbered(30), numbered(20), in_file_order=True)
-    assert numbers(data.train) == list(range(30))
-    assert numbers(data.test) == list(range(20))
-    shuffled = arrange("x", numbered(30), numbered(20))
-    assert numbers(shuffled.train) != list(range(30))
-    assert sorted(numbers(shuffled.test)) == list(range(20))
+def test_both_parts_are_shuffled_and_the_rows_of_their_files_are_known() -> None:
+    data = arrange("x", numbered(30), numbered(20))
+    assert numbers(data.train) == file_rows(30).tolist() != list(range(30))
+    assert numbers(data.test) == file_rows(20).tolist()
+    assert sorted(numbers(data.train)) == list(range(30))
+    # the order is fixed: "test image i" of an older run is still test image i
+    assert file_rows(10).tolist() == [6, 1, 2, 4, 0, 3, 7, 8, 9, 5]
+    back = in_read_order(data)
+    assert (numbers(back.train), numbers(back.test)) == (list(range(30)), list(range(20)))
+
+
+def test_two_populations_of_one_part_are_shared_among_its_roles() -> None:
+    """As in MNIST's test file, whose halves were written by different people."""
+    test = numbered(10_000, [int(i >= 5000) for i in range(10_000)])
+    data = arrange("x", numbered(60, [0, 1] * 30), test)
+    for role in TEST_ROLES:
+        assert abs(float(part(data, role).labels.float().mean()) - 0.5) < 0.05  # 3 standard errors of 1,000 images
 
 
 def test_a_part_is_a_view_of_its_rows() -> None:

@@ -11,7 +11,7 @@ from scipy.io import savemat
 from torch import nn
 
 import ridgewalk
-from ridgewalk.data import ImageData, Images, part
+from ridgewalk.data import Images, arrange, part
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.metrics.transport import sliced_wasserstein
 from ridgewalk.models.autoencoders import Architecture
@@ -113,9 +113,9 @@ def test_published_figures_belong_to_their_own_data_set() -> None:
 
     train = images([i % 10 for i in range(20)])
     for first, holds in (([7, 2, 1, 0, 4, 1, 4, 9, 5, 9], True), ([9, 2, 1, 1, 6, 1, 4, 6, 5, 7], False)):
-        data = ImageData("given", train, images(first + [0] * 9_990))
+        data = arrange("given", train, images(first + [0] * 9_990))
         assert shared.MNIST.holds(data) == holds
-    assert not shared.MNIST.holds(ImageData("given", train, images([7, 2, 1, 0, 4, 1, 4, 9, 5, 9])))
+    assert not shared.MNIST.holds(arrange("given", train, images([7, 2, 1, 0, 4, 1, 4, 9, 5, 9])))
     assert not shared.ORIGINALS["aae-svhn"].holds(data)
 
 

@@ -146,7 +146,8 @@ class ImageData:
     """
     Train and test images of one shape with the same classes.
 
-    Their order is final: "test image i", as in ``--from i`` and ``pairs``, is row i of ``test``. ``splits.arrange`` has shuffled the sources that need it.
+    Their order is final: "test image i", as in ``--from i`` and ``pairs``, is row i of ``test``. ``splits.arrange`` has shuffled both
+    parts, and ``splits.file_rows`` says which row of its file an image is.
     """
 
     name: str

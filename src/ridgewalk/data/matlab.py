@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ridgewalk.data import mat_process
 from ridgewalk.data.arrays import refusing
@@ -48,15 +47,15 @@ def read_svhn(folder: Path) -> tuple[Images, Images]:
     """
     Reads the train and test images of a folder in file order; the label 10 becomes class "0", and the images of extra_32x32.mat join the train part.
 
-    Neighbours in a file are often digits of one house number with overlapping windows, and file order keeps most of them in one role. With extra images,
-    each sixth of the train part, from which ``splits`` makes roles, contains the same share of both files.
+    Neighbours in a file are often digits of one house number, with overlapping windows. They come into several roles of a part, as all images do
+    (``splits.arrange``).
     """
     for part in ("train", "test"):
         if not (folder / f"{part}{_END}").is_file():
             raise ValueError(f"'{folder}' lacks {part}{_END}, one of SVHN's two files; add it to the folder")
     train, test = (_read_svhn_file(folder / f"{part}{_END}") for part in ("train", "test"))
     extra = folder / f"extra{_END}"
-    return (_by_sixths(train, _read_svhn_file(extra)) if extra.is_file() else train), test
+    return (_joined(train, _read_svhn_file(extra)) if extra.is_file() else train), test
 
 
 def read_mat(file: Path, fold: int | None = None) -> tuple[str, Parts]:
@@ -64,7 +63,7 @@ def read_mat(file: Path, fold: int | None = None) -> tuple[str, Parts]:
     Reads one .mat file, which is one of SVHN's files or the Toronto Face Database; returns the name of the data set and its parts.
 
     One file of SVHN gives a train part in file order. Of the faces, which have no classes, the test part has the fold's test faces. The train part has its
-    unlabelled and training faces, shuffled, and its validation faces at the start of the last sixth, which no model reads and the likelihood protocol uses.
+    unlabelled, training and validation faces, of which the likelihood protocol uses some that no model reads.
 
     Args:
         file: a file such as train_32x32.mat or TFD_48x48.mat.
@@ -141,27 +140,16 @@ def _faces(file: Path, held: Mapping[str, Array], fold: int) -> Parts:
             f"'{file}' is no Toronto Face Database: images are {x.dtype} {x.shape}, folds {folds.dtype} {folds.shape}; {_TFD}"
         )
     own = torch.from_numpy(folds[:, fold - 1].astype(np.int64))
-    train, validation, test = (
-        torch.isin(own, torch.tensor(kinds)).nonzero()[:, 0]
-        for kinds in ((_UNLABELLED, _TRAIN), (_VALIDATION,), (_TEST,))
-    )
-    for name, rows in (("unlabelled or training", train), ("validation", validation), ("test", test)):
-        if len(rows) == 0:
+    for name, kinds in (
+        ("unlabelled or training", (_UNLABELLED, _TRAIN)),
+        ("validation", (_VALIDATION,)),
+        ("test", (_TEST,)),
+    ):
+        if not torch.isin(own, torch.tensor(kinds)).any():
             raise ValueError(f"fold {fold} of '{file}' has no {name} faces; is the file complete?")
-    shuffled = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(0))]
-    before = min(len(train), (len(train) + len(validation)) * 5 // 6)
     faces = Images(torch.from_numpy(x[:, None].copy()), torch.zeros(len(x), dtype=torch.int64), ("face",))
-    return faces.take(torch.cat([shuffled[:before], validation, shuffled[before:]])), faces.take(test)
+    return faces.take((own != _TEST).nonzero()[:, 0]), faces.take((own == _TEST).nonzero()[:, 0])
 
 
-def _by_sixths(one: Images, two: Images) -> Images:
-    """Concatenates sixths of both in turn, so that each slice of a role contains the same share of both."""
-    rows: list[Tensor] = []
-    for i in range(6):
-        for images, offset in ((one, 0), (two, len(one))):
-            n = len(images)
-            rows.append(torch.arange(n * i // 6, n * (i + 1) // 6) + offset)
-    order = torch.cat(rows)
-    return Images(
-        torch.cat([one.pixels, two.pixels])[order], torch.cat([one.labels, two.labels])[order], one.class_names
-    )
+def _joined(one: Images, two: Images) -> Images:
+    return Images(torch.cat([one.pixels, two.pixels]), torch.cat([one.labels, two.labels]), one.class_names)

@@ -83,13 +83,13 @@ def _load(source: str, form: ImageFormat) -> ImageData:
         return arrange("digits", reshape(_digits(), form))
     if source == "shapes":
         drawn = dataset(size=SIDE if form.size is None else form.size)
-        return arrange("shapes", reshape(drawn.train, form), reshape(drawn.test, form), in_file_order=True)
+        return arrange("shapes", reshape(drawn.train, form), reshape(drawn.test, form))
     if path.is_dir():
         return _load_folder(path, form)
     if path.is_file() and path.suffix.lower() == ".parquet":
         return arrange(path.stem, *read_parquet(path, form))
     if is_idx(path):
-        return _in_file_order(path.name, read_idx(path), form)
+        return arrange(path.name, *_reshaped(read_idx(path), form))
     if (fold := _FOLD.fullmatch(source)) is not None or (path.is_file() and path.suffix.lower() == ".mat"):
         file = path if fold is None else Path(fold[1]).expanduser()
         if not file.is_file():
@@ -97,7 +97,7 @@ def _load(source: str, form: ImageFormat) -> ImageData:
         name, (train, held_out) = read_mat(file, None if fold is None else int(fold[2]))
         if held_out is None:
             return arrange(name, reshape(train, form))
-        return _in_file_order(name, (train, held_out), form)
+        return arrange(name, *_reshaped((train, held_out), form))
     if path.is_file():
         own = f"; it is one image: give its folder, '{path.parent}'" if path.suffix[1:].lower() in extensions() else ""
         own = f"; {path.name} is an archive: unpack it, and give the folder" if path.suffix.lower() in ARCHIVES else own
@@ -114,20 +114,18 @@ def _load_folder(folder: Path, form: ImageFormat) -> ImageData:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     name, found = folder.resolve().name, locate(folder)
     if holds_idx(found):
-        return _in_file_order(name, read_idx(found), form)
+        return arrange(name, *_reshaped(read_idx(found), form))
     if holds_svhn(found):
-        return _in_file_order(name, read_svhn(found), form)
+        return arrange(name, *_reshaped(read_svhn(found), form))
     if parquet_files(found):
         warn_of_unread(folder, parquet_files(found))
         return arrange(name, *read_parquet(found, form))
     return arrange(name, *read_folder(found, form))
 
 
-def _in_file_order(name: str, parts: tuple[Images, Images], form: ImageFormat) -> ImageData:
-    train, test = (
-        reshape(images, form, f"{part} image") for images, part in zip(parts, ("train", "test"), strict=True)
-    )
-    return arrange(name, train, test, in_file_order=True)
+def _reshaped(parts: tuple[Images, Images], form: ImageFormat) -> tuple[Images, Images]:
+    train, test = parts
+    return reshape(train, form, "train image"), reshape(test, form, "test image")
 
 
 def _refuse_paths(source: str, path: Path) -> None:

@@ -10,7 +10,9 @@ The table of roles, by which no judge is trained on images that it judges.
     reference    test    0.5 - 1     5000 .. 10000   real images that others are compared with
 
 A role is the slice floor(n start) .. floor(n stop) of its part, so it depends on the order of the part, which ``arrange`` alone sets, once, as a source is
-loaded.
+loaded. Both parts of every data set are shuffled by a fixed order before: the halves of MNIST's test file were written by two populations of writers, and
+judges whose references are of one of them take fewer real images of the other for real. The numbers above are therefore places in that order, not rows of
+MNIST's files; ``file_rows`` says which row of its file an image is.
 """
 
 import warnings
@@ -39,34 +41,46 @@ TEST_ROLES: tuple[str, ...] = tuple(role for role, (part, *_) in _SHARES.items()
 """The roles of the test part."""
 
 ORDER_SEED = 20_240_517
-"""Seed of the constant shuffle; another seed moves the images of every data set but MNIST to other roles."""
+"""Seed of the constant shuffle; another seed moves the images of every data set to other roles."""
 
 
-def arrange(name: str, train: Images, test: Images | None = None, *, in_file_order: bool = False) -> ImageData:
+def arrange(name: str, train: Images, test: Images | None = None) -> ImageData:
     """
     A data set in its final order, to which roles, pairs and ``--from i`` refer.
 
-    Each part is shuffled with a constant seed, as folders are sorted by class. Without a test part, the first floor(6 n / 7) of the shuffled images are the
-    train part and the others the test part. A class without images in both parts is left out with a warning, and the labels are numbered anew.
+    Each part is shuffled with a constant seed (``file_rows``), so that all its roles are of one population. Without a test part, the first floor(6 n / 7) of
+    the shuffled images are the train part and the others the test part. A class without images in both parts is left out with a warning, and the labels are
+    numbered anew.
 
     Args:
         name: name of the data set.
         train: the train images, or all images.
         test: the test images, if the source has a test part.
-        in_file_order: whether each part keeps its order, as MNIST's parts, which are shuffled already; this needs a test part.
     """
     train, test = _drop_empty_classes(name, train, test)
-    if in_file_order:
-        assert test is not None, "a source in file order has its own test part"
-        return ImageData(name, train, test)
     if test is not None:
-        return ImageData(name, train.take(_shuffled(len(train))), test.take(_shuffled(len(test))))
-    order, n_train = _shuffled(len(train)), len(train) * 6 // 7
+        return ImageData(name, train.take(file_rows(len(train))), test.take(file_rows(len(test))))
+    order, n_train = file_rows(len(train)), len(train) * 6 // 7
     if n_train == 0:
         raise ValueError(
             f"'{name}' must have at least 2 images to be divided into train and test; it has {len(train)}; add images"
         )
     return ImageData(name, train.take(order[:n_train]), train.take(order[n_train:]))
+
+
+def file_rows(n: int) -> torch.Tensor:
+    """
+    The order of ``arrange``: image i of a part of n images is the image that was read as number ``file_rows(n)[i]``, int64 (n,).
+
+    In a data set without a test part n counts all images, and the test part follows the train part.
+    """
+    return torch.randperm(n, generator=torch.Generator().manual_seed(ORDER_SEED))
+
+
+def in_read_order(data: ImageData) -> ImageData:
+    """The data set with each of its parts in the order in which it was read; the inverse of ``arrange``, for sources that have a test part."""
+    train, test = (images.take(file_rows(len(images)).argsort()) for images in (data.train, data.test))
+    return ImageData(data.name, train, test)
 
 
 def role_slice(role: str, n_train: int, n_test: int) -> tuple[str, slice]:
@@ -161,7 +175,3 @@ def _drop_empty_classes(name: str, train: Images, test: Images | None) -> tuple[
 def _rows(role: str, n: int) -> slice:
     _, start, stop, of = _SHARES[role]
     return slice(n * start // of, n * stop // of)
-
-
-def _shuffled(n: int) -> torch.Tensor:
-    return torch.randperm(n, generator=torch.Generator().manual_seed(ORDER_SEED))

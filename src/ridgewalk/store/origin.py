@@ -25,6 +25,7 @@ from ridgewalk.data import load as load_images
 from ridgewalk.data.hugging_face import asking
 from ridgewalk.data.points import PointData, is_points, load_points
 from ridgewalk.data.sources import NAMES, refuse_skipping
+from ridgewalk.data.splits import in_read_order
 from ridgewalk.data.toy import DENSITIES
 from ridgewalk.files import write_bytes
 from ridgewalk.locks import is_empty
@@ -155,17 +156,27 @@ class Origin(Source):
             as_images: whether points become images, as an autoencoder reads them.
 
         Raises:
-            ValueError: where the data have changed since the run was started, or are on the hub and the user did not name them (``store.trust``).
+            ValueError: where the data have changed since the run was started, their roles have, or they are on the hub and the user did not name them
+                (``store.trust``).
         """
         found = self.located(folder)
         with asking(partial(refuse_untrusted_hub, run=folder)):
             data = found.images() if as_images else found.images_or_points()
         if fingerprint(data) != self.data or (self.classes or tuple(data.class_names)) != tuple(data.class_names):
+            self._refuse_former_roles(found.source, data, folder)
             raise ValueError(
                 f"the data at {found.source} have changed since {folder} was started, or are others: {self._difference(data)}; restore them, "
                 "name the run's own with --data, or train again"
             )
         return data
+
+    def _refuse_former_roles(self, source: str, data: Data, folder: Path) -> None:
+        """Raises ValueError for a run whose data were divided into roles without being shuffled: it was trained on images that would judge it."""
+        if isinstance(data, ImageData) and fingerprint(in_read_order(data)) == self.data:
+            raise ValueError(
+                f"{folder} was trained by a former version, in which the images of {source} were divided into roles in the order of their files; now they "
+                "are shuffled before, so that it was trained on images which are to judge it: train it again with this version"
+            )
 
     def moved(self, source: str) -> "Origin":
         """
@@ -214,7 +225,7 @@ class Origin(Source):
             for name in was
             if was[name] not in (None, now[name])
         ]
-        return ", ".join(told) or "shape, number and classes agree, but values or labels differ"
+        return ", ".join(told) or "shape, number and classes agree, but values, labels or their order differ"
 
 
 def _brief(values: object) -> str:

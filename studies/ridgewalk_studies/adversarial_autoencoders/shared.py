@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ridgewalk.data import ImageData, Images, load, part
+from ridgewalk.data import ImageData, Images, file_rows, load, part
 from ridgewalk.files import write_bytes
 from ridgewalk.metrics.statistics import Interval, paired_difference
 from ridgewalk.models.categories import CategoricalAutoencoder, ConditionalAutoencoder
@@ -54,7 +54,7 @@ class Original:
         name: Name of the data set.
         shape: Shape of an image.
         test: number of test images, 0 for any.
-        first: classes of the first test images, which distinguish MNIST from other sets in its format.
+        first: classes of the first images of the test file, which distinguish MNIST from other sets in its format.
     """
 
     name: str
@@ -64,7 +64,8 @@ class Original:
 
     def holds(self, data: ImageData) -> bool:
         """Whether ``data`` is this data set."""
-        labels = tuple(int(v) for v in data.test.labels[: len(self.first)])
+        rows = file_rows(len(data.test)).argsort()[: len(self.first)]
+        labels = tuple(data.test.labels[rows].tolist())
         return data.shape == self.shape and self.test in (0, len(data.test)) and labels == self.first
 
 

@@ -1,7 +1,7 @@
 """
 The likelihood protocol of Goodfellow et al. (2014) and Makhzani et al. (2015): the images that choose sigma, the measured images, and the score of real images.
 
-    sigma    chosen on the first 1,000 images of the train part's last sixth (of MNIST: 50,000 .. 51,000), which no model is trained on
+    sigma    chosen on the first 1,000 images of the train part's last sixth (of MNIST: places 50,000 .. 51,000), which no model is trained on
     test     every image of the test part
     oracle   the first 10,000 images that models are trained on, in place of samples: on MNIST 243 nats (Goodfellow et al. 2014)
 
