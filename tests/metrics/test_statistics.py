@@ -10,6 +10,7 @@ from torch import Tensor
 from ridgewalk.metrics.statistics import (
     Interval,
     bootstrap,
+    bootstrap_independent,
     bootstrap_mean,
     bootstrap_ratio,
     gap_closed,
@@ -168,3 +169,21 @@ def test_rank_agreement_where_there_is_no_ranking() -> None:
         rank_agreement({"lerp": 1.0, "walk": 1.0}, {"lerp": 1.0, "string": 1.0})
     with pytest.raises(ValueError, match="NaN for walk"):
         rank_agreement({"lerp": 1.0, "walk": torch.nan}, {"lerp": 1.0, "walk": 1.0})
+
+
+def test_the_interval_of_independent_samples_covers_the_truth_at_its_level() -> None:
+    """mean v - log mean e, v ~ N(1, 1) of 30 and e ~ U(0, 2) of 50: the truth 1 lies in 95 % of 400 intervals, to two standard errors of that share."""
+    generator, inside = torch.Generator().manual_seed(0), 0
+    for seed in range(400):
+        v = 1 + torch.randn(30, generator=generator, dtype=torch.float64)
+        e = 2 * torch.rand(50, generator=generator, dtype=torch.float64)
+        both = bootstrap_independent(lambda m: m["v"] - m["e"].log(), {"v": v, "e": e}, seed, resamples=400)
+        inside += both.low < 1 < both.high
+        assert both.n == 30
+        assert both.value == pytest.approx(float(v.mean() - e.mean().log()))
+    assert inside / 400 > 0.91  # percentiles of 30 values cover a little less than 0.95
+
+
+def test_independent_samples_of_one_value_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 2 values of each sample; got 1 of 'e'"):
+        bootstrap_independent(lambda m: m["v"], {"v": torch.ones(3), "e": torch.ones(1)}, 0)

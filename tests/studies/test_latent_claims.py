@@ -1,12 +1,15 @@
 """The smaller claims on a latent space: measured in seconds on digits, settled only by enough points, and repeatable."""
 
 import json
+import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from ridgewalk.data import part
+from ridgewalk.energies import AggregatePosterior
 from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics.statistics import Interval
@@ -17,7 +20,7 @@ from ridgewalk.verbs.train import TrainRequest
 from ridgewalk_studies import claims
 from ridgewalk_studies.claims import FATES
 from ridgewalk_studies.findings import Part
-from ridgewalk_studies.vae_gan import latent_claims, latent_space
+from ridgewalk_studies.vae_gan import latent_claims, latent_density, latent_space
 
 TINY = ("model.hidden=[64]", "training.epochs=15", "detector.epochs=1", "judges.epochs=2", "walks.frames=7")
 
@@ -71,6 +74,43 @@ def test_the_figures_are_plain_and_hold_what_the_claims_say(measured: Part) -> N
     assert f"{value:.2f} [{low:.2f}, {high:.2f}]" in half.figure
     assert n == 40
     assert again["levels"]["by_distance"][0]["from"] < again["levels"]["by_distance"][-1]["to"]
+
+
+def test_figures_with_a_normalising_constant_carry_its_interval() -> None:
+    """
+    p = N(0, I), D_z = a z_1 and q = N(a e_1, I), which exp(l) p / Z is with Z = exp(a^2 / 2): the gain over q is 0 for every code.
+
+    Its only error is that of Z, so that an interval over held-out codes alone has the width 0, beside the truth.
+    """
+    a, zero = 1.5, torch.zeros(1, 2)
+    shifted = AggregatePosterior(a * torch.eye(2)[:1], zero)
+    drawn = torch.randn(400, 2, generator=torch.Generator().manual_seed(0)) + a * torch.eye(2)[0]
+
+    def normal(rows: int, stream: int) -> torch.Tensor:
+        return torch.randn(rows, 2, generator=torch.Generator().manual_seed(stream))
+
+    space = SimpleNamespace(
+        size=40,
+        seed=0,
+        draws=lambda: drawn,
+        normal=normal,
+        d_z=lambda z: a * z[:, 0],
+        prior=AggregatePosterior(zero, zero),
+        train=shifted,
+        density=shifted,
+    )
+    found = latent_density.own_density(space)  # type: ignore[arg-type]
+    spread = math.sqrt((math.exp(a**2) - 1) / 800)  # of the log of a mean of 800 draws of exp(a z), by the delta method
+    for name in ("widened", "mixture"):
+        gain = found["gain"][name]
+        assert gain.low < 0 < gain.high
+        assert gain.high - gain.low == pytest.approx(2 * 1.96 * spread, rel=0.35)  # few draws, of a heavy tail
+    assert found["total"].low < math.exp(a**2 / 2) < found["total"].high
+    assert found["gain"]["prior"].value == pytest.approx(a**2 / 2, abs=0.4)
+    assert found["gain"]["-logit"].low < found["log_likelihood"]["restored"].value - found["log_likelihood"]["-logit"].value < found["gain"]["-logit"].high  # fmt: skip
+    assert 800 / math.exp(a**2) / 3 < found["carrying_draws"] < 800 / math.exp(a**2) * 3
+    # Z' divides by the density itself, whose draws all weigh as exp(l) / w with a variance of its own
+    assert found["total_alone"].low < found["total_alone"].value < found["total_alone"].high
 
 
 def test_a_measurement_repeats(runs: tuple[Run, Run], judges: list[Judge]) -> None:

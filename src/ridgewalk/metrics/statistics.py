@@ -93,6 +93,24 @@ def bootstrap(
     return percentile_interval(float(values[0]), values[1:], level, len(rows))
 
 
+def bootstrap_independent(
+    statistic: Statistic, samples: Mapping[str, Tensor], seed: int, resamples: int = RESAMPLES
+) -> Interval:
+    """
+    s(mean_i c_i, ...) of samples that are independent of each other: each is (n,) with its own n and is resampled by itself.
+
+    The other arguments are those of ``bootstrap``; ``n`` of the interval is the least of the samples.
+    """
+    means = {}
+    for i, (name, values) in enumerate(samples.items()):
+        rows = stacked({name: values})
+        if len(rows) < 2:
+            raise ValueError(f"a bootstrap needs at least 2 values of each sample; got {len(rows)} of '{name}'")
+        means[name] = torch.cat([rows.mean(dim=0), _resampled_means(rows, seed + i, resamples)[:, 0]])
+    found = statistic(means)
+    return percentile_interval(float(found[0]), found[1:], LEVEL, min(len(v) for v in samples.values()))
+
+
 def percentile_interval(
     value: float, replicates: Tensor, level: float, n: int, least: float = -torch.inf, most: float = torch.inf
 ) -> Interval:

@@ -5,10 +5,11 @@ from math import log
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ridgewalk.energies import AggregatePosterior, DensityRatio, NegativeLogD, PosteriorEnergy
 from ridgewalk.metrics.ranks import bootstrap_spearman
-from ridgewalk.metrics.statistics import bootstrap_mean, paired_difference
+from ridgewalk.metrics.statistics import Interval, bootstrap_independent, bootstrap_mean, paired_difference
 from ridgewalk.path import chunked
 from ridgewalk.protocols import Energy
 from ridgewalk.seeds import Stream, mixed_seed
@@ -55,8 +56,9 @@ def energy_based(space: Space) -> Part:
             own["gain"]["prior"],
             own["gain"]["widened"],
             figure=f"log-likelihood of held-out draws by exp(l) p / Z over the prior's {signed(own['gain']['prior'])} nats, over the mixture of all q(z|x), "
-            f"widened, {signed(own['gain']['widened'])}, over exp(l) / Z' {signed(own['gain']['-logit'])}; Z {of(own['total'])}",
-            how="Z by draws of the prior",
+            f"widened, {signed(own['gain']['widened'])}, over exp(l) / Z' {signed(own['gain']['-logit'])}; Z {of(own['total'])}, carried by "
+            f"{own['carrying_draws']:.1f} of its draws",
+            how="Z by draws of the prior; intervals over held-out draws and over those of Z",
         ),
     ]
     return Part({"energy_based": plain(found)}, verdicts)
@@ -102,31 +104,41 @@ def own_density(space: Space) -> dict[str, Any]:
     """
     Measures D_z of the run as a density of codes: mean log density of held-out draws by exp(l) p / Z and by other densities.
 
-    Z = mean_p exp(l), which is 1 at the optimum; exp(l) / Z' alone has Z' = mean_w exp(l) / w over draws of the widened mixture w.
+    Z = mean_p exp(l), which is 1 at the optimum; exp(l) / Z' alone has Z' = mean_w exp(l) / w over draws of the widened mixture w. Both are estimates, so that their
+    draws are resampled beside the held-out ones. Where few draws carry a mean even that is too little; (sum_i e_i)^2 / sum_i e_i^2 draws carry Z.
     """
     z, rows = space.draws(), 20 * space.size
-    of_prior = chunked(space.d_z, space.normal(rows, 4)).double()
-    mass = bootstrap_mean(of_prior.exp(), space.seed, resamples=500)
+    total = chunked(space.d_z, space.normal(rows, 4)).double().exp()
     generator = torch.Generator().manual_seed(mixed_seed(space.seed, Stream.WIDE_CODES))
     wide = space.density.draw(
         torch.randint(len(space.density.mean), (4 * space.size,), generator=generator), space.normal(4 * space.size, 6)
     )
-    weights = chunked(space.d_z, wide).double() + chunked(space.density, wide, chunk=256).double()
-    log_total = float(torch.logsumexp(weights, 0)) - log(len(wide))
+    total_alone = (chunked(space.d_z, wide).double() + chunked(space.density, wide, chunk=256).double()).exp()
     logit, log_prior = chunked(space.d_z, z).double(), -chunked(space.prior, z).double()
-    restored = logit + log_prior - log(mass.value)
+    restored = logit + log_prior
     others = {
         "prior": log_prior,
         "mixture": -chunked(space.train, z, chunk=256).double(),
         "widened": -chunked(space.density, z, chunk=256).double(),
-        "-logit": logit - log_total,
     }
+    by_logit = {"-logit": _over_constants(logit, total_alone, space.seed)}
+    by_restored = {"restored": _over_constants(restored, total, space.seed)}
+    gain = {n: _over_constants(restored - v, total, space.seed) for n, v in others.items()}
     return {
-        "log_likelihood": {n: bootstrap_mean(v, space.seed) for n, v in {"restored": restored, **others}.items()},
-        "gain": {n: paired_difference(restored, v, space.seed) for n, v in others.items()},
+        "log_likelihood": by_restored | {n: bootstrap_mean(v, space.seed) for n, v in others.items()} | by_logit,
+        "gain": gain | {"-logit": _over_constants(log_prior, total, space.seed, total_alone)},
         "rank_correlation_with_widened": {
             n: bootstrap_spearman(v, others["widened"], space.seed, resamples=500)
             for n, v in (("restored", restored), ("-logit", logit))
         },
-        "total": mass,
+        "total": bootstrap_mean(total, space.seed, resamples=500),
+        "total_alone": bootstrap_mean(total_alone, space.seed, resamples=500),
+        "carrying_draws": float(total.sum().square() / total.square().sum()),
     }
+
+
+def _over_constants(values: Tensor, below: Tensor, seed: int, above: Tensor | None = None) -> Interval:
+    """mean_i v_i - log mean_i b_i + log mean_i a_i of independent samples, with the interval of all of them."""
+    above = torch.ones(2, dtype=torch.float64) if above is None else above
+    samples = {"values": values, "below": below, "above": above}
+    return bootstrap_independent(lambda m: m["values"] - m["below"].log() + m["above"].log(), samples, seed)
