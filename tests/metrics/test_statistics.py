@@ -172,7 +172,7 @@ def test_rank_agreement_where_there_is_no_ranking() -> None:
 
 
 def test_the_interval_of_independent_samples_covers_the_truth_at_its_level() -> None:
-    """mean v - log mean e, v ~ N(1, 1) of 30 and e ~ U(0, 2) of 50: the truth 1 lies in 95 % of 400 intervals, to two standard errors of that share."""
+    """Of mean v - log mean e, v ~ N(1, 1) of 30 and e ~ U(0, 2) of 50: the truth 1 lies in 95 % of 400 intervals, to two standard errors of that share."""
     generator, inside = torch.Generator().manual_seed(0), 0
     for seed in range(400):
         v = 1 + torch.randn(30, generator=generator, dtype=torch.float64)

@@ -104,8 +104,8 @@ def own_density(space: Space) -> dict[str, Any]:
     """
     Measures D_z of the run as a density of codes: mean log density of held-out draws by exp(l) p / Z and by other densities.
 
-    Z = mean_p exp(l), which is 1 at the optimum; exp(l) / Z' alone has Z' = mean_w exp(l) / w over draws of the widened mixture w. Both are estimates, so that their
-    draws are resampled beside the held-out ones. Where few draws carry a mean even that is too little; (sum_i e_i)^2 / sum_i e_i^2 draws carry Z.
+    Z = mean_p exp(l), which is 1 at the optimum; exp(l) / Z' alone has Z' = mean_w exp(l) / w over draws of the widened mixture w. Both are estimates, so
+    that their draws are resampled beside the held-out ones. Where few draws carry a mean even that is too little; (sum_i e_i)^2 / sum_i e_i^2 draws carry Z.
     """
     z, rows = space.draws(), 20 * space.size
     total = chunked(space.d_z, space.normal(rows, 4)).double().exp()
