@@ -43,6 +43,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("owner/name/more", "no such file or folder"),
         ("../owner", "no such file or folder"),
         ("owner/", "no such file or folder"),
+        ("fashion-mnst", "unknown source 'fashion-mnst'; did you mean 'fashion-mnist'"),
     ],
 )
 def test_paths_are_never_sent_to_the_hub(asked: list[str], source: str, sentence: str) -> None:
@@ -51,7 +52,7 @@ def test_paths_are_never_sent_to_the_hub(asked: list[str], source: str, sentence
     assert not asked
 
 
-@pytest.mark.parametrize("source", ["owner/name", "uoft-cs/cifar10", "faces", "owner/data-1.0"])
+@pytest.mark.parametrize("source", ["owner/name", "uoft-cs/cifar10", "faces", "owner/data-1.0", "fashion_mnist"])
 def test_names_of_the_hub_are_asked_for(asked: list[str], source: str) -> None:
     with pytest.raises(ValueError, match="the hub was asked"):
         load(source)

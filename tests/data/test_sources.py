@@ -15,7 +15,9 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from ridgewalk.data import Images, file_rows, load, part, shapes
+from commands import refused
+from ridgewalk.data import Images, fashion_mnist, file_rows, load, part, shapes
+from ridgewalk.store.origin import place_of
 
 
 def pixels_of(n: int, *shape: int, seed: int = 0) -> np.ndarray:
@@ -92,6 +94,43 @@ def test_idx_files_are_read_and_both_parts_shuffled(tmp_path: Path, zipped: bool
     assert np.array_equal(data.test.pixels[:, 0].numpy(), test[file_rows(10)])
     assert data.test.labels.tolist() == [i % 4 for i in file_rows(10).tolist()]
     assert data.class_names == ("0", "1", "2", "3")
+
+
+@pytest.fixture
+def clothes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that stands for that of Debian's package, in a working folder with a folder of the same name."""
+    monkeypatch.setattr(fashion_mnist, "PLACE", tmp_path / "package")
+    monkeypatch.chdir(tmp_path)
+    idx_folder(tmp_path / "fashion-mnist")
+    return tmp_path / "package"
+
+
+def test_fashion_mnist_is_read_from_debians_package_with_its_class_names(clothes: Path) -> None:
+    clothes.mkdir()
+    pixels = pixels_of(40, 4, 5)
+    for name, rows in (("train", slice(0, 30)), ("t10k", slice(30, 40))):
+        (clothes / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(pixels[rows])))
+        (clothes / f"{name}-labels-idx1-ubyte.gz").write_bytes(
+            gzip.compress(idx(np.arange(40, dtype=np.uint8)[rows] % 10))
+        )
+    data = load("fashion-mnist")
+    assert (data.name, data.shape, len(data.train), len(data.test)) == ("fashion-mnist", (1, 4, 5), 30, 10)
+    assert data.class_names[:2] == ("T-shirt/top", "Trouser")
+    assert data.class_names[-1] == "Ankle boot"
+    assert data.test.labels.tolist() == file_rows(10).tolist()
+    assert np.array_equal(data.test.pixels[:, 0].numpy(), pixels[30:][file_rows(10)])
+    assert load("fashion-mnist", size=8, channels=3).shape == (3, 8, 8)
+    assert load("./fashion-mnist").class_names == ("0", "1", "2", "3")  # a folder
+    assert place_of("fashion-mnist") is None
+    assert place_of("./fashion-mnist") is not None
+
+
+def test_fashion_mnist_that_is_absent_or_another_says_how_to_get_it(clothes: Path) -> None:
+    told = refused("train", "ae", "--data", "fashion-mnist", within=clothes.parent)
+    assert f"{clothes}, where there are no IDX files: install them by `apt install dataset-fashion-mnist`" in told
+    idx_folder(clothes)
+    with pytest.raises(ValueError, match="must hold the labels 0 to 9 of Fashion-MNIST; it holds 0, 1, 2, 3; install"):
+        load("fashion-mnist")
 
 
 def put(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
@@ -509,7 +548,10 @@ def test_missing_libraries_are_named_with_their_extra(tmp_path: Path, monkeypatc
         ("digit", "unknown source 'digit'; did you mean 'digits'.*SOURCE is"),
         ("Digits", "did you mean 'digits'"),
         ("dgits", "did you mean 'digits'"),
-        ("shape", "unknown source 'shape'; did you mean 'shapes'.*SOURCE is 'digits', 'shapes', a folder"),
+        (
+            "shape",
+            "unknown source 'shape'; did you mean 'shapes'.*SOURCE is 'digits', 'shapes', 'fashion-mnist', a folder",
+        ),
         ("./nowhere", "no such file or folder: './nowhere'; SOURCE is"),
         ("/nowhere/at/all", "no such file or folder"),
         ("~/nowhere-at-all", "no such file or folder"),

@@ -1,5 +1,7 @@
 """Splits: every image has one role, MNIST's are those of the table, and the order never moves."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from ridgewalk.data import (
     ImageData,
     Images,
     arrange,
+    describe_copies,
     file_rows,
     part,
     role_of_test_index,
@@ -102,6 +105,26 @@ def test_no_image_of_a_judge_is_an_image_of_another_role() -> None:
     data = arrange("x", numbered(700))
     digests = [part(data, role).digests() for role in ROLES]
     assert len(torch.cat(digests).unique()) == 700
+
+
+def test_exact_copies_in_several_roles_are_counted() -> None:
+    assert describe_copies(arrange("x", numbered(700))) == ""
+    rows = torch.arange(700)
+    rows[350:] = rows[:350]  # each image twice
+    whole = numbered(700).take(rows)
+    data = arrange("x", whole)
+    pairs = {(a, b): set(numbers(part(data, a))) & set(numbers(part(data, b))) for a, b in combinations(ROLES, 2)}
+    told = describe_copies(data)
+    assert f"{len(set().union(*pairs.values()))} images of 'x' lie in more than one role" in told
+    for (a, b), both in pairs.items():
+        assert (f"{a} and {b}: {len(both)}" in told) == bool(both)
+    one = ImageData("x", numbered(60), Images(numbered(20).pixels + 100, numbered(20).labels, ("all",)))
+    one.test.pixels[15] = one.train.pixels[3]
+    assert describe_copies(one).startswith(
+        "1 image of 'x' lies in more than one role, as exact copies (model and reference: 1): judges"
+    )
+    one.train.pixels[4] = one.train.pixels[5]  # two copies in one role need no word
+    assert "model and reference: 1)" in describe_copies(one)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,19 @@ def copy(few: Path, tmp_path: Path) -> Path:
     return shutil.copytree(few, tmp_path / "copy")
 
 
+def test_copies_in_several_roles_are_told_when_a_training_begins(tmp_path: Path) -> None:
+    data = images(tmp_path / "data", 30)
+    for file in sorted(data.rglob("*.png")):
+        shutil.copy(file, file.with_name(f"copy-{file.name}"))
+    code, _, error = call("train", "ae", "--data", data, *QUICK, "--out", tmp_path / "run")
+    assert code == 0, error
+    told = re.search(r"(\d+) images of 'data' lie in more than one role, as exact copies \((.+)\): judges leave", error)
+    assert told is not None
+    assert 0 < int(told[1]) <= 30
+    assert error.count("as exact copies") == 1
+    assert "model and judge_a: " in told[2]
+
+
 def test_thirty_images_train_and_are_walked_diffused_and_drawn(few: Path, tmp_path: Path) -> None:
     run = copy(few, tmp_path) / "run"
     assert json.loads(good("walk", run, "--from", 0, "--to", 1, "--method", "lerp", "--json"))["pairs"] == 1

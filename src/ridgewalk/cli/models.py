@@ -82,8 +82,8 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help="digits, a folder with MNIST's IDX files, a folder of images (subfolders are classes), a Parquet file, or a data set's name "
-            "on the hub; with --resume, where the data are now if they were moved.",
+            help="digits, shapes, fashion-mnist, a folder with MNIST's IDX files, a folder of images (subfolders are classes), a Parquet file, or "
+            "a data set's name on the hub; with --resume, where the data are now if they were moved.",
             show_default=False,
         ),
     ] = None,

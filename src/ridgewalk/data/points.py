@@ -14,7 +14,7 @@ from torch import Tensor
 from ridgewalk.data import toy
 from ridgewalk.data.images import ImageData, Images, fingerprint, first_index, refuse_labels
 from ridgewalk.data.mixtures import GaussianMixture
-from ridgewalk.data.splits import ORDER_SEED, TEST_ROLES, role_slice
+from ridgewalk.data.splits import TEST_ROLES, file_rows, role_slice
 from ridgewalk.data.tables import SUFFIXES, TABLES, read_builtin, read_table
 from ridgewalk.naming import unknown
 
@@ -171,7 +171,7 @@ def load_points(source: str, n_train: int = 50_000, n_test: int = 20_000, seed: 
     if source not in TABLES and not path.is_file():
         raise ValueError(f"no such file: '{source}'; {POINT_SOURCES}")
     table = read_builtin(source) if source in TABLES else read_table(path)
-    order = torch.randperm(len(table.values), generator=torch.Generator().manual_seed(ORDER_SEED))
+    order = file_rows(len(table.values))
     whole = Points(torch.from_numpy(table.values)[order], torch.from_numpy(table.labels)[order], table.names)
     n = len(whole) * 6 // 7
     return PointData(path.stem, whole.take(slice(0, n)), whole.take(slice(n, None)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ridgewalk.data.decode import extensions
+from ridgewalk.data.fashion_mnist import read_fashion_mnist
 from ridgewalk.data.folders import read_folder
 from ridgewalk.data.hugging_face import read_hub, read_parquet
 from ridgewalk.data.idx import holds_idx, is_idx, read_idx
@@ -23,13 +24,13 @@ from ridgewalk.data.tables import TABLES
 from ridgewalk.naming import unknown
 
 SOURCES = (
-    "SOURCE is 'digits', 'shapes', a folder with MNIST's four IDX files or SVHN's .mat files, a folder of images, a "
+    "SOURCE is 'digits', 'shapes', 'fashion-mnist', a folder with MNIST's four IDX files or SVHN's .mat files, a folder of images, a "
     "Parquet file or a folder of them, a .mat file of the Toronto Face Database, a table of scikit-learn "
     f"({', '.join(TABLES)}) or of your own (.npy, .npz, .csv), or the name of a data set on the Hugging Face hub, such as owner/name"
 )
 """Describes the sources of ``load`` for messages and help texts."""
 
-NAMES = ("digits", "shapes", *TABLES)
+NAMES = ("digits", "shapes", "fashion-mnist", *TABLES)
 """Sources that are names, whatever files there are."""
 
 _FOLD = re.compile(r"(.*\.mat):(\d+)", re.IGNORECASE)
@@ -41,7 +42,8 @@ def load(source: str, *, skip_bad: bool = False, size: int | None = None, channe
     Loads the data set that ``source`` names, in its final order (see ``splits.arrange``).
 
     Args:
-        source: ``digits`` (scikit-learn's 1797 digits of 8 x 8); ``shapes`` (36000 coloured shapes of 32 x 32, or of ``size``); a folder with MNIST's IDX files
+        source: ``digits`` (scikit-learn's 1797 digits of 8 x 8); ``shapes`` (36000 coloured shapes of 32 x 32, or of ``size``);
+            ``fashion-mnist`` (70000 images of clothing of 28 x 28, where Debian's package has them); a folder with MNIST's IDX files
             (``idx``), images (``folders``), Parquet files (``hugging_face``) or SVHN's files, or with one folder of these below it; one of several data
             sets' IDX files in a folder; a Parquet file; a .mat file with the Toronto Face Database, of
             which FILE.mat:3 is the third fold and FILE.mat the first, or one of SVHN's (``matlab``); a density, a table or a file of numbers, whose rows
@@ -84,6 +86,8 @@ def _load(source: str, form: ImageFormat) -> ImageData:
     if source == "shapes":
         drawn = dataset(size=SIDE if form.size is None else form.size)
         return arrange("shapes", reshape(drawn.train, form), reshape(drawn.test, form))
+    if source == "fashion-mnist":
+        return arrange(source, *_reshaped(read_fashion_mnist(), form))
     if path.is_dir():
         return _load_folder(path, form)
     if path.is_file() and path.suffix.lower() == ".parquet":
@@ -102,7 +106,8 @@ def _load(source: str, form: ImageFormat) -> ImageData:
         own = f"; it is one image: give its folder, '{path.parent}'" if path.suffix[1:].lower() in extensions() else ""
         own = f"; {path.name} is an archive: unpack it, and give the folder" if path.suffix.lower() in ARCHIVES else own
         raise ValueError(f"'{source}' is a file, but no Parquet file, .mat file or table; {SOURCES}{own}")
-    if "/" not in source and get_close_matches(source.lower(), NAMES, cutoff=0.75):
+    is_on_hub = "/" in source or source == "fashion_mnist"
+    if not is_on_hub and get_close_matches(source.lower(), NAMES, cutoff=0.75):
         raise ValueError(f"{unknown('source', source, NAMES)}; {SOURCES}")
     _refuse_paths(source, path)
     return arrange(source, *read_hub(source, form, SOURCES))

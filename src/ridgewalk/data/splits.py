@@ -17,7 +17,7 @@ MNIST's files; ``file_rows`` says which row of its file an image is.
 
 import warnings
 from collections.abc import Mapping
-from itertools import count
+from itertools import combinations, count
 
 import torch
 
@@ -137,6 +137,21 @@ def describe_roles(n_train: int, n_test: int, of_points: bool = False) -> str:
     return (
         f"{n_train + n_test} {'points' if of_points else 'images'}: {n_train if of_points else size['model']} train the model{judges}; "
         f"{size['validation']} are for validation, {size['test']} for tests, {size['reference']} for reference"
+    )
+
+
+def describe_copies(data: ImageData) -> str:
+    """Says how many images lie in more than one role, as exact copies of each other, and in which roles; "" where there are none."""
+    digests = {"train": data.train.digests(), "test": data.test.digests()}
+    held = {role: digests[where][_rows(role, len(digests[where]))].unique() for role, (where, *_) in _SHARES.items()}
+    common = {(a, b): int(torch.isin(held[a], held[b]).sum()) for a, b in combinations(ROLES, 2)}
+    if not any(common.values()):
+        return ""
+    several = int((torch.cat(list(held.values())).unique(return_counts=True)[1] > 1).sum())
+    return (
+        f"{several} {'images of' if several > 1 else 'image of'} '{data.name}' {'lie' if several > 1 else 'lies'} in more than one role, as exact copies "
+        f"({', '.join(f'{a} and {b}: {n}' for (a, b), n in common.items() if n)}): judges leave copies of what they were trained on out of their "
+        "references, and nothing else leaves them out; remove the copies from the data"
     )
 
 

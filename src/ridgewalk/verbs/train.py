@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from ridgewalk import processes
-from ridgewalk.data import ImageData, describe_roles, needed_images, part
+from ridgewalk.data import ImageData, describe_copies, describe_roles, needed_images, part
 from ridgewalk.data.points import PointData, is_points, points_part
+from ridgewalk.data.sources import NAMES
 from ridgewalk.diagnosis.while_training import build_inspector
 from ridgewalk.diffusion import Standardiser
 from ridgewalk.diffusion.building import build_network
@@ -94,12 +95,14 @@ def start(request: TrainRequest) -> Run:
     else:
         data = r.source.images()
         settings = _checked(settings, data, r)
+    if isinstance(data, ImageData) and (copies := describe_copies(data)):
+        warnings.warn(copies, stacklevel=2)
     origin = Origin.of(r.source, data, r.recipe, r.budget, r.seed, r.precision, folder)
 
     def claim() -> None:
         refuse_used(folder)  # once more, now that no other process can fill it
         record_trust(settings)
-        if not (Path(origin.source).exists() or is_points(origin.source) or origin.source in ("digits", "shapes")):
+        if not (Path(origin.source).exists() or is_points(origin.source) or origin.source in NAMES):
             record_hub(origin.source)
         write_settings(folder, origin, settings)
 
