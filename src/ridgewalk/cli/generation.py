@@ -217,6 +217,21 @@ def evaluate(
     sampler: Sampler = None,
     steps: Steps = None,
     gamma: Gamma = None,
+    nll: Annotated[
+        bool, typer.Option("--nll", help="Also measure bits per dimension of held-out data under the diffusion.")
+    ] = False,
+    nll_rows: Annotated[
+        int | None,
+        typer.Option(help="Number of held-out images or points for --nll; 256 by default.", min=2, show_default=False),
+    ] = None,
+    inception: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also measure FID by the published Inception network in a TorchScript file, such as inception-2015-12-05.pt, whose code is run.",
+            show_default=False,
+        ),
+    ] = None,
     change: Settings = None,
     seed: Seed = 0,
     out: Out = None,
@@ -225,6 +240,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a run's samples: by judges that saw none of its images, or by the density that points should have."""
+    from ridgewalk.evaluation.likelihood import ROWS
     from ridgewalk.evaluation.sampling import sampling_of
     from ridgewalk.reports.pages import evaluation as page
     from ridgewalk.store.run import load
@@ -232,10 +248,13 @@ def evaluate(
 
     if n is not None and n < 10:
         raise ValueError(f"an evaluation needs at least 10 samples; got {n}")
+    if nll_rows is not None and not nll:
+        raise ValueError("--nll-rows belongs to --nll: give both, or leave it out")
     with bars():
         model = load(run, device, data=data)
         _refuse_of_diffusion(model, False, gamma=gamma, sampler=sampler, steps=steps, set=change)
         how = sampling_of(model, change or (), sampler=sampler, steps=steps)
-        result = evaluate(model, Request(n, seed, how, gamma, out))
+        rows = (nll_rows or ROWS) if nll else 0
+        result = evaluate(model, Request(n, seed, how, gamma, rows, inception, out))
         page.write(result)
     show_page(result, as_json)

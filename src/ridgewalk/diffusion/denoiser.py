@@ -13,6 +13,7 @@ Aila and Laine (2022, table 1), who state it for alpha = 1, in x_t for any alpha
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from ridgewalk.diffusion.sde import SDE, along
@@ -37,6 +38,11 @@ class Denoiser:
     def __post_init__(self) -> None:
         if not 0 < self.deviation < float("inf"):
             raise ValueError(f"the standard deviation of the data must be above 0 and finite; got {self.deviation}")
+
+    @property
+    def prior_deviation(self) -> float:
+        """The root mean square of x_1, (alpha(1)^2 s_d^2 + sigma(1)^2)^(1/2), for the Gaussian at t = 1 of a likelihood."""
+        return float(self._variance(torch.ones((), dtype=torch.float64)).sqrt())
 
     def raw(self, x: Tensor, t: Tensor, labels: Tensor | None = None) -> Tensor:
         """The network's output F (n, *) at x_t (n, *) and t () or (n,)."""

@@ -74,6 +74,22 @@ IMAGES: Mapping[str, Column] = {
 }
 """Of sampled images against real ones, as ``judging.samples.grade`` measures them."""
 
+FID: Mapping[str, Column] = {
+    "fid": Column("FID", ".2f", "lower", "Frechet distance in the features of the published Inception network"),
+}
+"""Of sampled images against real ones, by the published network alone."""
+
+BITS: Mapping[str, Column] = {
+    "bits": Column(
+        "bits per dimension",
+        ".3f",
+        "lower",
+        "of images of 256 levels 8 is what a uniform law gives; of codes and points a density",
+    ),
+    "nfe": Column("NFE", ".0f", None, "evaluations of the score, each with its divergence"),
+}
+"""Of held-out data under a diffusion."""
+
 LAYOUT: Mapping[str, Column] = {
     "asymmetry": Column("asymmetry", ".3f", None, "0 for mirror images of themselves, 1 for unrelated halves"),
     "borders": Column("borders", ".3f", None, "correlation of the colours at the left and right border"),

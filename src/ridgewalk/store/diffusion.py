@@ -129,7 +129,7 @@ class TrainedDiffusion:
         return replace(made, x=self.standardiser.to_data(made.x).cpu(), states=states)
 
     def log_likelihood(
-        self, x: Tensor, likelihood: Likelihood, seed: int = 0, score: VectorField | None = None
+        self, x: Tensor, likelihood: Likelihood, seed: int = 0, score: VectorField | PerRows | None = None
     ) -> LogLikelihood:
         """Log density in nats of standardised data x (n, *); the log density of the data is less by ``standardiser.log_volume``."""
         return log_likelihood(likelihood, score or self.denoiser.score, x.to(self.device), seed=seed, chunk=self.chunk)

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ridgewalk.data import ImageData, role_slice
+from ridgewalk.data import ImageData, Images, role_slice
 from ridgewalk.data.points import PointData
 from ridgewalk.evaluation.judged import judges_of
+from ridgewalk.evaluation.likelihood import Bits, held_out_bits, refuse_undefined
 from ridgewalk.evaluation.sampling import KEPT, Draw, Drawn, draw, in_plane
 from ridgewalk.files import new_folder, new_free_folder
 from ridgewalk.judging import samples
+from ridgewalk.judging.inception import Inception, load_inception
 from ridgewalk.judging.samples import GradedImages
 from ridgewalk.limits import lower
 from ridgewalk.metrics.layout import asymmetry, borders
@@ -42,6 +44,8 @@ class Request:
         seed: seed of the samples and of the intervals.
         how: sampler and its settings; by default the recipe's.
         gamma: strength of the guide's correction; by default there is none. Samples without it are then measured as well.
+        nll: number of held-out rows whose bits per dimension are computed; 0 for none.
+        inception: TorchScript file of the published Inception network, in whose features FID is measured; None for none.
         out: folder of the result, new or empty; by default RUN/evaluation, or the next free name.
     """
 
@@ -49,6 +53,8 @@ class Request:
     seed: int = 0
     how: Sampling | None = None
     gamma: float | None = None
+    nll: int = 0
+    inception: Path | None = None
     out: Path | None = None
 
 
@@ -65,6 +71,7 @@ class Measured:
         graded: figures of each group by each judge; empty for points.
         layout: figures that need no judge by group of images; empty for points.
         values: figures by group of points; empty for images.
+        fid: FID by group of images; empty without the published network.
     """
 
     drawn: Drawn
@@ -74,6 +81,7 @@ class Measured:
     graded: Mapping[str, Sequence[GradedImages]] = field(default_factory=dict)
     layout: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    fid: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +96,7 @@ class Result:
         how: sampler and its settings.
         measured: the samples compared with real data.
         guide: the guide that corrected the samples; None without one.
+        bits: bits per dimension of held-out data by the source of the samples; empty where they were not asked for.
         verdict: the result in sentences.
         figures: everything measured, for JSON.
     """
@@ -100,6 +109,7 @@ class Result:
     guide: Guide | None
     verdict: Sequence[str]
     figures: Mapping[str, Any]
+    bits: Mapping[str, Bits] = field(default_factory=dict)
 
     @property
     def page(self) -> Path:
@@ -112,22 +122,41 @@ def evaluate(run: Run, request: Request) -> Result:
     how = request.how or run.recipe.sampling
     if request.gamma is not None:
         _ = run.guide  # one that is missing is refused before anything is sampled
-    folder = new_folder(request.out) if request.out else new_free_folder(run.folder, "evaluation")
+    if request.nll:
+        refuse_undefined(run)
     data = run.dataset
+    if request.inception is not None and isinstance(data, PointData):
+        raise ValueError(f"--inception is for images, and {run.folder} is a diffusion of points: leave it out")
+    device = run.device if run.has_latents else run.diffusion.device
+    network = None if request.inception is None else load_inception(request.inception, device)
+    folder = new_folder(request.out) if request.out else new_free_folder(run.folder, "evaluation")
     if isinstance(data, PointData):
         measured = _points(run, data, how, request)
     else:
-        measured = _images(run, data, how, request)
+        measured = _images(run, data, how, request, network)
     figures = {"run": str(run.folder), "report": str(folder / "report.html"), **measured.figures}
     verdict, guide = list(measured.verdict), None
     if request.gamma is not None:
         guide = run.guide
         verdict.append(f"The guide: {guide.diagnosis.sentence}.")
         figures["guide"] = guide.diagnosis.to_json()
-    return Result(folder, run, request, how, measured, guide, verdict, figures)
+    bits = _bits(run, request) if request.nll else {}
+    if bits:
+        verdict += [b.sentence(source) for source, b in bits.items()]
+        figures["bits_per_dimension"] = {source: b.figures() for source, b in bits.items()}
+    return Result(folder, run, request, how, measured, guide, verdict, figures, bits)
 
 
-def _images(run: Run, data: ImageData, how: Sampling, request: Request) -> Measured:
+def _bits(run: Run, request: Request) -> dict[str, Bits]:
+    """Bits per dimension under the diffusion, and under the guided one where samples are guided."""
+    bits = {"the diffusion": held_out_bits(run, request.nll, request.seed)}
+    if request.gamma is not None:
+        name = f"the diffusion, guided with strength {request.gamma:g}"
+        bits[name] = held_out_bits(run, request.nll, request.seed, request.gamma)
+    return bits
+
+
+def _images(run: Run, data: ImageData, how: Sampling, request: Request, network: Inception | None) -> Measured:
     judges, seed, gamma = judges_of(run), request.seed, request.gamma
     most = len(judges[0].reference)
     n = (
@@ -156,10 +185,11 @@ def _images(run: Run, data: ImageData, how: Sampling, request: Request) -> Measu
     finite = {name: {k: v for k, v in row.items() if math.isfinite(v)} for name, row in layout.items()}
     own, real = samples.pooled(graded[drawn.source]), samples.pooled(graded[REAL])
     verdict = (
-        f"Samples of {drawn.source} ({drawn.nfe} evaluations each): Fréchet distance {own['frechet']:.2f}, precision {own['precision']:.3f}, "
-        f"recall {own['recall']:.3f}; real held-out images {real['frechet']:.2f}, {real['precision']:.3f} and {real['recall']:.3f} (means of "
-        "both judges)."
+        f"Samples of {drawn.source} ({drawn.nfe} evaluations each): Fréchet distance in the judges' features {own['frechet']:.2f}, precision "
+        f"{own['precision']:.3f}, recall {own['recall']:.3f}; real held-out images {real['frechet']:.2f}, {real['precision']:.3f} and "
+        f"{real['recall']:.3f} (means of both judges)."
     )
+    fid = {} if network is None else _fid(network, groups, judges[0].reference, n)
     figures = {
         "samples": n,
         "nfe": drawn.nfe,
@@ -170,7 +200,24 @@ def _images(run: Run, data: ImageData, how: Sampling, request: Request) -> Measu
             for name, gs in graded.items()
         },
     }
-    return Measured(drawn, [verdict], figures, groups, graded, finite)
+    told = [verdict]
+    if network is not None:
+        figures["fid"] = {"file": str(network.file), "sha256": network.sha256, "images": n, "groups": fid}
+        told.append(
+            f"FID by the network in {network.file}: {fid[drawn.source]:.2f}, real held-out images {fid[REAL]:.2f}, each of at most {n} images against as many "
+            "real ones; published figures take 50,000, and fewer raise it."
+        )
+    return Measured(drawn, told, figures, groups, graded, finite, fid=fid)
+
+
+def _fid(network: Inception, groups: Mapping[str, Tensor], reference: Images, n: int) -> dict[str, float]:
+    """FID of each group of images against the reference images, of which n are taken, or as many as the group has."""
+    real = network.features(reference.floats(torch.arange(min(n, len(reference)))))
+    found = {}
+    for name, images in groups.items():
+        m = min(len(real), len(images))
+        found[name] = network.fid(network.features(images[:m]), real[:m])
+    return found
 
 
 def _points(run: Run, data: PointData, how: Sampling, request: Request) -> Measured:

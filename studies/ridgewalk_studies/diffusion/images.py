@@ -8,7 +8,6 @@ Diffusions of pixels and of a VAE's codes, compared with that VAE's own samples 
     overhead         the sampler's time over that of its network's bare passes
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
@@ -19,11 +18,11 @@ from torch import Tensor
 
 from ridgewalk.data import part
 from ridgewalk.data.images import ImageData
-from ridgewalk.diffusion import Flow, RowNoise
+from ridgewalk.diffusion import RowNoise
 from ridgewalk.diffusion.building import build_sampler
 from ridgewalk.diffusion.conditioning import PosteriorScore, Replacement
-from ridgewalk.diffusion.likelihood import Likelihood, image_bits_per_dim
 from ridgewalk.diffusion.operators import Downsample, LinearOperator, Mask
+from ridgewalk.evaluation.likelihood import held_out_bits
 from ridgewalk.evaluation.methods import pool_runs
 from ridgewalk.judging import samples
 from ridgewalk.judging.judges import NAMES, Judge
@@ -31,7 +30,7 @@ from ridgewalk.judging.judges import judge as trained_judge
 from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
-from ridgewalk.reports.columns import IMAGES, PATHS, SAMPLING
+from ridgewalk.reports.columns import BITS, IMAGES, PATHS, SAMPLING
 from ridgewalk.reports.strips import strips
 from ridgewalk.settings.diffusion import Sampling
 from ridgewalk.store.diffusion import TrainedDiffusion
@@ -196,28 +195,18 @@ def _with(graded: samples.GradedImages) -> str:
 
 
 def _bits(run: Run, count: int) -> tuple[dict[str, float], TableBlock]:
-    assert isinstance(run.data, ImageData)
-    d = run.diffusion
-    images = part(run.data, "test")
-    one = torch.ones((), dtype=torch.float64)
-    spread = math.sqrt(float((d.denoiser.sde.alpha(one) * d.denoiser.deviation) ** 2 + d.denoiser.sde.sigma(one) ** 2))
-    like = Likelihood(Flow(d.denoiser.sde, rtol=1e-4, atol=1e-4), prior_deviation=spread, t_min=1e-4)
-    pixels = images.take(torch.arange(min(count, len(images)))).pixels
-    found = image_bits_per_dim(like, d.denoiser.score, pixels, d.standardiser, seed=0, chunk=64)
-    values = {"mean": found.mean, "error": found.standard_error, "images": float(len(pixels)), "nfe": float(found.nfe)}
+    found = held_out_bits(run, count)
+    rows, nfe = float(len(found.values)), float(found.nfe)
+    values = {"mean": found.mean, "error": found.standard_error, "images": rows, "nfe": nfe}
     cells = {
         "pixels": {
-            "mean": Cell(
+            "bits": Cell(
                 found.mean, found.mean - 1.96 * found.standard_error, found.mean + 1.96 * found.standard_error
             ),
             "nfe": Cell(found.nfe),
         }
     }
-    columns = {
-        "mean": Column("bits per dimension", ".3f", "lower", "of images of 256 levels; 8 is what a uniform law gives"),
-        "nfe": Column("NFE", ".0f", None, "evaluations of the score, each with its divergence"),
-    }
-    return values, TableBlock(Table(columns, cells), "Bits per dimension")
+    return values, TableBlock(Table(BITS, cells), "Bits per dimension")
 
 
 METHODS = ("lerp", "slerp", "string", "flow")

@@ -21,7 +21,6 @@ from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.settings.diffusion import Sampling
-from ridgewalk.store.diffusion import TrainedDiffusion
 from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import Claim, by_value, judge, with_count
 from ridgewalk_studies.diffusion.exact import COLUMNS, COMPARED, FINEST, known_density, prove
@@ -167,14 +166,11 @@ def _forward_kl(run: Run, density: GaussianMixture) -> statistics.Interval:
     x = samples.draws(density, 200 if run.origin.budget == "smoke" else 2000, 21)
     inner = d.standardiser.to_model(x.float())
     divergence = "exact" if density.dims <= EXACT else "hutchinson"
-    like = Likelihood(Flow(d.denoiser.sde, rtol=1e-4, atol=1e-4), divergence, prior_deviation=_prior(d))
+    like = Likelihood(
+        Flow(d.denoiser.sde, rtol=1e-4, atol=1e-4), divergence, prior_deviation=d.denoiser.prior_deviation
+    )
     log_q = d.log_likelihood(inner, like).values.double() - d.standardiser.log_volume(d.shape)
     return statistics.bootstrap_mean(density.to(torch.float64).log_prob(x) - log_q, 0)
-
-
-def _prior(d: TrainedDiffusion) -> float:
-    one = torch.ones((), dtype=torch.float64)
-    return math.sqrt(float((d.denoiser.sde.alpha(one) * d.denoiser.deviation) ** 2 + d.denoiser.sde.sigma(one) ** 2))
 
 
 def _measure_where_wrong(run: Run, density: GaussianMixture) -> Part:

@@ -86,10 +86,8 @@ def guided_score(model: TrainedDiffusion, guide: Guide, gamma: float = 1.0) -> V
 
 def nll(model: TrainedDiffusion, score: VectorField, x: Tensor) -> Tensor:
     """Returns minus the log density of data (n, d) under the flow of a score, with its whole divergence: (n,), in nats."""
-    one = torch.ones((), dtype=torch.float64)
-    sde, s = model.denoiser.sde, model.denoiser.deviation
-    spread = math.sqrt(float((sde.alpha(one) * s) ** 2 + sde.sigma(one) ** 2))
-    like = Likelihood(Flow(sde, rtol=1e-4, atol=1e-4), "exact", prior_deviation=spread)
+    flow = Flow(model.denoiser.sde, rtol=1e-4, atol=1e-4)
+    like = Likelihood(flow, "exact", prior_deviation=model.denoiser.prior_deviation)
     inner = model.standardiser.to_model(x.float())
     log_q = model.log_likelihood(inner, like, score=score).values.double() - model.standardiser.log_volume(model.shape)
     return -log_q

@@ -9,7 +9,7 @@ from ridgewalk.evaluation.sampling import ground, in_plane
 from ridgewalk.reports import Block, Cell, Figure, Page, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
 from ridgewalk.reports import write as write_page
-from ridgewalk.reports.columns import GUIDES, IMAGES, LAYOUT, POINTS
+from ridgewalk.reports.columns import BITS, FID, GUIDES, IMAGES, LAYOUT, POINTS
 from ridgewalk.reports.pages.origin import budget_line
 from ridgewalk.store.guide import Guide
 from ridgewalk.verbs.evaluate import REAL, Measured, Result
@@ -22,6 +22,8 @@ def write(result: Result) -> None:
     """Writes ``report.html`` into the result's folder."""
     run, measured = result.run, result.measured
     blocks = _images(measured) if measured.graded else [_values(measured), *_plane(result)]
+    if result.bits:
+        blocks.append(_bits(result))
     if result.guide is not None:
         blocks.append(guide_table(result.guide))
     page = Page(
@@ -49,6 +51,9 @@ def _images(measured: Measured) -> list[Block]:
         }
         present = {k: c for k, c in IMAGES.items() if any(k in row for row in rows.values())}
         blocks.append(TableBlock(Table(present, rows, (REAL,)), f"Judge {judge}, {n} of each"))
+    if measured.fid:
+        rows = {name: {"fid": Cell(value)} for name, value in measured.fid.items()}
+        blocks.append(TableBlock(Table(FID, rows, (REAL,)), f"By the published Inception network, at most {n} of each"))
     layout = {name: {k: Cell(v) for k, v in row.items()} for name, row in measured.layout.items()}
     blocks.append(TableBlock(Table(LAYOUT, layout, (REAL,)), "Symmetry and background, without a judge"))
     return blocks + [
@@ -60,6 +65,20 @@ def _images(measured: Measured) -> list[Block]:
         )
         for name, x in measured.groups.items()
     ]
+
+
+def _bits(result: Result) -> Block:
+    rows = {
+        source: {
+            "bits": Cell(b.mean, b.mean - 1.96 * b.standard_error, b.mean + 1.96 * b.standard_error),
+            "nfe": Cell(b.nfe),
+        }
+        for source, b in result.bits.items()
+    }
+    first = next(iter(result.bits.values()))
+    return TableBlock(
+        Table(BITS, rows), f"Bits per dimension of {len(first.values)} held-out {first.kind}, by the probability flow"
+    )
 
 
 def _values(measured: Measured) -> Block:
