@@ -448,6 +448,8 @@ def test_a_walk_between_two_test_images(copied: Copy) -> None:
     stats = json.loads((folder / "stats.json").read_text())
     assert (stats["method"], stats["energy"], stats["pairs"], stats["frames"]) == ("string", "soft-ratio", 1, 17)
     assert 0 <= stats["metrics"]["precision"] <= 1
+    assert set(stats["free"]) == {"lerp", "slerp"}
+    assert set(stats["free"]["slerp"]) == set(stats["metrics"])
     self_contained(folder / "report.html")
     with Image.open(folder / "path.gif") as gif:
         assert gif.n_frames >= 17  # type: ignore[attr-defined]
@@ -515,7 +517,9 @@ def test_report_sensors_and_benchmark_speak_json(copied: Copy, tmp_path: Path) -
     words = ["--methods", "string,lerp", "--pairs", 6, "--json"]
     found = json.loads(good("report", run, *words))
     assert Path(found["report"]) == run / "report.html"
-    assert sorted(found["rows"]) == ["lerp", "string"]
+    assert sorted(found["rows"]) == ["lerp", "slerp", "string"]
+    assert found["free"] in ("lerp", "slerp")
+    assert set(found["gains"]) == set(found["rows"]) - {found["free"]}
     assert set(found["sensors"]) == {"detector", "matcher"}
     self_contained(run / "report.html")
     page = (run / "report.html").read_bytes()
@@ -529,7 +533,9 @@ def test_report_sensors_and_benchmark_speak_json(copied: Copy, tmp_path: Path) -
     pooled = json.loads(good("benchmark", run, other, *words, "--out", tmp_path / "table.json"))
     assert json.loads((tmp_path / "table.json").read_text()) == pooled
     assert pooled["rows"]["lerp"]["precision"][0] == pytest.approx(found["rows"]["lerp"]["precision"][0])
-    assert "| string" in good("benchmark", run, other, *words[:-1])
+    table = good("benchmark", run, other, *words[:-1])
+    assert "| string" in table
+    assert f"precision - {pooled['free'].upper()}'s" in table.splitlines()[0]
 
 
 def test_recipes_version_and_help() -> None:

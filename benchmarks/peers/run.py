@@ -89,8 +89,8 @@ class Contender:
 
 
 def contenders(methods: Sequence[str], without: Sequence[str], frames: int, seed: int) -> list[Contender]:
-    """Returns ridgewalk's methods by name, LERP first, then the peers that are not left out."""
-    named = ["lerp", *(m for m in dict.fromkeys(methods) if m != "lerp")]
+    """Returns ridgewalk's methods by name, the free paths first, then the peers that are not left out."""
+    named = list(dict.fromkeys([*comparison.FREE, *methods]))
     found = [Contender(m, _ours(m, frames)) for m in named]
     if "stochman" not in without:
         names = ("stochman", "stochman-discrete", "stochman-spline-adam", "stochman-discrete-adam")
@@ -298,8 +298,7 @@ def main(
     with bars():
         measured = [measure(run, field, pairs, seed) for run in track(opened, "runs")]
     entries, lines, distances = pooled(measured)
-    groups = torch.arange(pairs).repeat(len(measured))
-    summary = comparison.summarise(entries, lines, seed, groups)
+    summary = comparison.summarise(entries, lines, seed, len(measured))
     figures = figures_of(opened, summary, entries, measured[0].judges, pairs, "test", seed) | {
         "frames": frames,
         "batch": BATCH,

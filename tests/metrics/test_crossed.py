@@ -90,7 +90,7 @@ def test_values_that_are_no_blocks_are_refused() -> None:
 
 def test_what_the_intervals_extend_over_is_said() -> None:
     def said(models: int) -> str:
-        return describe_intervals(Summary({}, {}, {}, {}, {}, (1.0, []), "lerp", models))
+        return describe_intervals(Summary({}, {}, "lerp", {}, {}, (1.0, []), "lerp", models))
 
     assert "another seed of its training may give other figures" in said(1)
     assert "over 2 models" in said(2)

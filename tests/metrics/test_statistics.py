@@ -13,7 +13,6 @@ from ridgewalk.metrics.statistics import (
     bootstrap_independent,
     bootstrap_mean,
     bootstrap_ratio,
-    gap_closed,
     paired_difference,
     rank_agreement,
 )
@@ -89,15 +88,6 @@ def test_a_constant_ratio_has_no_width() -> None:
 
 def test_a_ratio_is_of_means_not_a_mean_of_ratios() -> None:
     assert bootstrap_ratio(torch.tensor([1.0, 5.0]), torch.tensor([1.0, 2.0]), seed=0).value == 2
-
-
-def test_gap_closed() -> None:
-    assert gap_closed(0.8, 0.6, 1.0) == pytest.approx(0.5)
-    assert gap_closed(0.6, 0.6, 1.0) == 0
-    assert gap_closed(1.0, 0.6, 1.0) == 1
-    assert gap_closed(12.0, 10.0, 2.0) == -0.25  # less is better, and it got worse
-    with pytest.raises(ValueError, match="no gap"):
-        gap_closed(0.5, 0.6, 0.6)
 
 
 def test_an_undefined_resample_opens_both_ends() -> None:

@@ -48,7 +48,7 @@ def test_the_exact_ratio_is_the_difference_of_the_log_densities_and_0_where_both
 
 def walked(from_half: Mapping[str, float], precision: Mapping[str, float], n: int = 60) -> Walked:
     noise = 0.01 * torch.linspace(-1, 1, n, dtype=torch.float64)
-    names = [*ENERGIES, "lerp"]
+    names = [*ENERGIES, "lerp", "slerp"]
     columns = {
         name: {
             "from_half": from_half[name] + noise,
@@ -63,8 +63,8 @@ def walked(from_half: Mapping[str, float], precision: Mapping[str, float], n: in
 
 
 def test_walks_that_follow_a_live_sensor_are_judged_by_where_they_lead() -> None:
-    half = dict(zip([*ENERGIES, "lerp"], (0.1, 0.2, 0.4, 0.3)))
-    real = dict(zip([*ENERGIES, "lerp"], (0.6, 0.5, 0.7, 0.5)))
+    half = dict(zip([*ENERGIES, "lerp", "slerp"], (0.1, 0.2, 0.4, 0.3, 0.3)))
+    real = dict(zip([*ENERGIES, "lerp", "slerp"], (0.6, 0.5, 0.7, 0.5, 0.6)))
     found = {kind: walked(half, real) for kind in ("outlier", "high", "low", "typical")}
     got = fates(alive._walk_claims(found))
     assert got["LERP between high scores stays out of D = 1/2"] == "held"
@@ -92,11 +92,12 @@ def test_the_shape_of_scores_is_read_from_their_histogram() -> None:
     assert shape_of(torch.cat([torch.full((50,), 0.1), torch.full((50,), 0.9)]))["peaks"] == 2
 
 
-def test_sensors_are_compared_by_their_gain_and_share_of_the_gap() -> None:
-    gains = {method: {"precision": interval(v)} for method, v in zip(compared.NO_GAIN, (0.0, 0.2, 0.05))}
-    gaps = {"sgw-arriving:dual": interval(0.7), "string:dual": interval(0.9)}
+def test_sensors_are_compared_by_their_gain_over_lerp_and_over_the_best_free_path() -> None:
+    over_lerp = {method: {"precision": interval(v)} for method, v in zip(compared.NO_GAIN, (0.0, 0.2, 0.05))}
+    gains = {"sgw-arriving:dual": {"precision": interval(0.1)}}
+    gains["string:dual"] = {"precision": interval(-0.1), "wholly_real": interval(0.2)}
     rows = {"string:dual": {"largest_step": interval(0.16, 0.005)}}
-    s = SimpleNamespace(gap_closed=gaps, rows=rows, whole_ratio={"string:dual": interval(2.0)}, differences=gains)
+    s = SimpleNamespace(gains=gains, free="slerp", rows=rows, differences=over_lerp)
     got = [v.fate for v in compared._claims(SimpleNamespace(summary=s))]  # type: ignore[arg-type]
     assert got == ["held", "did not hold", "held", "undecided", "held", "did not hold", "did not hold"]
 

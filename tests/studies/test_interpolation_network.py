@@ -56,7 +56,7 @@ def test_every_variant_is_trained_and_judged_beside_the_straight_line_and_the_se
 ) -> None:
     names = set(variants(recipes.read("interpolation-network").interpolation))
     assert set(found["variants"]) == names
-    assert set(found["rows"]) == names | {"lerp", "geodesic", "string"}
+    assert set(found["rows"]) == names | {"lerp", "slerp", "geodesic", "string"}
     assert found["rows"]["geodesic"]["curve_energy"] == [1, 1, 1]
     assert found["rows"]["lerp"]["curve_energy"][0] >= 1
     for terms in found["variants"].values():
@@ -88,9 +88,9 @@ def test_the_badly_trained_model_is_a_run_of_its_own_with_its_own_lines(
     assert {p.name for p in finished.iterdir() if p.is_dir()} == {"run-0", "badly-trained-0"}
     quality = found["quality"]
     models = {"well trained", "badly trained"}
-    for key in ("rows", "reconstructions", "gap closed", "slope", "first gradient"):
+    for key in ("rows", "reconstructions", "gain", "slope", "first gradient"):
         assert set(quality[key]) == models
-    assert set(quality["rows"]["badly trained"]) == {"lerp", MANY}
+    assert set(quality["rows"]["badly trained"]) == {"lerp", "slerp", MANY}
     assert min(quality["slope"].values()) > 0
 
 

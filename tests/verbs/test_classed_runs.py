@@ -144,6 +144,7 @@ def test_walking_along_a_part_from_the_command_line(runs: dict[str, Path], tmp_p
     code, out, error = call(*words, "--out", tmp_path / "walk", "--device", "cpu", "--json")
     assert code == 0, error
     assert json.loads(out)["keep"] == "class"
+    assert set(json.loads(out)["free"]) == {"lerp"}  # a great circle would not keep the class
     assert (tmp_path / "walk" / "report.html").is_file()
 
 

@@ -1,5 +1,6 @@
 """What the verbs say of their options: nothing is ignored, messages name options that the verb has, and every written file is named."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -168,8 +169,19 @@ def test_resuming_a_complete_run_says_that_nothing_was_trained(smoke: Path) -> N
 
 def test_a_share_of_few_pairs_is_called_an_impression(smoke: Path) -> None:
     words = ["walk", smoke, "--method", "lerp", "--pairs"]
-    assert "This share is an impression and no measurement: it is of 2 pairs." in good(*words, 2)
-    assert "impression" not in good(*words, 50)
+    few, many = good(*words, 2), good(*words, 50)
+    assert "This share is an impression and no measurement: it is of 2 pairs." in few
+    assert "impression" not in many
+
+
+def test_a_walk_is_compared_with_both_free_paths(smoke: Path) -> None:
+    words = ["walk", smoke, "--method", "sgw-arriving", "--pairs"]
+    few, many = good(*words, 2), good(*words, 50)
+    for out in (few, many):
+        assert re.match(r"sgw-arriving: \d+% of the frames .* \(LERP \d+%, SLERP \d+%\); ", out)
+    assert "the best free path" not in few
+    assert re.search(r"(sgw-arriving is|Whether sgw-arriving is) .* the best free path, S?LERP", many)
+    assert re.match(r"slerp: .* \(LERP \d+%\); ", good("walk", smoke, "--method", "slerp", "--pairs", 2))
 
 
 def test_a_training_that_is_refused_because_of_another_does_not_say_that_it_began(copied: Copy, tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_command_line_trains_diagnoses_and_compares(copied: Copy) -> None:
     words = ["report", str(folder), "--pairs", "4", "--methods", "string:dual,sgw-arriving:pixel", "--json"]
     compared = runner.invoke(app, words)
     assert compared.exit_code == 0, compared.output
-    assert set(json.loads(compared.stdout)["rows"]) == {"lerp", "string:dual", "sgw-arriving:pixel"}
+    assert set(json.loads(compared.stdout)["rows"]) == {"lerp", "slerp", "string:dual", "sgw-arriving:pixel"}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ridgewalk.evaluation.search import search
 from ridgewalk.files import new_free_folder
 from ridgewalk.finders import building
 from ridgewalk.finders.building import available_methods, split_energy
-from ridgewalk.judging.comparison import Entry, PairedPaths, Summary, measure, summarise
+from ridgewalk.judging.comparison import FREE, Entry, PairedPaths, Summary, measure, summarise
 from ridgewalk.judging.judges import Judge
 from ridgewalk.naming import unknown
 from ridgewalk.path import Path as Curve
@@ -56,7 +56,7 @@ def measure_methods(
     judges: Sequence[Judge] | None = None,
 ) -> Measured | None:
     """
-    Searches the paths of every method between the same pairs, and judges them.
+    Searches the paths of every method, and the free paths, between the same pairs, and judges them.
 
     Args:
         run: the run.
@@ -73,7 +73,7 @@ def measure_methods(
     wanted = list(methods or available_methods(run.context))
     count = count_pairs(run, role, pairs)
     refuse_comparison(run, count, role, wanted, seed)
-    wanted = ["lerp", *(m for m in wanted if m != "lerp")]
+    wanted = list(dict.fromkeys([*FREE, *wanted]))
     ends = draw_ends(run, count, seed, role)
     judges = prepare_judges(run) if judges is None else judges
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
@@ -183,8 +183,8 @@ def figures_of(
         "differences": {
             m: {n: [i.value, i.low, i.high] for n, i in row.items()} for m, row in summary.differences.items()
         },
-        "gap_closed": {m: [i.value, i.low, i.high] for m, i in summary.gap_closed.items()},
-        "whole_ratio": {m: [i.value, i.low, i.high] for m, i in summary.whole_ratio.items()},
+        "free": summary.free,
+        "gains": {m: {n: [i.value, i.low, i.high] for n, i in row.items()} for m, row in summary.gains.items()},
         "lines": {line: dict(v) for line, v in summary.lines.items()},
         "judges": {j.name: {"accuracy": j.accuracy, "labelled": j.labelled} for j in judges},
         "agreement": {"tau": None if isnan(tau) else tau, "different": swapped},

@@ -1,9 +1,20 @@
 """
-Comparison of finders on the same pairs of endpoints by two judges, with three lines of reference.
+Comparison of finders on the same pairs of endpoints by two judges, with four lines of reference.
 
     ceiling   reconstructions of test images: the decoder at codes of real data
     floor     decoded draws of the prior
-    LERP      the straight line in latent space, which every model has
+    LERP      the straight line in latent space
+    SLERP     the great circle with linearly interpolated norms; a spatial code (c, h, w) counts as one vector
+
+LERP and SLERP cost nothing and need no sensor: they are the *free* paths. Where the prior is Gaussian, draws and codes lie near a sphere round the origin, on
+which SLERP stays. It is a curve between the codes for every other prior as well, and is therefore always measured: where it means nothing it is less
+real than LERP, and LERP is the best free path. What a method is worth is its gain over the best free path,
+
+    gain_m = mean_p (v_mp - v_fp),   f = the free path with the higher mean precision,
+
+which is chosen once for all methods and metrics, and named. It is chosen on the pairs that the methods are compared on, so that a gain is rather under- than
+overstated. Ratios, such as the share of the gap to the reconstructions that a method closes, are not computed: where a free path is nearly as real as the
+reconstructions they have no finite interval.
 
 Every figure is a mean over pairs with a bootstrap interval over pairs. Where several runs are pooled, it is a mean over runs and pairs, and
 its interval contains the spread of both (``metrics.crossed``).
@@ -26,6 +37,9 @@ Columns = Mapping[str, Tensor]
 
 JUDGED = ("precision", "wholly_real", "realism", "mean_confidence", "worst_confidence", "third_class", "monotonicity")
 """Metrics that depend on the judge: the column NAME is the judges' mean, and NAME_A is that of judge A."""
+
+FREE = ("lerp", "slerp")
+"""The free paths, which every comparison measures."""
 
 HIGHER = {"precision", "wholly_real", "realism", "mean_confidence", "worst_confidence", "monotonicity", "arrived"}
 """Metrics for which higher is better; for all others lower is better."""
@@ -142,8 +156,8 @@ class Summary:
     Attributes:
         rows: the mean by method and metric.
         differences: the paired difference to LERP by method and metric.
-        gap_closed: share of the gap in precision between LERP and the reconstructions that each method closes, by method.
-        whole_ratio: share of paths with every frame real, divided by LERP's, by method.
+        free: the best free path.
+        gains: the paired difference to the best free path by method and metric.
         lines: mean values by metric of real images, the ceiling and the floor.
         agreement: Kendall's tau between the two judges' orders of the methods by precision, and the pairs of methods that they order
             differently.
@@ -153,8 +167,8 @@ class Summary:
 
     rows: Mapping[str, Mapping[str, Interval]]
     differences: Mapping[str, Mapping[str, Interval]]
-    gap_closed: Mapping[str, Interval]
-    whole_ratio: Mapping[str, Interval]
+    free: str
+    gains: Mapping[str, Mapping[str, Interval]]
     lines: Mapping[str, Mapping[str, float]]
     agreement: tuple[float, list[tuple[str, str]]]
     best: str
@@ -163,50 +177,64 @@ class Summary:
 
 def summarise(entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int, models: int = 1) -> Summary:
     """
-    Computes means, intervals, differences to LERP and shares of the gap.
+    Computes means, intervals, and differences to LERP and to the best free path.
 
     Args:
-        entries: the measurements of each method, ``lerp`` among them, all over the same pairs in the same order.
+        entries: the measurements of each method, ``lerp`` among them and ``slerp`` where it was measured, all over the same pairs in the same order.
         lines: the columns of ``single_images`` for ``real``, ``reconstructions`` and ``prior``.
         seed: seed of the bootstrap.
         models: number of runs that are pooled; the values of the same pairs follow one another, run by run.
     """
-    by_name = {e.method: e for e in entries}
+    by_name = {e.method: e.columns for e in entries}
     if "lerp" not in by_name:
         raise ValueError(f"a comparison needs LERP as its baseline; got {', '.join(by_name)}")
-    base = by_name["lerp"].columns
     means = {line: {name: float(v.mean()) for name, v in columns.items()} for line, columns in lines.items()}
-    ceiling = means["reconstructions"]["precision"]
     # a metric that is not defined on some path, such as the evenness of steps of a path that does not move, is left out of its row
-    defined = {m: {n: v for n, v in e.columns.items() if not v.isnan().any()} for m, e in by_name.items()}
+    defined = {m: {n: v for n, v in own.items() if not v.isnan().any()} for m, own in by_name.items()}
     rows = {m: {n: crossed.estimate_mean(v, seed, models) for n, v in own.items()} for m, own in defined.items()}
-    differences = {
-        m: {n: crossed.estimate_difference(v, base[n], seed, models) for n, v in own.items() if n in defined["lerp"]}
-        for m, own in defined.items()
-        if m != "lerp"
-    }
 
-    def share(values: Mapping[str, Tensor]) -> Tensor:
-        return (values["own"] - values["lerp"]) / (ceiling - values["lerp"])
+    def over(base: str) -> dict[str, dict[str, Interval]]:
+        return {
+            m: {
+                n: crossed.estimate_difference(v, defined[base][n], seed, models)
+                for n, v in own.items()
+                if n in defined[base]
+            }
+            for m, own in defined.items()
+            if m != base
+        }
 
-    def ratio(values: Mapping[str, Tensor]) -> Tensor:
-        return values["own"] / values["lerp"]
-
-    def against(metric: str, method: str) -> dict[str, Tensor]:
-        return {"own": by_name[method].columns[metric], "lerp": base[metric]}
-
-    gap = {m: crossed.estimate(share, against("precision", m), seed, models) for m in by_name}
-    whole = {
-        m: crossed.estimate(ratio, against("wholly_real", m), seed, models)
-        for m in by_name
-        if float(base["wholly_real"].sum()) > 0
-    }
-    judged = sorted({n.removeprefix("precision_") for n in base if n.startswith("precision_")})
+    free, differences = best_free(by_name), over("lerp")
+    judged = sorted({n.removeprefix("precision_") for n in by_name["lerp"] if n.startswith("precision_")})
     orders = [{m: rows[m][f"precision_{j}"].value for m in by_name} for j in judged]
     agreement = statistics.rank_agreement(orders[0], orders[1]) if len(orders) > 1 else (1.0, [])
-    whole_walks = [m for m, e in by_name.items() if bool((e.columns["arrived"] == 1).all())]
+    whole_walks = [m for m, own in by_name.items() if bool((own["arrived"] == 1).all())]
     best = max(whole_walks, key=lambda m: rows[m]["precision"].value)
-    return Summary(rows, differences, gap, whole, means, agreement, best, models)
+    return Summary(
+        rows, differences, free, differences if free == "lerp" else over(free), means, agreement, best, models
+    )
+
+
+def best_free(columns: Mapping[str, Columns]) -> str:
+    """The free path with the higher mean precision of those that were measured, by method; LERP where both are equal."""
+    return max((m for m in FREE if m in columns), key=lambda m: float(columns[m]["precision"].mean()))
+
+
+def describe_gain(method: str, gain: Interval, free: str) -> str:
+    """
+    Returns a sentence that compares a method's precision with that of the best free path.
+
+    Args:
+        method: name of the method.
+        gain: paired difference of its precision to that of the free path.
+        free: name of the free path.
+    """
+    other = f"the best free path, {free.upper()}"
+    if gain.low > 0:
+        return f"{method} is more real than {other}, by {gain:+.3f}."
+    if gain.high < 0:
+        return f"{method} is less real than {other}, by {gain:+.3f}."
+    return f"Whether {method} is more real than {other}, is not settled: the difference is {gain:+.3f}, whose interval includes zero."
 
 
 def describe_agreement(summary: Summary, most: int | None = None) -> str:

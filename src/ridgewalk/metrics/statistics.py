@@ -144,22 +144,6 @@ def bootstrap_ratio(numerator: Tensor, denominator: Tensor, seed: int, resamples
     return bootstrap(lambda mean: mean["over"] / mean["under"], columns, seed, resamples=resamples)
 
 
-def gap_closed(value: float, floor: float, ceiling: float) -> float:
-    """
-    (value - floor) / (ceiling - floor), the closed share of a gap: 0 at the floor, 1 at the ceiling.
-
-    Args:
-        value: a finder's value.
-        floor: the value of LERP.
-        ceiling: the value of the reconstructions, a bound set by the decoder; it lies below the floor where smaller is better.
-    """
-    if ceiling == floor:
-        raise ValueError(
-            f"floor and ceiling are both {floor}, so there is no gap to close; report the difference instead"
-        )
-    return (value - floor) / (ceiling - floor)
-
-
 class Agreement(NamedTuple):
     """
     The agreement of two judges' rankings.

@@ -43,14 +43,6 @@ REAL = ("precision", "precision_A", "precision_B", "wholly_real", "wholly_real_A
 CLASSES = ("mean_confidence", "worst_confidence", "third_class", "monotonicity")
 SHAPE = ("arrived", "end_error", "relative_length", "largest_step", "step_evenness")
 
-AGAINST_LERP: Mapping[str, Column] = {
-    "precision": Column("precision - LERP's", "+.3f", "higher", "paired difference"),
-    "gap": Column("gap closed", ".2f", "higher", "(precision - LERP's) / (reconstructions' - LERP's)"),
-    "wholly_real": Column("wholly real - LERP's", "+.3f", "higher", "paired difference"),
-    "ratio": Column("wholly real / LERP's", ".2f", "higher", "ratio of shares"),
-}
-"""Of a method against LERP on the same pairs."""
-
 COST: Mapping[str, Column] = {
     "seconds_per_path": Column("ms a path", ".2f", "lower", "wall clock of the search over the number of paths"),
     "cpu_ms": Column("CPU ms a path", ".1f", "lower", "time of all threads; sensors and decoder included"),
@@ -162,3 +154,12 @@ GUIDES: Mapping[str, Column] = {
     ),
 }
 """Of a guide of a diffusion, level by level, as ``diagnosis.guides`` measures it."""
+
+
+def gains(free: str) -> Mapping[str, Column]:
+    """Of a method against the best free path, which is called ``free``, on the same pairs."""
+    own, about = f"{free.upper()}'s", f"paired difference to {free.upper()}, the best free path"
+    return {
+        "precision": Column(f"precision - {own}", "+.3f", "higher", about),
+        "wholly_real": Column(f"wholly real - {own}", "+.3f", "higher", about),
+    }

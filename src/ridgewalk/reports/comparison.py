@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ridgewalk.judging.comparison import Entry, Summary, describe_agreement
 from ridgewalk.reports import Cell, Figure, Section, Table, TableBlock, Text, figures
-from ridgewalk.reports.columns import AGAINST_LERP, COST, PATHS, REAL
+from ridgewalk.reports.columns import COST, PATHS, REAL, gains
 
 HEADLINE = 5
 """Number of models, trained with different seeds, that a figure to quote needs."""
@@ -21,7 +21,7 @@ BENCHMARK = (
     "arrived",
     "end_error",
 )
-"""Columns of the table that `ridgewalk benchmark` prints; those against LERP and the time follow."""
+"""Columns of the table that `ridgewalk benchmark` prints; those against the best free path and the time follow."""
 
 
 def metrics_table(summary: Summary, keys: Sequence[str], lines: bool) -> Table:
@@ -42,18 +42,11 @@ def metrics_table(summary: Summary, keys: Sequence[str], lines: bool) -> Table:
     return Table({k: PATHS[k] for k in present}, rows, tuple(summary.lines))
 
 
-def against_lerp(summary: Summary) -> Table:
-    """Differences, shares of the gap and ratios to LERP on the same pairs."""
-    rows = {}
-    for m, d in summary.differences.items():
-        rows[m] = {
-            "precision": Cell.of(d["precision"]),
-            "gap": Cell.of(summary.gap_closed[m]),
-            "wholly_real": Cell.of(d["wholly_real"]),
-        }
-        if m in summary.whole_ratio:
-            rows[m]["ratio"] = Cell.of(summary.whole_ratio[m])
-    return Table(AGAINST_LERP, rows)
+def gains_table(summary: Summary) -> Table:
+    """Differences to the best free path on the same pairs."""
+    columns = gains(summary.free)
+    rows = {m: {k: Cell.of(own[k]) for k in columns if k in own} for m, own in summary.gains.items()}
+    return Table(columns, rows)
 
 
 def cost_table(entries: Sequence[Entry]) -> Table:
@@ -70,14 +63,13 @@ def cost_table(entries: Sequence[Entry]) -> Table:
 
 
 def benchmark_table(summary: Summary, entries: Sequence[Entry]) -> Table:
-    """One wide table: realism, shape, the comparison with LERP, and time."""
-    table = metrics_table(summary, BENCHMARK, True)
+    """One wide table: realism, shape, the gain over the best free path, and time."""
+    table, gained = metrics_table(summary, BENCHMARK, True), gains_table(summary)
     columns, rows = dict(table.columns), {n: dict(r) for n, r in table.rows.items()}
-    columns |= {"gap": AGAINST_LERP["gap"], "ratio": AGAINST_LERP["ratio"], "ms": COST["seconds_per_path"]}
+    columns |= {f"{k}_gain": c for k, c in gained.columns.items()} | {"ms": COST["seconds_per_path"]}
     for e in entries:
-        rows[e.method] |= {"gap": Cell.of(summary.gap_closed[e.method]), "ms": Cell(1000 * e.stats["seconds_per_path"])}
-        if e.method in summary.whole_ratio:
-            rows[e.method]["ratio"] = Cell.of(summary.whole_ratio[e.method])
+        rows[e.method] |= {f"{k}_gain": c for k, c in gained.rows.get(e.method, {}).items()}
+        rows[e.method]["ms"] = Cell(1000 * e.stats["seconds_per_path"])
     return Table(columns, rows, table.unranked)
 
 
@@ -95,7 +87,7 @@ def describe_intervals(summary: Summary) -> str:
 
 
 def realism_section(summary: Summary) -> Section:
-    """Precision and share of paths with every frame real of each method, against LERP, and against smoothness."""
+    """Precision and share of paths with every frame real of each method, against the best free path, and against smoothness."""
     rows = {m: (r["precision"].value, r["precision"].low, r["precision"].high) for m, r in summary.rows.items()}
     points = {}
     for m, r in summary.rows.items():
@@ -113,9 +105,10 @@ def realism_section(summary: Summary) -> Section:
                 "Arrows say which direction is better; rows in italics are to compare with.",
             ),
             TableBlock(
-                against_lerp(summary),
-                "Against LERP on the same pairs",
-                "An interval that excludes zero is a difference that is settled.",
+                gains_table(summary),
+                f"Against the best free path, {summary.free.upper()}, on the same pairs",
+                "LERP and SLERP cost nothing; the more real of the two is what a method must beat. An interval that excludes zero is a difference "
+                "that is settled.",
             ),
             Figure(
                 figures.png(

@@ -31,7 +31,7 @@ from ridgewalk.evaluation.methods import (
 from ridgewalk.evaluation.search import search
 from ridgewalk.files import new_folder, new_free_folder, write_bytes
 from ridgewalk.finders import Amortised
-from ridgewalk.judging.comparison import Entry
+from ridgewalk.judging.comparison import Entry, describe_gain
 from ridgewalk.judging.front import MIDDLE, Standing, middle_distance, standings
 from ridgewalk.models.interpolator import ExactInterpolator
 from ridgewalk.path import chunked
@@ -281,7 +281,9 @@ def _answer(pooled: Pooled, smooth: Mapping[str, Standing], quick: Mapping[str, 
     on = sorted((m for m, v in smooth.items() if v.place == "on"), key=lambda m: s.rows[m]["relative_length"].value)
     off = [m for m, v in smooth.items() if v.place == "off"]
     fast = [m for m, v in quick.items() if v.place == "on"]
+    best = [] if s.best == s.free else [describe_gain(s.best, s.gains[s.best]["precision"], s.free)]
     return [
+        *best,
         f"On the front of realism against length (precision at length over LERP's): {', '.join(row(m) for m in on)}.",
         f"Off it beyond doubt: {', '.join(off) or 'none'}.",
         f"On the front of realism against time: {', '.join(fast)}.",

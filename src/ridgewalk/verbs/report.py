@@ -16,7 +16,7 @@ from ridgewalk.evaluation.search import distances_to_end
 from ridgewalk.evaluation.sensors import describe_weights, diagnose_sensors, force_figures
 from ridgewalk.files import new_file, new_free_file
 from ridgewalk.finders.building import measure_forces, split_energy
-from ridgewalk.judging.comparison import Summary, describe_agreement, summarise
+from ridgewalk.judging.comparison import FREE, Summary, describe_agreement, describe_gain, summarise
 from ridgewalk.store.run import Run
 
 
@@ -123,19 +123,18 @@ def verdict_of(summary: Summary, diagnoses: Sequence[SensorDiagnosis], pairs: in
 
 def _best(summary: Summary, pairs: int) -> str:
     best = summary.best
-    rows, base = summary.rows[best], summary.rows["lerp"]
-    if best == "lerp":
-        return f"No method that arrives beats LERP here: {base['precision'].value:.0%} of its interior frames are real ({pairs} pairs, mean of two judges)."
-    difference = summary.differences[best]["precision"]
-    settled = (
-        "the interval excludes zero" if difference.low > 0 else "the interval includes zero, so this is not settled"
-    )
-    ceiling = summary.lines["reconstructions"]["precision"]
-    gap = f" It closes {summary.gap_closed[best].value:.2f} of LERP's gap to the reconstructions ({ceiling:.1%})."
+    shares = {m: r["precision"].value for m, r in summary.rows.items()}
+    known = " and ".join(f"{m.upper()}'s {shares[m]:.1%}" for m in FREE if m in shares)
+    ceiling = f"reconstructions' {summary.lines['reconstructions']['precision']:.1%}"
+    if best in FREE:
+        return (
+            f"No method that arrives is more real than the best free path, {best.upper()}: {shares[best]:.1%} of its interior frames are real "
+            f"against {ceiling} ({pairs} pairs, mean of two judges)."
+        )
     return (
-        f"Best: {best}. {rows['precision'].value:.1%} of its interior frames are real against LERP's {base['precision'].value:.1%} "
-        f"(difference {difference.value:+.1%}, 95 % interval {difference.low:+.1%} to {difference.high:+.1%}: {settled})."
-    ) + (gap if ceiling > base["precision"].value else "")
+        f"Best: {best}. {shares[best]:.1%} of its interior frames are real against {known}, and {ceiling}. "
+        f"{describe_gain(best, summary.gains[best]['precision'], summary.free)}"
+    )
 
 
 def _arrivals(summary: Summary) -> str:

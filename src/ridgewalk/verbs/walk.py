@@ -1,4 +1,4 @@
-"""The verb `walk`: the paths of one method compared with LERP, between two named images or between drawn pairs."""
+"""The verb `walk`: the paths of one method compared with the free paths, between two named images or between drawn pairs."""
 
 import json
 import warnings
@@ -18,9 +18,11 @@ from ridgewalk.evaluation.search import distances_to_end, search
 from ridgewalk.evaluation.sensors import dead_forces, describe_weights, force_figures
 from ridgewalk.files import new_folder, new_free_folder, write_arrays, write_bytes
 from ridgewalk.finders.building import default_energy, measure_forces
-from ridgewalk.judging.comparison import Columns, PairedPaths, measure
+from ridgewalk.judging.comparison import FREE, Columns, PairedPaths, best_free, describe_gain, measure
 from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics.statistics import paired_difference
 from ridgewalk.path import Path as Curve
+from ridgewalk.registry import METHODS
 from ridgewalk.store.run import Run
 from ridgewalk.thresholds import FEWEST
 
@@ -82,7 +84,7 @@ class Request:
 @dataclass(frozen=True, eq=False)
 class Result:
     """
-    The paths of the method and of LERP, measured.
+    The paths of the method and the free paths, measured.
 
     Attributes:
         folder: folder with ``paths.npz`` and ``stats.json``, which the page goes into.
@@ -123,7 +125,7 @@ class Result:
 
 def walk(run: Run, request: Request) -> Result | None:
     """
-    Walks by one method, judges its paths and LERP's, and writes ``paths.npz`` and ``stats.json``.
+    Walks by one method, judges its paths and the free paths, and writes ``paths.npz`` and ``stats.json``.
 
     ``paths.npz`` holds nodes (b, k, d), frames (b, k, c, h, w) in [0, 1], z_a and z_b (b, d), index_a, index_b, labels_a, labels_b and
     arrived (b,), and trace_NAME (b, k) for each trace of the finder. A dead sensor gives a warning.
@@ -154,10 +156,11 @@ def walk(run: Run, request: Request) -> Result | None:
     if keep is not None:
         (z_a, z_b), moving = parts.encode_ends(run, ends.x_a, ends.x_b, keep), parts.restrict(run, keep)
     curve = search(moving, method, z_a, z_b, request.energy, request.frames)
-    baseline = search(run, "lerp", z_a, z_b, None, request.frames or run.recipe.walks.frames)
+    # a great circle would not keep a part of the code
+    free = [m for m in FREE if keep is None or METHODS[m].keeps]
+    curves = {method: curve} | {m: search(run, m, z_a, z_b, None, request.frames) for m in free if m != method}
     if processes.rank() != 0:
         return None
-    curves = {method: curve, "lerp": baseline}
     frames = {name: c.map(run.decode).cpu() for name, c in curves.items()}
     arrays = _arrays(ends, curve, frames[method], z_a, z_b)
     write_arrays(folder / "paths.npz", arrays)
@@ -172,10 +175,11 @@ def walk(run: Run, request: Request) -> Result | None:
     found["arrived"] = int(curve.arrived.sum())
     found["search"] = dict(curve.stats)
     found["metrics"] = {n: float(v.mean()) for n, v in columns[method].items()}
+    found["free"] = {m: {n: float(v.mean()) for n, v in columns[m].items()} for m in free}
     record = {**settings, **found, "frames": frames[method].shape[1], "roles": roles_of(run, ends)}
     write_bytes(folder / "stats.json", json.dumps(record, indent=1).encode())
     verdict = [
-        _summary(request, columns, found["arrived"], len(ends)),
+        *_compare(request, columns, found["arrived"]),
         *_caveats(len(ends), judges),
         *([f"The {keep} stays that of the first image: the path ends at a code that no image has."] if keep else []),
         *([f"Dual energy: {describe_weights(run, forces)}."] if len(forces) > 1 else []),
@@ -184,7 +188,7 @@ def walk(run: Run, request: Request) -> Result | None:
     ]
     energy = run.energy("ratio")
     energies = {m: c.map(energy).cpu() for m, c in curves.items()}
-    distances = distances_to_end(curves, baseline.nodes[:, -1])
+    distances = distances_to_end(curves, z_b)
     figures = {"folder": str(folder), **settings, **found}
     return Result(folder, run, ends, frames, columns, energies, distances, judges, settings, verdict, figures)
 
@@ -211,12 +215,18 @@ def _arrays(ends: Ends, curve: Curve, frames: Tensor, z_a: Tensor, z_b: Tensor) 
     return arrays | {"arrived": curve.arrived} | {f"trace_{n}": t for n, t in curve.traces.items()}
 
 
-def _summary(request: Request, columns: Mapping[str, Columns], arrived: int, pairs: int) -> str:
-    own, base = (float(columns[m]["precision"].mean()) for m in (request.method, "lerp"))
-    return (
-        f"{request.method}: {own:.0%} of the frames between the ends are real by the mean of two judges (LERP {base:.0%}); "
+def _compare(request: Request, columns: Mapping[str, Columns], arrived: int) -> list[str]:
+    """Returns the shares of real frames in a sentence, and from ``FEWEST`` pairs on another about the gain over the best free path."""
+    method, real = request.method, {m: c["precision"] for m, c in columns.items()}
+    others = ", ".join(f"{m.upper()} {float(v.mean()):.0%}" for m, v in real.items() if m != method)
+    pairs, free = len(real[method]), best_free(columns)
+    shares = (
+        f"{method}: {float(real[method].mean()):.0%} of the frames between the ends are real by the mean of two judges ({others}); "
         f"{arrived} of {pairs} paths arrived."
     )
+    if pairs < FEWEST or method == free:
+        return [shares]
+    return [shares, describe_gain(method, paired_difference(real[method], real[free], request.seed), free)]
 
 
 def _caveats(pairs: int, judges: Sequence[Judge]) -> list[str]:

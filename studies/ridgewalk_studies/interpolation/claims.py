@@ -174,7 +174,12 @@ def of_paths(found: Mapping[str, Trained], j: Judged, points: Mapping[str, Inter
             ranked,
             figure=f"rank correlation with the judges' realism on straight lines {of(points['rank'])}",
         ),
-        judge(MORE_REAL, best, figure=f"precision less LERP's {signed(best)} (many times, fresh pairs)"),
+        judge(
+            MORE_REAL,
+            best,
+            figure=f"precision less LERP's {signed(best)}, less that of {s.free.upper()}, the best free path, "
+            f"{signed(s.gains[MANY]['precision'])} (many times, fresh pairs)",
+        ),
         judge(
             PAIRING,
             with_count(more, best.n),
@@ -227,7 +232,7 @@ def answer(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) 
     # one path for all pairs may be real: only networks whose paths differ are compared
     alive = [n for n, t in found.items() if t.end("variety") > ALIVE] or list(found)
     best = max(alive, key=lambda n: s.rows[n]["precision"].value)
-    d = s.differences[best]["precision"]
+    d = s.gains[best]["precision"]
     kept = (
         f"the smallest attraction of those tried that keeps the pairs apart (variety above {ALIVE}) is {enough:g}"
         if enough is not None
@@ -236,5 +241,5 @@ def answer(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) 
     return [
         f"Without attraction the network {'collapses' if free < COLLAPSED else 'does not collapse'} (variety {free:.3f} of straight lines'); {kept}.",
         f"The most real paths that differ between pairs are those of '{best}': precision {s.rows[best]['precision']:.3f} against "
-        f"LERP's {s.rows['lerp']['precision']:.3f} ({d:+.3f}).",
+        f"{s.rows[s.free]['precision']:.3f} of the best free path, {s.free.upper()} ({d:+.3f}).",
     ]

@@ -40,7 +40,7 @@ from ridgewalk_studies.interpolation.variants import (
 
 SHAPES, BAD = "shapes", "badly-trained"
 
-STRIPS = ("lerp", FREE, ONE, MANY, RATIO, DISTILLED)
+STRIPS = ("lerp", "slerp", FREE, ONE, MANY, RATIO, DISTILLED)
 SHOWN = 3
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from ridgewalk.evaluation.ends import Ends, draw_ends
 from ridgewalk.evaluation.judged import judge_lines
 from ridgewalk.evaluation.search import search
-from ridgewalk.finders import Lerp
+from ridgewalk.finders import Lerp, Slerp
 from ridgewalk.judging import comparison
 from ridgewalk.judging.comparison import Entry, PairedPaths, Summary
 from ridgewalk.judging.judges import Judge
@@ -60,11 +60,12 @@ class Judged:
 
 
 def judge_paths(run: Run, judges: Sequence[Judge], found: Mapping[str, Trained], teacher: bool) -> Judged:
-    """Judges LERP, each network, geodesics and, with ``teacher``, strings under the networks' energy, on the run's test pairs."""
+    """Judges LERP, SLERP, each network, geodesics and, with ``teacher``, strings under the networks' energy, on the run's test pairs."""
     frames = run.recipe.walks.frames
     ends = draw_ends(run, run.recipe.walks.pairs, 0, "test")
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
-    paths = {"lerp": Lerp(frames)(z_a, z_b)} | {n: t.finder(z_a, z_b) for n, t in found.items()}
+    paths = {"lerp": Lerp(frames)(z_a, z_b), "slerp": Slerp(frames)(z_a, z_b)}
+    paths |= {n: t.finder(z_a, z_b) for n, t in found.items()}
     paths[GEODESIC] = search(run, GEODESIC, z_a, z_b)
     if teacher:
         paths["string"] = search(run, "string", z_a, z_b, TEACHER)

@@ -10,6 +10,7 @@ slope of the loss shows whether they do.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ridgewalk.judging.comparison import FREE
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
@@ -60,7 +61,7 @@ def compare_models(good: Judged, bad_run: Run, i: Interpolation, known: Trained,
     table = _table(models, slopes)
     pictures = [
         strip_figure(
-            {f"{m}, {n}": j.shown[n] for m, (j, _) in models.items() for n in ("lerp", MANY)},
+            {f"{m}, {n}": j.shown[n] for m, (j, _) in models.items() for n in (*FREE, MANY)},
             0,
             good.others,
             ends_name(good.run, good.ends, 0),
@@ -73,15 +74,20 @@ def compare_models(good: Judged, bad_run: Run, i: Interpolation, known: Trained,
         [table, *pictures],
     )
     measured = {
-        "rows": {m: plain({n: dict(j.summary.rows[n]) for n in ("lerp", MANY)}) for m, (j, _) in models.items()},
+        "rows": {m: plain({n: dict(j.summary.rows[n]) for n in (*FREE, MANY)}) for m, (j, _) in models.items()},
         "reconstructions": {m: j.summary.lines["reconstructions"]["precision"] for m, (j, _) in models.items()},
-        "gap closed": {m: plain(j.summary.gap_closed[MANY]) for m, (j, _) in models.items()},
+        "gain": {m: {"over": j.summary.free, "precision": plain(_gain(j))} for m, (j, _) in models.items()},
         "lost": plain(lost),
         "slope": {m: float(s.mean()) for m, s in slopes.items()},
         "flatter": plain(flatter),
         "first gradient": {m: first_gradient(t) for m, (_, t) in models.items()},
     }
     return Part(measured, claims, [section])
+
+
+def _gain(j: Judged) -> statistics.Interval:
+    """Returns the precision of the network less that of the best free path."""
+    return j.summary.gains[MANY]["precision"]
 
 
 def first_gradient(t: Trained) -> float:
@@ -112,9 +118,9 @@ def _table(models: Mapping[str, tuple[Judged, Trained]], slopes: Mapping[str, An
     columns = {
         "reconstructions": Column("reconstructions", ".3f", "higher", "precision of its reconstructions"),
         "lerp": Column("LERP", ".3f", "higher", "precision of its straight lines"),
+        "slerp": Column("SLERP", ".3f", "higher", "precision of its great circles"),
         "network": Column("network", ".3f", "higher", f"precision of '{MANY}'"),
-        "gain": Column("network less LERP", "+.3f", "higher", "on the same pairs"),
-        "closed": Column("gap closed", ".2f", "higher", "share of the way from LERP to the reconstructions"),
+        "gain": Column("network less free", "+.3f", "higher", "less the better of LERP and SLERP, on the same pairs"),
         "error": Column(
             "re-projection", ".3f", "lower", "mean |z - E(G(z))|^2 of the network's points over its LERP's"
         ),
@@ -124,10 +130,9 @@ def _table(models: Mapping[str, tuple[Judged, Trained]], slopes: Mapping[str, An
     rows = {
         m: {
             "reconstructions": Cell(j.summary.lines["reconstructions"]["precision"]),
-            "lerp": Cell.of(j.summary.rows["lerp"]["precision"]),
+            **{free: Cell.of(j.summary.rows[free]["precision"]) for free in FREE},
             "network": Cell.of(j.summary.rows[MANY]["precision"]),
-            "gain": Cell.of(j.summary.differences[MANY]["precision"]),
-            "closed": Cell.of(j.summary.gap_closed[MANY]),
+            "gain": Cell.of(_gain(j)),
             "error": Cell.of(j.reprojection(MANY)),
             "slope": Cell.of(statistics.bootstrap_mean(slopes[m], 0)),
             "gradient": Cell(first_gradient(t)),

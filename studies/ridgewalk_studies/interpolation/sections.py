@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from ridgewalk.judging import comparison
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports.paths import ends_name, strip_figure
 from ridgewalk_studies.interpolation.paths import Judged
@@ -21,7 +22,7 @@ GAP = Column("end gap", ".2g", "lower", "largest distance of an end from its lat
 
 
 def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, float]) -> Section:
-    """Returns the table of every variant, LERP and the string method."""
+    """Returns the table of every variant, the free paths and the string method."""
     columns = {
         "variety": VARIETY,
         "error": ERROR,
@@ -44,7 +45,7 @@ def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, fl
     return Section(
         "The variants",
         "Each trained for the same number of points. The string method searches every path anew, under the energy of the last two.",
-        [TableBlock(Table(columns, rows, ("lerp", "string")), "Interpolation networks")],
+        [TableBlock(Table(columns, rows, (*comparison.FREE, "string")), "Interpolation networks")],
     )
 
 
@@ -133,7 +134,7 @@ def distillation(found: Mapping[str, Trained], j: Judged) -> Section:
         "steps": Column("steps", ".0f", None, "of training"),
     }
     rows = {}
-    for n in ("lerp", RATIO, DISTILLED, "string"):
+    for n in (*comparison.FREE, RATIO, DISTILLED, "string"):
         rows[n] = {"precision": Cell.of(j.summary.rows[n]["precision"]), "step": _judged_cells(j, n)["step"]}
         if n in found:
             t = found[n]
@@ -145,7 +146,7 @@ def distillation(found: Mapping[str, Trained], j: Judged) -> Section:
     return Section(
         "Learned from the energy, or from its paths",
         "The exact network, trained on the density ratio along its own paths, or on the paths that the string method found under it.",
-        [TableBlock(Table(columns, rows, ("lerp", "string")), "Two trainings on one energy")],
+        [TableBlock(Table(columns, rows, (*comparison.FREE, "string")), "Two trainings on one energy")],
     )
 
 

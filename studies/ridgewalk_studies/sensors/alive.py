@@ -12,6 +12,7 @@ import torch
 
 from ridgewalk.diagnosis.misalignment import MEAN, POOLED, Misalignment
 from ridgewalk.evaluation.misalignment import measure_misalignment
+from ridgewalk.judging.comparison import FREE
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.metrics.ranks import bootstrap_spearman
@@ -256,7 +257,7 @@ def _directions(found: Mapping[str, Walked]) -> Section:
         "low": Column("from low scores", ".3f", None, "and between the lowest"),
     }
     rows = {}
-    for walk in (*ENERGIES, "lerp"):
+    for walk in (*ENERGIES, *FREE):
         rows[ENERGIES.get(walk, walk)] = {
             kind: Cell.of(i) for kind in columns for i in [found[kind].mean(walk, "middle_score")]
         }

@@ -50,7 +50,7 @@ class Walked:
 
     Attributes:
         ends: Ends of the first run, for the pictures.
-        curves: Curves of the first run by walk, ``lerp`` included.
+        curves: Curves of the first run by walk, the free paths included.
         frames: Frames of the first run, by walk.
         scores: Scores (b, k) by walk, over all runs.
         distances: Distances to z_b, (b, k), by walk.
@@ -101,8 +101,8 @@ def walk_pairs(runs: Sequence[Run], judges: Sequence[Judge], kind: str, count: i
 def _walk_one_run(run: Run, judges: Sequence[Judge], kind: str, count: int, seed: int) -> Walked:
     ends = choosing.pairs(run, choosing.scores(run), kind, count, seed)
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
-    curves = {"lerp": search(run, "lerp", z_a, z_b)}
-    curves = {w: search(run, "sgw", z_a, z_b, e) for w, e in ENERGIES.items()} | curves
+    curves = {w: search(run, "sgw", z_a, z_b, e) for w, e in ENERGIES.items()}
+    curves |= {w: search(run, w, z_a, z_b) for w in comparison.FREE}
     frames = {w: c.map(run.decode).cpu() for w, c in curves.items()}
     matcher, alpha = run.sensors["matcher"], run.recipe.walks.sgw_alpha
     scores = {w: c.map(matcher).sigmoid().cpu() for w, c in curves.items()}
@@ -127,7 +127,7 @@ def _walk_one_run(run: Run, judges: Sequence[Judge], kind: str, count: int, seed
 
 def kind_section(run: Run, judges: Sequence[Judge], kind: str, w: Walked) -> Section:
     """Returns the section on one kind of ends: score, distance, correction, strips, figures."""
-    main = ("sgw", "lerp")
+    main = ("sgw", *comparison.FREE)
 
     def along(
         values: Mapping[str, Tensor], names: Sequence[str], label: str, title: str, says: str, half: bool
@@ -168,7 +168,9 @@ def kind_section(run: Run, judges: Sequence[Judge], kind: str, w: Walked) -> Sec
             for i in range(min(SHOWN, len(w.ends)))
         ),
         TableBlock(
-            kind_table(w), "Figures of the walks", "LERP has no correction; differences are in the claims above."
+            kind_table(w),
+            "Figures of the walks",
+            "LERP and SLERP have no correction; differences are in the claims above.",
         ),
     ]
     own = statistics.bootstrap_mean(w.own, 0)

@@ -24,7 +24,7 @@ from ridgewalk.evaluation.judged import judge_lines
 from ridgewalk.evaluation.misalignment import sample_points
 from ridgewalk.finders.building import build_finder
 from ridgewalk.judging import comparison
-from ridgewalk.judging.comparison import Entry, PairedPaths, Summary
+from ridgewalk.judging.comparison import FREE, Entry, PairedPaths, Summary
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import calibration, statistics
 from ridgewalk.metrics.statistics import Interval
@@ -36,7 +36,7 @@ from ridgewalk.store.run import Run
 from ridgewalk.training.detectors import train_model_detector
 from ridgewalk.training.negatives import BOUNDARIES
 from ridgewalk.training.noise import Noise
-from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge
+from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge, plain
 from ridgewalk_studies.sources import CONFUSION
 
 
@@ -78,7 +78,7 @@ def compare_boundaries(
         names: The compared boundaries, some of ``BOUNDARIES``.
     """
     found: dict[str, list[tuple[float, float, float, Misalignment]]] = {n: [] for n in names}
-    entries: dict[str, list[Entry]] = {n: [] for n in ("lerp", *names)}
+    entries: dict[str, list[Entry]] = {n: [] for n in (*FREE, *names)}
     lines: list[Mapping[str, Mapping[str, Tensor]]] = []
     for run in runs:
         ends = draw_ends(run, pairs, 0, "test")
@@ -87,11 +87,10 @@ def compare_boundaries(
         graded = grade(sample_points(run, 0, "test", points), run.decode, others)
         held_out = run.encode(part(run.data, "test").floats()).cpu()
         lines.append(judge_lines(run, judges, "test", 0))
-        base = run.finder("lerp")(z_a, z_b)
-        base_frames = base.map(run.decode).cpu()
-        for name in track(("lerp", *names), "boundaries", total=1 + len(names)):
-            if name == "lerp":
-                path = base
+        base_frames = run.finder("lerp")(z_a, z_b).map(run.decode).cpu()
+        for name in track((*FREE, *names), "boundaries", total=len(FREE) + len(names)):
+            if name in FREE:
+                path = run.finder(name)(z_a, z_b)
             else:
                 sensor = detector(run, name)
                 found[name].append((*_task(sensor, held_out, name), compare(name, sensor, graded, 0)))
@@ -186,12 +185,13 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
         for key, value in (("rank", mean_alignment(b)), ("unreal", unreal(b))):
             if value is not None:
                 rows[name][key] = Cell.of(value)
-    base = s.rows["lerp"]
-    rows["LERP"] = {
-        "precision": Cell.of(base["precision"]),
-        "whole": Cell.of(base["wholly_real"]),
-        "step": Cell.of(base["largest_step"]),
-    }
+    for free in FREE:
+        base = s.rows[free]
+        rows[free.upper()] = {
+            "precision": Cell.of(base["precision"]),
+            "whole": Cell.of(base["wholly_real"]),
+            "step": Cell.of(base["largest_step"]),
+        }
     values = {
         n: (s.rows[n]["precision"].value, s.rows[n]["precision"].low, s.rows[n]["precision"].high) for n in s.rows
     }
@@ -202,7 +202,7 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
             )
         ),
         "Precision of strings under the detector of each boundary",
-        "Right is better; LERP uses no detector.",
+        "Right is better; LERP and SLERP use no detector.",
         "Strings under each boundary",
         figures.READING["intervals"],
     )
@@ -210,7 +210,7 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
         "Where fake latents come from",
         "One detector for each boundary on the same codes, with the same settings. A good sensor is not one with an easy task of its own, "
         "but one whose high-scoring points are real.",
-        [TableBlock(Table(columns, rows, ("LERP",)), "The boundaries as sensors"), picture],
+        [TableBlock(Table(columns, rows, tuple(free.upper() for free in FREE)), "The boundaries as sensors"), picture],
     )
 
 
@@ -261,5 +261,6 @@ def figures_of(found: Mapping[str, Boundary], s: Summary) -> dict[str, object]:
             for n, b in found.items()
         },
         "strings": {m: {n: [i.value, i.low, i.high] for n, i in row.items()} for m, row in s.rows.items()},
-        "gap_closed": {m: [i.value, i.low, i.high] for m, i in s.gap_closed.items()},
+        "free": s.free,
+        "gains": {m: plain(row["precision"]) for m, row in s.gains.items()},
     }

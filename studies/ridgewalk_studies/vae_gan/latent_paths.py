@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ridgewalk.energies import NegativeLogD
-from ridgewalk.finders import ArrivingWalk, GuidedExploration, Lerp
+from ridgewalk.finders import ArrivingWalk, GuidedExploration, Lerp, Slerp
 from ridgewalk.metrics.statistics import bootstrap_mean, paired_difference
 from ridgewalk.path import chunked
 from ridgewalk.protocols import PathFinder
@@ -71,6 +71,7 @@ def carried(space: Space) -> Part:
     energy = NegativeLogD(space.d_z)
     finders: dict[str, PathFinder] = {
         "lerp": Lerp(space.frames),
+        "slerp": Slerp(space.frames),
         "guided": GuidedExploration(energy, nodes=space.frames),
         "arriving": ArrivingWalk(energy, nodes=space.frames),
     }
@@ -109,7 +110,8 @@ def carried(space: Space) -> Part:
             judge(
                 CLASS,
                 c["less_ends"]["guided"],
-                figure=f"frames that keep it: LERP {of(c['kept']['lerp'])}, guided {of(c['kept']['guided'])}, arriving {of(c['kept']['arriving'])}; "
+                figure=f"frames that keep it: LERP {of(c['kept']['lerp'])}, SLERP {of(c['kept']['slerp'])}, "
+                f"guided {of(c['kept']['guided'])}, arriving {of(c['kept']['arriving'])}; "
                 f"decoded ends {of(c['kept']['ends'])}; guided less LERP {signed(c['guided_less_lerp'])}",
                 how="mean of the judges' classifiers",
             )
@@ -120,7 +122,8 @@ def carried(space: Space) -> Part:
             STYLE,
             [s["guided"]["within"] for s in style.values()],
             figure="; ".join(
-                f"{name} between the ends': LERP {of(f['lerp']['within'])}, guided {of(f['guided']['within'])}, arriving {of(f['arriving']['within'])} "
+                f"{name} between the ends': LERP {of(f['lerp']['within'])}, SLERP {of(f['slerp']['within'])}, "
+                f"guided {of(f['guided']['within'])}, arriving {of(f['arriving']['within'])} "
                 f"(off the straight change {f['guided']['off_line'].value:.2f} sd)"
                 for name, f in style.items()
             ),

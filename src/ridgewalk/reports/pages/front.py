@@ -8,12 +8,12 @@ from ridgewalk.judging.front import Standing
 from ridgewalk.reports import Cell, Column, Figure, Page, Section, Table, TableBlock, Text, figures
 from ridgewalk.reports import write as write_page
 from ridgewalk.reports.columns import CLASSES, COST, PATHS, SHAPE
-from ridgewalk.reports.comparison import cost_table, metrics_table, realism_section
+from ridgewalk.reports.comparison import cost_table, gains_table, metrics_table, realism_section
 from ridgewalk.reports.pages.origin import source_name
 from ridgewalk.reports.paths import ends_name, strip_figure
 from ridgewalk.verbs.compare import AMORTISED, Front, Result
 
-STRIPS = ("lerp", "geodesic", "graph", "string", "ridge@4", "ridge@16", AMORTISED)
+STRIPS = ("lerp", "slerp", "geodesic", "graph", "string", "ridge@4", "ridge@16", AMORTISED)
 """Methods whose frames are shown."""
 
 SHOWN = 3
@@ -89,8 +89,10 @@ def _front(front: Front) -> Section:
 
 def _table(front: Front) -> Table:
     s = front.pooled.summary
+    gained = gains_table(s)
     columns = {
         "precision": PATHS["precision"],
+        "gain": gained.columns["precision"],
         "length": PATHS["relative_length"],
         "middle": Column(
             "Fréchet / LERP's",
@@ -105,6 +107,7 @@ def _table(front: Front) -> Table:
         row = s.rows[e.method]
         rows[e.method] = {
             "precision": Cell.of(row["precision"]),
+            "gain": gained.rows.get(e.method, {}).get("precision", Cell(None)),
             "length": Cell.of(row["relative_length"]),
             "middle": Cell(_mean(front.middles, e.method)),
             "ms": Cell(1000 * e.stats.get("cpu_seconds_per_path", 0.0)),

@@ -1,4 +1,4 @@
-"""The page of the verb `walk`: one method compared with LERP; and the animation."""
+"""The page of the verb `walk`: one method compared with the free paths; and the animation."""
 
 from ridgewalk.reports import Cell, Page, Section, Table, TableBlock, write_gif
 from ridgewalk.reports import write as write_page
