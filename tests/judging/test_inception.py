@@ -56,8 +56,9 @@ def test_a_file_of_weights_is_refused_and_unpickles_nothing(tmp_path: Path) -> N
     torch.save({"weight": torch.zeros(2), "trap": Trap()}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     whole = written(Fake(), tmp_path / "network.pt").read_bytes()
     (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
-    for name in ("weights.pth", "old.pth", "cut.pt"):
-        with pytest.raises(ValueError, match="is not TorchScript"):
+    (tmp_path / "damaged.pt").write_bytes(whole[:20_000] + bytes(64) + whole[20_064:])  # of the weights
+    for name in ("weights.pth", "old.pth", "cut.pt", "damaged.pt"):
+        with pytest.raises(ValueError, match="cannot be read as TorchScript"):
             load_inception(tmp_path / name)
     assert not (tmp_path / "ran").exists()
     with pytest.raises(ValueError, match="there is no file"):

@@ -61,7 +61,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_sampled(pixels: P
     wrong = written(Fake(100), tmp_path / "other.pt")
     assert "returned (2, 100)" in refused("evaluate", pixels, "--inception", wrong, *out)
     np.save(tmp_path / "weights.npy", np.zeros(3))
-    assert "is not TorchScript" in refused("evaluate", pixels, "--inception", tmp_path / "weights.npy", *out)
+    assert "cannot be read as TorchScript" in refused("evaluate", pixels, "--inception", tmp_path / "weights.npy", *out)
     assert "there is no file" in refused("evaluate", pixels, "--inception", tmp_path / "none.pt", *out)
     assert not (tmp_path / "e").exists()
     quick = ["diffusion.hidden=[8]", "diffusion.epochs=1", "diffusion.fourier=2", "diffusion.batch=2048"]

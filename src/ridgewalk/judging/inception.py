@@ -13,6 +13,7 @@ Source: Heusel et al. (2017), GANs trained by a two time-scale update rule conve
 
 import hashlib
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,12 +101,15 @@ def load_inception(file: Path, device: torch.device | str = "cpu") -> Inception:
     with file.open("rb") as content:
         checksum = hashlib.file_digest(content, "sha256").hexdigest()
     try:
+        with zipfile.ZipFile(file) as archive:  # PyTorch does not compare the checksums that the archive holds
+            if damaged := archive.testzip():
+                raise ValueError(f"its part {damaged} is damaged")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that TorchScript is deprecated, which concerns those who write such files
             network = torch.jit.load(str(file), map_location=device).eval()
     except Exception as error:  # RuntimeError mostly; of a damaged archive others too
         raise ValueError(
-            f"{file} is not TorchScript ({_line(error)}): --inception takes the published Inception network with its code, such as "
+            f"{file} cannot be read as TorchScript ({_line(error)}): --inception takes the published Inception network with its code, such as "
             "inception-2015-12-05.pt; files of weights alone are not read"
         ) from error
     found = Inception(network, file, checksum, torch.device(device))
