@@ -39,7 +39,7 @@ def test_bits_and_fid_are_measured_beside_the_judges(pixels: Path, tmp_path: Pat
     assert len(fid["sha256"]) == 64
     page = (tmp_path / "e" / "report.html").read_text()
     assert "FID" in page
-    assert "Bits per dimension of 5 held-out pixels" in page
+    assert "Bits per dimension of 5 held-out images, in pixels" in page
     told = good("evaluate", pixels, "--n", 12, "--out", tmp_path / "plain")
     assert "FID" not in told
     assert "Fréchet distance in the judges' features" in told

@@ -77,7 +77,8 @@ def _bits(result: Result) -> Block:
     }
     first = next(iter(result.bits.values()))
     return TableBlock(
-        Table(BITS, rows), f"Bits per dimension of {len(first.values)} held-out {first.kind}, by the probability flow"
+        Table(BITS, rows),
+        f"Bits per dimension of {len(first.values)} held-out {'images, in pixels' if first.kind == 'pixels' else first.kind}, by the probability flow",
     )
 
 
