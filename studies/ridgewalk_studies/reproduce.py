@@ -85,11 +85,13 @@ class Result:
         page: File of the report.
         verdict: The result in sentences.
         figures: All measurements, for JSON.
+        tables: Folder of the report's tables as CSV and LaTeX; None where it has none.
     """
 
     page: Path
     verdict: list[str]
     figures: dict[str, Any]
+    tables: Path | None = None
 
 
 def reproduce(
@@ -138,9 +140,9 @@ def reproduce(
     write_bytes(folder / "result.json", json.dumps(figures, indent=1).encode())
     page = folder / "report.html"
     verdict = [*found.answer, *([summary(found.claims)] if found.claims else [])]
-    write(_page(experiment, found, verdict, minutes), page)
+    tables = write(_page(experiment, found, verdict, minutes), page)
     clock.file.unlink(missing_ok=True)
-    return Result(page, verdict, {"report": str(page), **figures})
+    return Result(page, verdict, {"report": str(page), **figures}, tables)
 
 
 def _place(source: str) -> str:

@@ -79,9 +79,11 @@ def test_rows_are_flat_and_none_where_nothing_was_measured() -> None:
         "step": 0.131,
         "length": 1.0,
         "gain": None,
+        "gain_note": None,
     }
     assert rows[2]["gain"] is None
     assert rows[2]["real_low"] is None
+    assert rows[1]["gain_note"] == "stalls"
 
 
 def test_every_text_is_escaped() -> None:

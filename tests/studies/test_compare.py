@@ -35,7 +35,7 @@ def compared(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_leaves_figures_and_a_report_with_both_fronts(compared: Path) -> None:
-    assert {p.name for p in compared.iterdir()} == {"report.html", "result.json"}
+    assert {p.name for p in compared.iterdir()} == {"report.html", "report-tables", "result.json"}
     found = json.loads((compared / "result.json").read_text())
     assert set(found["rows"]) == set(METHODS)
     assert set(found["front"]) == set(METHODS)

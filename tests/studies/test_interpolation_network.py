@@ -85,7 +85,7 @@ def test_few_pairs_leave_claims_on_them_undecided(found: Mapping[str, Any]) -> N
 def test_the_badly_trained_model_is_a_run_of_its_own_with_its_own_lines(
     finished: Path, found: Mapping[str, Any]
 ) -> None:
-    assert {p.name for p in finished.iterdir() if p.is_dir()} == {"run-0", "badly-trained-0"}
+    assert {p.name for p in finished.iterdir() if p.is_dir()} == {"run-0", "badly-trained-0", "report-tables"}
     quality = found["quality"]
     models = {"well trained", "badly trained"}
     for key in ("rows", "reconstructions", "gain", "slope", "first gradient"):
@@ -112,7 +112,7 @@ def test_shapes_are_measured_in_factors_without_a_change_of_the_command(
     folder = tmp_path / "shapes"
     reproduce("interpolation-network", source="shapes", budget="smoke", changes=changes, out=folder, device="cpu")
     found = json.loads((folder / "result.json").read_text())
-    assert {p.name for p in folder.iterdir() if p.is_dir()} == {"shapes-0", "shapes-badly-trained-0"}
+    assert {p.name for p in folder.iterdir() if p.is_dir()} == {"shapes-0", "shapes-badly-trained-0", "report-tables"}
     factors = found["factors"]
     assert set(factors["rows"]) == set(found["rows"])
     for row in factors["rows"].values():

@@ -53,6 +53,7 @@ def test_it_leaves_runs_figures_and_a_report_with_verdicts(finished: Path) -> No
         "silent-0",
         "result.json",
         "report.html",
+        "report-tables",
     }
     result = json.loads((finished / "result.json").read_text())
     claims = result["claims"]

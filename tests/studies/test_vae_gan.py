@@ -47,6 +47,7 @@ def test_every_variant_is_trained_and_measured(finished: Path) -> None:
         "separate-0",
         "steady-r1-0",
         "l1-0",
+        "report-tables",
     }
     found = json.loads((finished / "result.json").read_text())
     assert set(found["models"]) == {"vae-gan", "vae", "plain", "separate"}

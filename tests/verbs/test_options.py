@@ -1,5 +1,6 @@
 """What the verbs say of their options: nothing is ignored, messages name options that the verb has, and every written file is named."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -89,13 +90,16 @@ def test_every_file_that_a_verb_writes_is_named(copied: Copy, tmp_path: Path) ->
         said = good(*words)
         for file in sorted(set(tmp_path.rglob("*")) - before):
             if file.is_file() and "cache" not in file.parts and not file.name.endswith(".lock"):
-                assert file.name in said, (words[0], file, said)
+                named = file.stem if file.parent.name.endswith("-tables") else file.name
+                assert named in said, (words[0], file, said)
+                assert named == file.name or f"tables: {file.parent} (" in said, (words[0], file, said)
 
 
 def test_a_result_as_json_has_nothing_beside_it(smoke: Path) -> None:
     code, out, _ = call("walk", smoke, "--pairs", 2, "--method", "lerp", "--json")
     assert code == 0
     assert "wrote" not in out
+    assert (Path(json.loads(out)["tables"]) / "figures.csv").is_file()
 
 
 @pytest.fixture(scope="module")

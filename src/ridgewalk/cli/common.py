@@ -208,17 +208,29 @@ class Reported(Protocol):
         """The result for JSON."""
 
 
-def show_page(result: Reported | None, as_json: bool, kind: str = "report", more: Sequence[str] = ()) -> None:
-    """Prints a result and where its page is; None, on the processes of a torchrun that have no result, prints nothing."""
+def show_page(
+    result: Reported | None,
+    as_json: bool,
+    kind: str = "report",
+    more: Sequence[str] = (),
+    tables: Path | None = None,
+) -> None:
+    """Prints a result and where its page and tables are; None, on the processes of a torchrun that have no result, prints nothing."""
     if result is not None:
         folder: Path | None = getattr(result, "folder", None)  # of a result with files beside its page
         others = sorted(str(f) for f in folder.rglob("*") if f.is_file() and f != result.page) if folder else []
-        others = [f for f in others if not any(f in line for line in more)]
-        show(
-            result.figures,
-            as_json,
-            [*result.verdict, f"{kind}: {result.page}", *more, *(f"wrote: {f}" for f in others)],
-        )
+        others = [f for f in others if not any(f in line for line in more) and Path(f).parent != tables]
+        named = [f"{kind}: {result.page}", *describe_tables(tables), *more, *(f"wrote: {f}" for f in others)]
+        figures = result.figures if tables is None else {**result.figures, "tables": str(tables)}
+        show(figures, as_json, [*result.verdict, *named])
+
+
+def describe_tables(folder: Path | None) -> list[str]:
+    """Returns a line that names a folder with tables and the tables in it; none where there is no folder."""
+    if folder is None:
+        return []
+    names = dict.fromkeys(file.stem for file in sorted(folder.iterdir()) if file.suffix in (".csv", ".tex"))
+    return [f"tables: {folder} ({', '.join(names)}; each as .csv and .tex)"]
 
 
 def given_options(context: typer.Context, except_for: Sequence[str] = ()) -> list[str]:

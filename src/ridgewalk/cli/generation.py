@@ -256,5 +256,5 @@ def evaluate(
         how = sampling_of(model, change or (), sampler=sampler, steps=steps)
         rows = (nll_rows or ROWS) if nll else 0
         result = evaluate(model, Request(n, seed, how, gamma, rows, inception, out))
-        page.write(result)
-    show_page(result, as_json)
+        tables = page.write(result)
+    show_page(result, as_json, tables=tables)

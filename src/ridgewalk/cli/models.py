@@ -67,9 +67,8 @@ def demo(
             )
         say("walking between held-out digits with every method, and judging the paths")
         result = report(run, Request(seed=seed))
-        if result is not None:
-            page.write(result)
-    show_page(result, as_json)
+        tables = None if result is None else page.write(result)
+    show_page(result, as_json, tables=tables)
 
 
 @guarded
@@ -270,7 +269,7 @@ def reproduce(
             if folders:
                 say(f"ridgewalk: stopped; the same command with --out {folders[0]} resumes it.")
             raise SystemExit(130) from None
-    show(result.figures, as_json, [*result.verdict, f"report: {result.page}"])
+    show_page(result, as_json, tables=result.tables)
 
 
 @guarded

@@ -14,6 +14,7 @@ from ridgewalk.cli.common import (
     Seed,
     Shares,
     bars,
+    describe_tables,
     guarded,
     listed,
     parsed_shares,
@@ -110,9 +111,8 @@ def walk(
             seed=seed,
         )
         result = walk(load(run, device, data=data), request)
-        if result is not None:
-            page.write(result, gif)
-    show_page(result, as_json, more=[f"animation: {result.animation}"] if gif and result else [])
+        tables = None if result is None else page.write(result, gif)
+    show_page(result, as_json, tables=tables, more=[f"animation: {result.animation}"] if gif and result else [])
 
 
 @guarded
@@ -143,9 +143,8 @@ def report(
     with bars():
         request = Request(pairs, role, listed(methods, "--methods"), parsed_shares(shares), out, seed)
         result = report(load(run, device, data=data), request)
-        if result is not None:
-            page.write(result)
-    show_page(result, as_json)
+        tables = None if result is None else page.write(result)
+    show_page(result, as_json, tables=tables)
 
 
 @guarded
@@ -260,9 +259,8 @@ def project(
     with bars():
         request = Request(latents, out, energy, langevin, tempered, steps, temperature, seed)
         result = project(load(run, device, data=data), request)
-        if result is not None:
-            page.write(result)
-    show_page(result, as_json)
+        tables = None if result is None else page.write(result)
+    show_page(result, as_json, tables=tables)
 
 
 @guarded
@@ -278,7 +276,11 @@ def benchmark(
     role: Role = "test",
     methods: Methods = None,
     out: Annotated[
-        Path | None, typer.Option(help="File of the figures as JSON; by default none is written.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="File of the figures as JSON, beside which the table is written as CSV and LaTeX; by default none is written.",
+            show_default=False,
+        ),
     ] = None,
     seed: Seed = 0,
     data: Moved = None,
@@ -287,6 +289,7 @@ def benchmark(
 ) -> None:
     """Pool several seeds into one table of all methods, as in docs/benchmarks.md."""
     from ridgewalk.reports.comparison import benchmark_table, describe_intervals
+    from ridgewalk.reports.export import write_tables
     from ridgewalk.store.run import load
     from ridgewalk.verbs.benchmark import Request, benchmark
 
@@ -294,9 +297,10 @@ def benchmark(
         request = Request(pairs, role, listed(methods, "--methods"), out, seed)
         result = benchmark([load(r, device, data=data) for r in runs], request)
     if result is not None:
-        table = benchmark_table(result.pooled.summary, result.pooled.entries).to_markdown()
-        said = describe_intervals(result.pooled.summary)
-        show(result.figures, as_json, [table, said, *([f"wrote: {out}"] if out else [])])
+        table = benchmark_table(result.pooled.summary, result.pooled.entries)
+        tables = write_tables({"benchmark": table}, out) if out else None
+        wrote = [f"wrote: {out}", *describe_tables(tables)] if out else []
+        show(result.figures, as_json, [table.to_markdown(), describe_intervals(result.pooled.summary), *wrote])
 
 
 @guarded
@@ -362,9 +366,8 @@ def compare(
                     "--data is for where no run is named, or data were moved; a run knows its own images: leave it out"
                 )
             result = compare(opened, Request(pairs, role, wanted, out, seed))
-            if result is not None:
-                page.write(result)
-        show_page(result, as_json)
+            tables = None if result is None else page.write(result)
+        show_page(result, as_json, tables=tables)
     else:
         if wanted or role != "test" or seed:
             raise ValueError("--methods, --role and --seed are for runs that are named; train one, and name it")
@@ -379,4 +382,4 @@ def compare(
                 device=device,
                 accepted=lambda source, folder: say(f"comparing on {source}, into {folder}"),
             )
-        show(found.figures, as_json, [*found.verdict, f"report: {found.page}"])
+        show_page(found, as_json, tables=found.tables)

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ridgewalk.reports.export import csv_of, escape_latex, latex_of
 from ridgewalk.reports.tables import markdown_row
+
+_HEAD = ("claim", "verdict", "figure", "how")
 
 
 @dataclass(frozen=True)
@@ -25,5 +28,12 @@ class Claims:
     kind: ClassVar[str] = "claims"
 
     def to_markdown(self) -> str:
-        head = [("claim", "verdict", "figure", "how"), ("---",) * 4]
-        return "\n".join(markdown_row(line) for line in (*head, *self.rows))
+        return "\n".join(markdown_row(line) for line in (_HEAD, ("---",) * len(_HEAD), *self.rows))
+
+    def to_csv(self) -> str:
+        return csv_of([dict(zip(_HEAD, row)) for row in self.rows])
+
+    def to_latex(self) -> str:
+        wide = r"p{0.27\linewidth}"
+        rows = [[escape_latex(cell) for cell in row] for row in self.rows]
+        return latex_of(f"{wide}l{wide}{wide}", _HEAD, [rows], [self.title])

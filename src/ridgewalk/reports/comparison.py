@@ -106,9 +106,9 @@ def realism_section(summary: Summary) -> Section:
             ),
             TableBlock(
                 gains_table(summary),
-                f"Against the best free path, {summary.free.upper()}, on the same pairs",
-                "LERP and SLERP cost nothing; the more real of the two is what a method must beat. An interval that excludes zero is a difference "
-                "that is settled.",
+                "Against the best free path",
+                f"LERP and SLERP cost nothing; the more real of the two, here {summary.free.upper()}, is what a method must beat. Differences are on "
+                "the same pairs; an interval that excludes zero is a difference that is settled.",
             ),
             Figure(
                 figures.png(

@@ -13,6 +13,7 @@ from typing import ClassVar
 from ridgewalk.files import write_bytes
 from ridgewalk.reports import templates
 from ridgewalk.reports.claims import Claims
+from ridgewalk.reports.export import Exportable, file_name, write_tables
 from ridgewalk.reports.style import CSS_DPI, data_uri
 from ridgewalk.reports.tables import Table
 
@@ -144,6 +145,17 @@ class Page:
         return self.spent.lower().startswith("smoke")
 
     @property
+    def tables(self) -> dict[str, Exportable]:
+        """The tables on the page, by the names of their files: their titles, or those of their sections."""
+        found: dict[str, Exportable] = {}
+        for section in self.sections:
+            for block in section.blocks:
+                if isinstance(block, TableBlock | Claims):
+                    table = block if isinstance(block, Claims) else block.table
+                    found[file_name(block.title or section.title, found)] = table
+        return found
+
+    @property
     def groups(self) -> Iterator[KeyValues]:
         """The settings, a folded block for each table and one for the values outside of tables."""
         loose = {k: v for k, v in self.settings.items() if not isinstance(v, Mapping)}
@@ -167,6 +179,12 @@ def render(page: Page) -> str:
     return templates.render("page.html", page=page)
 
 
-def write(page: Page, path: Path) -> None:
-    """Renders the page and writes it atomically; where rendering fails, a file that exists is left unchanged."""
+def write(page: Page, path: Path) -> Path | None:
+    """
+    Renders the page and writes it atomically, and its tables beside it; where rendering fails, a file that exists is left unchanged.
+
+    Returns:
+        The folder of the tables, as ``export.write_tables`` returns it.
+    """
     write_bytes(path, render(page).encode(errors="backslashreplace"))
+    return write_tables(page.tables, path)

@@ -1,9 +1,12 @@
-"""Tables of figures with their intervals and the best of each column set off, as Markdown and as plain rows; as HTML by ``table.html``."""
+"""Tables of figures with their intervals and the best of each column set off, as Markdown, CSV, LaTeX and plain rows; as HTML by ``table.html``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import isnan
 from typing import TYPE_CHECKING
+
+from ridgewalk.reports.export import csv_of, escape_latex, latex_of
 
 if TYPE_CHECKING:
     from ridgewalk.metrics.statistics import Interval
@@ -136,8 +139,33 @@ class Table:
         text = "\n".join(markdown_row(line) for line in lines)
         return f"{text}\n\n{self.caption}" if self.caption else text
 
+    def to_csv(self) -> str:
+        """The rows of ``to_rows`` as CSV."""
+        return csv_of(self.to_rows())
+
+    def to_latex(self) -> str:
+        """The table by the rules of booktabs; rows that do not compete for the best are in italics, and set apart by a rule."""
+        best = {key: self.best(key) for key in self.columns}
+        head = [escape_latex(self.corner), *(escape_latex(c.headed) for c in self.columns.values())]
+
+        def row(name: str, apart: bool) -> list[str]:
+            label = escape_latex(name)
+            cells = [_latex(self.cell(name, key), c, name in best[key]) for key, c in self.columns.items()]
+            return [f"\\textit{{{label}}}" if apart else label, *cells]
+
+        groups = [
+            [row(n, apart) for n in names] for apart, names in groupby(self.rows, key=lambda n: n in self.unranked)
+        ]
+        about = [f"{c.heading}: {c.about}" for c in self.columns.values() if c.about]
+        return latex_of(
+            "l" + "r" * len(self.columns), head, groups, [*([self.caption] if self.caption else []), *about]
+        )
+
     def to_rows(self) -> list[dict[str, str | float | None]]:
-        """One flat record for each row, for JSON or CSV: ``name``, then ``key``, ``key_low`` and ``key_high``; None is not measured."""
+        """
+        One flat record for each row, for JSON or CSV: ``name``, then by column ``key``, and ``key_low``, ``key_high`` and ``key_note`` where any row has
+        them; None is not measured.
+        """
         records: list[dict[str, str | float | None]] = []
         for name in self.rows:
             record: dict[str, str | float | None] = {"name": name}
@@ -146,6 +174,8 @@ class Table:
                 record[key] = cell.value if cell.measured else None
                 if any(key in other and other[key].interval for other in self.rows.values()):
                     record[f"{key}_low"], record[f"{key}_high"] = cell.interval or (None, None)
+                if any(key in other and other[key].note for other in self.rows.values()):
+                    record[f"{key}_note"] = cell.note
             records.append(record)
         return records
 
@@ -157,6 +187,18 @@ def _markdown(cell: Cell, column: Column, best: bool) -> str:
     value = column.write(cell.value)
     spread = f" [{', '.join(column.write(end) for end in cell.interval)}]" if cell.interval else ""
     return (f"**{value}**" if best else value) + spread + note
+
+
+def _latex(cell: Cell, column: Column, best: bool) -> str:
+    note = f" ({escape_latex(cell.note)})" if cell.note else ""
+    if not cell.measured or cell.value is None:
+        return f"---{note}"
+
+    def written(value: float) -> str:
+        return escape_latex(column.write(value).replace("-", "−"))
+
+    spread = f" [{', '.join(map(written, cell.interval))}]" if cell.interval else ""
+    return (f"\\textbf{{{written(cell.value)}}}" if best else written(cell.value)) + spread + note
 
 
 def markdown_row(cells: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """The page of the verb `evaluate`: samples compared with real data, in figures and pictures."""
 
 import platform
+from pathlib import Path
 
 import torch
 
@@ -18,8 +19,8 @@ SHEET, CLOUD = 64, 4000
 """Images on a sheet, and points of a cloud: the first ones."""
 
 
-def write(result: Result) -> None:
-    """Writes ``report.html`` into the result's folder."""
+def write(result: Result) -> Path | None:
+    """Writes ``report.html`` into the result's folder, and its tables; returns the folder of the tables, if there are any."""
     run, measured = result.run, result.measured
     blocks = _images(measured) if measured.graded else [_values(measured), *_plane(result)]
     if result.bits:
@@ -38,7 +39,7 @@ def write(result: Result) -> None:
             "software": f"Python {platform.python_version()}, PyTorch {torch.__version__}",
         },
     )
-    write_page(page, result.page)
+    return write_page(page, result.page)
 
 
 def _images(measured: Measured) -> list[Block]:

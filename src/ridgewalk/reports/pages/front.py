@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import ridgewalk
 from ridgewalk.judging.front import Standing
@@ -23,8 +24,8 @@ Mark = tuple[float, float, float, float, float, float]
 """x, y, ends of the interval of x, ends of the interval of y."""
 
 
-def write(result: Result) -> None:
-    """Writes ``report.html`` into the result's folder."""
+def write(result: Result) -> Path | None:
+    """Writes ``report.html`` into the result's folder, and its tables; returns the folder of the tables, if there are any."""
     runs, request = result.front.runs, result.request
     o = runs[0].origin
     seeds = ", ".join(str(r.origin.seed) for r in runs)
@@ -35,7 +36,7 @@ def write(result: Result) -> None:
         result.verdict,
         sections(result.front),
     )
-    write_page(page, result.page)
+    return write_page(page, result.page)
 
 
 def sections(front: Front) -> list[Section]:

@@ -13,8 +13,8 @@ SHOWN = 36
 """Points whose images are on the page: the first ones."""
 
 
-def write(result: Result) -> None:
-    """Writes ``report.html`` into the result's folder."""
+def write(result: Result) -> Path | None:
+    """Writes ``report.html`` into the result's folder, and its tables; returns the folder of the tables, if there are any."""
     run, settings = result.run, result.settings
     n, shown = len(result.energy), min(SHOWN, len(result.energy))
     picture = Figure(
@@ -38,7 +38,7 @@ def write(result: Result) -> None:
         sections,
         {"project": settings, "run": origin_values(run)},
     )
-    write_page(page, result.page)
+    return write_page(page, result.page)
 
 
 def _energies(result: Result) -> Figure:

@@ -1,6 +1,7 @@
 """The page of the verb `report`: verdict, paths, figures, sensors, training, settings."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 
@@ -19,8 +20,8 @@ SHOWN = 4
 """Pairs whose frames are shown: the first ones."""
 
 
-def write(result: Result) -> None:
-    """Writes the comparison of all methods on one run."""
+def write(result: Result) -> Path | None:
+    """Writes the comparison of all methods on one run, and its tables; returns the folder of the tables, if there are any."""
     run, measured, request = result.run, result.measured, result.request
     pairs = len(measured.ends)
     sections = [
@@ -56,7 +57,7 @@ def write(result: Result) -> None:
         sections,
         {"judges": judges, **all_settings(run)},
     )
-    write_page(page, result.page)
+    return write_page(page, result.page)
 
 
 def _frames(result: Result) -> Section:

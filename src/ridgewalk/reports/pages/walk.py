@@ -1,5 +1,7 @@
 """The page of the verb `walk`: one method compared with the free paths; and the animation."""
 
+from pathlib import Path
+
 from ridgewalk.reports import Cell, Page, Section, Table, TableBlock, write_gif
 from ridgewalk.reports import write as write_page
 from ridgewalk.reports.columns import CLASSES, PATHS, REAL, SHAPE
@@ -11,8 +13,8 @@ SHOWN = 8
 """Pairs whose frames are shown, and animated: the first ones."""
 
 
-def write(result: Result, gif: bool = False) -> None:
-    """Writes ``report.html`` into the result's folder, and with ``gif`` also ``path.gif``."""
+def write(result: Result, gif: bool = False) -> Path | None:
+    """Writes ``report.html`` into the result's folder, its tables, and with ``gif`` also ``path.gif``; returns the folder of the tables, if there are any."""
     run, ends = result.run, result.ends
     shown = min(SHOWN, len(ends))
     keys = [k for k in (*REAL, *CLASSES, *SHAPE) if k in result.columns["lerp"]]
@@ -47,6 +49,7 @@ def write(result: Result, gif: bool = False) -> None:
         sections,
         {"walk": settings, **all_settings(run)},
     )
-    write_page(page, result.page)
+    tables = write_page(page, result.page)
     if gif:
         write_gif(result.frames[settings["method"]][:shown].numpy(), result.animation)
+    return tables
