@@ -45,8 +45,8 @@ from ridgewalk.metrics.samples import frechet
 from ridgewalk.path import Path as Curve
 from ridgewalk.path import chunked
 from ridgewalk.progress import track
-from ridgewalk.reports import Cell, Column, Table
-from ridgewalk.reports.columns import PATHS
+from ridgewalk.reports import Table
+from ridgewalk.reports.results import figures_table
 from ridgewalk.store.run import Run, load
 
 BATCH = 128
@@ -60,15 +60,8 @@ PEERS: Mapping[str, str | None] = {"stochman": "stochman", "pythae": "pythae", "
 
 SHOWN = (
     "precision", "wholly_real", "mean_confidence", "worst_confidence", "third_class", "frechet", "relative_length", "largest_step",
-    "step_evenness", "curve_energy", "end_error", "ms", "once",
+    "step_evenness", "curve_energy", "end_error", "precision_gain", "seconds_per_path", "once_seconds",
 )  # fmt: skip
-
-OWN_COLUMNS = {
-    "frechet": Column("Frechet", ".1f", "lower", "of middle frames from held-out real images, by the judges' features"),
-    "curve_energy": Column("curve energy", ".1f", "lower", "(k - 1) sum of squared steps, in squared pixel units"),
-    "ms": Column("ms a path", ".2f", "lower", f"wall clock on one thread, in batches of {BATCH}"),
-    "once": Column("once, s", ".1f", None, "work done once for each run: training a network, building a graph"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,21 +221,11 @@ def _some(ends: Ends, rows: slice) -> Ends:
 # -------------------------------------------------------------------------------------------------- reporting
 
 
-def table_of(
-    figures: Mapping[str, Any], summary: comparison.Summary, distances: Mapping[str, Mapping[str, float]]
-) -> Table:
+def table_of(figures: Mapping[str, Any]) -> Table:
     """Returns the printed table: one row for each contender, and reference lines."""
-    columns = {key: OWN_COLUMNS.get(key) or PATHS[key] for key in SHOWN}
-    columns["end_error"] = replace(columns["end_error"], form=".1e", better=None)
-    rows: dict[str, dict[str, Cell]] = {}
-    for name, row in summary.rows.items():
-        rows[name] = {key: Cell.of(row[key]) for key in SHOWN if key in row}
-        stats = figures["search"][name]
-        rows[name] |= {"ms": Cell(1000 * stats["seconds_per_path"]), "once": Cell(stats["once_seconds"])}
-    rows |= {name: {key: Cell(row[key]) for key in SHOWN if key in row} for name, row in summary.lines.items()}
-    for name, by_judge in distances.items():
-        rows[name]["frechet"] = Cell(sum(by_judge.values()) / len(by_judge))
-    return Table(columns, rows, tuple(summary.lines))
+    table = figures_table(figures, SHOWN)
+    end_error = replace(table.columns["end_error"], form=".1e", better=None)
+    return replace(table, columns={**table.columns, "end_error": end_error})
 
 
 def pooled(measured: Sequence[Measured]) -> tuple[list[Entry], dict[str, Columns], dict[str, dict[str, float]]]:
@@ -309,7 +292,7 @@ def main(
     }
     if out is not None:
         write_bytes(out, json.dumps(figures, indent=1).encode())
-    print(table_of(figures, summary, distances).to_markdown())
+    print(table_of(figures).to_markdown())
     if "pythae" not in left_out:
         away = figures["search"]["pythae"]["largest_distance_from_lerp"]
         print(f"\npythae interpolates linearly: its nodes are at most {away:.1e} from LERP's.")

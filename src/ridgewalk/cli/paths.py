@@ -288,8 +288,9 @@ def benchmark(
     as_json: Json = False,
 ) -> None:
     """Pool several seeds into one table of all methods, as in docs/benchmarks.md."""
-    from ridgewalk.reports.comparison import benchmark_table, describe_intervals
+    from ridgewalk.reports.comparison import BENCHMARK, describe_intervals
     from ridgewalk.reports.export import write_tables
+    from ridgewalk.reports.results import figures_table
     from ridgewalk.store.run import load
     from ridgewalk.verbs.benchmark import Request, benchmark
 
@@ -297,7 +298,7 @@ def benchmark(
         request = Request(pairs, role, listed(methods, "--methods"), out, seed)
         result = benchmark([load(r, device, data=data) for r in runs], request)
     if result is not None:
-        table = benchmark_table(result.pooled.summary, result.pooled.entries)
+        table = figures_table(result.figures, BENCHMARK)
         tables = write_tables({"benchmark": table}, out) if out else None
         wrote = [f"wrote: {out}", *describe_tables(tables)] if out else []
         show(result.figures, as_json, [table.to_markdown(), describe_intervals(result.pooled.summary), *wrote])

@@ -52,6 +52,21 @@ COST: Mapping[str, Column] = {
 }
 """Of what a search takes."""
 
+FURTHER: Mapping[str, Column] = {
+    "middle": Column(
+        "Fréchet / LERP's",
+        ".2f",
+        "lower",
+        "distance of the middle frames to held-out images, mean over judges and runs",
+    ),
+    "frechet": Column(
+        "Fréchet", ".1f", "lower", "distance of the middle frames to held-out images, by the judges' features"
+    ),
+    "curve_energy": Column("curve energy", ".1f", "lower", "(k - 1) sum of squared steps, in squared pixel units"),
+    "once_seconds": Column("once, s", ".1f", None, "work done once for each run: training a network, building a graph"),
+}
+"""Of paths, in some comparisons only."""
+
 IMAGES: Mapping[str, Column] = {
     "frechet": Column(
         "Fréchet", ".2f", "lower", "distance in the features of the judges; not comparable with published FID"

@@ -20,8 +20,11 @@ BENCHMARK = (
     "relative_length",
     "arrived",
     "end_error",
+    "precision_gain",
+    "wholly_real_gain",
+    "seconds_per_path",
 )
-"""Columns of the table that `ridgewalk benchmark` prints; those against the best free path and the time follow."""
+"""Columns of the table that `ridgewalk benchmark` prints."""
 
 
 def metrics_table(summary: Summary, keys: Sequence[str], lines: bool) -> Table:
@@ -60,17 +63,6 @@ def cost_table(entries: Sequence[Entry]) -> Table:
         row["nfe"] = Cell(e.stats.get("nfe", 0) / n)
         rows[e.method] = row
     return Table(columns, rows)
-
-
-def benchmark_table(summary: Summary, entries: Sequence[Entry]) -> Table:
-    """One wide table: realism, shape, the gain over the best free path, and time."""
-    table, gained = metrics_table(summary, BENCHMARK, True), gains_table(summary)
-    columns, rows = dict(table.columns), {n: dict(r) for n, r in table.rows.items()}
-    columns |= {f"{k}_gain": c for k, c in gained.columns.items()} | {"ms": COST["seconds_per_path"]}
-    for e in entries:
-        rows[e.method] |= {f"{k}_gain": c for k, c in gained.rows.get(e.method, {}).items()}
-        rows[e.method]["ms"] = Cell(1000 * e.stats["seconds_per_path"])
-    return Table(columns, rows, table.unranked)
 
 
 def describe_intervals(summary: Summary) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import ridgewalk
 from ridgewalk.judging.front import Standing
-from ridgewalk.reports import Cell, Column, Figure, Page, Section, Table, TableBlock, Text, figures
+from ridgewalk.reports import Cell, Figure, Page, Section, Table, TableBlock, Text, figures
 from ridgewalk.reports import write as write_page
-from ridgewalk.reports.columns import CLASSES, COST, PATHS, SHAPE
+from ridgewalk.reports.columns import CLASSES, COST, FURTHER, PATHS, SHAPE
 from ridgewalk.reports.comparison import cost_table, gains_table, metrics_table, realism_section
 from ridgewalk.reports.pages.origin import source_name
 from ridgewalk.reports.paths import ends_name, strip_figure
@@ -95,12 +95,7 @@ def _table(front: Front) -> Table:
         "precision": PATHS["precision"],
         "gain": gained.columns["precision"],
         "length": PATHS["relative_length"],
-        "middle": Column(
-            "Fréchet / LERP's",
-            ".2f",
-            "lower",
-            "distance of the middle frames to held-out images, mean over judges and runs",
-        ),
+        "middle": FURTHER["middle"],
         "ms": COST["cpu_ms"],
     }
     rows: dict[str, dict[str, Cell]] = {}
