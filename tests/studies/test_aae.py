@@ -23,6 +23,7 @@ from ridgewalk.training.batch_norm import settle
 from ridgewalk.verbs import train
 from ridgewalk.verbs.train import TrainRequest
 from ridgewalk_studies.adversarial_autoencoders import priors, shared
+from ridgewalk_studies.measures.clustering import majority_names, mistaken
 from ridgewalk_studies.measures.fracturing import Fracturing
 from ridgewalk_studies.measures.holes import Holes
 from ridgewalk_studies.measures.posterior import Match
@@ -71,6 +72,11 @@ def test_an_experiment_runs_from_training_to_report(recipe: str, tmp_path: Path)
             codes = priors.draw_codes(run, part(run.data, role).floats()[:100])
             distance = sliced_wasserstein(codes.double(), prior_draws(run, 200, 1)[:100].double())
             assert found[figure]["mixture, conditioned"][0]["sliced_wasserstein"] == pytest.approx(distance)
+    if recipe == "aae-clustering":  # named by the validation images, which are not scored
+        run = ridgewalk.load(tmp_path / "out" / "run-0")
+        q, labels, first = shared.classes_of(run, run.data.test), run.data.test.labels, len(run.data.test) // 10
+        wrong = mistaken(q[first:], labels[first:], majority_names(q[:first], labels[:first]))
+        assert found["clusters-30"]["majority"] == pytest.approx([100 * float(wrong.double().mean())])
     if recipe == "aae-semisupervised":
         run = ridgewalk.load(tmp_path / "out" / "run-0")
         wrong = shared.mistakes(run)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ridgewalk_studies.measures.clustering import (
+    Clustering,
     exemplar_names,
-    hungarian_accuracy,
+    hungarian_names,
     majority_names,
     measure_clusters,
     mistaken,
@@ -26,8 +27,13 @@ LABELS = torch.tensor([0, 0, 0, 1, 1, 1, 1, 2])
 CLUSTERS = [0, 0, 1, 1, 1, 2, 2, 2]
 
 
+def measured(q: Tensor, labels: Tensor) -> Clustering:
+    """The figures of points that name their own clusters, by which the rules are checked."""
+    return measure_clusters(q, labels, (q, labels))
+
+
 def test_every_figure_by_hand() -> None:
-    found = measure_clusters(sure(CLUSTERS, 4), LABELS)
+    found = measured(sure(CLUSTERS, 4), LABELS)
     # named by majority: 0 -> 0, 1 -> 1, 2 -> 1: wrong are the third and the last point
     assert found.majority == pytest.approx(2 / 8)
     # the first of equally sure points names its cluster: 0 -> 0, 1 -> 0, 2 -> 1: wrong are two of cluster 1 and the last
@@ -43,7 +49,7 @@ def test_one_stray_names_a_cluster_by_exemplar_and_not_by_majority() -> None:
     labels = torch.tensor([0, 0, 0, 1, 0, 0, 0, 0, 0, 1])
     assert exemplar_names(q, labels).tolist() == [1, 1]
     assert majority_names(q, labels).tolist() == [0, 1]
-    found = measure_clusters(q, labels)
+    found = measured(q, labels)
     assert found.exemplar == pytest.approx(0.8)
     assert found.majority == pytest.approx(0.1)
 
@@ -59,26 +65,28 @@ def test_a_cluster_without_points_is_named_by_its_mass() -> None:
 
 def test_clusters_may_be_named_on_other_points() -> None:
     q, labels = sure([0, 1], 2), torch.tensor([5, 7])
-    assert measure_clusters(q, labels).majority == 0
-    assert measure_clusters(q, labels, naming=(sure([0, 1], 2), torch.tensor([7, 5]))).majority == 1
+    found = measured(q, labels)
+    assert (found.exemplar, found.majority, found.hungarian) == (0, 0, 1)
+    found = measure_clusters(q, labels, (sure([0, 1], 2), torch.tensor([7, 5])))
+    assert (found.exemplar, found.majority, found.hungarian) == (1, 1, 0)
     assert mistaken(q, labels, torch.tensor([5, 5])).tolist() == [False, True]
 
 
 def test_entropies_at_their_ends() -> None:
-    even = measure_clusters(torch.full((12, 5), 0.2), torch.arange(12) % 3)
+    even = measured(torch.full((12, 5), 0.2), torch.arange(12) % 3)
     assert even.entropy == pytest.approx(log(5), rel=1e-6)
     assert even.decided == pytest.approx(log(5), rel=1e-6)
     assert even.used == 1
-    hard = measure_clusters(sure([0, 1, 2, 3] * 3, 4, 1.0), torch.arange(12) % 4)
+    hard = measured(sure([0, 1, 2, 3] * 3, 4, 1.0), torch.arange(12) % 4)
     assert hard.entropy == pytest.approx(log(4))
     assert hard.decided == 0
     assert (hard.exemplar, hard.majority, hard.hungarian, hard.nmi) == (0, 0, 1, pytest.approx(1))
 
 
 def test_the_hungarian_assignment_is_not_the_greedy_one() -> None:
-    clusters = torch.tensor([0] * 5 + [1] * 4)
-    labels = torch.tensor([0, 0, 0, 1, 1, 0, 0, 0, 0])
-    assert hungarian_accuracy(clusters, labels) == pytest.approx(6 / 9)  # 0 -> 1 and 1 -> 0, not 0 -> 0
+    q, labels = sure([0] * 5 + [1] * 4, 3), torch.tensor([0, 0, 0, 1, 1, 0, 0, 0, 0])
+    assert hungarian_names(q, labels).tolist() == [1, 0, -1]  # 0 -> 1 and 1 -> 0, not 0 -> 0; no class is left for 2
+    assert measured(q, labels).hungarian == pytest.approx(6 / 9)
 
 
 def test_mutual_information_by_hand() -> None:
@@ -91,11 +99,11 @@ def test_what_is_no_clustering_is_refused() -> None:
     labels = torch.tensor([0, 1])
     for q in (torch.ones(2, 1), torch.ones(2), torch.ones(2, 2, dtype=torch.int64)):
         with pytest.raises(ValueError, match=r"\(n, K\) with K >= 2"):
-            measure_clusters(q, labels)
+            measured(q, labels)
     for row in ([0.7, 0.7], [1.5, -0.5], [float("nan"), 1.0]):
         with pytest.raises(ValueError, match="must be a distribution"):
-            measure_clusters(torch.tensor([row, row]), labels)
+            measured(torch.tensor([row, row]), labels)
     with pytest.raises(ValueError, match="leave unlabelled points out"):
-        measure_clusters(sure([0, 1], 2), torch.tensor([0, -1]))
+        measured(sure([0, 1], 2), torch.tensor([0, -1]))
     with pytest.raises(ValueError, match=r"every cluster has one name, \(2,\)"):
         mistaken(sure([0, 1], 2), labels, torch.tensor([0, 1, 1]))

@@ -56,8 +56,8 @@ def test_classes_of_a_table_by_a_recipes_own_settings_for_tables(recipe: str, er
     changes = ("training.epochs=150", "detector.epochs=1", "detector.members=1")
     found = train.start(TrainRequest(recipe, Source("wine"), tmp_path / "run", changes=changes, device="cpu"))
     assert (found.recipe.model.network, found.recipe.labels.shift) == ("mlp", 0)
-    told = classes_of(found, found.data.test)
-    assert measure_clusters(told.double(), found.data.test.labels).majority < error  # 0.6 where all are of one class
+    told, labels = classes_of(found, found.data.test).double(), found.data.test.labels
+    assert measure_clusters(told, labels, (told, labels)).majority < error  # 0.6 where all are of one class
 
 
 def test_rows_without_classes_have_no_judges(tmp_path: Path) -> None:

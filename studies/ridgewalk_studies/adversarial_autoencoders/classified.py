@@ -20,7 +20,6 @@ from ridgewalk_studies.adversarial_autoencoders import shared
 from ridgewalk_studies.claims import Verdict
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
-from ridgewalk_studies.measures.clustering import measure_clusters
 
 OWN, EARLIER = "adversarial autoencoder, published", "M1+M2 (Kingma et al. 2014), published"
 
@@ -152,7 +151,7 @@ def measure_reduction(e: Experiment) -> Findings:
     for v, own in runs.items():
         count, name, k = labels_of(own[0]), v or "run", own[0].recipe.labels.classes
         if count == "none":
-            found = [measure_clusters(shared.classes_of(r, r.data.test).double(), r.data.test.labels) for r in own]
+            found = [shared.clusters_of(r) for r in own]
             rules = {
                 "clusters named by majority": [100 * f.majority for f in found],
                 "clusters named by exemplars": [100 * f.exemplar for f in found],
@@ -171,7 +170,7 @@ def measure_reduction(e: Experiment) -> Findings:
                         + (f", {rule}" if count == "none" else ""),
                         errors,
                         published[count],
-                        f"{rule}; the whole test part",
+                        f"{rule}; {shared.NAMED if count == 'none' else 'the whole test part'}",
                     )
                 )
     rows |= {f"published, {_with(count)}, 2-d": {"error": Cell(value)} for count, value in published.items()}
@@ -187,7 +186,14 @@ def measure_reduction(e: Experiment) -> Findings:
             shared.of_others(e, runs[""][0]).strip(),
             blocks=[
                 TableBlock(
-                    Table({"error": Column("error", ".2f", "lower", "on the test part, per cent")}, rows),
+                    Table(
+                        {
+                            "error": Column(
+                                "error", ".2f", "lower", "on the test part, per cent; without labels " + shared.NAMED
+                            )
+                        },
+                        rows,
+                    ),
                     "Test error in per cent",
                 )
             ],

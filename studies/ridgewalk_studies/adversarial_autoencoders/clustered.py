@@ -2,14 +2,13 @@
 Clusters that an adversarial autoencoder finds without labels: their error by both naming rules, Hungarian accuracy and NMI, over seeds.
 
 Variants called ``clusters-K`` have K clusters, those called ``paper-...`` the paper's own setting at the same budget.
-Labels name clusters and measure them; no setting was chosen by those of the test part.
+Labels of validation images name clusters, and those of the other test images measure them; no setting was chosen by those of the test part.
 """
 
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
 from ridgewalk_studies.adversarial_autoencoders import shared
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
-from ridgewalk_studies.measures.clustering import measure_clusters
 
 PUBLISHED = {16: 9.55, 30: 4.10}
 """Errors on MNIST in per cent, by number of clusters, named by exemplars."""
@@ -19,18 +18,22 @@ def measure(e: Experiment) -> Findings:
     """Trains the runs, measures their clusters, and judges the claims."""
     runs = {v or "run": e.runs(v) for v in shared.settings_of(e, "clusters-", "paper-")}
     columns = {
-        "majority": Column("majority", ".2f", "lower", "error in per cent, each cluster named by most of its points"),
-        "exemplar": Column("exemplar", ".2f", "lower", "the same, each named by its surest point: the paper's rule"),
+        "majority": Column(
+            "majority", ".2f", "lower", "error in per cent, each cluster named by most of its validation images"
+        ),
+        "exemplar": Column(
+            "exemplar", ".2f", "lower", "the same, each named by its surest validation image: the paper's rule"
+        ),
         "hungarian": Column("Hungarian", ".2f", "higher", "accuracy in per cent of the best one-to-one naming"),
         "nmi": Column("NMI", ".3f", "higher", "normalised mutual information of clusters and classes"),
-        "used": Column("used", ".1f", None, "clusters that some test image belongs to"),
+        "used": Column("used", ".1f", None, "clusters that some scored image belongs to"),
         "minutes": Column("minutes", ".0f", None, "of training, mean over seeds"),
     }
     rows: dict[str, dict[str, Cell]] = {}
     claims, answers, figures = [], [], {}
     published = shared.published_of(e, runs["run"][0], {str(k): v for k, v in PUBLISHED.items()})
     for variant, own in runs.items():
-        found = [measure_clusters(shared.classes_of(r, r.data.test).double(), r.data.test.labels) for r in own]
+        found = [shared.clusters_of(r) for r in own]
         k = found[0].clusters
         values = {
             "majority": [100 * f.majority for f in found],
@@ -56,13 +59,13 @@ def measure(e: Experiment) -> Findings:
                         f"{k} clusters have the paper's error without a label, named by {rule}",
                         values[rule],
                         published[str(k)],
-                        f"the whole test part; {len(own)} seeds; one exemplar names a whole cluster, and may be a stray",
+                        f"{shared.NAMED}; {len(own)} seeds; one exemplar names a whole cluster, and may be a stray",
                     )
                 )
     sections = [
         Section(
             "Clusters and classes",
-            "K was not chosen on test labels." + shared.of_others(e, runs["run"][0]),
+            f"K was not chosen on test labels; {shared.NAMED}." + shared.of_others(e, runs["run"][0]),
             [TableBlock(Table(columns, rows), "What the clusters know of the classes")],
         ),
         Section(

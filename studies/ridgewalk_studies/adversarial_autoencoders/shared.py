@@ -33,10 +33,14 @@ from ridgewalk.training.objectives import Classification
 from ridgewalk_studies.claims import Claim, Criterion, Verdict, by_value, judge
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.generative import decode_images
+from ridgewalk_studies.measures.clustering import Clustering, measure_clusters
 from ridgewalk_studies.measures.posterior import STEPS
 from ridgewalk_studies.sources import AAE
 
 T = TypeVar("T")
+
+NAMED = "clusters are named by the validation images and scored on the other test images"
+"""How the error of clusters is measured."""
 
 SHOWN = 8
 """Number of rows of a picture."""
@@ -130,6 +134,14 @@ def classes_of(run: Run, images: Images) -> Tensor:
     if not isinstance(model, CategoricalAutoencoder | ConditionalAutoencoder):
         raise ValueError(f"this run's objective '{run.recipe.objective.name}' has no classes in its codes")
     return chunked(lambda x: model.classify(x.to(run.device)).cpu(), images.floats())
+
+
+def clusters_of(run: Run) -> Clustering:
+    """Measures a run's clusters on the images of the roles test and reference; the validation images name them."""
+    naming, scored = part(run.data, "validation"), [part(run.data, role) for role in ("test", "reference")]
+    q = torch.cat([classes_of(run, images) for images in scored]).double()
+    labels = torch.cat([images.labels for images in scored])
+    return measure_clusters(q, labels, (classes_of(run, naming).double(), naming.labels))
 
 
 def mistakes(run: Run) -> Tensor:
