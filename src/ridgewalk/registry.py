@@ -115,6 +115,7 @@ class Method(Buildable):
         arrives: when its paths reach their second end, in words.
         keeps: whether it can change one part of a code and keep the other (`--keep`).
         realism: whether the name may end in a realism, as in ``ridge@8``; the energy is then calibrated to 0 on data and 1 on straight lines.
+        reads: the settings in the table ``walks`` that the method reads, beside ``frames`` and those that every search reads.
         equalised: whether an energy of the weak matcher is scaled to the density ratio's force, because the method has one step size for all energies.
         unguided: what its paths are, in words, if the energy has no force.
         colour: its colour in figures, "#rrggbb"; a method without one takes the next free colour.
@@ -127,6 +128,7 @@ class Method(Buildable):
     arrives: str = "always"
     keeps: bool = True
     realism: bool = False
+    reads: tuple[str, ...] = ()
     equalised: bool = True
     unguided: str = "LERP"
     colour: str = ""
@@ -216,6 +218,7 @@ _LOGITS, _NEIGHBOURS, _SAMPLERS = (
     "ridgewalk.diffusion.building:",
 )
 _FAMILIES = "ridgewalk.training.families."
+_RELAXED = ("nodes", "iterations", "step", "smoothing")
 _NOT_ALWAYS = "not always; the result says which did"
 _RETURNS = "where the flow returns; the result says where"
 
@@ -224,21 +227,23 @@ METHODS: Table[Method] = Table("method", [
     Method("lerp", "straight line", "ridgewalk.finders.straight:build_lerp", colour="#E69F00"),
     Method("slerp", "great circle", "ridgewalk.finders.straight:build_slerp", keeps=False, colour="#B35C00"),
     Method("sgw", "score-guided walk as first written: a drive of unit length and the clamped gradient of an energy",
-           f"{_WALKS}build_score_guided_walk", energy="logit-squared", arrives=_NOT_ALWAYS, equalised=False, colour="#56B4E9", marker="s"),
+           f"{_WALKS}build_score_guided_walk", energy="logit-squared", arrives=_NOT_ALWAYS, equalised=False,
+           reads=("sgw_alpha", "sgw_beta", "sgw_clamp"), colour="#56B4E9", marker="s"),
     Method("sgw-arriving", "score-guided walk whose correction is normal to the drive and capped below it",
            f"{_WALKS}build_arriving_walk", energy="soft-ratio", arrives="always, by proof", colour="#0072B2", marker="s"),
     Method("guided", "guided exploration along grad log D",
-           f"{_WALKS}build_guided_exploration", energy="neg-log-d", arrives=_NOT_ALWAYS, equalised=False, colour="#2B3A8C", marker="s"),
+           f"{_WALKS}build_guided_exploration", energy="neg-log-d", arrives=_NOT_ALWAYS, equalised=False,
+           reads=("guided_alpha", "guided_gamma"), colour="#2B3A8C", marker="s"),
     Method("graph", "shortest path over a k-nearest-neighbour graph of codes",
-           "ridgewalk.finders.graph:build_graph", needs=("references",), keeps=False, colour="#CC79A7", marker="^"),
+           "ridgewalk.finders.graph:build_graph", needs=("references",), keeps=False, reads=("neighbours",), colour="#CC79A7", marker="^"),
     Method("string", "string method: a whole curve relaxes on an energy, from a straight line",
-           f"{_STRINGS}build_string", energy="soft-ratio", needs=("decoder",), colour="#009E73", marker="D"),
+           f"{_STRINGS}build_string", energy="soft-ratio", needs=("decoder",), reads=_RELAXED, colour="#009E73", marker="D"),
     Method("graph-string", "string method from the graph's path",
            f"{_STRINGS}build_graph_string", energy="soft-ratio", needs=("references", "decoder"), keeps=False,
-           unguided="the graph's path, smoothed", colour="#00543D", marker="D"),
+           unguided="the graph's path, smoothed", reads=(*_RELAXED, "neighbours"), colour="#00543D", marker="D"),
     Method("best-string", "strings from a line, a great circle and the graph's path; the best of each pair by energy and length",
            "ridgewalk.finders.best:build_best_string", energy="soft-ratio", needs=("references", "decoder"), keeps=False,
-           unguided="the best of its starts, smoothed", colour="#A6D96A", marker="D"),
+           unguided="the best of its starts, smoothed", reads=(*_RELAXED, "neighbours", "length_weight"), colour="#A6D96A", marker="D"),
     Method("geodesic", "shortest curve in decoded images (pull-back metric)",
            f"{_RIDGES}build_geodesic", needs=("decoder",), colour="#5B4A00", marker="v"),
     Method("flow", "through noise: both ends are carried to t = 1 by the probability flow of the diffusion of codes, joined on a great circle "
@@ -248,10 +253,10 @@ METHODS: Table[Method] = Table("method", [
            "ridgewalk.finders.flow:build_guided_flow", needs=("diffusion", "guide"), arrives=_RETURNS, keeps=False, colour="#E8788A", marker="h"),
     Method("ridge", "the least of image curve energy and R times an energy: R = 0 is the geodesic, 4 the default, more is more real and longer",
            f"{_RIDGES}build_ridge", energy="soft-ratio", needs=("decoder", "references"), realism=True,
-           unguided="the geodesic", colour="#8B2EFF", marker="P"),
+           unguided="the geodesic", reads=("realism",), colour="#8B2EFF", marker="P"),
     Method("ridge-quick", "ridge with fewer nodes and iterations",
            f"{_RIDGES}build_quick_ridge", energy="soft-ratio", needs=("decoder", "references"), realism=True,
-           unguided="the geodesic", colour="#C8A2FF", marker="P"),
+           unguided="the geodesic", reads=("realism",), colour="#C8A2FF", marker="P"),
 ])
 
 ENERGIES: Table[EnergyEntry] = Table("energy", [

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -106,6 +107,25 @@ def build(name: str, energy: Energy, shape: tuple[int, ...], nodes: int) -> Path
         return FINDERS[name](energy, shape, nodes)
     followed = [] if METHODS[name].energy is None else [energy]
     return METHODS[name].build(context(shape, nodes), *followed)
+
+
+class Read:
+    """Settings of walks that remember which of them were read."""
+
+    def __init__(self, walks: Walks) -> None:
+        self.walks, self.keys = walks, set[str]()
+
+    def __getattr__(self, key: str) -> object:
+        self.keys.add(key)
+        return getattr(self.walks, key)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_method_names_the_settings_that_it_reads(name: str) -> None:
+    own = context((3,), K)
+    read = Read(own.walks)
+    METHODS[name].build(replace(own, walks=read), *([] if METHODS[name].energy is None else [hills((3,))]))  # type: ignore[arg-type]
+    assert read.keys - {"frames"} == set(METHODS[name].reads)
 
 
 Make = Callable[..., PathFinder]

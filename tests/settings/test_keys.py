@@ -1,5 +1,6 @@
 """Keys that no recipe sets have the effect that their description says; keys of earlier versions are read at the value that they are now fixed at."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +16,7 @@ from ridgewalk.diffusion.building import build_process, build_sampler
 from ridgewalk.diffusion.guidance import DiscriminatorGuidance, TimeRatio
 from ridgewalk.finders.best import BestOf, build_best_string
 from ridgewalk.finders.geodesic import build_ridge
-from ridgewalk.finders.walk import build_score_guided_walk
+from ridgewalk.finders.walk import build_guided_exploration, build_score_guided_walk
 from ridgewalk.judging.judges import judge
 from ridgewalk.models.autoencoders import OUTPUTS, POSTERIORS
 from ridgewalk.models.backbones import TimeMLP
@@ -180,6 +181,11 @@ def test_settings_of_walks_reach_the_finders() -> None:
     context = Context(walks, {"detector": detector}, lambda x: x, lambda z: z, lambda: codes, lambda: codes)
     energy = lambda z: z.square().sum(1)  # noqa: E731
     assert build_score_guided_walk(context, energy).beta == 0.7
+    given = {"sgw_alpha": 0.3, "sgw_beta": 0.04, "sgw_clamp": 2.0, "guided_alpha": 0.07, "guided_gamma": 0.5}
+    own = replace(context, walks=read(walks=given).walks)
+    walk, guided = build_score_guided_walk(own, energy), build_guided_exploration(own, energy)
+    assert (walk.alpha, walk.beta, walk.clamp, walk.eps) == (0.3, 0.04, 2.0, 0.3)
+    assert (guided.alpha, guided.gamma) == (0.07, 0.5)
     assert build_ridge(context, energy).realism == 2.5
     best = build_best_string(context, energy)
     assert isinstance(best, BestOf)

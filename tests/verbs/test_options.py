@@ -201,3 +201,52 @@ def test_a_training_that_is_refused_because_of_another_does_not_say_that_it_bega
         assert "another ridgewalk process is writing" in refused(*words)  # which is the only line
     for lock in locks:
         lock.release()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["walk", "--pairs", "2", "--set", "walks.sgw_beta=0.1"], "the method 'string' does not read walks.sgw_beta"),
+        (
+            ["walk", "--pairs", "2", "--method", "ridge@8", "--set", "walks.realism=2"],
+            "'ridge@8' does not read walks.r",
+        ),
+        (["walk", "--pairs", "2", "--method", "sgw", "--set", "walks.sgw_bta=0.1"], "did you mean 'walks.sgw_beta'?"),
+        (["walk", "--pairs", "2", "--method", "sgw", "--set", "walks.sgw_beta=-1"], "walks.sgw_beta = -1 does not fit"),
+        (["walk", "--pairs", "2", "--set", "training.epochs=1"], "only settings of walks can be changed here"),
+        (["walk", "--pairs", "2", "--set", "nodes=9"], "such as walks.sgw_beta=0.05; got 'nodes=9'"),
+        (["walk", "--pairs", "2", "--set", "walks.pairs=3"], "the number of pairs is set by --pairs"),
+        (
+            ["walk", "--pairs", "2", "--frames", "9", "--set", "walks.frames=5"],
+            "--frames and --set walks.frames name one",
+        ),
+        (["walk", "--pairs", "2", "--set", "walks.dual_shares=[1, 0]"], "read by the energy 'dual', which is not used"),
+        (
+            ["report", "--methods", "lerp,string", "--set", "walks.realism=2"],
+            "none of the 2 methods reads walks.realism",
+        ),
+        (["compare", "--set", "walks.guided_gamma=0.1"], "leave it out, or choose guided"),
+        (["benchmark", "--methods", "graph", "--set", "walks.step=0.1"], "'graph' does not read walks.step"),
+        (["map", "--set", "walks.step=0.1"], "--set changes the search of paths, and none is searched here"),
+    ],
+)
+def test_settings_of_a_search_that_nothing_would_read_are_refused(words: list[str], message: str, smoke: Path) -> None:
+    verb, *rest = words
+    assert message in refused(verb, smoke, *rest, within=smoke)
+
+
+def test_the_settings_of_a_search_are_changed_and_recorded(copied: Copy, tmp_path: Path) -> None:
+    """A walk without a correction is a straight line, which arrives; the run keeps its own settings."""
+    run, changes = copied(), ["--set", "walks.sgw_beta=0.0", "--set", "walks.sgw_clamp=0.5"]
+    before = (run / "run.toml").read_bytes()
+    walked = json.loads(good("walk", run, "--pairs", 4, "--method", "sgw", *changes, "--json"))
+    assert walked["arrived"] == 4
+    assert walked["metrics"]["relative_length"] == pytest.approx(1, abs=1e-4)
+    for words in (["report"], ["benchmark"], ["compare", "--out", tmp_path / "compared"]):
+        verb, *rest = words
+        told = good(verb, run, *rest, "--pairs", 4, "--methods", "lerp,sgw", *changes, "--json")
+        found = json.loads(told)
+        assert found["rows"]["sgw"]["relative_length"][0] == pytest.approx(1, abs=1e-4)
+        assert (found["walks"]["sgw_beta"], found["walks"]["sgw_clamp"]) == (0.0, 0.5)
+    good("map", run, "--from", 1, "--to", 2, "--methods", "sgw", *changes)
+    assert (run / "run.toml").read_bytes() == before

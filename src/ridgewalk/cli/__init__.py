@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from ridgewalk import processes
-from ridgewalk.cli import generation, lists, models, paths
+from ridgewalk.cli import generation, latents, lists, models, paths
 from ridgewalk.cli.refusals import Commands, discard, prints
 
 app = typer.Typer(
@@ -28,9 +28,9 @@ app = typer.Typer(
 
 for verb in (models.demo, models.train, paths.walk, paths.report):
     app.command()(verb)
-app.command(name="map")(paths.map_)
+app.command(name="map")(latents.map_)
 for verb in (
-    paths.project,
+    latents.project,
     models.sensors,
     models.sense,
     generation.diffuse,

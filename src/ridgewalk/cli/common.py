@@ -33,6 +33,14 @@ Shares = Annotated[
         show_default=False,
     ),
 ]
+Walks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A setting of the search, as walks.sgw_beta=0.05 (see `ridgewalk settings walks`); may be given several times.",
+        show_default=False,
+    ),
+]
 Role = Annotated[str, typer.Option(help="Role of the test images that pairs are drawn from: validation or test.")]
 
 

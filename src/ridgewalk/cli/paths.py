@@ -1,4 +1,4 @@
-"""Verbs that walk a trained model: paths, comparisons, maps, projections."""
+"""Verbs that walk a trained model: paths and comparisons."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ from ridgewalk.cli.common import (
     RunFolder,
     Seed,
     Shares,
+    Walks,
     bars,
     describe_tables,
     guarded,
@@ -61,6 +62,7 @@ def walk(
         ),
     ] = None,
     shares: Shares = None,
+    change: Walks = None,
     keep: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +88,7 @@ def walk(
     as_json: Json = False,
 ) -> None:
     """Walk from one image to another, or between many pairs."""
+    from ridgewalk.evaluation.changes import with_changes
     from ridgewalk.finders.building import split_energy
     from ridgewalk.reports.pages import walk as page
     from ridgewalk.store.run import load
@@ -95,13 +98,14 @@ def walk(
     if named and energy and named != energy:
         raise ValueError(f"--method {method}:{named} names an energy, and --energy {energy} another; give one of them")
     with bars():
+        energy = energy or named
         request = Request(
             start=start,
             end=end,
             pairs=pairs,
             role=role,
             method=method,
-            energy=energy or named,
+            energy=energy,
             shares=parsed_shares(shares),
             keep=keep,
             same_class=same_class,
@@ -110,7 +114,8 @@ def walk(
             out=out,
             seed=seed,
         )
-        result = walk(load(run, device, data=data), request)
+        names, given = [f"{method}:{energy}" if energy else method], {"frames": frames, "dual_shares": shares}
+        result = walk(with_changes(load(run, device, data=data), change or (), names, given), request)
         tables = None if result is None else page.write(result, gif)
     show_page(result, as_json, tables=tables, more=[f"animation: {result.animation}"] if gif and result else [])
 
@@ -124,6 +129,7 @@ def report(
     role: Role = "test",
     methods: Methods = None,
     shares: Shares = None,
+    change: Walks = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -136,129 +142,17 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Compare all methods on one run, and write the report."""
+    from ridgewalk.evaluation.changes import with_changes
+    from ridgewalk.finders.building import available_methods
     from ridgewalk.reports.pages import report as page
     from ridgewalk.store.run import load
     from ridgewalk.verbs.report import Request, report
 
     with bars():
         request = Request(pairs, role, listed(methods, "--methods"), parsed_shares(shares), out, seed)
-        result = report(load(run, device, data=data), request)
-        tables = None if result is None else page.write(result)
-    show_page(result, as_json, tables=tables)
-
-
-@guarded
-def map_(
-    run: RunFolder,
-    start: Annotated[
-        str | None, typer.Option("--from", help="Test-set index or image file.", show_default=False)
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Test-set index or image file.", show_default=False)] = None,
-    third: Annotated[
-        int | None,
-        typer.Option(
-            help="Test-set index of the plane's third point; by default one near both ends, off the line through them.",
-            show_default=False,
-        ),
-    ] = None,
-    plane: Annotated[
-        str | None,
-        typer.Option(
-            help="abc (through both ends and a third point; the default with --from and --to) or pca (where the codes vary most).",
-            show_default=False,
-        ),
-    ] = None,
-    energy: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Comma-separated energies of {ENERGIES.choices()}; by default those of the run's sensors.",
-            show_default=False,
-        ),
-    ] = None,
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            help="Comma-separated methods whose paths are drawn from --from to --to; lerp,string by default.",
-            show_default=False,
-        ),
-    ] = None,
-    resize: Annotated[bool, typer.Option("--resize", help="Resize image files to the run's size.")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for the result; RUN/maps/PLANE, or the next free name, by default.", show_default=False
-        ),
-    ] = None,
-    seed: Seed = 0,
-    data: Moved = None,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Draw an energy over a plane of the latent space, with the data and paths on it."""
-    from ridgewalk.reports.pages import map as page
-    from ridgewalk.store.run import load
-    from ridgewalk.verbs.map import Request, draw_map
-
-    with bars():
-        request = Request(
-            start=start,
-            end=end,
-            third=third,
-            plane=plane,
-            energies=listed(energy, "--energy"),
-            methods=listed(methods, "--methods"),
-            resize=resize,
-            out=out,
-            seed=seed,
-        )
-        result = draw_map(load(run, device, data=data), request)
-        if result is not None:
-            page.write(result)
-    show_page(result, as_json, "map")
-
-
-@guarded
-def project(
-    run: RunFolder,
-    latents: Annotated[
-        Path, typer.Option(help="A .npy file with an array (n, d), or an .npz file with it as z.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the result, new or empty.", show_default=False)],
-    energy: Annotated[
-        str, typer.Option(help=f"The energy that the points descend: {ENERGIES.choices()}.")
-    ] = "soft-ratio",
-    langevin: Annotated[
-        bool, typer.Option("--langevin", help="Sample exp(-E/T) from each point on, in place of descending.")
-    ] = False,
-    tempered: Annotated[
-        bool,
-        typer.Option(
-            "--tempered", help="The same by parallel tempering, which jumps between modes; in place of --langevin."
-        ),
-    ] = False,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            help="Largest number of steps of the descent (default 300), or steps of Langevin (200) or tempering (400) after as many of burn-in.",
-            show_default=False,
-        ),
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(help="Temperature T of --langevin or --tempered; 1 by default.", show_default=False)
-    ] = None,
-    seed: Seed = 0,
-    data: Moved = None,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Move latents of your own to where the energy says that data are."""
-    from ridgewalk.reports.pages import project as page
-    from ridgewalk.store.run import load
-    from ridgewalk.verbs.project import Request, project
-
-    with bars():
-        request = Request(latents, out, energy, langevin, tempered, steps, temperature, seed)
-        result = project(load(run, device, data=data), request)
+        opened = load(run, device, data=data)
+        names = request.methods or available_methods(opened.context)
+        result = report(with_changes(opened, change or (), names, {"dual_shares": shares}), request)
         tables = None if result is None else page.write(result)
     show_page(result, as_json, tables=tables)
 
@@ -275,6 +169,7 @@ def benchmark(
     ] = None,
     role: Role = "test",
     methods: Methods = None,
+    change: Walks = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -288,6 +183,8 @@ def benchmark(
     as_json: Json = False,
 ) -> None:
     """Pool several seeds into one table of all methods, as in docs/benchmarks.md."""
+    from ridgewalk.evaluation.changes import with_changes
+    from ridgewalk.finders.building import available_methods
     from ridgewalk.reports.comparison import BENCHMARK, describe_intervals
     from ridgewalk.reports.export import write_tables
     from ridgewalk.reports.results import figures_table
@@ -296,7 +193,9 @@ def benchmark(
 
     with bars():
         request = Request(pairs, role, listed(methods, "--methods"), out, seed)
-        result = benchmark([load(r, device, data=data) for r in runs], request)
+        opened = [load(r, device, data=data) for r in runs]
+        names = request.methods or available_methods(opened[0].context)
+        result = benchmark([with_changes(r, change or (), names) for r in opened], request)
     if result is not None:
         table = figures_table(result.figures, BENCHMARK)
         tables = write_tables({"benchmark": table}, out) if out else None
@@ -332,6 +231,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    change: Walks = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -355,9 +255,10 @@ def compare(
     if runs:
         if budget is not None:
             raise ValueError("--budget is for where no run is named; a run is trained already")
+        from ridgewalk.evaluation.changes import with_changes
         from ridgewalk.reports.pages import front as page
         from ridgewalk.store.run import load
-        from ridgewalk.verbs.compare import Request, compare
+        from ridgewalk.verbs.compare import Request, compare, methods_for
         from ridgewalk.verbs.train import are_moved
 
         with bars():
@@ -366,13 +267,15 @@ def compare(
                 raise ValueError(
                     "--data is for where no run is named, or data were moved; a run knows its own images: leave it out"
                 )
+            names = wanted or methods_for(opened[0])
+            opened = [with_changes(r, change or (), names) for r in opened]
             result = compare(opened, Request(pairs, role, wanted, out, seed))
             tables = None if result is None else page.write(result)
         show_page(result, as_json, tables=tables)
     else:
         if wanted or role != "test" or seed:
             raise ValueError("--methods, --role and --seed are for runs that are named; train one, and name it")
-        changes = [] if pairs is None else [f"walks.pairs={pairs}"]
+        changes = [*(change or ()), *([] if pairs is None else [f"walks.pairs={pairs}"])]
         with bars():
             found = studies()(
                 "front",

@@ -1,7 +1,7 @@
 """Methods compared on the same pairs of images: in one run, and pooled over several runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import isnan
 from typing import Any
 
@@ -189,6 +189,7 @@ def figures_of(
         "judges": {j.name: {"accuracy": j.accuracy, "labelled": j.labelled} for j in judges},
         "agreement": {"tau": None if isnan(tau) else tau, "different": swapped},
         "search": {e.method: dict(e.stats) for e in entries},
+        "walks": asdict(runs[0].recipe.walks),
     }
 
 

@@ -252,12 +252,13 @@ def _walk(
 def build_score_guided_walk(context: Context, energy: Energy) -> ScoreGuidedWalk:
     """Builds the method "sgw"."""
     w = context.walks
-    return ScoreGuidedWalk(energy, alpha=w.sgw_alpha, beta=w.sgw_beta, eps=w.sgw_alpha, nodes=w.frames)
+    return ScoreGuidedWalk(energy, w.sgw_alpha, w.sgw_beta, eps=w.sgw_alpha, clamp=w.sgw_clamp, nodes=w.frames)
 
 
 def build_guided_exploration(context: Context, energy: Energy) -> GuidedExploration:
     """Builds the method "guided"."""
-    return GuidedExploration(energy, nodes=context.walks.frames)
+    w = context.walks
+    return GuidedExploration(energy, w.guided_alpha, w.guided_gamma, nodes=w.frames)
 
 
 def build_arriving_walk(context: Context, energy: Energy) -> ArrivingWalk:

@@ -235,6 +235,12 @@ class Walks:
     """Length of a score-guided walk's step to the end, in units of the code."""
     sgw_beta: NotNegative = 0.2
     """Size of a score-guided walk's correction per unit of the energy's gradient."""
+    sgw_clamp: Positive = 1.0
+    """Largest size of each component of the gradient in a score-guided walk."""
+    guided_alpha: NotNegative = 0.05
+    """Size of guided exploration's correction per unit of the energy's gradient."""
+    guided_gamma: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Share of the remaining distance that a step of guided exploration covers."""
     references: Count = 20000
     """Codes of data that finders walk among."""
     neighbours: Count = 10

@@ -255,6 +255,7 @@ EXAMPLES = {
         "sampling": "steps=40",
         "diffusion": "epochs=50",
         "guidance": "epochs=20",
+        "walks": "sgw_beta=0.05",
     }.items()
 }
 """A change of each table that a verb can change, for messages."""

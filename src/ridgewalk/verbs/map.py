@@ -24,6 +24,9 @@ from ridgewalk.store.run import Run
 
 PLANES = ("abc", "pca")
 
+METHODS = ("lerp", "string")
+"""Methods whose paths are drawn by default."""
+
 CODES = 4000
 """Held-out images that are encoded: the plane of `pca`, the third image of `abc`, and the codes drawn are among them."""
 
@@ -268,7 +271,7 @@ def _refuse(run: Run, request: Request) -> tuple[list[str], dict[str, tuple[str,
     if third is not None and not 0 <= third < len(run.data.test):
         raise ValueError(f"test image {third} does not exist; indices go from 0 to {len(run.data.test) - 1}")
     searched = {}
-    for name in (methods or ("lerp", "string")) if start is not None else ():
+    for name in (methods or METHODS) if start is not None else ():
         method, energy = split_energy(name)
         run.finder(method, energy)
         searched[name] = method, energy

@@ -3,7 +3,7 @@
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,7 @@ def walk(run: Run, request: Request) -> Result | None:
         }
     settings = _settings(run, request)
     found: dict[str, Any] = {"forces": force_figures(forces), "notes": notes, "pairs": len(ends)}
+    found["walks"] = asdict(run.recipe.walks)
     found["arrived"] = int(curve.arrived.sum())
     found["search"] = dict(curve.stats)
     found["metrics"] = {n: float(v.mean()) for n, v in columns[method].items()}
