@@ -151,6 +151,25 @@ def test_a_red_bar_is_under_marked_frames_only() -> None:
     assert bars([False] * 5) == 0
 
 
+@pytest.mark.parametrize(("first", "second"), [(True, True), (True, False), (False, True), (False, False)])
+def test_the_images_stand_beyond_lines_beside_the_ends_of_a_strip(first: bool, second: bool) -> None:
+    a, frames, b = np.full((1, 8, 8), 0.2), np.full((5, 1, 8, 8), 0.5), np.full((1, 8, 8), 0.8)
+    marks = np.array([False, True, False, False, False])
+    figure = figures.strips({"lerp": frames}, {"lerp": marks}, ends=(a if first else None, b if second else None))
+    row = np.asarray(figure.axes[0].images[0].get_array())
+    middle = row[row.shape[0] // 3, :, 0]  # through the images, right of the swatch of the method's colour
+    changes = middle[np.flatnonzero(np.diff(middle)) + 1]
+    shown = [int(v) for v in changes if v in (51, 128, 204)]
+    assert shown == [51] * first + [128] * 5 + [204] * second
+    white = np.split(middle, np.flatnonzero(np.diff(middle == 255)) + 1)
+    gaps = [len(part) for part in white if part[0] == 255][1 : -1 if middle[-1] == 255 else None]
+    assert gaps == [17, 17] * first + [18, 4, 4, 18] + [17, 17] * second  # a line is in the middle of the wider gaps
+    red = (row == [int(UNREAL[i : i + 2], 16) for i in (1, 3, 5)]).all(axis=-1).any(axis=0)
+    (start,) = np.flatnonzero(np.diff(red.astype(int)) == 1)
+    assert middle[start + 3] == 128
+    assert [t.get_text() for t in figure.texts if t.get_text() in "aAbB"] == ["a", "b"] + ["A"] * first + ["B"] * second
+
+
 def test_traces_show_median_and_quartiles_without_nan() -> None:
     values = np.arange(5.0)[:, None] * np.ones(4)
     values[0, 1], values[:, 2] = NAN, NAN

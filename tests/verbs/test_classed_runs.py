@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from ridgewalk.evaluation.ends import draw_ends
 from ridgewalk.evaluation.search import search
 from ridgewalk.models.categories import CategoricalAutoencoder
 from ridgewalk.models.weights import read_tensors
+from ridgewalk.reports import figures
 from ridgewalk.store.origin import Source
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
@@ -139,13 +141,20 @@ def test_a_reductions_style_is_kept_on_a_straight_line(runs: dict[str, Path]) ->
     torch.testing.assert_close(z_b - z_a, run.model.clusters(y_b - y_a))  # type: ignore[operator]
 
 
-def test_walking_along_a_part_from_the_command_line(runs: dict[str, Path], tmp_path: Path) -> None:
+def test_walking_along_a_part_from_the_command_line(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    strips = figures.strips
+    monkeypatch.setattr(figures, "strips", lambda *a, **k: (drawn.append(k["ends"]), strips(*a, **k))[1])
     words = ["walk", runs["aae-style"], "--pairs", 2, "--method", "lerp", "--keep", "class", "--same-class"]
     code, out, error = call(*words, "--out", tmp_path / "walk", "--device", "cpu", "--json")
     assert code == 0, error
     assert json.loads(out)["keep"] == "class"
     assert set(json.loads(out)["free"]) == {"lerp"}  # a great circle would not keep the class
     assert (tmp_path / "walk" / "report.html").is_file()
+    assert all(a is not None and b is None for a, b in drawn)  # the path ends at a code that no image has
+    assert len(drawn) == 2
 
 
 @pytest.mark.parametrize(

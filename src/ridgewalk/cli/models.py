@@ -65,6 +65,8 @@ def demo(
                     ),
                 )
             )
+        for line in _reconstructed(run)[1]:
+            say(line)
         say("walking between held-out digits with every method, and judging the paths")
         result = report(run, Request(seed=seed))
         tables = None if result is None else page.write(result)
@@ -166,8 +168,27 @@ def train(
     speed = f"{record.get('images_per_second')} images a second" if run.has_latents else f"{record['seconds']:.0f} s"
     sentences = [str(line["sentence"]) for line in record.get("readings", {}).values()]
     done = f"trained: {run.folder} ({speed})" if files else f"{run.folder} was complete already; nothing was trained"
-    lines = [done, *sentences, *files, f"next: ridgewalk {_next(run)}"]
-    show({"run": str(run.folder), **record}, as_json, lines)
+    reconstructed, shown = _reconstructed(run) if files else ({}, [])
+    lines = [done, *sentences, *shown, *files, f"next: ridgewalk {_next(run)}"]
+    show({"run": str(run.folder), **record, **reconstructed}, as_json, lines)
+
+
+def _reconstructed(run: "Run") -> tuple[dict[str, object], list[str]]:
+    """The reconstructions of a run that was trained now, for JSON and in lines, with a picture of them; nothing where there is no autoencoder."""
+    from ridgewalk import processes
+    from ridgewalk.evaluation.reconstructions import (
+        describe_reconstruction,
+        measure_reconstructions,
+        warn_of_reconstruction,
+    )
+    from ridgewalk.reports.pages import reconstructions as page
+
+    found = measure_reconstructions(run) if run.has_latents and processes.rank() == 0 else None
+    if found is None:
+        return {}, []
+    picture = page.write(run)
+    lines = [describe_reconstruction(found), *warn_of_reconstruction(found)]
+    return {"reconstruction": found.figures()}, [*lines, *([f"wrote: {picture}"] if picture else [])]
 
 
 def _next(run: "Run") -> str:

@@ -9,6 +9,7 @@ Pure functions that measure frames, features, probabilities and labels. They tra
     transport     sliced Wasserstein distance of two sets of points
     densities     samples compared with a known density
     inception     inception score of class probabilities
+    reconstructions  images compared with their reconstructions
     layout        symmetry and borders of images
     calibration   a binary discriminator on held-out points
     ranks         Spearman's rank correlation with an interval

@@ -60,7 +60,8 @@ __all__ = [
 ]
 
 READING: Mapping[str, str] = {
-    "strips": "Each row is one method's path from a (left) to b (right); a red bar stands under a frame that is not taken for real.",
+    "strips": "Each row is one method's path from a (left) to b (right), which reconstruct the images A and B beyond the lines; a red bar stands under a frame "
+    "that is not taken for real.",
     "traces": "Read from a (left) to b (right): a line is the median over pairs, its band the middle half of them.",
     "score_histogram": "Each outline shows how one group of points scores; groups that the sensor separates have outlines that overlap little.",
     "score_scatter": "Each dot is one point: what the sensor says of it, and how real its decoding is. Red dots in the green band are called "

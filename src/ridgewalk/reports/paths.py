@@ -11,21 +11,26 @@ from ridgewalk.reports import Block, Figure, figures
 from ridgewalk.store.run import Run
 
 
-def strip_figure(frames: Mapping[str, Tensor], pair: int, judges: Sequence[Judge], names: str) -> Figure:
+def strip_figure(
+    run: Run, ends: Ends, frames: Mapping[str, Tensor], pair: int, judges: Sequence[Judge], second: bool = True
+) -> Figure:
     """
-    Draws the frames of one pair, a row for each method; a bar marks a frame that no judge calls real.
+    Draws the frames of one pair between the images that they join, a row for each method; a bar marks a frame that no judge calls real.
 
     Args:
+        run: the run, which names the images.
+        ends: the images.
         frames: decoded paths (b, k, c, h, w) in [0, 1] by method.
         pair: index of the pair, below b.
         judges: the judges.
-        names: names of the ends, as ``ends_name`` returns them.
+        second: whether the last frame reconstructs the second image; it does not where a part of the code is kept.
     """
+    names = ends_name(run, ends, pair)
     rows = {m: f[pair] for m, f in frames.items()}
     marks = {m: _unreal(f, judges) for m, f in rows.items()}
-    image = figures.png(
-        figures.strips({m: f.numpy() for m, f in rows.items()}, marks, mark_label="real to neither judge")
-    )
+    own = ends.x_a[pair].cpu().numpy(), ends.x_b[pair].cpu().numpy() if second else None
+    drawn = {m: f.numpy() for m, f in rows.items()}
+    image = figures.png(figures.strips(drawn, marks, mark_label="real to neither judge", ends=own))
     return Figure(
         image,
         f"Frames of each method's path. {names}.",

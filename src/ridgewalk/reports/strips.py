@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SCALE = 2  # device pixels for each CSS pixel
-_GAP, _END_GAP, _BAR, _SWATCH = (
+_GAP, _END_GAP, _BAR, _SWATCH, _MARGIN = (
     4,
     14,
     10,
     18,
-)  # device pixels: between frames, next to the ends, under frames, at the left
+    36,
+)  # device pixels: between frames, next to the ends, under frames, at the left, next to the images themselves
 _EDGE = (201, 206, 214)
 
 
@@ -26,6 +27,7 @@ def strips(
     cell: int | None = None,
     mark_label: str = "judged unreal",
     path: bool = True,
+    ends: tuple[Array | None, Array | None] = (None, None),
 ) -> "Figure":
     """
     One row of frames for each method, from a to b; the two ends are set apart by a gap.
@@ -37,12 +39,16 @@ def strips(
             what lets the row fit a page.
         mark_label: meaning of an underlined frame, written below the rows.
         path: False where a row is not a path but images side by side, without ends a and b.
+        ends: the images (c, h, w) that a and b reconstruct, which every row shows before a and after b, set off by a line; None for none.
     """
     if not frames:
         raise ValueError("strips need at least one method's frames")
     checked = {name: _checked(name, f) for name, f in frames.items()}
+    beside = sum(end is not None for end in ends)
     rows = {
-        name: _row(name, f, (marks or {}).get(name), cell or _fitting(len(f)), i, _END_GAP if path else 0)
+        name: _row(
+            name, f, (marks or {}).get(name), cell or _fitting(len(f) + beside), i, _END_GAP if path else 0, ends
+        )
         for i, (name, f) in enumerate(checked.items())
     }
     widest, tallest = max(r.shape[1] for r in rows.values()), sum(r.shape[0] for r in rows.values())
@@ -65,7 +71,11 @@ def strips(
         )
         y -= between
     first, last = left + (_SWATCH + 10) / _SCALE, width - 8
-    for x, text, side in ((first, "a", "left"), (last, "b", "right")) if path else ():
+    apart = (_side(next(iter(checked.values())), cell, beside) + _MARGIN) / _SCALE
+    a, b = (apart * (end is not None) for end in ends)
+    texts = [(first + a, "a", "left"), (last - b, "b", "right")] if path else []
+    texts += [(first, "A", "left")] * bool(a) + [(last, "B", "right")] * bool(b)
+    for x, text, side in texts:
         figure.text(x / width, (height - 6) / height, text, ha=side, va="top", fontsize=9.5, color=SOFT, style="italic")
     if marks is not None:
         _key(figure, (left + _SWATCH / _SCALE) / width, 10 / height, 22 / width, mark_label)
@@ -99,19 +109,41 @@ def pixels(frames: Array, side: int) -> Array:
     return whole.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
-def _row(name: str, frames: Array, marked: Array | None, cell: int, position: int, apart: int) -> Array:
+def _side(frames: Array, cell: int | None, beside: int) -> int:
+    """Width of an image with its edges, in file pixels."""
+    return pixels(frames[:1], (cell or _fitting(len(frames) + beside)) * _SCALE).shape[2] + 2
+
+
+def _row(
+    name: str,
+    frames: Array,
+    marked: Array | None,
+    cell: int,
+    position: int,
+    apart: int,
+    ends: tuple[Array | None, Array | None],
+) -> Array:
     """Swatch, framed images and the bars under them, as bytes (height, width, 3) in file pixels."""
     k = len(frames)
     flags = np.zeros(k, bool) if marked is None else np.asarray(marked)
     if flags.shape != (k,):
         raise ValueError(f"marks of '{name}' must be ({k},), one for each frame; got {flags.shape}")
-    images = pixels(frames, cell * _SCALE)
+    before, after = (() if end is None else (np.asarray(end)[None],) for end in ends)
+    images = pixels(np.concatenate([*before, frames, *after]), cell * _SCALE)
+    flags = np.pad(flags, (len(before), len(after)))
     h, w = images.shape[1] + 2, images.shape[2] + 2  # with their edges
-    starts = _SWATCH + np.arange(k) * (w + _GAP) + apart * (np.arange(k) > 0) + apart * (np.arange(k) == k - 1)
+    gaps = np.full(len(images), _GAP)  # before each image
+    gaps[len(before) + 1] += apart
+    gaps[len(before) + k - 1] += apart
+    gaps[: len(before) + 1] = [0, *(_MARGIN for _ in before)]
+    gaps[len(gaps) - len(after) :] = _MARGIN
+    starts = _SWATCH + np.arange(len(images)) * w + gaps.cumsum()
     width = int(starts[-1]) + w
     canvas = np.full((h + _BAR + h % 2, width + width % 2, 3), 255, np.uint8)
     canvas[:h, :8] = _rgb(colour(name, position))
-    for start, image, flag in zip(starts, images, flags):
+    for start, gap, image, flag in zip(starts, gaps, images, flags):
+        if gap == _MARGIN:
+            canvas[:h, start - _MARGIN // 2 - 1 : start - _MARGIN // 2 + 1] = _EDGE
         canvas[:h, start : start + w] = _EDGE
         canvas[1 : h - 1, start + 1 : start + w - 1] = image
         if flag:

@@ -12,11 +12,13 @@ from ridgewalk.diagnosis.misalignment import Misalignment
 from ridgewalk.diagnosis.sensors import SensorDiagnosis
 from ridgewalk.evaluation.methods import Measured, figures_of, measure_methods, with_shares
 from ridgewalk.evaluation.misalignment import describe_misalignment, measure_misalignment
+from ridgewalk.evaluation.reconstructions import measure_reconstructions, warn_of_reconstruction
 from ridgewalk.evaluation.search import distances_to_end
 from ridgewalk.evaluation.sensors import describe_weights, diagnose_sensors, force_figures
 from ridgewalk.files import new_file, new_free_file
 from ridgewalk.finders.building import measure_forces, split_energy
 from ridgewalk.judging.comparison import FREE, Summary, describe_agreement, describe_gain, summarise
+from ridgewalk.metrics.reconstructions import Reconstruction
 from ridgewalk.store.run import Run
 
 
@@ -55,6 +57,7 @@ class Result:
         summary: intervals and differences.
         energies: energy (b, k) of the detector along the paths, by method.
         distances: distance (b, k) to the end b along the paths, by method.
+        reconstruction: how well held-out images are reconstructed; None where there are too few.
         diagnoses: diagnoses of the sensors.
         misaligned: the sensors measured against the judges.
         verdict: the result in sentences.
@@ -68,6 +71,7 @@ class Result:
     summary: Summary
     energies: Mapping[str, Tensor]
     distances: Mapping[str, Tensor]
+    reconstruction: Reconstruction | None
     diagnoses: Sequence[SensorDiagnosis]
     misaligned: Sequence[Misalignment]
     verdict: Sequence[str]
@@ -92,10 +96,13 @@ def report(run: Run, request: Request) -> Result | None:
     summary = summarise(measured.entries, measured.lines, seed)
     diagnoses = diagnose_sensors(run, seed)
     misaligned = measure_misalignment(run, measured.judges, seed, role)
+    reconstruction = measure_reconstructions(run)
     verdict = [*verdict_of(summary, diagnoses, pairs), *describe_misalignment(misaligned)]
+    verdict[1:1] = warn_of_reconstruction(reconstruction)
     figures = {
         "report": str(page),
         **figures_of([run], summary, measured.entries, measured.judges, pairs, role, seed),
+        "reconstruction": reconstruction and reconstruction.figures(),
         "sensors": {d.name: d.figures() for d in diagnoses},
         "misalignment": {m.name: m.figures() for m in misaligned},
     }
@@ -107,7 +114,20 @@ def report(run: Run, request: Request) -> Result | None:
     energy = run.energy("ratio")
     energies = {m: c.map(energy).cpu() for m, c in measured.curves.items()}
     distances = distances_to_end(measured.curves, measured.curves["lerp"].nodes[:, -1])
-    return Result(page, run, request, measured, summary, energies, distances, diagnoses, misaligned, verdict, figures)
+    return Result(
+        page,
+        run,
+        request,
+        measured,
+        summary,
+        energies,
+        distances,
+        reconstruction,
+        diagnoses,
+        misaligned,
+        verdict,
+        figures,
+    )
 
 
 def verdict_of(summary: Summary, diagnoses: Sequence[SensorDiagnosis], pairs: int) -> list[str]:

@@ -14,12 +14,14 @@ from ridgewalk.evaluation import parts
 from ridgewalk.evaluation.ends import Ends, draw_ends, read_ends, refuse_resize, roles_of
 from ridgewalk.evaluation.judged import keeping, prepare_judges
 from ridgewalk.evaluation.methods import refuse_energy, refuse_role, with_shares
+from ridgewalk.evaluation.reconstructions import measure_reconstructions, warn_of_reconstruction
 from ridgewalk.evaluation.search import distances_to_end, search
 from ridgewalk.evaluation.sensors import dead_forces, describe_weights, force_figures
 from ridgewalk.files import new_folder, new_free_folder, write_arrays, write_bytes
 from ridgewalk.finders.building import default_energy, measure_forces
 from ridgewalk.judging.comparison import FREE, Columns, PairedPaths, best_free, describe_gain, measure
 from ridgewalk.judging.judges import Judge
+from ridgewalk.metrics.reconstructions import Reconstruction
 from ridgewalk.metrics.statistics import paired_difference
 from ridgewalk.path import Path as Curve
 from ridgewalk.registry import METHODS
@@ -95,6 +97,7 @@ class Result:
         energies: the detector's energy (b, k) along the paths by method.
         distances: distance to b (b, k) along the paths by method.
         judges: the judges.
+        reconstruction: how well held-out images are reconstructed; None where there are too few.
         settings: values of the request by name.
         verdict: the result in sentences.
         figures: everything measured, for JSON.
@@ -108,6 +111,7 @@ class Result:
     energies: Mapping[str, Tensor]
     distances: Mapping[str, Tensor]
     judges: Sequence[Judge]
+    reconstruction: Reconstruction | None
     settings: Mapping[str, Any]
     verdict: Sequence[str]
     figures: Mapping[str, Any]
@@ -174,6 +178,8 @@ def walk(run: Run, request: Request) -> Result | None:
     found: dict[str, Any] = {"forces": force_figures(forces), "notes": notes, "pairs": len(ends)}
     found["walks"] = asdict(run.recipe.walks)
     found["arrived"] = int(curve.arrived.sum())
+    reconstruction = measure_reconstructions(run)
+    found["reconstruction"] = reconstruction and reconstruction.figures()
     found["search"] = dict(curve.stats)
     found["metrics"] = {n: float(v.mean()) for n, v in columns[method].items()}
     found["free"] = {m: {n: float(v.mean()) for n, v in columns[m].items()} for m in free}
@@ -182,6 +188,7 @@ def walk(run: Run, request: Request) -> Result | None:
     verdict = [
         *_compare(request, columns, found["arrived"]),
         *_caveats(len(ends), judges),
+        *warn_of_reconstruction(reconstruction),
         *([f"The {keep} stays that of the first image: the path ends at a code that no image has."] if keep else []),
         *([f"Dual energy: {describe_weights(run, forces)}."] if len(forces) > 1 else []),
         *_repairs(curve.stats),
@@ -191,7 +198,9 @@ def walk(run: Run, request: Request) -> Result | None:
     energies = {m: c.map(energy).cpu() for m, c in curves.items()}
     distances = distances_to_end(curves, z_b)
     figures = {"folder": str(folder), **settings, **found}
-    return Result(folder, run, ends, frames, columns, energies, distances, judges, settings, verdict, figures)
+    return Result(
+        folder, run, ends, frames, columns, energies, distances, judges, reconstruction, settings, verdict, figures
+    )
 
 
 def _settings(run: Run, request: Request) -> dict[str, Any]:

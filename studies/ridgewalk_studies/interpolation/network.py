@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from ridgewalk.progress import track
 from ridgewalk.reports import Section
 from ridgewalk.reports.comparison import realism_section
-from ridgewalk.reports.paths import ends_name, strip_figure
+from ridgewalk.reports.paths import strip_figure
 from ridgewalk_studies.claims import plain
 from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings, Part, join_parts
@@ -111,7 +111,7 @@ def _strips(j: Judged) -> Section:
         "The paths",
         "The first pairs, not chosen; a red bar marks a frame that neither judge takes for real.",
         [
-            strip_figure({n: j.shown[n] for n in STRIPS}, pair, j.others, ends_name(j.run, j.ends, pair))
+            strip_figure(j.run, j.ends, {n: j.shown[n] for n in STRIPS}, pair, j.others)
             for pair in range(min(SHOWN, len(j.ends)))
         ],
     )

@@ -14,7 +14,7 @@ from ridgewalk.judging.comparison import FREE
 from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Section, Table, TableBlock
-from ridgewalk.reports.paths import ends_name, strip_figure
+from ridgewalk.reports.paths import strip_figure
 from ridgewalk.settings.autoencoder import Interpolation
 from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge, of, plain, signed
@@ -61,10 +61,11 @@ def compare_models(good: Judged, bad_run: Run, i: Interpolation, known: Trained,
     table = _table(models, slopes)
     pictures = [
         strip_figure(
+            good.run,
+            good.ends,
             {f"{m}, {n}": j.shown[n] for m, (j, _) in models.items() for n in (*FREE, MANY)},
             0,
             good.others,
-            ends_name(good.run, good.ends, 0),
         )
     ]
     section = Section(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ridgewalk.judging import comparison
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
-from ridgewalk.reports.paths import ends_name, strip_figure
+from ridgewalk.reports.paths import strip_figure
 from ridgewalk_studies.interpolation.paths import Judged
 from ridgewalk_studies.interpolation.variants import COLLAPSED, DISTILLED, FALLING, FREE, RATIO, Trained
 
@@ -89,12 +89,7 @@ def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -
                 "The loss's aim and realism",
                 figures.READING["tradeoff"],
             ),
-            strip_figure(
-                {f"lambda {label}": j.shown[n] for n, label in labels.items()},
-                0,
-                j.others,
-                ends_name(j.run, j.ends, 0),
-            ),
+            strip_figure(j.run, j.ends, {f"lambda {label}": j.shown[n] for n, label in labels.items()}, 0, j.others),
         ],
     )
 

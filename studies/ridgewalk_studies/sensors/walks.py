@@ -31,7 +31,7 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path as Curve
 from ridgewalk.reports import Block, Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports.columns import PATHS
-from ridgewalk.reports.paths import ends_name, strip_figure
+from ridgewalk.reports.paths import strip_figure
 from ridgewalk.store.run import Run
 from ridgewalk_studies import endpoints as choosing
 
@@ -163,10 +163,7 @@ def kind_section(run: Run, judges: Sequence[Judge], kind: str, w: Walked) -> Sec
             "Where this is 0 the walk is LERP; near 1 correction and drive can balance, and the walk stalls.",
             False,
         ),
-        *(
-            strip_figure({n: w.frames[n] for n in main}, i, judges, ends_name(run, w.ends, i))
-            for i in range(min(SHOWN, len(w.ends)))
-        ),
+        *(strip_figure(run, w.ends, {n: w.frames[n] for n in main}, i, judges) for i in range(min(SHOWN, len(w.ends)))),
         TableBlock(
             kind_table(w),
             "Figures of the walks",

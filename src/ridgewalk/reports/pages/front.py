@@ -11,7 +11,7 @@ from ridgewalk.reports import write as write_page
 from ridgewalk.reports.columns import CLASSES, COST, FURTHER, PATHS, SHAPE
 from ridgewalk.reports.comparison import cost_table, gains_table, metrics_table, realism_section
 from ridgewalk.reports.pages.origin import source_name
-from ridgewalk.reports.paths import ends_name, strip_figure
+from ridgewalk.reports.paths import strip_figure
 from ridgewalk.verbs.compare import AMORTISED, Front, Result
 
 STRIPS = ("lerp", "slerp", "geodesic", "graph", "string", "ridge@4", "ridge@16", AMORTISED)
@@ -43,7 +43,7 @@ def sections(front: Front) -> list[Section]:
     """Returns the front, the paths, their realism and their cost."""
     m, run = front.pooled.measured[0], front.runs[0]
     chosen = {n: f for n, f in m.frames.items() if n.partition(":")[0] in STRIPS}
-    strips = [strip_figure(chosen, i, m.judges, ends_name(run, m.ends, i)) for i in range(min(SHOWN, len(m.ends)))]
+    strips = [strip_figure(run, m.ends, chosen, i, m.judges) for i in range(min(SHOWN, len(m.ends)))]
     return [
         _front(front),
         Section(

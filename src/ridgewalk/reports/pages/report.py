@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ridgewalk.evaluation.reconstructions import describe_reconstruction
 from ridgewalk.reports import Figure, Page, Section, TableBlock, figures
 from ridgewalk.reports import write as write_page
 from ridgewalk.reports.columns import CLASSES, SHAPE
 from ridgewalk.reports.comparison import cost_table, metrics_table, realism_section
 from ridgewalk.reports.pages.origin import all_settings, budget_line, source_name
-from ridgewalk.reports.paths import ends_name, strip_figure, trace_figures
+from ridgewalk.reports.paths import strip_figure, trace_figures
 from ridgewalk.reports.sensors import misalignment_section, sensors_section
 from ridgewalk.store.run import Run
 from ridgewalk.training.log import describe_damage, read_log
@@ -66,9 +67,14 @@ def _frames(result: Result) -> Section:
     shown = min(SHOWN, pairs)
     return Section(
         "Paths side by side",
-        f"The first {shown} of {pairs} pairs, {frames} frames each, not chosen. The ends are reconstructions of real held-out images.",
-        [strip_figure(m.frames, i, m.judges, ends_name(result.run, m.ends, i)) for i in range(shown)],
+        f"The first {shown} of {pairs} pairs, {frames} frames each, not chosen. {_about(result)}",
+        [strip_figure(result.run, m.ends, m.frames, i, m.judges) for i in range(shown)],
     )
+
+
+def _about(result: Result) -> str:
+    found = result.reconstruction
+    return "" if found is None else describe_reconstruction(found)
 
 
 def _classes(result: Result) -> Section:

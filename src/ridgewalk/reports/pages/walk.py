@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from ridgewalk.evaluation.reconstructions import describe_reconstruction
 from ridgewalk.reports import Cell, Page, Section, Table, TableBlock, write_gif
 from ridgewalk.reports import write as write_page
 from ridgewalk.reports.columns import CLASSES, PATHS, REAL, SHAPE
 from ridgewalk.reports.pages.origin import all_settings, budget_line
-from ridgewalk.reports.paths import ends_name, strip_figure, trace_figures
+from ridgewalk.reports.paths import strip_figure, trace_figures
 from ridgewalk.verbs.walk import Result
 
 SHOWN = 8
@@ -15,7 +16,7 @@ SHOWN = 8
 
 def write(result: Result, gif: bool = False) -> Path | None:
     """Writes ``report.html`` into the result's folder, its tables, and with ``gif`` also ``path.gif``; returns the folder of the tables, if there are any."""
-    run, ends = result.run, result.ends
+    run, ends, kept = result.run, result.ends, result.settings["keep"]
     shown = min(SHOWN, len(ends))
     keys = [k for k in (*REAL, *CLASSES, *SHAPE) if k in result.columns["lerp"]]
     table = Table(
@@ -29,9 +30,10 @@ def write(result: Result, gif: bool = False) -> Path | None:
                 [
                     *([f"{shown} of {len(ends)} pairs."] if len(ends) > shown else []),
                     *([f"The animation of these paths is in {result.animation.name}."] if gif else []),
+                    *([describe_reconstruction(result.reconstruction)] if result.reconstruction else []),
                 ]
             ),
-            [strip_figure(result.frames, i, result.judges, ends_name(run, ends, i)) for i in range(shown)],
+            [strip_figure(run, ends, result.frames, i, result.judges, kept is None) for i in range(shown)],
         ),
         Section(
             "Figures",
