@@ -19,6 +19,7 @@ from ridgewalk.judging.comparison import (
 )
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path
+from ridgewalk.verbs.report import verdict_of
 
 N = 60
 SHARED = 0.1 * points(N, seed=1).double()
@@ -115,3 +116,26 @@ def test_third_class_mass_needs_labels_of_the_ends_and_of_the_judges(labelled: b
     for name in ("third_class", "mean_confidence", "worst_confidence", "monotonicity"):
         assert (name in columns) == (f"{name}_A" in columns) == present
     assert "precision" in columns
+
+
+@pytest.mark.parametrize(
+    ("string", "words"),
+    [
+        (
+            0.75,
+            "Best: string. 75.0% of its interior frames are real by the mean of two judges (LERP 50.0%, SLERP 70.0%, reconstructions 90.0%). "
+            "string is more real than the best free path, SLERP, by +0.050 [",
+        ),
+        (
+            0.65,
+            "No method that arrives is more real than the best free path, SLERP: 70.0% of its interior frames are real "
+            "(reconstructions 90.0%; 60 pairs, mean of two judges).",
+        ),
+    ],
+)
+def test_the_verdict_of_a_report_is_on_the_best_free_path(string: float, words: str) -> None:
+    own = [entry(n, p - float(SHARED.mean())) for n, p in {"lerp": 0.5, "slerp": 0.7, "string": string}.items()]
+    s = summarise(
+        own, {n: {"precision": torch.tensor([0.9])} for n in ("reconstructions", "real", "pixel averages")}, 0
+    )
+    assert verdict_of(s, [], N)[0].startswith(words)

@@ -175,6 +175,6 @@ def gains(free: str) -> Mapping[str, Column]:
     """Of a method against the best free path, which is called ``free``, on the same pairs."""
     own, about = f"{free.upper()}'s", f"paired difference to {free.upper()}, the best free path"
     return {
-        "precision": Column(f"precision - {own}", "+.3f", "higher", about),
-        "wholly_real": Column(f"wholly real - {own}", "+.3f", "higher", about),
+        "precision_gain": Column(f"precision - {own}", "+.3f", "higher", about),
+        "wholly_real_gain": Column(f"wholly real - {own}", "+.3f", "higher", about),
     }

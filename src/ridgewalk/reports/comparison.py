@@ -47,9 +47,8 @@ def metrics_table(summary: Summary, keys: Sequence[str], lines: bool) -> Table:
 
 def gains_table(summary: Summary) -> Table:
     """Differences to the best free path on the same pairs."""
-    columns = gains(summary.free)
-    rows = {m: {k: Cell.of(own[k]) for k in columns if k in own} for m, own in summary.gains.items()}
-    return Table(columns, rows)
+    rows = {m: {f"{k}_gain": Cell.of(own[k]) for k in ("precision", "wholly_real")} for m, own in summary.gains.items()}
+    return Table(gains(summary.free), rows)
 
 
 def cost_table(entries: Sequence[Entry]) -> Table:

@@ -42,8 +42,7 @@ def figures_table(figures: Mapping[str, Any], keys: Sequence[str]) -> Table:
 
 
 def _columns(figures: Mapping[str, Any]) -> dict[str, Column]:
-    over = {f"{k}_gain": c for k, c in gains(figures.get("free", "lerp")).items()}
-    return {**PATHS, **over, **COST, **FURTHER}
+    return {**PATHS, **gains(figures.get("free", "lerp")), **COST, **FURTHER}
 
 
 def _taken(figures: Mapping[str, Any], method: str) -> dict[str, float]:

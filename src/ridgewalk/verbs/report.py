@@ -144,15 +144,15 @@ def verdict_of(summary: Summary, diagnoses: Sequence[SensorDiagnosis], pairs: in
 def _best(summary: Summary, pairs: int) -> str:
     best = summary.best
     shares = {m: r["precision"].value for m, r in summary.rows.items()}
-    known = " and ".join(f"{m.upper()}'s {shares[m]:.1%}" for m in FREE if m in shares)
-    ceiling = f"reconstructions' {summary.lines['reconstructions']['precision']:.1%}"
+    ceiling = f"reconstructions {summary.lines['reconstructions']['precision']:.1%}"
+    known = ", ".join([*(f"{m.upper()} {shares[m]:.1%}" for m in FREE if m in shares), ceiling])
     if best in FREE:
         return (
             f"No method that arrives is more real than the best free path, {best.upper()}: {shares[best]:.1%} of its interior frames are real "
-            f"against {ceiling} ({pairs} pairs, mean of two judges)."
+            f"({ceiling}; {pairs} pairs, mean of two judges)."
         )
     return (
-        f"Best: {best}. {shares[best]:.1%} of its interior frames are real against {known}, and {ceiling}. "
+        f"Best: {best}. {shares[best]:.1%} of its interior frames are real by the mean of two judges ({known}). "
         f"{describe_gain(best, summary.gains[best]['precision'], summary.free)}"
     )
 

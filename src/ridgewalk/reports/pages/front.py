@@ -93,7 +93,7 @@ def _table(front: Front) -> Table:
     gained = gains_table(s)
     columns = {
         "precision": PATHS["precision"],
-        "gain": gained.columns["precision"],
+        "gain": gained.columns["precision_gain"],
         "length": PATHS["relative_length"],
         "middle": FURTHER["middle"],
         "ms": COST["cpu_ms"],
@@ -103,7 +103,7 @@ def _table(front: Front) -> Table:
         row = s.rows[e.method]
         rows[e.method] = {
             "precision": Cell.of(row["precision"]),
-            "gain": gained.rows.get(e.method, {}).get("precision", Cell(None)),
+            "gain": gained.rows.get(e.method, {}).get("precision_gain", Cell(None)),
             "length": Cell.of(row["relative_length"]),
             "middle": Cell(_mean(front.middles, e.method)),
             "ms": Cell(1000 * e.stats.get("cpu_seconds_per_path", 0.0)),
