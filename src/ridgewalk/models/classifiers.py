@@ -1,7 +1,13 @@
-"""Classifiers that expose their features: the networks of the judges, in two families that share no layer type except the last."""
+"""
+Networks of the judges.
+
+Classifiers that expose their features are in two families that share no layer type except the last. Networks that tell real things from composites, with
+one logit, are in two families as well: ``pooling`` and ``residual``.
+"""
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 Shape = tuple[int, int, int]
@@ -62,6 +68,81 @@ def mixer(shape: Shape, classes: int, patch: int = 4, width: int = 64, depth: in
     blocks = [_Mixing(tokens, width) for _ in range(depth)]
     body = nn.Sequential(embed, *blocks, _TokenMean(width))
     return Classifier(body, width, classes)
+
+
+def pooling(shape: Shape, channels: Sequence[int] = (24, 48, 96), features: int = 128) -> nn.Module:
+    """
+    One logit from 3 x 3 convolutions with max pooling and a hidden layer, which sees where a part is; of rows of a table, a perceptron of 256 and 128 units.
+
+    An image that is too small for a pooling is pooled no further. There is no batch norm: logits of an image do not depend on the others of its batch.
+    """
+    c, h, w = shape
+    if 1 in (h, w):
+        return nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(c * h * w, 256),
+            nn.ReLU(),
+            nn.Linear(256, features),
+            nn.ReLU(),
+            nn.Linear(features, 1),
+        )
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in zip([c, *channels[:-1]], channels):
+        layers += [nn.Conv2d(fan_in, fan_out, 3, padding=1), nn.ReLU()]
+        if min(h, w) > 3:
+            layers.append(nn.MaxPool2d(2))
+            h, w = h // 2, w // 2
+    flat = channels[-1] * h * w
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, features), nn.ReLU(), nn.Linear(features, 1))
+
+
+def residual(shape: Shape, channels: Sequence[int] = (24, 48, 96), features: int = 64) -> nn.Module:
+    """
+    One logit from residual blocks of strided convolutions with group normalisation, and the mean and the maximum over places, after ResNet (He et al. 2016);
+    of rows of a table, a perceptron with residual blocks and layer normalisation.
+
+    Unlike ``pooling`` it has no pooling before its last layers, and knows parts and not their places.
+    """
+    c, h, w = shape
+    if 1 in (h, w):
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(c * h * w, 128), _ResidualRow(128), _ResidualRow(128), nn.GELU(), nn.Linear(128, 1)
+        )
+    layers: list[nn.Module] = [nn.Conv2d(c, channels[0], 3, padding=1)]
+    for fan_in, fan_out in zip([channels[0], *channels[:-1]], channels):
+        layers.append(_Residual(fan_in, fan_out, stride=2 if min(h, w) > 3 else 1))
+        h, w = (h + 1) // 2, (w + 1) // 2
+    last = [nn.Linear(2 * channels[-1], features), nn.ReLU(), nn.Linear(features, 1)]
+    return nn.Sequential(*layers, nn.ReLU(), _MeanAndMaximum(), *last)
+
+
+class _Residual(nn.Module):
+    def __init__(self, fan_in: int, fan_out: int, stride: int) -> None:
+        super().__init__()
+        self.shrink = nn.Conv2d(fan_in, fan_out, 3, stride=stride, padding=1)
+        self.norm = nn.GroupNorm(4, fan_out)
+        self.first = nn.Conv2d(fan_out, fan_out, 3, padding=1)
+        self.second = nn.Conv2d(fan_out, fan_out, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.shrink(x)
+        return x + self.second(self.first(self.norm(x).relu()).relu())
+
+
+class _ResidualRow(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first = nn.Linear(width, 2 * width)
+        self.second = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(nn.functional.gelu(self.first(self.norm(x))))
+
+
+class _MeanAndMaximum(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1)
 
 
 class _Mixing(nn.Module):

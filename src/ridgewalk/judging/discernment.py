@@ -1,0 +1,168 @@
+"""
+Composite judges: networks that tell real things from composites of real ones, without labels and without having seen what a decoder makes.
+
+    loss       1/2 [softplus(-f(soft(x))) + softplus(f(soft(c)))]    x real, c composites of real ones (``composites``)
+    accepts    f(x) >= t, where t is the 10 % quantile of f on held-out real things
+    realism    share of the held-out real things whose f is not above that of x, in [0, 1]
+
+Both sides of the training are softened alike, so that softness, which decoded images have and real ones have not, says nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ridgewalk.data import ImageData, Images, part
+from ridgewalk.data.images import to_floats
+from ridgewalk.judging import composites, power
+from ridgewalk.models import classifiers
+from ridgewalk.path import chunked
+from ridgewalk.settings.training import Schedule
+from ridgewalk.training import losses
+from ridgewalk.training.loop import Fitting, fit
+from ridgewalk.training.noise import Noise
+from ridgewalk.training.objectives import Batch, Loss, OneOptimiser
+
+REJECTED = 0.1
+"""Share of the calibration's real things that a judge rejects, by the choice of its threshold."""
+
+MOST = 1000
+"""Most real things that a judge is tried on."""
+
+CALIBRATION = 100
+"""Fewer images of the role validation than this are joined by the first half of the role reference for the choice of the threshold."""
+
+_BATCH = 250
+NETWORKS: Mapping[str, Callable[[classifiers.Shape], nn.Module]] = {"A": classifiers.pooling, "B": classifiers.residual}
+"""The architecture of each judge, by name."""
+
+
+@dataclass(eq=False)
+class Discernment(OneOptimiser):
+    """
+    Balanced binary cross-entropy between real things and composites of real ones.
+
+    Args:
+        network: maps things (n, c, h, w) to logits (n, 1), positive for real.
+        pool: uint8 or float things (m, c, h, w) that composites are made of.
+    """
+
+    optimiser: ClassVar[str] = "judge"
+
+    network: nn.Module
+    pool: Tensor
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"judge": self.network}
+
+    def loss(self, optimiser: str, batch: Batch, noise: Noise) -> Loss:
+        """The cross-entropy in nats; chance is ln 2."""
+        x = batch[0]
+        sources = to_floats(self.pool[noise.integers(len(self.pool), len(x)).to(self.pool.device)]).to(x.device)
+        both = torch.cat([x, composites.compose(sources, noise)])
+        if 1 not in x.shape[-2:]:
+            both = composites.soften(both, noise)
+        logits = self.network(both)
+        bce = losses.classify(logits[: len(x)], logits[len(x) :])
+        return bce, {"judge": bce}
+
+
+@dataclass(frozen=True, eq=False)
+class CompositeJudge:
+    """
+    A trained composite judge with its threshold.
+
+    Attributes:
+        name: ``A`` or ``B``.
+        network: the network, in evaluation mode.
+        calibration: (m,) sorted logits of the real things that the threshold is chosen on.
+        held_out: further real things, which the judge's power is measured on.
+    """
+
+    name: str
+    network: nn.Module
+    calibration: Tensor
+    held_out: Images = field(repr=False)
+
+    @property
+    def threshold(self) -> float:
+        """Logit from which the judge accepts: the ``REJECTED`` quantile of the calibration's."""
+        return float(self.calibration.quantile(REJECTED))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits of things (n, c, h, w) in [0, 1]: (n,), higher for what is more real."""
+        return chunked(self.network, x, chunk=_BATCH)[:, 0]
+
+    def accepts(self, x: Tensor) -> Tensor:
+        """Whether the judge takes each thing for real: (n, c, h, w) -> (n,) bool."""
+        return self.logits(x) >= self.threshold
+
+    def realism(self, logits: Tensor) -> Tensor:
+        """Share of the calibration's logits that are not above: (n,) -> (n,) in [0, 1]; 0.5 for a typical real thing."""
+        place = torch.searchsorted(self.calibration, logits.contiguous(), right=True)
+        return place.double() / len(self.calibration)
+
+    @cached_property
+    def power(self) -> power.Power:
+        """What the judge accepts of held-out real things, of composites of them and of controls."""
+        real = self.held_out.floats(torch.arange(min(MOST, len(self.held_out))))
+        return power.measure_power(self.name, self.logits, self.threshold, real, len(self.calibration))
+
+
+def new_network(name: str, shape: classifiers.Shape, seed: int) -> nn.Module:
+    """The untrained network of a judge."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return NETWORKS[name](shape)
+
+
+def train_composite_judge(
+    name: str, data: ImageData, steps: int = 1500, seed: int = 0, device: str = "cpu"
+) -> CompositeJudge:
+    """
+    Trains a composite judge on the images of its role, and calibrates it.
+
+    Args:
+        name: ``A``, which has the images of the role judge_a, or ``B``.
+        data: the data set, of images or of rows of numbers.
+        steps: number of training steps, of at most 128 images each.
+        seed: seed of the weights, the order and the composites.
+        device: device of the training.
+    """
+    images = part(data, f"judge_{name.lower()}")
+    network = new_network(name, data.shape, seed)
+    batch = min(128, len(images))
+    epochs = max(1, round(steps / (len(images) // batch)))
+    schedule = Schedule(epochs=epochs, batch=batch, rate=1e-3, decay="cosine", seed=seed, clip=1.0)
+    fitting = Fitting(device, label=f"judge {name} of composites", shared=False)
+    fit(Discernment(network, images.pixels), [images.pixels], schedule, fitting)
+    return calibrate(name, network.cpu(), data, images.digests())
+
+
+def calibrate(name: str, network: nn.Module, data: ImageData, seen: Tensor) -> CompositeJudge:
+    """
+    The judge of a trained network: its threshold is chosen on images of the role validation, its power is measured on those of the role reference.
+
+    Args:
+        name: name of the judge.
+        network: the network.
+        data: the data set.
+        seen: digests of the images that the judge was trained on, copies of which are left out.
+    """
+    reference = _unseen(part(data, "reference"), seen)
+    chosen = [_unseen(part(data, "validation"), seen).floats()] if len(data.test) >= 10 else []  # fewer leave it none
+    half = len(reference) // 2 if sum(map(len, chosen)) < CALIBRATION else 0
+    chosen.append(reference.floats(torch.arange(half)))
+    network.eval().requires_grad_(False)
+    logits = chunked(network, torch.cat(chosen), chunk=_BATCH)[:, 0]
+    return CompositeJudge(name, network, logits.sort().values, reference.take(torch.arange(half, len(reference))))
+
+
+def _unseen(images: Images, seen: Tensor) -> Images:
+    kept = (~torch.isin(images.digests(), seen)).nonzero()[:, 0]
+    return images.take(kept) if len(kept) else images

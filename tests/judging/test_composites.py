@@ -1,0 +1,98 @@
+"""Composites are made of real things, stay in [0, 1], and are what their names say."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from ridgewalk.judging import composites
+from ridgewalk.judging.composites import Kind
+from ridgewalk.training.noise import Noise
+
+IMAGES = composites.TRAINED | composites.UNSEEN  # type: ignore[operator]
+ROWS = composites.TRAINED_ROWS | composites.UNSEEN_ROWS  # type: ignore[operator]
+
+
+def pictures(n: int = 16, shape: tuple[int, int, int] = (3, 20, 24), seed: int = 0) -> Tensor:
+    return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 24)])
+@pytest.mark.parametrize("name", IMAGES)
+def test_composites_of_images_keep_the_contract(name: str, shape: tuple[int, int, int]) -> None:
+    contract(IMAGES[name], pictures(shape=shape), pictures(shape=shape, seed=1))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_composites_of_rows_keep_the_contract(name: str) -> None:
+    contract(ROWS[name], pictures(shape=(1, 1, 7)), pictures(shape=(1, 1, 7), seed=1))
+
+
+def contract(kind: Kind, x: Tensor, y: Tensor) -> None:
+    """Shape, range, the same draws for the same noise, inputs unchanged, and another thing than either source."""
+    x_before, y_before = x.clone(), y.clone()
+    made = kind(x, y, Noise(3, 4))
+    assert made.shape == x.shape
+    assert made.dtype == x.dtype
+    assert made.min() >= 0
+    assert made.max() <= 1
+    assert torch.equal(made, kind(x, y, Noise(3, 4)))
+    assert torch.equal(x, x_before)
+    assert torch.equal(y, y_before)
+    changed = [(made - one).flatten(1).abs().amax(dim=1) > 1e-3 for one in (x, y)]
+    assert (changed[0] & changed[1]).float().mean() > 0.7  # a cut near an edge may leave an image as it is
+
+
+def test_averages_unions_and_sums_are_what_their_formulas_say() -> None:
+    x, y = pictures(), pictures(seed=1)
+    noise = Noise(0, 0)
+    w = ((composites.average(x, y, noise) - y) / (x - y)).flatten(1).median(dim=1).values
+    assert w.min() >= 0.3
+    assert w.max() <= 0.7
+    assert torch.equal(composites.half_average(x, y, noise), (x + y) / 2)
+    assert (composites.union(x, y, noise) >= x).all()
+    assert (composites.intersection(x, y, noise) <= x).all()
+    assert torch.allclose(composites.product(x, y, noise) ** 2, x * y, atol=1e-5)
+    assert (composites.total(x, y, noise) >= x).all()
+
+
+def test_a_restored_average_has_the_contrast_of_the_first() -> None:
+    x, y = 0.3 + 0.4 * pictures(), 0.3 + 0.4 * pictures(seed=1)
+    made = composites.restored_average(x, y, Noise(0, 0))
+    assert torch.allclose(made.std((1, 2, 3)), x.std((1, 2, 3)), rtol=0.02)
+    assert torch.allclose(made.mean((1, 2, 3)), x.mean((1, 2, 3)), atol=0.01)
+    assert composites.average(x, y, Noise(0, 0)).std((1, 2, 3)).mean() < 0.85 * x.std((1, 2, 3)).mean()
+
+
+def test_shuffled_patches_are_the_same_patches_elsewhere() -> None:
+    x = pictures(4, (1, 8, 8))
+    made = composites.shuffled_patches(x, x, Noise(0, 0))
+    assert torch.equal(made.flatten(1).sort(dim=1).values, x.flatten(1).sort(dim=1).values)
+    tiles = {tuple(t.flatten().tolist()) for t in x[0, 0].unfold(0, 2, 2).unfold(1, 2, 2).reshape(-1, 2, 2)}
+    moved = {tuple(t.flatten().tolist()) for t in made[0, 0].unfold(0, 2, 2).unfold(1, 2, 2).reshape(-1, 2, 2)}
+    assert tiles == moved
+
+
+def test_the_kinds_of_the_test_are_none_of_the_training() -> None:
+    for trained, unseen in ((composites.TRAINED, composites.UNSEEN), (composites.TRAINED_ROWS, composites.UNSEEN_ROWS)):
+        assert not {*trained} & {*unseen}
+        assert not {*trained.values()} & {*unseen.values()}
+
+
+def test_composing_gives_one_composite_each_of_every_kind() -> None:
+    x = pictures(64)
+    made = composites.compose(x, Noise(0, 1))
+    assert made.shape == x.shape
+    assert composites.compose(x[:1], Noise(0, 1)).shape == x[:1].shape
+    flat = made.flatten(2).std(dim=2).amax(dim=1)
+    assert (flat < 1e-6).sum() >= 2  # the constants are among them
+
+
+def test_softening_blurs_half_of_the_images_and_keeps_their_mean() -> None:
+    x = pictures(200, (1, 16, 16))
+    changed = []
+    for step in range(12):
+        soft = composites.soften(x, Noise(0, step))
+        assert (soft.mean((1, 2, 3)) - x.mean((1, 2, 3))).abs().max() < 0.05
+        assert soft.flatten(1).std(dim=1).max() <= x.flatten(1).std(dim=1).max() + 1e-5
+        changed.append(((soft - x).flatten(1).abs().amax(dim=1) > 1e-6).float().mean())
+    assert 0.2 < torch.stack(changed).mean() < 0.7
