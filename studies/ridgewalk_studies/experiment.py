@@ -55,8 +55,8 @@ class Experiment:
         epochs = max(1, round(seconds / per_epoch))
         return min(2, epochs) if self.quick else epochs
 
-    def run(self, seed: int, variant: str = "") -> Run:
-        """Returns the run of a seed with a variant's changes, which is read, resumed or trained."""
+    def run(self, seed: int, variant: str = "", source: str = "") -> Run:
+        """Returns the run of a seed with a variant's changes, on the experiment's data or another source, which is read, resumed or trained."""
         folder = self.folder / f"{variant or 'run'}-{seed}"
         if (folder / "manifest.json").is_file():
             return load(folder, self.device)
@@ -66,7 +66,7 @@ class Experiment:
         return train.start(
             TrainRequest(
                 self.recipe,
-                Source(self.source),
+                Source(source or self.source),
                 folder,
                 budget=self.budget,
                 seed=seed,
@@ -75,9 +75,9 @@ class Experiment:
             )
         )
 
-    def runs(self, variant: str = "") -> list[Run]:
+    def runs(self, variant: str = "", source: str = "") -> list[Run]:
         """Returns one run for each seed of the recipe."""
-        return [self.run(seed, variant) for seed in self.settings.reproduce.seeds]
+        return [self.run(seed, variant, *([source] if source else [])) for seed in self.settings.reproduce.seeds]
 
     def diffusion(
         self, seed: int, variant: str = "", source: str = "", changes: Sequence[str] = (), name: str = ""

@@ -46,11 +46,13 @@ STUDIES: Table[Buildable] = Table(
         Buildable("sensor-failure", "walks under a dead sensor", "ridgewalk_studies.sensors.failure:measure"),
         Buildable("sensor-alive", "walks that follow a live sensor", "ridgewalk_studies.sensors.alive:measure"),
         Buildable("sensors-compared", "all sensors on one model", "ridgewalk_studies.sensors.compared:measure"),
+        Buildable("walk-phases", "constants of walks, and which are best", "ridgewalk_studies.sensors.phases:measure"),
         Buildable("vae-gan", "a VAE with two discriminators", "ridgewalk_studies.vae_gan.study:measure"),
         Buildable(
             "interpolation-network", "networks that learn paths", "ridgewalk_studies.interpolation.network:measure"
         ),
         Buildable("front", "realism against smoothness and time", "ridgewalk_studies.front:measure"),
+        Buildable("path-truth", "paths whose in-betweens are known", "ridgewalk_studies.truth.study:measure"),
         Buildable("diffusion-2d", "diffusions of points in the plane", "ridgewalk_studies.diffusion.plane:measure"),
         Buildable("diffusion-mnist", "diffusions of pixels and codes", "ridgewalk_studies.diffusion.images:measure"),
         Buildable("guidance-2d", "guidance in the plane", "ridgewalk_studies.guidance.plane:measure"),

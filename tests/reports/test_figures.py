@@ -66,6 +66,14 @@ def examples() -> dict[str, Any]:
             figures.intervals({m: (0.8, 0.7, 0.9) for m in METHODS}, "precision", {"LERP": 0.75, "real": 0.95}),
             1,
         ),
+        "sweep": (
+            figures.sweep(
+                {q: {c: np.array([[0.1, 0.5, 0.4, 0.6], [1.0, 0.7, 0.6, 0.8]]) for c in "ab"} for q in "xyz"},
+                "beta",
+                {"x": {"LERP": 0.3}},
+            ),
+            3,
+        ),
         "losses": (figures.losses({n: (np.arange(999), r.random(999)) for n in "abcd"}, log=True, lines={"a": 0.5}), 6),
         "before_after": (figures.before_after(drawn(30), drawn(30)), 1),
         "histograms": (figures.histograms({"before": r.random(50), "after": r.random(50) - 1}, "energy"), 1),

@@ -128,10 +128,12 @@ def test_every_shipped_experiment_has_a_driver_a_time_and_an_expectation() -> No
         "guidance-2d",
         "guidance-mnist",
         "interpolation-network",
+        "path-truth",
         "sensor-failure",
         "sensor-alive",
         "sensors-compared",
         "vae-gan",
+        "walk-phases",
     }
     for name in names():
         r = recipes.read(name).reproduce

@@ -33,6 +33,7 @@ from ridgewalk.reports.style import (
     plain,
     png,
 )
+from ridgewalk.reports.sweeps import sweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,6 +56,7 @@ __all__ = [
     "score_histogram",
     "score_scatter",
     "strips",
+    "sweep",
     "traces",
     "tradeoff",
 ]
@@ -70,6 +72,8 @@ READING: Mapping[str, str] = {
     "reliability": "On the diagonal a score means what it says; below it the sensor is too sure, and the bars count its points.",
     "tradeoff": "Each mark is one method with its interval; the arrow points to the better corner.",
     "intervals": "A mark is a mean, the line through it its interval; dashed lines are what to compare with.",
+    "sweep": "Each panel is one quantity over a setting, and each line one value of another setting, with its interval as a band; dotted lines are what "
+    "to compare with.",
     "losses": "The line is a running mean over training, the band around it the range of single steps.",
     "before_after": "Each column is one point: its image before above, its image after below.",
     "histograms": "Each outline shows how one group's values are spread; what lies beyond the axis is counted at its edge.",

@@ -1,0 +1,1 @@
+"""Paths between things whose in-between things are known."""
