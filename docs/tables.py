@@ -4,11 +4,11 @@ Writes the tables of README.md and docs/*.md that are made from the registry and
 A table stands between two lines, and a test checks that it is what this script writes:
 
     <!-- methods -->, <!-- energies -->                                 a table of the registry
-    <!-- table: FILE columns=KEY,KEY,... [only=METHOD,...] -->          the methods of results/FILE, as a benchmark wrote it (``reports.results``)
+    <!-- table: FILE columns=KEY,KEY,... [only=METHOD,...] [under=KEY] -->          the methods of results/FILE, as a benchmark wrote it (``reports.results``)
     <!-- end -->
 
-The column ``front`` gives the places on the fronts of length and of time that `ridgewalk compare` found. Where a file was written before SLERP was a
-baseline, the table says that it was measured by the old ruler.
+``under`` is the key of one table's figures in a file that holds several. The column ``front`` gives the places on the fronts of length and of time that
+`ridgewalk compare` found. Where a file was written before SLERP was a baseline, the table says that it was measured by the old ruler.
 """
 
 import json
@@ -26,7 +26,7 @@ from ridgewalk.reports.tables import markdown_row
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
-OPTIONS = ("columns", "only")
+OPTIONS = ("columns", "only", "under")
 OLD = "*Old ruler*: measured before the roles of images were shuffled and SLERP was a baseline."
 
 
@@ -63,6 +63,10 @@ def of_results(selector: str) -> str:
     if not path.is_file():
         raise ValueError(f"a table is made from results/{file}, which does not exist; write it, or take the table out")
     figures = json.loads(path.read_text(encoding="utf-8"))
+    if under := options.get("under"):
+        if under not in figures:
+            raise ValueError(unknown(f"key of {file}", under, figures))
+        figures = figures[under]
     if only := options.get("only"):
         figures = _reduced(figures, only.split(","))
     keys = options["columns"].split(",")

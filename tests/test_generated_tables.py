@@ -101,6 +101,13 @@ def test_a_file_without_gains_has_those_over_lerp_and_is_marked(
     assert tables.OLD not in new
 
 
+def test_a_file_may_hold_several_tables(tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "a.json").write_text(json.dumps({"one": FIGURES, **FIGURES, "rows": {}, "lines": {}}))
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    assert "| string | **0.700** [0.600, 0.800] |" in tables.of_results("a.json columns=precision under=one only=string")
+
+
 def test_places_on_the_front_are_a_column(tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "a.json").write_text(json.dumps(FIGURES))
@@ -120,6 +127,7 @@ def test_places_on_the_front_are_a_column(tables: ModuleType, tmp_path: Path, mo
         ("compare-mnist.json columns=precisoin", "unknown column 'precisoin'"),
         ("compare-mnist.json colums=precision", "unknown option of a table 'colums'"),
         ("compare-mnist.json columns=precision only=strng", "unknown row 'strng'"),
+        ("compare-mnist.json columns=precision under=rotated", "unknown key of compare-mnist.json 'rotated'"),
     ],
 )
 def test_a_marker_that_names_nothing_is_refused(tables: ModuleType, selector: str, message: str) -> None:

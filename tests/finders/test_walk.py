@@ -96,6 +96,17 @@ def test_the_score_guided_walk_stalls_where_drive_and_correction_balance() -> No
     assert path.traces["distance"][0, -1].item() == pytest.approx(1.5, rel=1e-12)
 
 
+@pytest.mark.parametrize(("clamp", "arrives"), [(0.9, True), (1.2, False)])
+def test_a_clamp_that_holds_the_correction_below_the_drive_makes_the_walk_arrive(clamp: float, arrives: bool) -> None:
+    # the steep energy |z|^2 / 2 pulls back to 0 with every component at the clamp: s = beta clamp sqrt(d) / alpha on the diagonal
+    alpha, beta = 0.1, 0.1 / math.sqrt(2)
+    steps = (
+        math.ceil((math.sqrt(8) / alpha) ** 2 / (1 - min(clamp, 0.9) ** 2)) + 1
+    )  # r^2 falls by (1 - s^2) alpha^2 in each step
+    walk = ScoreGuidedWalk(Gaussian(), alpha, beta, clamp=clamp, max_steps=steps)
+    assert walk(rows((1.5, 1.5)), rows((3.5, 3.5))).arrived.tolist() == [arrives]
+
+
 def test_guided_exploration_stalls_where_its_fading_drive_balances() -> None:
     # -alpha x + gamma (2 - x) = 0 at x = 2 gamma / (alpha + gamma)
     path = GuidedExploration(Gaussian(), alpha=0.05, gamma=0.15)(rows((-1, 0)), rows((2, 0)))

@@ -70,7 +70,8 @@ def test_the_study_runs_from_training_to_report(tmp_path: Path) -> None:
         values = [own["value"][0] for own in found["phases"][name]]
         best = next(own for own in found["phases"][name] if own["value"][0] == max(values))
         assert walks == {key: best[key] for key in walks}
-        assert f"{name}, chosen" in found["test"]["rows"]
+        assert f"{name}, chosen" in found["rows"]
+    assert set(found["diagram"]["rows"]["LERP"]) == set(phases.QUANTITIES)
     page = result.page.read_text()
     assert "Phase diagram: sgw:logit-squared" in page
     assert "--set walks.guided_gamma=" in page

@@ -63,9 +63,25 @@ FURTHER: Mapping[str, Column] = {
         "Fréchet", ".1f", "lower", "distance of the middle frames to held-out images, by the judges' features"
     ),
     "curve_energy": Column("curve energy", ".1f", "lower", "(k - 1) sum of squared steps, in squared pixel units"),
+    "from_half": Column("|score - 1/2|", ".3f", None, "of the AAE's own discriminator, mean over interior frames"),
+    "value": Column("real and arrived", ".3f", "higher", "precision, counted 0 where a walk does not arrive"),
     "once_seconds": Column("once, s", ".1f", None, "work done once for each run: training a network, building a graph"),
 }
 """Of paths, in some comparisons only."""
+
+TRUTH: Mapping[str, Column] = {
+    "hausdorff": Column(
+        "to the truth", ".3f", "lower", "mean of departure and coverage, over the distance between the true ends"
+    ),
+    "departure": Column(
+        "departure", ".3f", "lower", "mean distance of the path to the true one, over that of its ends"
+    ),
+    "coverage": Column("coverage", ".3f", "lower", "mean distance of the true path to the path, over that of its ends"),
+    "truth_frechet": Column(
+        "curve Fréchet", ".3f", "lower", "discrete Fréchet distance of both, over that of the ends"
+    ),
+}
+"""Of paths against the true ones, as ``metrics.truth`` measures them."""
 
 IMAGES: Mapping[str, Column] = {
     "frechet": Column(

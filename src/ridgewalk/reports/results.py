@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ridgewalk.naming import unknown
-from ridgewalk.reports.columns import COST, FURTHER, PATHS, gains
+from ridgewalk.reports.columns import COST, FURTHER, PATHS, TRUTH, gains
 from ridgewalk.reports.tables import Cell, Column, Table
 
 
@@ -19,8 +19,8 @@ def figures_table(figures: Mapping[str, Any], keys: Sequence[str]) -> Table:
 
     Args:
         figures: the content of the JSON file. Those written before SLERP was a baseline have differences to LERP alone, which then are the gains.
-        keys: keys of ``PATHS``, ``COST`` and ``FURTHER``, and ``precision_gain`` and ``wholly_real_gain`` over the best free path. A column that no row has
-            is left out.
+        keys: keys of ``PATHS``, ``COST``, ``FURTHER`` and ``TRUTH``, and ``precision_gain`` and ``wholly_real_gain`` over the best free path. A column
+            that no row has is left out.
 
     Raises:
         ValueError: for an unknown key.
@@ -42,7 +42,7 @@ def figures_table(figures: Mapping[str, Any], keys: Sequence[str]) -> Table:
 
 
 def _columns(figures: Mapping[str, Any]) -> dict[str, Column]:
-    return {**PATHS, **gains(figures.get("free", "lerp")), **COST, **FURTHER}
+    return {**PATHS, **gains(figures.get("free", "lerp")), **COST, **FURTHER, **TRUTH}
 
 
 def _taken(figures: Mapping[str, Any], method: str) -> dict[str, float]:

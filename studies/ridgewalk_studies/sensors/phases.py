@@ -30,8 +30,8 @@ from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import crossed
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.progress import track
-from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
-from ridgewalk.reports.columns import PATHS
+from ridgewalk.reports import Cell, Figure, Section, Table, TableBlock, figures
+from ridgewalk.reports.columns import FURTHER, PATHS
 from ridgewalk.reports.comparison import realism_section
 from ridgewalk.settings.autoencoder import Walks
 from ridgewalk.store.run import Run
@@ -120,7 +120,8 @@ def measure(e: Experiment) -> Findings:
         _chosen_section(found, chosen, models, e.settings.walks),
         realism_section(pooled.summary),
     ]
-    walks = {
+    measured = {
+        "diagram": _diagram_rows(found["sgw:logit-squared"], straight, models, e.settings.walks),
         "lerp": _figures(straight, models),
         "phases": {n: [_figures(p, models) for p in phases] for n, phases in found.items()},
         "kinds": {k: [_figures(p, models) for p in phases] for k, phases in kinds.items()},
@@ -131,7 +132,7 @@ def measure(e: Experiment) -> Findings:
         *judge_told(found["sgw:logit-squared"], straight, models, e.settings.walks),
         *_judge_chosen(pooled, chosen),
     ]
-    return Findings(answer, claims, sections, {**walks, "test": test})
+    return Findings(answer, claims, sections, {**measured, **test})
 
 
 def grid_of(e: Experiment, method: str) -> Grid:
@@ -298,12 +299,7 @@ def _chosen_section(
     found: Mapping[str, Sequence[Phase]], chosen: Mapping[str, Phase], models: int, walks: Walks
 ) -> Section:
     """Lays out the chosen settings beside the default ones where the grid has them."""
-    columns = {
-        "arrived": PATHS["arrived"],
-        "from_half": Column("|score - 1/2|", ".3f", None, "mean over interior frames"),
-        "precision": PATHS["precision"],
-        "value": Column("real and arrived", ".3f", "higher", "precision, counted 0 where a walk does not arrive"),
-    }
+    columns = {q: {**PATHS, **FURTHER}[q] for q in QUANTITIES}
     rows = {}
     for name, phases in found.items():
         default = [p for p in phases if all(getattr(walks, k) == v for k, v in p.walks.items())]
@@ -317,6 +313,14 @@ def _chosen_section(
         "The setting with the highest share of frames that are real and of walks that arrive.",
         [table],
     )
+
+
+def _diagram_rows(phases: Sequence[Phase], straight: Phase, models: int, walks: Walks) -> dict[str, Any]:
+    """Returns the quantities by beta, with the other constants as they are by default, as ``reports.results`` reads tables."""
+    own = [p for p in phases if (p.walks["sgw_alpha"], p.walks["sgw_clamp"]) == (walks.sgw_alpha, walks.sgw_clamp)]
+    rows = {"LERP": straight, **{f"beta {p.walks['sgw_beta']:g}": p for p in own}}
+    means = {n: {q: [i.value, i.low, i.high] for q in QUANTITIES for i in [p.mean(q, models)]} for n, p in rows.items()}
+    return {"rows": means, **{key: {} for key in ("differences", "gains", "lines", "search")}}
 
 
 def _figures(phase: Phase, models: int) -> dict[str, Any]:

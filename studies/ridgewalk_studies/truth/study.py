@@ -25,7 +25,7 @@ from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import chunked
 from ridgewalk.progress import track
 from ridgewalk.reports import Block, Cell, Column, Figure, Section, Table, TableBlock, figures
-from ridgewalk.reports.columns import PATHS
+from ridgewalk.reports.columns import PATHS, TRUTH
 from ridgewalk.store.run import Run
 from ridgewalk_studies.claims import Claim, Criterion, Verdict, judge, plain
 from ridgewalk_studies.experiment import Experiment
@@ -38,21 +38,6 @@ AVERAGE, CEILING = "pixel averages", "reconstructed truth"
 
 DISTANCE = "hausdorff"
 """The distance by which the truth orders methods."""
-
-TRUTH: Mapping[str, Column] = {
-    DISTANCE: Column(
-        "to the truth", ".3f", "lower", "mean of departure and coverage over the distance between the true ends"
-    ),
-    "departure": Column(
-        "departure", ".3f", "lower", "mean distance of the path to the true one, over that between the true ends"
-    ),
-    "coverage": Column(
-        "coverage", ".3f", "lower", "mean distance of the true path to the path, over that between the true ends"
-    ),
-    "frechet": Column(
-        "Fréchet", ".3f", "lower", "discrete Fréchet distance of both, over the distance between the true ends"
-    ),
-}
 
 SCORES = ("realism", "precision")
 """What a judge says of a path, by which its order of methods is taken."""
@@ -167,7 +152,7 @@ def _measure_run(run: Run, known: Sequences, e: Experiment) -> tuple[Columns, di
             DISTANCE: truth.hausdorff(own, true),
             "departure": truth.departure(own, true) / apart,
             "coverage": truth.coverage(own, true) / apart,
-            "frechet": truth.frechet(own, true),
+            "truth_frechet": truth.frechet(own, true),
         }
         columns[name] = {n: v.cpu() for n, v in {**judged, **found}.items()}
         along[name] = truth.distances_to_curve(own.flatten(2).double(), true.flatten(2).double()) / apart[:, None]
@@ -242,7 +227,8 @@ def _figures(world: World) -> dict[str, Any]:
     rows = {m: {q: world.mean(m, q) for q, v in own.items() if not v.isnan().any()} for m, own in world.columns.items()}
     orders = {s: dict(zip(("tau", "tau_of_single"), ordered(world.columns, s, world.models))) for s in world.scores()}
     return {
-        "rows": plain(rows),
+        **{key: {} for key in ("differences", "gains", "lines", "search")},  # as ``reports.results`` reads tables
+        "rows": {m: {q: [i.value, i.low, i.high] for q, i in own.items()} for m, own in rows.items()},
         "judges": plain(orders),
         "sequences": len(world.columns[AVERAGE][DISTANCE]) // world.models,
     }
