@@ -105,7 +105,9 @@ def test_a_file_may_hold_several_tables(tables: ModuleType, tmp_path: Path, monk
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "a.json").write_text(json.dumps({"one": FIGURES, **FIGURES, "rows": {}, "lines": {}}))
     monkeypatch.setattr(tables, "ROOT", tmp_path)
-    assert "| string | **0.700** [0.600, 0.800] |" in tables.of_results("a.json columns=precision under=one only=string")
+    assert "| string | **0.700** [0.600, 0.800] |" in tables.of_results(
+        "a.json columns=precision under=one only=string"
+    )
 
 
 def test_places_on_the_front_are_a_column(tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
