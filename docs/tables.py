@@ -8,7 +8,7 @@ A table stands between two lines, and a test checks that it is what this script 
     <!-- end -->
 
 ``under`` is the key of one table's figures in a file that holds several. The column ``front`` gives the places on the fronts of length and of time that
-`ridgewalk compare` found. Where a file was written before SLERP was a baseline, the table says that it was measured by the old ruler.
+`ridgewalk compare` found. Where a file was written before there were composite judges, the table says that it was measured by the old ruler.
 """
 
 import json
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 OPTIONS = ("columns", "only", "under")
-OLD = "*Old ruler*: measured before the roles of images were shuffled and SLERP was a baseline."
+OLD = "*Old ruler*: measured before there were composite judges; by their classifiers' neighbourhoods alone, which hardly tell two images laid over each other."
 
 
 def fill(text: str) -> str:
@@ -62,7 +62,7 @@ def of_results(selector: str) -> str:
     path = ROOT / "results" / file
     if not path.is_file():
         raise ValueError(f"a table is made from results/{file}, which does not exist; write it, or take the table out")
-    figures = json.loads(path.read_text(encoding="utf-8"))
+    figures = whole = json.loads(path.read_text(encoding="utf-8"))
     if under := options.get("under"):
         if under not in figures:
             raise ValueError(unknown(f"key of {file}", under, figures))
@@ -73,7 +73,7 @@ def of_results(selector: str) -> str:
     lines = figures_table(figures, [k for k in keys if k != "front"]).to_markdown().splitlines()
     if "front" in keys:
         lines = [line + end for line, end in zip(lines, _places(figures), strict=True)]
-    return "\n".join([*lines, *(() if "gains" in figures else ("", OLD))])
+    return "\n".join([*lines, *(() if "power" in whole else ("", OLD))])
 
 
 def _reduced(figures: Mapping[str, Any], only: list[str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-SMOKE = ("judges.epochs=2", "detector.epochs=3", "walks.iterations=10")
+SMOKE = ("judges.epochs=2", "judges.steps=400", "detector.epochs=3", "walks.iterations=10")
 
 # The folders whose test files take longest. They are handed to the workers first, so that no worker ends with a long file.
 SLOW = ("studies", "verbs", "test_cli.py", "adapters", "test_estimators.py", "diagnosis", "judging")

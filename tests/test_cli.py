@@ -447,7 +447,9 @@ def test_a_walk_between_two_test_images(copied: Copy) -> None:
     assert np.allclose(path["frames"][0], run.decode(torch.from_numpy(path["nodes"][0])).numpy(), atol=1e-5)
     stats = json.loads((folder / "stats.json").read_text())
     assert (stats["method"], stats["energy"], stats["pairs"], stats["frames"]) == ("string", "soft-ratio", 1, 17)
-    assert 0 <= stats["metrics"]["precision"] <= 1
+    assert 0 <= stats["metrics"]["real"] <= 1
+    assert set(stats["power"]) == {"A", "B"}
+    assert stats["power"]["A"]["controls"]["half-and-half averages"]["share"] < 0.4
     assert set(stats["free"]) == {"lerp", "slerp"}
     assert set(stats["free"]["slerp"]) == set(stats["metrics"])
     self_contained(folder / "report.html")
@@ -532,10 +534,10 @@ def test_report_sensors_and_benchmark_speak_json(copied: Copy, tmp_path: Path) -
     assert "matcher" in good("sensors", run)
     pooled = json.loads(good("benchmark", run, other, *words, "--out", tmp_path / "table.json"))
     assert json.loads((tmp_path / "table.json").read_text()) == pooled
-    assert pooled["rows"]["lerp"]["precision"][0] == pytest.approx(found["rows"]["lerp"]["precision"][0])
+    assert pooled["rows"]["lerp"]["real"][0] == pytest.approx(found["rows"]["lerp"]["real"][0])
     table = good("benchmark", run, other, *words[:-1])
     assert "| string" in table
-    assert f"precision - {pooled['free'].upper()}'s" in table.splitlines()[0]
+    assert f"real - {pooled['free'].upper()}'s" in table.splitlines()[0]
 
 
 def test_recipes_version_and_help() -> None:
@@ -574,7 +576,7 @@ def test_images_without_classes_train_walk_and_are_reported(tmp_path: Path) -> N
     assert not path["labels_a"].any()
     found = json.loads(good("report", run, "--pairs", 4, "--methods", "string", "--json"))
     assert not any(j["labelled"] for j in found["judges"].values())
-    assert "precision" in found["rows"]["string"]
+    assert "real" in found["rows"]["string"]
 
 
 def test_tensorboard_logs_beside_the_run(tmp_path: Path) -> None:

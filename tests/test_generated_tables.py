@@ -27,14 +27,15 @@ def tables() -> ModuleType:
 
 FIGURES: dict[str, Any] = {
     "rows": {
-        "lerp": {"precision": [0.5, 0.4, 0.6], "arrived": [1.0, 1.0, 1.0]},
-        "slerp": {"precision": [0.6, 0.5, 0.7], "arrived": [1.0, 1.0, 1.0]},
-        "string": {"precision": [0.7, 0.6, 0.8], "arrived": [0.5, 0.4, 0.6]},
+        "lerp": {"real": [0.5, 0.4, 0.6], "arrived": [1.0, 1.0, 1.0]},
+        "slerp": {"real": [0.6, 0.5, 0.7], "arrived": [1.0, 1.0, 1.0]},
+        "string": {"real": [0.7, 0.6, 0.8], "arrived": [0.5, 0.4, 0.6]},
     },
-    "differences": {"string": {"precision": [0.2, 0.1, 0.3]}},
+    "differences": {"string": {"real": [0.2, 0.1, 0.3]}},
     "free": "slerp",
-    "gains": {"lerp": {"precision": [-0.1, -0.2, 0.0]}, "string": {"precision": [0.1, 0.0, 0.2]}},
-    "lines": {"real": {"precision": 0.9}},
+    "power": {},
+    "gains": {"lerp": {"real": [-0.1, -0.2, 0.0]}, "string": {"real": [0.1, 0.0, 0.2]}},
+    "lines": {"real": {"real": 0.9}},
     "search": {"lerp": {"seconds_per_path": 0.0}, "string": {"seconds_per_path": 0.25, "cpu_seconds_per_path": 0.5}},
     "middle_frechet": [
         {"lerp": {"A": 1.0, "B": 1.0}, "string": {"A": 0.2, "B": 0.4}},
@@ -61,21 +62,21 @@ def test_the_benchmarks_and_the_front_are_generated(tables: ModuleType) -> None:
 
 
 def test_a_table_has_the_figures_of_the_file_and_gains_over_the_best_free_path() -> None:
-    table = figures_table(FIGURES, ("precision", "precision_gain", "middle", "seconds_per_path", "cpu_ms", "realism"))
-    assert list(table.columns) == ["precision", "precision_gain", "middle", "seconds_per_path", "cpu_ms"]
-    assert table.columns["precision_gain"].heading == "precision - SLERP's"
+    table = figures_table(FIGURES, ("real", "real_gain", "middle", "seconds_per_path", "cpu_ms", "realism"))
+    assert list(table.columns) == ["real", "real_gain", "middle", "seconds_per_path", "cpu_ms"]
+    assert table.columns["real_gain"].heading == "real - SLERP's"
     assert table.rows["string"] == {
-        "precision": Cell(0.7, 0.6, 0.8),
-        "precision_gain": Cell(0.1, 0.0, 0.2),
+        "real": Cell(0.7, 0.6, 0.8),
+        "real_gain": Cell(0.1, 0.0, 0.2),
         "middle": Cell(0.5),
         "seconds_per_path": Cell(250.0),
         "cpu_ms": Cell(500.0),
     }
-    assert set(table.rows["slerp"]) == {"precision"}
-    assert table.rows["real"] == {"precision": Cell(0.9)}
+    assert set(table.rows["slerp"]) == {"real"}
+    assert table.rows["real"] == {"real": Cell(0.9)}
     assert table.unranked == ("real",)
-    with pytest.raises(ValueError, match="unknown column 'precison'; did you mean 'precision'"):
-        figures_table(FIGURES, ("precison",))
+    with pytest.raises(ValueError, match="unknown column 'rael'; did you mean 'real'"):
+        figures_table(FIGURES, ("rael",))
 
 
 def test_a_file_without_gains_has_those_over_lerp_and_is_marked(
@@ -83,19 +84,19 @@ def test_a_file_without_gains_has_those_over_lerp_and_is_marked(
 ) -> None:
     (tmp_path / "results").mkdir()
     monkeypatch.setattr(tables, "ROOT", tmp_path)
-    page = "before\n<!-- table: a.json columns=precision_gain only=string,lerp -->\nstale\n<!-- end -->\nafter\n"
+    page = "before\n<!-- table: a.json columns=real_gain only=string,lerp -->\nstale\n<!-- end -->\nafter\n"
     file = tmp_path / "results" / "a.json"
-    file.write_text(json.dumps({k: v for k, v in FIGURES.items() if k not in ("free", "gains")}))
+    file.write_text(json.dumps({k: v for k, v in FIGURES.items() if k not in ("free", "gains", "power")}))
     old = tables.fill(page)
     assert "| string | **+0.200** [+0.100, +0.300] |" in old
-    assert "precision - LERP's" in old
+    assert "real - LERP's" in old
     assert "stale" not in old
     assert tables.OLD in old
     file.write_text(json.dumps(FIGURES))
     new = tables.fill(old)
     assert new.splitlines()[:2] == page.splitlines()[:2]
     assert new.endswith("<!-- end -->\nafter\n")
-    assert "precision - SLERP's" in new
+    assert "real - SLERP's" in new
     rows = [line.split(" | ")[0] for line in new.splitlines() if line.startswith("| ")]
     assert rows == ["| ", "| ---", "| string", "| lerp"]
     assert tables.OLD not in new
@@ -105,9 +106,7 @@ def test_a_file_may_hold_several_tables(tables: ModuleType, tmp_path: Path, monk
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "a.json").write_text(json.dumps({"one": FIGURES, **FIGURES, "rows": {}, "lines": {}}))
     monkeypatch.setattr(tables, "ROOT", tmp_path)
-    assert "| string | **0.700** [0.600, 0.800] |" in tables.of_results(
-        "a.json columns=precision under=one only=string"
-    )
+    assert "| string | **0.700** [0.600, 0.800] |" in tables.of_results("a.json columns=real under=one only=string")
 
 
 def test_places_on_the_front_are_a_column(tables: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,12 +123,12 @@ def test_places_on_the_front_are_a_column(tables: ModuleType, tmp_path: Path, mo
 @pytest.mark.parametrize(
     ("selector", "message"),
     [
-        ("none.json columns=precision", "results/none.json, which does not exist"),
+        ("none.json columns=real", "results/none.json, which does not exist"),
         ("compare-mnist.json", "needs its columns"),
-        ("compare-mnist.json columns=precisoin", "unknown column 'precisoin'"),
+        ("compare-mnist.json columns=raal", "unknown column 'raal'"),
         ("compare-mnist.json colums=precision", "unknown option of a table 'colums'"),
         ("compare-mnist.json columns=precision only=strng", "unknown row 'strng'"),
-        ("compare-mnist.json columns=precision under=rotated", "unknown key of compare-mnist.json 'rotated'"),
+        ("compare-mnist.json columns=real under=rotated", "unknown key of compare-mnist.json 'rotated'"),
     ],
 )
 def test_a_marker_that_names_nothing_is_refused(tables: ModuleType, selector: str, message: str) -> None:

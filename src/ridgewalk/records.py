@@ -9,12 +9,29 @@ The entry "sha256" holds the checksums of other files; where it is damaged, thos
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ridgewalk import naming
 
 DIGEST = "digest"
+
+
+def json_bytes(value: Any) -> bytes:
+    """The JSON text of figures, with null for each number that is NaN: where a judge cannot tell, a figure was not measured."""
+    return json.dumps(without_nan(value), indent=1).encode()
+
+
+def without_nan(value: Any) -> Any:
+    """The value with None in place of each float that is NaN, in mappings, lists and tuples."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, Mapping):
+        return {k: without_nan(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(v) for v in value]
+    return value
 
 
 def digest_of(value: Any) -> str:

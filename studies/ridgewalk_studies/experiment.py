@@ -1,10 +1,10 @@
 """The settings of an experiment and its runs by seed and variant, each of which is read, resumed or trained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ridgewalk.evaluation.judged import judges_of
+from ridgewalk.evaluation.judged import describe_blindness, judges_of
 from ridgewalk.judging.judges import Judge
 from ridgewalk.settings.recipes import Recipe
 from ridgewalk.store import diffusion, guide
@@ -30,6 +30,7 @@ class Experiment:
         changes: Further settings of every run, each "table.key=value".
         folder: The folder of the reproduction.
         device: The device for training.
+        judged: The judges that were made so far.
     """
 
     recipe: str
@@ -39,6 +40,7 @@ class Experiment:
     changes: Sequence[str]
     folder: Path
     device: str
+    judged: list[Judge] = field(default_factory=list, repr=False)
 
     @property
     def points(self) -> int:
@@ -143,4 +145,16 @@ class Experiment:
 
     def judges(self, run: Run) -> list[Judge]:
         """Returns both judges of the run's data."""
-        return judges_of(run)
+        made = judges_of(run)
+        self.judged.extend(made)
+        return made
+
+    def caveats(self) -> list[str]:
+        """Returns sentences that say where the judges cannot tell, each once, and what the budget is for."""
+        own = (
+            ["This is the smoke budget, which shows that everything works; its figures mean nothing."]
+            if self.quick
+            else []
+        )
+        pairs = zip(self.judged[::2], self.judged[1::2])
+        return own + list(dict.fromkeys(sentence for pair in pairs for sentence in describe_blindness(pair)))

@@ -11,17 +11,20 @@ from ridgewalk_studies.experiment import Experiment
 from ridgewalk_studies.findings import Findings
 
 MATTERS = 0.05
-"""A smaller gain in precision counts as none."""
+"""A smaller gain in the share of real frames counts as none."""
 
 JUMPY = Claim(
     "A path over a graph of codes is real and jumpy",
     "",
-    (Criterion("precision less LERP's", "above", 0), Criterion("length over LERP's", "above", LONG)),
+    (Criterion("share of real frames less LERP's", "above", 0), Criterion("length over LERP's", "above", LONG)),
 )
 SMOOTH = Claim(
     "A geodesic of the pull-back metric is smooth and no more real than a straight line",
     "",
-    (Criterion("precision less LERP's", "at most", MATTERS, refuted=0), Criterion("length over LERP's", "below", 1)),
+    (
+        Criterion("share of real frames less LERP's", "at most", MATTERS, refuted=0),
+        Criterion("length over LERP's", "below", 1),
+    ),
 )
 
 
@@ -43,15 +46,13 @@ def judge_front(pooled: Pooled) -> list[Verdict]:
     s, verdicts = pooled.summary, []
     for method, claim in (("graph", JUMPY), ("geodesic", SMOOTH)):
         if method in s.rows:
-            gain, length = s.differences[method]["precision"], s.rows[method]["relative_length"]
-            figure = f"precision less LERP's {gain:+.3f}, length {length:.2f} of LERP's"
+            gain, length = s.differences[method]["real"], s.rows[method]["relative_length"]
+            figure = f"share of real frames less LERP's {gain:+.3f}, length {length:.2f} of LERP's"
             verdicts.append(judge(claim, gain, length, figure=figure))
-    ceiling = s.lines["reconstructions"]["precision"]
-    short = {
-        m: r["precision"] for m, r in s.rows.items() if r["relative_length"].value <= LONG and r["arrived"].value == 1
-    }
+    ceiling = s.lines["reconstructions"]["real"]
+    short = {m: r["real"] for m, r in s.rows.items() if r["relative_length"].value <= LONG and r["arrived"].value == 1}
     best = max(short, key=lambda m: short[m].value)
-    figure = f"most real at a length of at most {LONG}: {best}, precision {short[best]:.3f} against the reconstructions' {ceiling:.3f}"
-    below = Criterion("precision of the most real smooth finder", "below", ceiling)
+    figure = f"most real at a length of at most {LONG}: {best}, share of real frames {short[best]:.3f} against the reconstructions' {ceiling:.3f}"
+    below = Criterion("share of real frames of the most real smooth finder", "below", ceiling)
     neither = Claim("No finder is both as real as reconstructions and smooth", "", (below,))
     return [*verdicts, judge(neither, short[best], figure=figure, how="the mean of two judges")]

@@ -59,7 +59,7 @@ def generative(runs: Sequence[Run], judges: Sequence[Judge], points: int) -> Gen
         for judge in judges:
             features = judge.features(drawn)
             distances[judge.name].append(frechet(judge.balls[0], features))
-            shares.append(float(judge.real(features).double().mean()))
+            shares.append(float(judge.real(drawn).mean()))
         real.append(sum(shares) / len(shares))
     seconds = [float(r.manifest["seconds"]) for r in runs]
     return Generative({n: torch.cat(v) for n, v in columns.items()}, distances, real, seconds, runs[0])

@@ -20,7 +20,7 @@ import torch
 import ridgewalk
 from ridgewalk.files import free_folder, write_bytes
 from ridgewalk.locks import is_empty, writing
-from ridgewalk.records import parse_record, seal
+from ridgewalk.records import json_bytes, parse_record, seal
 from ridgewalk.registry import Buildable, Table
 from ridgewalk.reports import Claims, Page, Section, Text, write
 from ridgewalk.settings import recipes
@@ -137,11 +137,17 @@ def reproduce(
         accepted(chosen, folder)
         found: Findings = driver.build(experiment)
     minutes = clock.seconds / 60
-    figures = {**asked, "source": Path(chosen).name, "minutes": minutes, "answer": list(found.answer), **found.figures}
+    figures = {
+        **asked,
+        "source": Path(chosen).name,
+        "minutes": minutes,
+        "answer": [*experiment.caveats(), *found.answer],
+        **found.figures,
+    }
     figures["claims"] = records(found.claims)
-    write_bytes(folder / "result.json", json.dumps(figures, indent=1).encode())
+    write_bytes(folder / "result.json", json_bytes(figures))
     page = folder / "report.html"
-    verdict = [*found.answer, *([summary(found.claims)] if found.claims else [])]
+    verdict = [*experiment.caveats(), *found.answer, *([summary(found.claims)] if found.claims else [])]
     tables = write(_page(experiment, found, verdict, minutes), page)
     clock.file.unlink(missing_ok=True)
     return Result(page, verdict, {"report": str(page), **figures}, tables)

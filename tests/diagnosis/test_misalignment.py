@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,9 +10,12 @@ from torch import Tensor, nn
 
 from ridgewalk.data import Images
 from ridgewalk.diagnosis.misalignment import GradedPoints, Misalignment, compare, grade
+from ridgewalk.judging.discernment import CompositeJudge
 from ridgewalk.judging.judges import Judge
 from ridgewalk.models.classifiers import Classifier
 from ridgewalk.models.discriminators import Discriminator
+from ridgewalk.reports.sensors import misalignment_section
+from sighted import sighted
 
 N = 200
 
@@ -35,11 +39,14 @@ class Formula(nn.Module):
 
 
 def judge_of_darkness(name: str = "A") -> Judge:
-    """References are 0, 0, 1 and 1 of 255, so with k = 2 all balls have the radius 1 / 255: grey x is real up to 2 / 255, and 1 / (255 x - 1) real beyond."""
+    """Grey x is real up to 2 / 255, and the less real the lighter it is: the logit is -255 x, with the threshold -2."""
     rows = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
     rows[2:] = 1
     reference = Images(rows, torch.zeros(4, dtype=torch.int64), ("all",))
-    return Judge(name, Classifier(Black(), 1, 1).eval(), torch.empty(0, dtype=torch.int64), reference, False, 1.0, k=2)
+    composite = sighted(lambda x: -255 * x[:, 0, 0, 0], -2.0, reference)
+    return Judge(
+        name, Classifier(Black(), 1, 1).eval(), torch.empty(0, dtype=torch.int64), reference, False, 1.0, composite, k=2
+    )
 
 
 def decode(z: Tensor) -> Tensor:
@@ -55,7 +62,7 @@ def spread(n: int = N, low: float = 0.0, high: float = 1.0, seed: int = 0) -> Te
 
 
 def groups() -> dict[str, Tensor]:
-    """Greys above 2 / 255 are unreal, as the balls end there: all of the prior, half of the encodings."""
+    """Greys above 2 / 255 are unreal: all of the prior, half of the encodings."""
     real = spread(N // 2, 0.0, 1 / 255, seed=2)
     return {
         "prior": spread(N, 0.1, 1.0),
@@ -81,13 +88,21 @@ def value(found: Misalignment, quantity: str, group: str = "all", reading: int =
     return getattr(found.readings[reading], quantity)[group]["mean"].value
 
 
-def test_grades_are_the_balls(graded: GradedPoints) -> None:
+def test_grades_are_those_of_the_composite_judge(graded: GradedPoints) -> None:
     assert not graded.real["A"]["prior"].any()
-    assert graded.real["A"]["encoded"].tolist() == [True] * (N // 2) + [False] * (N // 2)
+    assert graded.real["A"]["encoded"].tolist() == [1] * (N // 2) + [0] * (N // 2)
     grey = graded.groups["prior"][:, 0]
-    assert torch.allclose(
-        graded.realism["A"]["prior"], 1 / (255 * grey - 1), rtol=1e-3
-    )  # from the reference at 1 / 255
+    assert torch.allclose(graded.realism["A"]["prior"], 2 - 255 * grey.double(), rtol=1e-5)
+
+
+def test_a_judge_that_cannot_tell_leaves_everything_undefined() -> None:
+    judge = judge_of_darkness()
+    blind = replace(judge, composite=CompositeJudge("A", judge.composite.network, torch.zeros(5), judge.reference))
+    found = compare("it", sensor(lambda z: z[:, 0], "prior"), grade(groups(), decode, [blind]), 0)
+    assert "— of these are unreal to the judges" in found.sentence
+    assert "rank correlation with realism undefined" in found.sentence
+    assert json.loads(json.dumps(found.figures(), allow_nan=False)) == found.figures()
+    assert misalignment_section([found]).blocks == ()
 
 
 @pytest.mark.parametrize(("sign", "positive"), [(-1.0, "encoded"), (1.0, "prior"), (-1.0, "real")])
@@ -168,7 +183,7 @@ def test_the_band_parts_the_scores_in_three(positive: str, undecided: bool | Non
 def test_the_mean_of_judges_is_that_of_their_ranks_and_of_their_shares(graded: GradedPoints) -> None:
     """Two judges of opposite orders: each correlation is +-1, and the mean rank is tied throughout."""
     flipped = {g: -v for g, v in graded.realism["A"].items()}
-    real = {g: torch.zeros(len(z), dtype=torch.bool) for g, z in graded.groups.items()}
+    real = {g: torch.zeros(len(z), dtype=torch.float64) for g, z in graded.groups.items()}
     two = GradedPoints(graded.groups, {**graded.realism, "B": flipped}, {**graded.real, "B": real})
     found = compare("it", sensor(lambda z: -z[:, 0]), two, 0)
     by_judge = found.readings[0].correlation["prior"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from math import isnan
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +18,7 @@ from ridgewalk.judging.comparison import (
     measure,
     summarise,
 )
+from ridgewalk.judging.front import standings
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path
 from ridgewalk.verbs.report import verdict_of
@@ -28,27 +30,27 @@ SHARED = 0.1 * points(N, seed=1).double()
 OWN = 0.01 * points(N, seed=2).double()
 
 
-def entry(name: str, precision: float, wholly: float = 0.5, noise: float = 0.0) -> Entry:
-    columns = {n: v + SHARED + noise * OWN for n, v in {"precision": precision, "precision_A": precision}.items()}
-    columns["precision_B"] = columns["precision"] - 0.1
+def entry(name: str, real: float, wholly: float = 0.5, noise: float = 0.0) -> Entry:
+    columns = {n: v + SHARED + noise * OWN for n, v in {"real": real, "real_A": real}.items()}
+    columns["real_B"] = columns["real"] - 0.1
     return Entry(name, {**columns, "wholly_real": wholly + SHARED, "arrived": torch.ones(N).double()})
 
 
 def compared(*entries: Entry, models: int = 1) -> Summary:
-    return summarise(entries, {"reconstructions": {"precision": torch.tensor([0.9])}}, 0, models)
+    return summarise(entries, {"reconstructions": {"real": torch.tensor([0.9])}}, 0, models)
 
 
 def test_gains_are_paired_differences_to_the_more_real_free_path() -> None:
     s = compared(entry("lerp", 0.5, 0.4), entry("slerp", 0.7, 0.3), entry("string", 0.75, 0.6, noise=1.0))
     assert s.free == "slerp"
     assert set(s.gains) == {"lerp", "string"}
-    gain = s.gains["string"]["precision"]
+    gain = s.gains["string"]["real"]
     assert gain.value == pytest.approx(0.05 + float(OWN.mean()))
     assert gain.high - gain.low < 0.01  # pairs are resampled together, so that what they share cancels
-    assert s.rows["string"]["precision"].high - s.rows["string"]["precision"].low > 0.03
+    assert s.rows["string"]["real"].high - s.rows["string"]["real"].low > 0.03
     assert s.gains["string"]["wholly_real"].value == pytest.approx(0.3)  # of the same free path, although LERP has more
-    assert s.gains["lerp"]["precision"].value == pytest.approx(-0.2)
-    assert s.differences["string"]["precision"].value == pytest.approx(0.25 + float(OWN.mean()))
+    assert s.gains["lerp"]["real"].value == pytest.approx(-0.2)
+    assert s.differences["string"]["real"].value == pytest.approx(0.25 + float(OWN.mean()))
 
 
 @pytest.mark.parametrize(("lerp", "slerp", "free"), [(0.6, 0.5, "lerp"), (0.5, 0.6, "slerp"), (0.5, 0.5, "lerp")])
@@ -56,7 +58,7 @@ def test_the_best_free_path_is_the_more_real_one_and_lerp_in_a_tie(lerp: float, 
     s = compared(entry("string", 0.9), entry("slerp", slerp), entry("lerp", lerp))
     assert s.free == free
     assert s.best == "string"
-    assert best_free({"lerp": {"precision": torch.ones(2)}}) == "lerp"
+    assert best_free({"lerp": {"real": torch.ones(2)}}) == "lerp"
 
 
 def test_gains_of_pooled_models_extend_over_the_models() -> None:
@@ -64,7 +66,7 @@ def test_gains_of_pooled_models_extend_over_the_models() -> None:
     model = torch.tensor([0.1, 0.3]).repeat_interleave(N // 2).double()
     string = Entry("string", {n: v + model for n, v in entry("slerp", 0.5).columns.items()})
     own = (entry("lerp", 0.4), entry("slerp", 0.5), string)
-    one, two = (compared(*own, models=m).gains["string"]["precision"] for m in (1, 2))
+    one, two = (compared(*own, models=m).gains["string"]["real"] for m in (1, 2))
     assert two.value == pytest.approx(one.value)
     assert one.low > 0.15
     assert two.low < 0
@@ -98,8 +100,9 @@ def judges(labelled: bool) -> Sequence[SimpleNamespace]:
             name=name,
             labelled=labelled,
             features=lambda x: x.flatten(1),
-            real=lambda f: f[:, 0] > 0.5,
-            realism=lambda f: f[:, 0],
+            near=lambda f: f[:, 0] > 0.5,
+            real=lambda x: (x.flatten(1)[:, 0] > 0.5).double(),
+            realism=lambda x: x.flatten(1)[:, 0].double(),
             probabilities=lambda x: x.flatten(1)[:, :3].softmax(dim=1),
         )
         for name in "AB"
@@ -115,7 +118,7 @@ def test_third_class_mass_needs_labels_of_the_ends_and_of_the_judges(labelled: b
     columns = measure(PairedPaths(path, frames, frames, z, z, labels, 1 - labels.clamp_min(0)), judges(labelled))  # type: ignore[arg-type]
     for name in ("third_class", "mean_confidence", "worst_confidence", "monotonicity"):
         assert (name in columns) == (f"{name}_A" in columns) == present
-    assert "precision" in columns
+    assert torch.allclose(columns["real"], columns["precision"])
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,22 @@ def test_third_class_mass_needs_labels_of_the_ends_and_of_the_judges(labelled: b
 )
 def test_the_verdict_of_a_report_is_on_the_best_free_path(string: float, words: str) -> None:
     own = [entry(n, p - float(SHARED.mean())) for n, p in {"lerp": 0.5, "slerp": 0.7, "string": string}.items()]
-    s = summarise(
-        own, {n: {"precision": torch.tensor([0.9])} for n in ("reconstructions", "real", "pixel averages")}, 0
-    )
-    assert verdict_of(s, [], N)[0].startswith(words)
+    s = summarise(own, {n: {"real": torch.tensor([0.9])} for n in ("reconstructions", "real", "pixel averages")}, 0)
+    assert verdict_of(s, N, [])[0].startswith(words)
+
+
+def test_where_a_judge_cannot_tell_no_method_is_the_best_and_no_gain_is_settled() -> None:
+    blind = [
+        Entry(
+            e.method, {n: torch.full_like(v, torch.nan) if n in ("real", "real_B") else v for n, v in e.columns.items()}
+        )
+        for e in (entry("lerp", 0.5), entry("slerp", 0.6), entry("string", 0.9))
+    ]
+    s = compared(*blind)
+    assert (s.best, s.free) == ("", "lerp")
+    assert isnan(s.gains["string"]["real"].low)
+    assert isnan(s.agreement[0])
+    assert s.gains["string"]["real_A"].value == pytest.approx(0.4)  # the judge that can tell keeps its figures
+    assert "not settled, because the judges cannot tell" in describe_gain("string", s.gains["string"]["real"], s.free)
+    assert verdict_of(s, N, ["They cannot tell."]) == ["They cannot tell.", "Every path arrived."]
+    assert standings(blind, "real", "relative_length", 0) == {}

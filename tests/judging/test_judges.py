@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ridgewalk.data import ImageData, Images, arrange, load, part
-from ridgewalk.evaluation.judged import judges_of
-from ridgewalk.judging import judges
+from ridgewalk.evaluation.judged import describe_blindness, judges_of
+from ridgewalk.judging import discernment, judges
 from ridgewalk.judging.judges import NAMES, Judge, judge
 from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.store.run import load as load_run
@@ -26,7 +26,7 @@ def digits(names: bool = True) -> ImageData:
 
 @pytest.fixture(scope="module")
 def pair() -> list[Judge]:
-    return [judge(digits(), name, Judges(epochs=12, batch=32)) for name in NAMES]
+    return [judge(digits(), name, Judges(epochs=12, batch=32, steps=400)) for name in NAMES]
 
 
 def test_judges_know_their_digits(pair: list[Judge]) -> None:
@@ -46,7 +46,7 @@ def test_a_judge_refuses_images_that_it_was_trained_on(pair: list[Judge]) -> Non
 def test_a_judge_with_references_that_it_saw_is_refused(pair: list[Judge]) -> None:
     j, seen = pair[0], part(digits(), "judge_a")
     with pytest.raises(ValueError, match="was trained on"):
-        Judge(j.name, j.classifier, j.seen, seen, True, 1.0)
+        Judge(j.name, j.classifier, j.seen, seen, True, 1.0, j.composite)
 
 
 def test_two_judges_share_no_training_image_with_each_other_or_the_model(pair: list[Judge]) -> None:
@@ -61,27 +61,33 @@ def test_a_judge_is_read_from_the_cache_the_second_time(pair: list[Judge], monke
         raise AssertionError("trained again")
 
     monkeypatch.setattr(judges, "fit", never)
-    again = judge(digits(), "A", Judges(epochs=12, batch=32))
+    monkeypatch.setattr(discernment, "fit", never)
+    again = judge(digits(), "A", Judges(epochs=12, batch=32, steps=400))
     frames = part(digits(), "test").floats()[:20]
     assert torch.equal(again.features(frames), pair[0].features(frames))
-    with pytest.raises(AssertionError, match="trained again"):
-        judge(digits(), "A", Judges(epochs=13, batch=32))
+    assert torch.equal(again.margin(frames), pair[0].margin(frames))
+    for other in (Judges(epochs=13, batch=32, steps=400), Judges(epochs=12, batch=32, steps=401)):
+        with pytest.raises(AssertionError, match="trained again"):
+            judge(digits(), "A", other)
 
 
 def test_a_damaged_cache_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RIDGEWALK_CACHE", str(tmp_path))
-    first = judge(digits(), "B", Judges(epochs=1, batch=32))
-    (file,) = (tmp_path / "judges").glob("*.safetensors")
-    whole = file.read_bytes()
-    file.write_bytes(whole[:500])
-    again = judge(digits(), "B", Judges(epochs=1, batch=32))
-    assert file.read_bytes() == whole
-    assert again.accuracy == first.accuracy
-    damaged = bytearray(whole)
-    damaged[-3] ^= 1  # one bit of a weight: still a whole safetensors file
-    file.write_bytes(damaged)
-    assert judge(digits(), "B", Judges(epochs=1, batch=32)).accuracy == first.accuracy
-    assert file.read_bytes() == whole
+    settings = Judges(epochs=1, batch=32, steps=4)
+    first = judge(digits(), "B", settings)
+    files = sorted((tmp_path / "judges").glob("*.safetensors"))
+    assert len(files) == 2  # the classifier, and the network that tells real images from composites
+    for file in files:
+        whole = file.read_bytes()
+        file.write_bytes(whole[:500])
+        again = judge(digits(), "B", settings)
+        assert file.read_bytes() == whole
+        assert (again.accuracy, again.composite.threshold) == (first.accuracy, first.composite.threshold)
+        damaged = bytearray(whole)
+        damaged[-3] ^= 1  # one bit of a weight: still a whole safetensors file
+        file.write_bytes(damaged)
+        assert judge(digits(), "B", settings).accuracy == first.accuracy
+        assert file.read_bytes() == whole
 
 
 def test_a_cache_that_cannot_be_written_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,11 +95,11 @@ def test_a_cache_that_cannot_be_written_is_a_note(tmp_path: Path, monkeypatch: p
     for name, value in {"RIDGEWALK_CACHE": str(tmp_path / "file"), "HOME": "/nowhere"}.items():
         monkeypatch.setenv(name, value)
         with pytest.warns(UserWarning, match="cannot be kept.*RIDGEWALK_CACHE"):
-            assert judge(digits(), "B", Judges(epochs=1, batch=32)).name == "B"
+            assert judge(digits(), "B", Judges(epochs=1, batch=32, steps=4)).name == "B"
 
 
 def test_images_without_classes_have_judges_of_mirrorings(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = judge(digits(names=False), "A", Judges(epochs=12, batch=64))
+    found = judge(digits(names=False), "A", Judges(epochs=12, batch=64, steps=4))
     assert not found.labelled
     assert found.probabilities(torch.rand(3, 1, 8, 8)).shape == (3, 4)
     assert found.accuracy > 0.5  # chance is 0.25
@@ -104,9 +110,43 @@ def test_real_images_are_more_real_than_noise(pair: list[Judge]) -> None:
     test = part(digits(), "test").floats()
     noise = torch.rand(len(test), 1, 8, 8, generator=torch.Generator().manual_seed(0))
     for j in pair:
-        real, unreal = j.real(j.features(test)).double().mean(), j.real(j.features(noise)).double().mean()
-        assert real > 0.5
-        assert real > unreal + 0.1
+        near, far = j.near(j.features(test)).double().mean(), j.near(j.features(noise)).double().mean()
+        assert near > 0.5
+        assert near > far + 0.1
+        assert j.real(test).mean() > 0.75
+        assert j.real(noise).mean() == 0
+        assert 0.35 < j.realism(test).mean() < 0.6  # a rank among real images
+        assert j.realism(noise).max() < 0.1
+        assert torch.equal(j.margin(test) >= 0, j.real(test) == 1)
+
+
+def test_a_judge_that_cannot_tell_gives_no_grades() -> None:
+    data = load("digits")
+    hardly = judge(data, "A", Judges(epochs=1, batch=32, steps=1))
+    assert hardly.composite.power.reasons
+    frames = part(data, "test").floats()[:5]
+    for grades in (hardly.real(frames), hardly.realism(frames), hardly.margin(frames)):
+        assert grades.shape == (5,)
+        assert grades.isnan().all()
+    (told,) = describe_blindness([hardly])
+    assert told.startswith(
+        "No share of real frames is given: the judges cannot tell on these data (judge A: it accepts "
+    )
+
+
+def test_rows_without_classes_are_compared_as_they_are() -> None:
+    """Mixtures of two rows of a curved band lie off it; the rows have no labels."""
+    t = torch.rand(1200, 1, generator=torch.Generator().manual_seed(0)) * 6.28
+    rows = torch.cat([0.5 + 0.4 * (k * t).sin() for k in (1, 2, 3)] + [0.5 + 0.4 * (k * t).cos() for k in (1, 2, 3)], 1)
+    data = arrange("band", Images(rows[:, None, None], torch.zeros(1200, dtype=torch.int64), ("all",)))
+    for name in NAMES:
+        found = judge(data, name, Judges(steps=600))
+        assert not found.labelled
+        assert torch.equal(found.features(rows[:3, None, None]), rows[:3])
+        assert found.composite.power.reasons == []
+        test = part(data, "test").floats()
+        assert found.real(test).mean() > 0.7
+        assert found.real((test + test.roll(1, dims=0)) / 2).mean() < 0.3
 
 
 def test_references_that_repeat_a_judges_image_are_left_out() -> None:
@@ -115,7 +155,7 @@ def test_references_that_repeat_a_judges_image_are_left_out() -> None:
     pixels, half = data.test.pixels.clone(), len(data.test) // 2
     pixels[half] = part(data, "judge_a").pixels[0]
     twice = ImageData("twice", data.train, Images(pixels, data.test.labels, data.class_names))
-    found = judge(twice, "A", Judges(epochs=1, batch=32))
+    found = judge(twice, "A", Judges(epochs=1, batch=32, steps=4))
     assert len(found.reference) == len(part(twice, "reference")) - 1
 
 
@@ -136,5 +176,7 @@ def test_few_images_still_make_judges() -> None:
     rows = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     data = arrange("few", Images(rows, torch.zeros(60, dtype=torch.int64), ("all",)))
     for name in NAMES:
-        found = judge(data, name, Judges(epochs=1))
-        assert found.real(found.features(torch.rand(5, 1, 8, 8))).shape == (5,)
+        found = judge(data, name, Judges(epochs=1, steps=4))
+        assert found.near(found.features(torch.rand(5, 1, 8, 8))).shape == (5,)
+        assert found.real(torch.rand(5, 1, 8, 8)).isnan().all()
+        assert "each needs 20" in describe_blindness([found])[0]

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.data import Images, load, part
-from ridgewalk.judging.discernment import NETWORKS, CompositeJudge, train_composite_judge
+from ridgewalk.judging.discernment import NETWORKS, CompositeJudge, calibrate, new_network, train_network
 from ridgewalk.judging.power import CONTROL_AT_MOST, measure_power
 
 
@@ -66,9 +66,16 @@ def test_the_threshold_rejects_a_tenth_of_the_calibration_and_realism_is_a_rank(
     assert made.realism(made.logits(grey)).tolist() == pytest.approx([6 / 101, 11 / 101, 51 / 101, 1.0], abs=0.011)
 
 
+def trained(name: str, steps: int) -> CompositeJudge:
+    data = load("digits")
+    images, network = part(data, f"judge_{name.lower()}"), new_network(name, data.shape, 0)
+    train_network(name, network, images.pixels, steps, 0)
+    return calibrate(name, network, data, images.digests())
+
+
 @pytest.fixture(scope="module")
 def pair() -> list[CompositeJudge]:
-    return [train_composite_judge(name, load("digits"), steps=400) for name in NETWORKS]
+    return [trained(name, 400) for name in NETWORKS]
 
 
 def test_judges_of_digits_accept_digits_and_no_averages(pair: list[CompositeJudge]) -> None:
@@ -91,6 +98,6 @@ def test_a_judge_is_calibrated_and_tried_on_images_it_was_not_trained_on(pair: l
 
 
 def test_an_untrained_judge_has_a_reason() -> None:
-    untrained = train_composite_judge("A", load("digits"), steps=1)
+    untrained = trained("A", 1)
     assert untrained.power.reasons
     assert any(t.share > CONTROL_AT_MOST for t in untrained.power.controls.values())

@@ -16,6 +16,7 @@ from ridgewalk.metrics.paths import (
     monotonicity,
     precision,
     relative_length,
+    share_real,
     step_evenness,
     third_class_mass,
     wholly_real,
@@ -101,8 +102,9 @@ def test_interior_leaves_the_ends_out() -> None:
 
 def test_precision_and_wholly_real() -> None:
     inside = torch.tensor([[True, True, True, True], [True, False, True, True], [False, False, False, False]])
-    assert precision(inside).tolist() == [1, 0.75, 0]
-    assert wholly_real(inside).tolist() == [1, 0, 0]
+    assert precision(inside).tolist() == share_real(inside.double()).tolist() == [1, 0.75, 0]
+    assert wholly_real(inside.double()).tolist() == [1, 0, 0]
+    assert wholly_real(torch.full((2, 3), torch.nan)).isnan().all()  # of a judge that cannot tell
 
 
 # Two interior frames; classes A = 0, B = 1 and a third. The ends do not count for confidence or third classes.
@@ -171,8 +173,10 @@ def random_case(metric: Callable[..., Tensor], b: int) -> tuple[Tensor, ...]:
         return (frames, frames.flip(0)[:, ::5])
     if metric is end_error:
         return (frames, frames[:, 1], frames[:, 2])
-    if metric in (precision, wholly_real):
+    if metric is precision:
         return (p[:, :, 0] > 0.15,)
+    if metric in (share_real, wholly_real):
+        return ((p[:, :, 0] > 0.15).double(),)
     return (p,) if metric in (mean_confidence, worst_confidence) else (p, *labels)
 
 
@@ -181,6 +185,7 @@ ALL = [
     relative_length,
     end_error,
     precision,
+    share_real,
     wholly_real,
     mean_confidence,
     worst_confidence,
@@ -205,7 +210,7 @@ def test_a_pairs_value_does_not_depend_on_the_batch_and_inputs_stay(metric: Call
 @pytest.mark.parametrize("metric", ALL)
 def test_dtype_follows_the_inputs(metric: Callable[..., Tensor]) -> None:
     args = random_case(metric, 3)
-    expected = torch.float32 if metric in (precision, wholly_real) else torch.float64
+    expected = torch.float32 if metric is precision else torch.float64
     assert metric(*args).dtype == expected
     assert metric(*(a.float() if a.is_floating_point() else a for a in args)).dtype == torch.float32
 
@@ -231,7 +236,9 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="bool"):
         precision(torch.zeros(2, 3))
     with pytest.raises(ValueError, match="k >= 3"):
-        wholly_real(torch.zeros(2, 0, dtype=torch.bool))
+        wholly_real(torch.zeros(2, 0))
+    with pytest.raises(ValueError, match="floating"):
+        share_real(torch.zeros(2, 3, dtype=torch.bool))
     with pytest.raises(ValueError, match="unlabelled"):
         monotonicity(PROBABILITIES, torch.tensor([-1]), B)
     with pytest.raises(ValueError, match="one for each pair"):

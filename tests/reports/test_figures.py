@@ -38,8 +38,8 @@ def decoded(figure: Any) -> np.ndarray:
 
 
 def scatter(logits: dict[str, np.ndarray], ideal: tuple[float, float] = (0.4, 0.6)) -> Any:
-    """By two judges: realism exp(-logit) and inf at the first point, real where the logit is negative."""
-    realism = {g: np.where(np.arange(len(x)) == 0, np.inf, np.exp(-x)) for g, x in logits.items()}
+    """By two judges: a margin of minus the sensor's logit and inf at the first point, real where the logit is negative."""
+    realism = {g: np.where(np.arange(len(x)) == 0, np.inf, -x) for g, x in logits.items()}
     real = {g: x < 0 for g, x in logits.items()}
     return figures.score_scatter(logits, {"A": realism, "B": realism}, {"A": real, "B": real}, "score", ideal)
 
@@ -201,7 +201,7 @@ def test_scatter_colours_by_the_judge_marks_the_ideal_and_draws_medians() -> Non
     red = (dots.get_facecolors()[:, :3] == np.array([int(UNREAL[i : i + 2], 16) for i in (1, 3, 5)]) / 255).all(axis=1)
     assert (red == (dots.get_offsets()[:, 0] >= 0)).all()
     median = next(line for line in ax.lines if len(line.get_xdata()) > 2)
-    assert median.get_ydata() == pytest.approx(-np.asarray(median.get_xdata()), abs=1e-9)  # log realism is -logit
+    assert median.get_ydata() == pytest.approx(-np.asarray(median.get_xdata()), abs=1e-9)
     band = ax.patches[0].get_extents().transformed(ax.transData.inverted())
     assert band.x0 == pytest.approx(np.log(0.6 / 0.4))
     assert band.x1 == pytest.approx(ax.get_xlim()[1])

@@ -120,7 +120,7 @@ def interval(value: float, half: float = 0.01, n: int = 200) -> Interval:
 
 def test_claims_on_the_finders_are_judged_by_their_intervals() -> None:
     rows = {
-        name: {"precision": interval(p), "relative_length": interval(length), "arrived": interval(1.0, 0)}
+        name: {"real": interval(p), "relative_length": interval(length), "arrived": interval(1.0, 0)}
         for name, p, length in (
             ("lerp", 0.5, 1.0),
             ("graph", 0.7, 2.0),
@@ -128,15 +128,15 @@ def test_claims_on_the_finders_are_judged_by_their_intervals() -> None:
             ("ridge@4", 0.75, 1.2),
         )
     }
-    gains = {m: {"precision": interval(r["precision"].value - 0.5)} for m, r in rows.items()}
-    lines = {"reconstructions": {"precision": 0.8}}
+    gains = {m: {"real": interval(r["real"].value - 0.5)} for m, r in rows.items()}
+    lines = {"reconstructions": {"real": 0.8}}
     pooled = SimpleNamespace(summary=SimpleNamespace(rows=rows, differences=gains, lines=lines))
     assert [v.fate for v in judge_front(pooled)] == ["held", "held", "held"]  # type: ignore[arg-type]
     assert "ridge@4" in judge_front(pooled)[2].figure  # type: ignore[arg-type]
     rows["graph"]["relative_length"] = interval(1.25)
-    lines["reconstructions"]["precision"] = 0.75
+    lines["reconstructions"]["real"] = 0.75
     assert [v.fate for v in judge_front(pooled)] == ["did not hold", "held", "undecided"]  # type: ignore[arg-type]
-    few = {m: {"precision": interval(0.2, n=20)} for m in rows}
+    few = {m: {"real": interval(0.2, n=20)} for m in rows}
     pooled.summary.differences = few
     assert judge_front(pooled)[1].fate == "undecided"  # type: ignore[arg-type]
 

@@ -46,13 +46,13 @@ def test_the_exact_ratio_is_the_difference_of_the_log_densities_and_0_where_both
     assert float(oracle.exact_ratio(ring, ring, sde)(x, t).abs().max()) == 0
 
 
-def walked(from_half: Mapping[str, float], precision: Mapping[str, float], n: int = 60) -> Walked:
+def walked(from_half: Mapping[str, float], real: Mapping[str, float], n: int = 60) -> Walked:
     noise = 0.01 * torch.linspace(-1, 1, n, dtype=torch.float64)
     names = [*ENERGIES, "lerp", "slerp"]
     columns = {
         name: {
             "from_half": from_half[name] + noise,
-            "precision": precision[name] + noise,
+            "real": real[name] + noise,
             "deviation": (0.0 if name == "lerp" else 0.2) + noise.abs(),
             "arrived": torch.full((n,), 0.0 if name == "sgw" else 1.0),
         }
@@ -93,9 +93,9 @@ def test_the_shape_of_scores_is_read_from_their_histogram() -> None:
 
 
 def test_sensors_are_compared_by_their_gain_over_lerp_and_over_the_best_free_path() -> None:
-    over_lerp = {method: {"precision": interval(v)} for method, v in zip(compared.NO_GAIN, (0.0, 0.2, 0.05))}
-    gains = {"sgw-arriving:dual": {"precision": interval(0.1)}}
-    gains["string:dual"] = {"precision": interval(-0.1), "wholly_real": interval(0.2)}
+    over_lerp = {method: {"real": interval(v)} for method, v in zip(compared.NO_GAIN, (0.0, 0.2, 0.05))}
+    gains = {"sgw-arriving:dual": {"real": interval(0.1)}}
+    gains["string:dual"] = {"real": interval(-0.1), "wholly_real": interval(0.2)}
     rows = {"string:dual": {"largest_step": interval(0.16, 0.005)}}
     s = SimpleNamespace(gains=gains, free="slerp", rows=rows, differences=over_lerp)
     got = [v.fate for v in compared._claims(SimpleNamespace(summary=s))]  # type: ignore[arg-type]

@@ -22,7 +22,14 @@ from ridgewalk_studies.claims import FATES
 from ridgewalk_studies.findings import Part
 from ridgewalk_studies.vae_gan import latent_claims, latent_density, latent_space
 
-TINY = ("model.hidden=[64]", "training.epochs=15", "detector.epochs=1", "judges.epochs=2", "walks.frames=7")
+TINY = (
+    "model.hidden=[64]",
+    "training.epochs=15",
+    "detector.epochs=1",
+    "judges.epochs=2",
+    "judges.steps=400",
+    "walks.frames=7",
+)
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from ridgewalk_studies.sensors import phases
 from ridgewalk_studies.sensors.phases import Phase
 
 
-def phase(beta: float, arrived: float, precision: float, from_half: float, n: int = 60) -> Phase:
+def phase(beta: float, arrived: float, real: float, from_half: float, n: int = 60) -> Phase:
     """Walks of which the first ones arrive, all with the same figures but for a little spread."""
     spread = 0.001 * torch.linspace(-1, 1, n, dtype=torch.float64)
     there = (torch.arange(n) < arrived * n).double()
-    columns = {"arrived": there, "precision": precision + spread, "from_half": from_half + spread}
+    columns = {"arrived": there, "real": real + spread, "from_half": from_half + spread}
     walks = {"sgw_alpha": 0.1, "sgw_beta": beta, "sgw_clamp": 1.0}
-    return Phase(walks, {**columns, "value": columns["precision"] * there})
+    return Phase(walks, {**columns, "value": columns["real"] * there})
 
 
 def test_a_walk_that_stops_where_frames_are_real_is_not_chosen() -> None:
@@ -53,12 +53,14 @@ def test_walks_are_measured_by_arrival_score_and_judges(smoke: Path) -> None:
     assert free["from_half"].tolist() == pytest.approx((score - 0.5).abs().mean(dim=1).tolist(), abs=1e-3)
     stalled = phases.walk_by(run, ends, judges, "sgw", "logit-squared", {"sgw_beta": 1e4, "sgw_clamp": 1e6})
     assert stalled["arrived"].sum() < 4
-    assert torch.equal(stalled["value"], stalled["precision"] * stalled["arrived"])
+    assert torch.equal(stalled["value"], stalled["real"] * stalled["arrived"])
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_study_runs_from_training_to_report(tmp_path: Path) -> None:
-    result = reproduce("walk-phases", source="digits", budget="smoke", out=tmp_path / "out", device="cpu")
+    result = reproduce(
+        "walk-phases", source="digits", budget="smoke", changes=["judges.steps=400"], out=tmp_path / "out", device="cpu"
+    )
     found = json.loads((tmp_path / "out" / "result.json").read_text())
     tried = {"sgw:logit-squared": 8, "sgw:bce-to-half": 8, "sgw:bce-to-0": 8, "guided:neg-log-d": 4}
     assert {name: len(own) for name, own in found["phases"].items()} == tried
@@ -75,3 +77,10 @@ def test_the_study_runs_from_training_to_report(tmp_path: Path) -> None:
     page = result.page.read_text()
     assert "Phase diagram: sgw:logit-squared" in page
     assert "--set walks.guided_gamma=" in page
+
+
+def test_where_the_judges_cannot_tell_the_setting_that_arrives_is_chosen() -> None:
+    arrives, stalls = phase(0.05, 0.9, torch.nan, 0.1), phase(0.2, 0.4, torch.nan, 0.05)
+    assert phases.choose([stalls, arrives]) is arrives
+    seen = [phase(0.05, 0.9, 0.5, 0.1), phase(0.2, 0.4, 0.9, 0.05)]
+    assert phases.choose(seen) is seen[0]

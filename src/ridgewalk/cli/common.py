@@ -1,7 +1,6 @@
 """The common parts of the verbs: options, progress bars, errors as one sentence, and how a result is printed."""
 
 import errno
-import json
 import math
 import os
 import sys
@@ -19,6 +18,7 @@ from ridgewalk import processes
 from ridgewalk.cli.refusals import describe_unexpected, discard, phrase, prints, say, stop
 from ridgewalk.files import abandon_claims, recording
 from ridgewalk.naming import printable
+from ridgewalk.records import json_bytes
 
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `ridgewalk train` made.", show_default=False)
@@ -191,7 +191,7 @@ def show(result: Mapping[str, Any], as_json: bool, lines: list[str]) -> None:
     if not prints():
         return
     try:
-        print(printable(json.dumps(result, indent=1) if as_json else "\n".join(lines)), flush=True)
+        print(printable(json_bytes(result).decode() if as_json else "\n".join(lines)), flush=True)
     except OSError as error:
         discard(sys.stdout)
         if not isinstance(error, BrokenPipeError):  # a reader that has ended wants no more

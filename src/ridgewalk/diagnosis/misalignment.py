@@ -17,7 +17,7 @@ side, the other side. The two readings of a matcher come from one logit and have
 points these are measured, with intervals over points:
 
     correlation      Spearman's correlation of q with each judge's realism, and with the judges' mean rank
-    unreal if ideal  share of the ideal points whose decoding lies in no k-NN ball of real images, by each judge and their mean
+    unreal if ideal  share of the ideal points whose decoding the judge does not take for real, by each judge and their mean
     unreal           the same share of all points of the group
     over encoded     unreal if ideal, less unreal among reconstructions of encodings, of which a judge calls some unreal too
     over all         unreal if ideal, less unreal of the same group: 0 where being ideal says nothing
@@ -62,8 +62,8 @@ class GradedPoints:
 
     Attributes:
         groups: latents (n, *) by the group's name, ``encoded`` among them.
-        realism: (n,) by judge and group.
-        real: (n,) bool by judge and group.
+        realism: (n,) by judge and group: its logit less its threshold; NaN where the judge cannot tell.
+        real: (n,) float64 of 0 and 1 by judge and group; NaN where the judge cannot tell.
     """
 
     groups: Mapping[str, Tensor]
@@ -168,8 +168,7 @@ def grade(groups: Mapping[str, Tensor], decode: Callable[[Tensor], Tensor], judg
     for group, z in groups.items():
         images = chunked(decode, z).cpu()
         for j in judges:
-            features = j.features(images)
-            realism[j.name][group], real[j.name][group] = j.realism(features), j.real(features)
+            realism[j.name][group], real[j.name][group] = j.margin(images), j.real(images)
     return GradedPoints(groups, realism, real)
 
 
@@ -291,7 +290,11 @@ def _sentence(
 
 
 def _percent(interval: Interval | None) -> str:
-    return "—" if interval is None else f"{interval.value:.0%} [{interval.low:.0%}, {interval.high:.0%}]"
+    return (
+        "—"
+        if interval is None or isnan(interval.value)
+        else f"{interval.value:.0%} [{interval.low:.0%}, {interval.high:.0%}]"
+    )
 
 
 def _number(interval: Interval | None) -> str:

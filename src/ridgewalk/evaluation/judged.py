@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,9 +13,13 @@ from ridgewalk.data import part
 from ridgewalk.files import write_arrays
 from ridgewalk.judging.comparison import single_images
 from ridgewalk.judging.judges import NAMES, Judge, judge
+from ridgewalk.judging.power import AVERAGES
 from ridgewalk.path import chunked
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
+
+BLIND = "No share of real frames is given: the judges cannot tell on these data"
+"""Beginning of the sentence where a judge cannot tell."""
 
 CEILING_IMAGES = 1000
 """Number of test images whose reconstructions make the ceiling, and of draws of the prior that make the floor."""
@@ -34,17 +39,57 @@ def prepare_judges(run: Run, without: Tensor | None = None) -> list[Judge]:
         without: digests of images that are left out of their references, such as the ends of paths.
 
     Returns:
-        The judges, with the balls of their references; on the processes of a torchrun but the first none, after process 0 has made them.
+        The judges, with the balls of their references and their measured power; on the processes of a torchrun but the first none, after process 0
+        has made them.
     """
     made: list[Judge] = []
 
     def make() -> None:
         for each in judges_of(run):
             made.append(each if without is None else each.without(without))
-            _ = made[-1].balls
+            _ = made[-1].balls, made[-1].composite.power
 
     processes.first(make)
     return made
+
+
+def describe_blindness(judges: Sequence[Judge]) -> list[str]:
+    """Returns a sentence that says why no share of real frames is given; none where both judges can tell."""
+    reasons = {j.name: j.composite.power.reasons for j in judges}
+    told = [f"judge {name}: {' and '.join(found)}" for name, found in reasons.items() if found]
+    return [f"{BLIND} ({'; '.join(told)})."] if told else []
+
+
+def describe_power(judges: Sequence[Judge]) -> str:
+    """Returns a sentence about what the judges take for real: held-out real things, averages, and composites that they were not trained on."""
+    powers = [j.composite.power for j in judges]
+    if any(not p.controls for p in powers):
+        return "There are too few images to measure what the judges can tell."
+    n = len(powers)
+    average = sum(p.controls[AVERAGES].share for p in powers) / n
+    unseen, real = sum(p.unseen_mean for p in powers) / n, sum(p.real for p in powers) / n
+    return (
+        f"The judges take {real:.0%} of held-out real {_things(judges)} for real, {average:.0%} of half-and-half averages of two of them, and {unseen:.0%} "
+        "of composites of kinds that they were not trained on."
+    )
+
+
+def _things(judges: Sequence[Judge]) -> str:
+    return "rows" if 1 in judges[0].reference.shape[1:] else "images"
+
+
+def describe_budget(run: Run) -> list[str]:
+    """Returns a sentence that says what the budget "smoke" is for; none for other budgets."""
+    if run.origin.budget != "smoke":
+        return []
+    return [
+        "This run has the budget 'smoke', which shows that everything works: its networks and judges are hardly trained, and its figures mean nothing."
+    ]
+
+
+def power_figures(judges: Sequence[Judge]) -> dict[str, Any]:
+    """What each judge can tell, for JSON."""
+    return {j.name: j.composite.power.figures() for j in judges}
 
 
 @contextmanager
@@ -66,7 +111,7 @@ def judge_lines(run: Run, judges: Sequence[Judge], role: str, seed: int) -> dict
     """
     Judges real images, their reconstructions, draws of the prior, and the pixel averages of two images.
 
-    The mean of two images does not look real, and no decoder made it: the share of such means that a judge calls real is its leniency.
+    The mean of two images does not look real, and no decoder made it: a judge that can tell takes few of them for real.
 
     Args:
         run: the run.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ridgewalk import processes
 from ridgewalk.evaluation.ends import Ends, count_pairs, draw_ends
-from ridgewalk.evaluation.judged import judge_lines, keeping, prepare_judges
+from ridgewalk.evaluation.judged import judge_lines, keeping, power_figures, prepare_judges
 from ridgewalk.evaluation.search import search
 from ridgewalk.files import new_free_folder
 from ridgewalk.finders import building
@@ -187,6 +187,7 @@ def figures_of(
         "gains": {m: {n: [i.value, i.low, i.high] for n, i in row.items()} for m, row in summary.gains.items()},
         "lines": {line: dict(v) for line, v in summary.lines.items()},
         "judges": {j.name: {"accuracy": j.accuracy, "labelled": j.labelled} for j in judges},
+        "power": power_figures(judges),
         "agreement": {"tau": None if isnan(tau) else tau, "different": swapped},
         "search": {e.method: dict(e.stats) for e in entries},
         "walks": asdict(runs[0].recipe.walks),

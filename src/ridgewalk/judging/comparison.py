@@ -10,11 +10,14 @@ LERP and SLERP cost nothing and need no sensor: they are the *free* paths. Where
 which SLERP stays. It is a curve between the codes for every other prior as well, and is therefore always measured: where it means nothing it is less
 real than LERP, and LERP is the best free path. What a method is worth is its gain over the best free path,
 
-    gain_m = mean_p (v_mp - v_fp),   f = the free path with the higher mean precision,
+    gain_m = mean_p (v_mp - v_fp),   f = the free path with the higher mean share of real frames,
 
 which is chosen once for all methods and metrics, and named. It is chosen on the pairs that the methods are compared on, so that a gain is rather under- than
 overstated. Ratios, such as the share of the gap to the reconstructions that a method closes, are not computed: where a free path is nearly as real as the
 reconstructions they have no finite interval.
+
+Whether a frame is real is said by the composite judges (``judges``). Where one of them cannot tell on the data at hand, its figures are NaN, and so are the
+judges' means: no method is then the best, and no gain is settled.
 
 Every figure is a mean over pairs with a bootstrap interval over pairs. Where several runs are pooled, it is a mean over runs and pairs, and
 its interval contains the spread of both (``metrics.crossed``).
@@ -22,7 +25,7 @@ its interval contains the spread of both (``metrics.crossed``).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isnan
+from math import isnan, nan
 
 import torch
 from torch import Tensor
@@ -35,13 +38,31 @@ from ridgewalk.path import Path
 Columns = Mapping[str, Tensor]
 """Per-pair values (b,) by metric."""
 
-JUDGED = ("precision", "wholly_real", "realism", "mean_confidence", "worst_confidence", "third_class", "monotonicity")
+JUDGED = (
+    "real",
+    "wholly_real",
+    "realism",
+    "precision",
+    "mean_confidence",
+    "worst_confidence",
+    "third_class",
+    "monotonicity",
+)
 """Metrics that depend on the judge: the column NAME is the judges' mean, and NAME_A is that of judge A."""
 
 FREE = ("lerp", "slerp")
 """The free paths, which every comparison measures."""
 
-HIGHER = {"precision", "wholly_real", "realism", "mean_confidence", "worst_confidence", "monotonicity", "arrived"}
+HIGHER = {
+    "real",
+    "precision",
+    "wholly_real",
+    "realism",
+    "mean_confidence",
+    "worst_confidence",
+    "monotonicity",
+    "arrived",
+}
 """Metrics for which higher is better; for all others lower is better."""
 
 
@@ -102,12 +123,12 @@ def measure(pairs: PairedPaths, judges: Sequence[Judge]) -> dict[str, Tensor]:
     inner = frames[:, 1:-1].flatten(0, 1)
     columns: dict[str, Tensor] = {}
     for judge in judges:
-        features = judge.features(inner)
-        real = judge.real(features).view(b, k - 2)
+        real = judge.real(inner).view(b, k - 2)
         found = {
-            "precision": paths.precision(real),
+            "real": paths.share_real(real),
             "wholly_real": paths.wholly_real(real),
-            "realism": judge.realism(features).view(b, k - 2).mean(dim=1),
+            "realism": judge.realism(inner).view(b, k - 2).mean(dim=1),
+            "precision": paths.precision(judge.near(judge.features(inner)).view(b, k - 2)),
         }
         if judge.labelled and has_labels:
             p = judge.probabilities(frames.flatten(0, 1)).view(b, k, -1)
@@ -128,15 +149,15 @@ def measure(pairs: PairedPaths, judges: Sequence[Judge]) -> dict[str, Tensor]:
 
 
 def single_images(images: Tensor, judges: Sequence[Judge]) -> dict[str, Tensor]:
-    """Measures precision, realism and confidence of single images (n, c, h, w), one value (n,) each: for the ceiling and the floor."""
+    """Measures realism, precision and confidence of single images (n, c, h, w), one value (n,) each: for the ceiling and the floor."""
     columns: dict[str, Tensor] = {}
     for judge in judges:
-        features = judge.features(images)
-        columns[f"precision_{judge.name}"] = judge.real(features).double()
-        columns[f"realism_{judge.name}"] = judge.realism(features).double()
+        columns[f"real_{judge.name}"] = judge.real(images)
+        columns[f"realism_{judge.name}"] = judge.realism(images)
+        columns[f"precision_{judge.name}"] = judge.near(judge.features(images)).double()
         if judge.labelled:
             columns[f"mean_confidence_{judge.name}"] = judge.probabilities(images).amax(dim=1).double()
-    _add_means(columns, ("precision", "realism", "mean_confidence"), judges)
+    _add_means(columns, ("real", "realism", "precision", "mean_confidence"), judges)
     return columns
 
 
@@ -159,9 +180,9 @@ class Summary:
         free: the best free path.
         gains: the paired difference to the best free path by method and metric.
         lines: mean values by metric of real images, the ceiling and the floor.
-        agreement: Kendall's tau between the two judges' orders of the methods by precision, and the pairs of methods that they order
-            differently.
-        best: the method with the highest mean precision among those whose paths all arrived.
+        agreement: Kendall's tau between the two judges' orders of the methods by the share of real frames, and the pairs of methods that they order
+            differently; NaN where a judge cannot tell.
+        best: the method with the highest share of real frames among those whose paths all arrived; "" where a judge cannot tell.
         models: number of runs over which the figures are pooled.
     """
 
@@ -190,7 +211,9 @@ def summarise(entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int,
         raise ValueError(f"a comparison needs LERP as its baseline; got {', '.join(by_name)}")
     means = {line: {name: float(v.mean()) for name, v in columns.items()} for line, columns in lines.items()}
     # a metric that is not defined on some path, such as the evenness of steps of a path that does not move, is left out of its row
-    defined = {m: {n: v for n, v in own.items() if not v.isnan().any()} for m, own in by_name.items()}
+    defined = {
+        m: {n: v for n, v in own.items() if not v.isnan().any() or bool(v.isnan().all())} for m, own in by_name.items()
+    }
     rows = {m: {n: crossed.estimate_mean(v, seed, models) for n, v in own.items()} for m, own in defined.items()}
 
     def over(base: str) -> dict[str, dict[str, Interval]]:
@@ -205,31 +228,40 @@ def summarise(entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int,
         }
 
     free, differences = best_free(by_name), over("lerp")
-    judged = sorted({n.removeprefix("precision_") for n in by_name["lerp"] if n.startswith("precision_")})
-    orders = [{m: rows[m][f"precision_{j}"].value for m in by_name} for j in judged]
-    agreement = statistics.rank_agreement(orders[0], orders[1]) if len(orders) > 1 else (1.0, [])
+    judged = sorted({n.removeprefix("real_") for n in by_name["lerp"] if n.startswith("real_")})
+    orders = [{m: rows[m][f"real_{j}"].value for m in by_name} for j in judged]
+    agreement: tuple[float, list[tuple[str, str]]] = (1.0, [])
+    if any(isnan(v) for order in orders for v in order.values()):
+        agreement = nan, []
+    elif len(orders) > 1:
+        agreement = statistics.rank_agreement(orders[0], orders[1])
     whole_walks = [m for m, own in by_name.items() if bool((own["arrived"] == 1).all())]
-    best = max(whole_walks, key=lambda m: rows[m]["precision"].value)
+    told = {m: rows[m]["real"].value for m in whole_walks}
+    best = "" if any(map(isnan, told.values())) else max(told, key=lambda m: told[m])
     return Summary(
         rows, differences, free, differences if free == "lerp" else over(free), means, agreement, best, models
     )
 
 
 def best_free(columns: Mapping[str, Columns]) -> str:
-    """The free path with the higher mean precision of those that were measured, by method; LERP where both are equal."""
-    return max((m for m in FREE if m in columns), key=lambda m: float(columns[m]["precision"].mean()))
+    """The free path with more real frames of those that were measured, by method; LERP where both are equal, or no judge can tell."""
+    return max((m for m in FREE if m in columns), key=lambda m: float(columns[m]["real"].mean().nan_to_num()))
 
 
 def describe_gain(method: str, gain: Interval, free: str) -> str:
     """
-    Returns a sentence that compares a method's precision with that of the best free path.
+    Returns a sentence that compares a method's share of real frames with that of the best free path.
 
     Args:
         method: name of the method.
-        gain: paired difference of its precision to that of the free path.
+        gain: paired difference of its share of real frames to that of the free path.
         free: name of the free path.
     """
     other = f"the best free path, {free.upper()}"
+    if isnan(gain.value):
+        return (
+            f"Whether {method} is more real than {other}, is not settled, because the judges cannot tell on these data."
+        )
     if gain.low > 0:
         return f"{method} is more real than {other}, by {gain:+.3f}."
     if gain.high < 0:
@@ -247,7 +279,7 @@ def describe_agreement(summary: Summary, most: int | None = None) -> str:
     """
     tau, swapped = summary.agreement
     if isnan(tau):
-        return "The judges' orders of the methods cannot be compared, because to one of them all methods are equal."
+        return "The judges' orders of the methods cannot be compared, because to one of them all methods are equal, or because it cannot tell."
     pairs = ", ".join(f"{a} and {b}" for a, b in swapped[:most])
     end = f"; they order these pairs differently: {pairs}." if swapped else " and agree on every pair."
     return f"The two judges order the methods with Kendall's tau {tau:.2f}{end}"

@@ -30,13 +30,14 @@ from ridgewalk.training.objectives import Batch, Loss, OneOptimiser
 REJECTED = 0.1
 """Share of the calibration's real things that a judge rejects, by the choice of its threshold."""
 
-MOST = 1000
+MOST = 500
 """Most real things that a judge is tried on."""
 
 CALIBRATION = 100
 """Fewer images of the role validation than this are joined by the first half of the role reference for the choice of the threshold."""
 
 _BATCH = 250
+
 NETWORKS: Mapping[str, Callable[[classifiers.Shape], nn.Module]] = {"A": classifiers.pooling, "B": classifiers.residual}
 """The architecture of each judge, by name."""
 
@@ -121,27 +122,23 @@ def new_network(name: str, shape: classifiers.Shape, seed: int) -> nn.Module:
         return NETWORKS[name](shape)
 
 
-def train_composite_judge(
-    name: str, data: ImageData, steps: int = 1500, seed: int = 0, device: str = "cpu"
-) -> CompositeJudge:
+def train_network(name: str, network: nn.Module, pixels: Tensor, steps: int, seed: int, device: str = "cpu") -> None:
     """
-    Trains a composite judge on the images of its role, and calibrates it.
+    Trains the network of a composite judge in place.
 
     Args:
-        name: ``A``, which has the images of the role judge_a, or ``B``.
-        data: the data set, of images or of rows of numbers.
-        steps: number of training steps, of at most 128 images each.
-        seed: seed of the weights, the order and the composites.
+        name: name of the judge.
+        network: the network.
+        pixels: real things (n, c, h, w), uint8 or float, that are told from composites of them.
+        steps: number of training steps, of at most 128 things each; whole passes are made, at least one.
+        seed: seed of the order and of the composites.
         device: device of the training.
     """
-    images = part(data, f"judge_{name.lower()}")
-    network = new_network(name, data.shape, seed)
-    batch = min(128, len(images))
-    epochs = max(1, round(steps / (len(images) // batch)))
+    batch = min(128, len(pixels))
+    epochs = max(1, round(steps / (len(pixels) // batch)))
     schedule = Schedule(epochs=epochs, batch=batch, rate=1e-3, decay="cosine", seed=seed, clip=1.0)
-    fitting = Fitting(device, label=f"judge {name} of composites", shared=False)
-    fit(Discernment(network, images.pixels), [images.pixels], schedule, fitting)
-    return calibrate(name, network.cpu(), data, images.digests())
+    fitting = Fitting(device, label=f"judge {name}", shared=False)
+    fit(Discernment(network, pixels), [pixels], schedule, fitting)
 
 
 def calibrate(name: str, network: nn.Module, data: ImageData, seen: Tensor) -> CompositeJudge:

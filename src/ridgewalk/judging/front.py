@@ -39,13 +39,16 @@ def standings(entries: Sequence[Entry], quality: str, cost: str, seed: int, mode
     Places each finder relative to the front.
 
     Args:
-        entries: the measurements of each finder over the same pairs in the same order; finders that did not always arrive are left out.
-        quality: one metric, such as ``precision``.
+        entries: the measurements of each finder over the same pairs in the same order; finders that did not always arrive are left out, and
+            all where a metric has a pair without a value, as of judges that cannot tell.
+        quality: one metric, such as ``real``.
         cost: the other metric, such as ``relative_length``.
         seed: seed of the bootstrap.
         models: number of runs that are pooled, as in ``comparison.summarise``.
     """
     usable = [e for e in entries if bool((e.columns["arrived"] == 1).all())]
+    if any(e.columns[n].isnan().any() for e in usable for n in (quality, cost)):
+        return {}
     signs = [1.0 if name in HIGHER else -1.0 for name in (quality, cost)]
     means = {e.method: [s * float(e.columns[n].mean()) for s, n in zip(signs, (quality, cost))] for e in usable}
     found = {}

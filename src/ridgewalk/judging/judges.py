@@ -1,14 +1,17 @@
 """
-Judges: two classifiers that guide no path, each trained on images that no sensor and no other judge was trained on.
+Judges: networks that guide no path, each trained on images that no sensor and no other judge was trained on.
 
-                 data      features                                        seed
-    judge A      judge_a   3 x 3 convolutions, max pooling, hidden layer   its own
-    judge B      judge_b   patches mixed by multilayer perceptrons         its own
+                 data      features                                        composites                             seed
+    judge A      judge_a   3 x 3 convolutions, max pooling, hidden layer   convolutions, max pooling              its own
+    judge B      judge_b   patches mixed by multilayer perceptrons         residual blocks, group normalisation   its own
 
-A judge calls a frame real if the frame's features lie within a k-nearest-neighbour ball of a real held-out image (Kynkaanniemi et al.
-2019). Judges differ, so figures are given for each of them and for their mean.
+Each judge is two networks. The *composite judge* (``discernment``) tells real images from composites of two real ones: by it a frame is real or not, and
+its power on the data at hand is measured before anything is judged by it. Where it cannot tell, its grades are NaN. The classifier gives features, in which
+a frame is *near* the data if it lies within a k-nearest-neighbour ball of a real held-out image (Kynkaanniemi et al. 2019): this asks whether frames look
+like the data's, and says little of two images laid over each other.
 
-Judges of images without classes are trained to recognise an image and its three mirrorings, which needs no labels.
+Judges differ, so figures are given for each of them and for their mean. Classifiers of images without classes are trained to recognise an image and its
+three mirrorings; rows of numbers without classes are compared as they are.
 """
 
 import hashlib
@@ -17,6 +20,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import nan
 from pathlib import Path
 
 import torch
@@ -25,6 +29,7 @@ from torch import Tensor, nn
 from ridgewalk.cache import cache_folder
 from ridgewalk.data import ImageData, Images, needed_images, part
 from ridgewalk.data.images import to_floats
+from ridgewalk.judging.discernment import CompositeJudge, calibrate, new_network, train_network
 from ridgewalk.limits import lower
 from ridgewalk.metrics import neighbours
 from ridgewalk.models import classifiers
@@ -50,15 +55,16 @@ NAMES: tuple[str, ...] = tuple(_KINDS)
 @dataclass(frozen=True, eq=False)
 class Judge:
     """
-    A trained classifier, and the real images that it compares frames with.
+    A trained composite judge, a trained classifier, and the real images whose neighbourhoods frames are looked for in.
 
     Attributes:
         name: ``A`` or ``B``.
         classifier: the network, in evaluation mode.
         seen: (n,) int64 digests of the images that it was trained on (``Images.digests``).
         reference: real images that it was not trained on.
-        labelled: whether it was trained on classes; otherwise it was trained on mirrorings, and its confidence has no meaning.
-        accuracy: share of the reference images that it classifies correctly.
+        labelled: whether it was trained on classes; otherwise its confidence has no meaning.
+        accuracy: share of the reference images that it classifies correctly; NaN where it was trained on nothing.
+        composite: tells real images from composites of real ones.
         k: number of neighbours that sets the radius of a ball.
     """
 
@@ -68,6 +74,7 @@ class Judge:
     reference: Images
     labelled: bool
     accuracy: float
+    composite: CompositeJudge
     k: int = 3
 
     def __post_init__(self) -> None:
@@ -114,11 +121,28 @@ class Judge:
         features = self.reference.map(self.classifier.features, chunk=_BATCH)
         return features, neighbours.radii(features, self.k)
 
-    def real(self, features: Tensor) -> Tensor:
+    def real(self, frames: Tensor) -> Tensor:
+        """1 for each frame that the composite judge takes for real and 0 for the others: (n, c, h, w) -> (n,) float64; NaN where it cannot tell."""
+        return self._graded(frames, self.composite.accepts)
+
+    def realism(self, frames: Tensor) -> Tensor:
+        """Share of real held-out images that seem no more real to the composite judge: (n, c, h, w) -> (n,) in [0, 1]; NaN where it cannot tell."""
+        return self._graded(frames, lambda x: self.composite.realism(self.composite.logits(x)))
+
+    def margin(self, frames: Tensor) -> Tensor:
+        """The composite judge's logit less its threshold, at least 0 for what it takes for real: (n, c, h, w) -> (n,); NaN where it cannot tell."""
+        return self._graded(frames, lambda x: self.composite.logits(x) - self.composite.threshold)
+
+    def _graded(self, frames: Tensor, grade: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.composite.power.reasons:
+            return torch.full((len(frames),), nan, dtype=torch.float64)
+        return grade(frames).double()
+
+    def near(self, features: Tensor) -> Tensor:
         """Whether each row of features lies in a ball: (n, f) -> (n,) bool."""
         return neighbours.inside(features, *self.balls)
 
-    def realism(self, features: Tensor) -> Tensor:
+    def nearness(self, features: Tensor) -> Tensor:
         """max_r radius_r / |phi - phi_r| over the half of the references with the smaller balls: (n, f) -> (n,); see ``metrics.neighbours``."""
         return neighbours.realism(features, *self.balls)
 
@@ -133,12 +157,23 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
         settings: settings of its training and of its balls.
         device: device of its training.
     """
-    _, architecture, seed, noise = _KINDS[name]
     settings = fit_to(data, settings, (name,))
     images, reference = _divided(data, name)
+    classifier, accuracy = _classifier(data, name, settings, images, reference, device)
+    composite = _composite(data, name, settings, images, device)
     labelled = len(images.class_names) > 1
+    return Judge(name, classifier, images.digests(), reference, labelled, accuracy, composite, settings.neighbours)
+
+
+def _classifier(
+    data: ImageData, name: str, settings: Judges, images: Images, reference: Images, device: str
+) -> tuple[classifiers.Classifier, float]:
+    """The trained classifier of a judge, and its accuracy on the reference images."""
+    _, architecture, seed, noise = _KINDS[name]
+    labelled = len(images.class_names) > 1
+    if not labelled and _are_rows(data):
+        return classifiers.unchanged(data.shape), nan
     x, labels = (images.pixels, images.labels) if labelled else _mirrored(images.pixels)
-    classes = len(images.class_names) if labelled else 4
     training = {
         "version": _VERSION,
         "name": name,
@@ -148,31 +183,53 @@ def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> 
         "seed": seed,
         "noise": noise,
     }
-    key = hashlib.sha256(json.dumps([training, images.fingerprint()]).encode()).hexdigest()[:24]
-    folder, artifact = cache_folder(), Artifact("judge", (key,), entries=tuple(training))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        classifier = architecture(data.train.shape, classes)
+        classifier = architecture(data.train.shape, len(images.class_names) if labelled else 4)
+
+    def train() -> None:
+        schedule = Schedule(epochs=settings.epochs, batch=settings.batch, rate=settings.rate, decay="cosine", seed=seed)
+        fitting = Fitting(device, label=f"classifier of judge {name}", shared=False)
+        fit(Classification(classifier, pixel_noise=noise), [x, labels], schedule, fitting)
+
+    _filled(classifier, "classifier", training, images, train)
+    held, truth = (reference.pixels, reference.labels) if labelled else _mirrored(reference.pixels)
+    guess = chunked(lambda pixels: classifier(to_floats(pixels)), held, chunk=_BATCH).argmax(dim=1)
+    return classifier, float((guess == truth).float().mean())
+
+
+def _composite(data: ImageData, name: str, settings: Judges, images: Images, device: str) -> CompositeJudge:
+    """The trained composite judge, calibrated."""
+    seed = _KINDS[name][2]
+    network = new_network(name, data.shape, seed)
+    training = {"version": _VERSION, "name": name, "steps": settings.steps, "seed": seed}
+    _filled(
+        network,
+        "network",
+        training,
+        images,
+        lambda: train_network(name, network, images.pixels, settings.steps, seed, device),
+    )
+    return calibrate(name, network, data, images.digests())
+
+
+def _filled(
+    network: nn.Module, part: str, training: Mapping[str, object], images: Images, train: Callable[[], None]
+) -> None:
+    """Fills a network's weights from the cache, or trains it and keeps it there; it is then in evaluation mode."""
+    key = hashlib.sha256(json.dumps([training, images.fingerprint()]).encode()).hexdigest()[:24]
+    folder, artifact = cache_folder(), Artifact("judge", (key,), entries=tuple(training))
+    networks = {key: {part: network}}
     try:
         if folder is None:
             raise ValueError("there is no cache")
         _, record = artifact.read(folder / "judges", dict)
-        artifact.fill(folder / "judges", record, {key: {"classifier": classifier}})
+        artifact.fill(folder / "judges", record, networks)
     except ValueError:  # not trained yet, or the cached file is damaged: train, and replace it
-        schedule = Schedule(epochs=settings.epochs, batch=settings.batch, rate=settings.rate, decay="cosine", seed=seed)
-        fit(
-            Classification(classifier, pixel_noise=noise),
-            [x, labels],
-            schedule,
-            Fitting(device, label=f"judge {name}", shared=False),
-        )
-        classifier.cpu()
-        _keep(artifact, folder, {key: {"classifier": classifier}}, training)
-    classifier.eval().requires_grad_(False)
-    held, truth = (reference.pixels, reference.labels) if labelled else _mirrored(reference.pixels)
-    guess = chunked(lambda pixels: classifier(to_floats(pixels)), held, chunk=_BATCH).argmax(dim=1)
-    accuracy = float((guess == truth).float().mean())
-    return Judge(name, classifier, images.digests(), reference, labelled, accuracy, settings.neighbours)
+        train()
+        network.cpu()
+        _keep(artifact, folder, networks, training)
+    network.eval().requires_grad_(False)
 
 
 def fit_to(data: ImageData, settings: Judges, names: Sequence[str] = NAMES) -> Judges:
@@ -185,22 +242,26 @@ def fit_to(data: ImageData, settings: Judges, names: Sequence[str] = NAMES) -> J
         names: names of the judges.
 
     Raises:
-        ValueError: for data of which no judges can be made: too few images, rows of numbers without classes, or images that are too small.
+        ValueError: for data of which no judges can be made: too few images, or images that are too small.
     """
-    if len(data.class_names) < 2 and 1 in data.shape[1:]:
-        raise ValueError(
-            f"judges of rows of numbers need classes, because nothing can be learned from mirrored rows; '{data.name}' has one class: add a column of labels"
-        )
+    plain = len(data.class_names) < 2 and _are_rows(data)
     for name in names:
         images, reference = _divided(data, name)
-        with torch.random.fork_rng(devices=[]):
-            _KINDS[name][1](data.shape, 2)  # refuses images that are too small for it
-        rows = len(images) if len(data.class_names) > 1 else 4 * len(images)
-        batch = lower("judges.batch", settings.batch, rows, f"there are {len(images)} images to train judge {name} on")
+        batch = settings.batch
+        if not plain:
+            with torch.random.fork_rng(devices=[]):
+                _KINDS[name][1](data.shape, 2)  # refuses images that are too small for it
+            rows = len(images) if len(data.class_names) > 1 else 4 * len(images)
+            batch = lower("judges.batch", batch, rows, f"there are {len(images)} images to train judge {name} on")
         why = f"judge {name} compares with {len(reference)} reference images"
         neighbours = lower("judges.neighbours", settings.neighbours, len(reference) - 1, why)
         settings = replace(settings, batch=batch, neighbours=neighbours)
     return settings
+
+
+def _are_rows(data: ImageData) -> bool:
+    """Whether the data are rows of numbers, which are images of one pixel's height or width."""
+    return 1 in data.shape[1:]
 
 
 def _divided(data: ImageData, name: str) -> tuple[Images, Images]:

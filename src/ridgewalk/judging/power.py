@@ -32,6 +32,9 @@ FEWEST = 20
 STRENGTHS = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares of the other image in the averages of the power curve."""
 
+AVERAGES = "half-and-half averages"
+"""Name of the control that is quoted first: (x + y) / 2 of two real things."""
+
 _SEED = 97
 
 
@@ -111,7 +114,7 @@ class Power:
 def controls(x: Tensor) -> dict[str, Tensor]:
     """Things (n, ...) that no one takes for real, by name: averages of neighbours in x (n, ...), and what holds nothing."""
     noise = Noise(_SEED, 0)
-    made = {"half-and-half averages": composites.half_average(x, x.roll(1, dims=0), noise)}
+    made = {AVERAGES: composites.half_average(x, x.roll(1, dims=0), noise)}
     if 1 not in x.shape[-2:]:
         made["shuffled patches"] = composites.shuffled_patches(x, x, noise)
     made |= {name: torch.full_like(x, level) for name, level in (("grey", 0.5), ("black", 0.0), ("white", 1.0))}

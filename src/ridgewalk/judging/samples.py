@@ -5,6 +5,8 @@ Of images, in the features of each judge, which was trained neither on the model
 
     Frechet distance, kernel distance, precision, recall, density, coverage, and the inception score of the judge's classes
 
+and the share that the composite judge takes for real, which is NaN where it cannot tell.
+
 Of points whose density p is known: KL(model || p) estimated from the samples, the share of each mode and of no mode, sliced Wasserstein
 distance and MMD to as many draws of p. The floor is the same of fresh draws of p.
 """
@@ -72,6 +74,7 @@ def grade(samples: Tensor, judges: Sequence[Judge], seed: int = 0) -> list[Grade
             "density": _exact(dense.density, n),
             "coverage": _exact(dense.coverage, n),
         }
+        values["real"] = statistics.bootstrap_mean(judge.real(samples[:n]), seed)
         if judge.labelled:
             score = inception.inception_score(judge.probabilities(samples[:n]), SPLITS)
             values["classes_score"] = _normal(score.mean, score.std / SPLITS**0.5, n)

@@ -36,7 +36,7 @@ def estimate(
 
     Args:
         statistic: maps the means of the columns, (r,) float64 each by name, to the statistic (r,), element by element, differentiably.
-        columns: (S P,) values without NaN by name: the P pairs of the first model, then the same pairs of the second, and so on.
+        columns: (S P,) values by name, without NaN or NaN throughout: the P pairs of the first model, then the same pairs of the second, and so on.
         seed: seed of the bootstrap, for one model.
         models: number S of models.
         level: nominal coverage of the interval.
@@ -52,6 +52,8 @@ def estimate(
         raise ValueError(
             f"an interval over models and pairs needs the same pairs, at least 2, of each model; got {len(rows)} values of {models} models"
         )
+    if rows.isnan().any():
+        return Interval(math.nan, math.nan, math.nan, level, pairs, models)
     means = rows.mean(dim=0).requires_grad_()
     value = statistic(dict(zip(columns, means[None].unbind(dim=1))))
     (slopes,) = torch.autograd.grad(value.sum(), means)

@@ -84,13 +84,18 @@ def end_error(nodes: Tensor, z_a: Tensor, z_b: Tensor) -> Tensor:
 
 
 def precision(inside: Tensor) -> Tensor:
-    """mean_i inside_i, the share of interior frames that a judge accepts as real: bool (b, k - 2) -> (b,)."""
+    """mean_i inside_i, the share of interior frames that lie near real images: bool (b, k - 2) -> (b,)."""
     return _judged(inside).float().mean(dim=1)
 
 
-def wholly_real(inside: Tensor) -> Tensor:
-    """prod_i inside_i, 1 where a judge accepts every interior frame as real and 0 otherwise: bool (b, k - 2) -> (b,)."""
-    return _judged(inside).all(dim=1).float()
+def share_real(real: Tensor) -> Tensor:
+    """mean_i r_i, the share of interior frames that a judge takes for real: r (b, k - 2) of 0 and 1, or NaN where it cannot tell -> (b,)."""
+    return _graded(real).mean(dim=1)
+
+
+def wholly_real(real: Tensor) -> Tensor:
+    """min_i r_i, 1 where a judge takes every interior frame for real and 0 otherwise: r (b, k - 2) as in ``share_real`` -> (b,)."""
+    return _graded(real).amin(dim=1)
 
 
 def mean_confidence(probabilities: Tensor) -> Tensor:
@@ -138,6 +143,14 @@ def _judged(inside: Tensor) -> Tensor:
             f"judgements of interior frames are bool (b, k - 2) with k >= 3; got {inside.dtype} {tuple(inside.shape)}"
         )
     return inside
+
+
+def _graded(real: Tensor) -> Tensor:
+    if real.dim() != 2 or real.shape[1] < 1 or not real.is_floating_point():
+        raise ValueError(
+            f"a judge's grades of interior frames are floating (b, k - 2) with k >= 3; got {real.dtype} {tuple(real.shape)}"
+        )
+    return real
 
 
 def _probable(probabilities: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ _DRAWS = 2**21
 
 
 def ranks(values: Tensor) -> Tensor:
-    """Ranks 1 ... n in increasing order, where tied values share their mean rank: (n,) -> float64 (n,)."""
+    """Ranks 1 ... n in increasing order, where tied values share their mean rank: (n,) -> float64 (n,); NaN where the values are NaN throughout."""
     from scipy.stats import rankdata
 
     return torch.from_numpy(rankdata(_column("values", values).numpy()))
@@ -34,16 +34,16 @@ def ranks(values: Tensor) -> Tensor:
 
 def spearman(a: Tensor, b: Tensor) -> float:
     """
-    corr(rank a, rank b), from -1 (reversed order) to 1 (the same order); NaN where either is constant.
+    corr(rank a, rank b), from -1 (reversed order) to 1 (the same order); NaN where either is constant, or NaN throughout.
 
     Args:
-        a: (n,) values, n >= 2; inf is allowed, NaN is not.
+        a: (n,) values, n >= 2; inf is allowed, and NaN at every point, as of a judge that cannot tell, but not at some.
         b: (n,) values at the same points in the same order.
     """
     from scipy.stats import spearmanr
 
     x, y = _pair(a, b)
-    if (x == x[0]).all() or (y == y[0]).all():
+    if x.isnan().any() or y.isnan().any() or (x == x[0]).all() or (y == y[0]).all():
         return nan
     return float(spearmanr(x.numpy(), y.numpy()).statistic)
 
@@ -65,6 +65,8 @@ def bootstrap_spearman(a: Tensor, b: Tensor, seed: int, level: float = LEVEL, re
         raise ValueError(f"level must be in (0, 1) and resamples at least 1; got {level} and {resamples}")
     x, y = _pair(a, b)
     n = len(x)
+    if x.isnan().any() or y.isnan().any():
+        return Interval(nan, nan, nan, level, n)
     generator = torch.Generator().manual_seed(seed)
     replicates = x.new_empty(resamples)
     order_x, order_y = (v.unique(return_inverse=True)[1] for v in (x, y))
@@ -93,7 +95,7 @@ def _column(name: str, values: Tensor) -> Tensor:
     if values.dim() != 1 or len(values) == 0:
         raise ValueError(f"{name} must be (n,) with n at least 1; got {tuple(values.shape)}")
     column = values.detach().cpu().double()
-    if count := int(column.isnan().sum()):
+    if 0 < (count := int(column.isnan().sum())) < len(column):
         raise ValueError(
             f"{name} must be numbers to be ranked; {count} of {len(column)} are NaN: leave those points out"
         )

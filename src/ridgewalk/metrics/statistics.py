@@ -8,6 +8,8 @@ Bootstrap intervals of means over pairs, their differences and ratios, and the a
 A column has one value for each pair. The values of two finders on the same pairs are resampled together, so that differences between pairs cancel. The draws
 depend only on the seed and on the number of rows. Where several models were measured on the same pairs, ``metrics.crossed`` gives the intervals.
 
+A column that is NaN for every pair was not measured, as where a judge cannot tell: its figures are NaN, with NaN for both ends of the interval.
+
 Source: Efron and Tibshirani (1993), An introduction to the bootstrap, chapter 13 (percentile interval).
 """
 
@@ -73,7 +75,7 @@ def bootstrap(
 
     Args:
         statistic: maps the means of the columns to the statistic; it is called once, with (1 + resamples,) float64 means of each column.
-        columns: (n,) values without NaN of each column, over the same pairs in the same order.
+        columns: (n,) values of each column, over the same pairs in the same order; without NaN, or NaN for every pair.
         seed: seed of the resamples.
         level: nominal coverage of the interval.
         resamples: number of resamples.
@@ -83,6 +85,8 @@ def bootstrap(
         raise ValueError(f"level must be in (0, 1) and resamples at least 1; got {level} and {resamples}")
     if len(rows) < 2:
         raise ValueError(f"a bootstrap needs at least 2 pairs; got {len(rows)}")
+    if rows.isnan().any():
+        return Interval(nan, nan, nan, level, len(rows))
     means = torch.cat([rows.mean(dim=0, keepdim=True), _resampled_means(rows, seed, resamples)])
     values = statistic(dict(zip(names, means.unbind(dim=1))))
     if values.shape != (1 + resamples,):
@@ -106,6 +110,8 @@ def bootstrap_independent(
         rows = stacked({name: values})
         if len(rows) < 2:
             raise ValueError(f"a bootstrap needs at least 2 values of each sample; got {len(rows)} of '{name}'")
+        if rows.isnan().any():
+            return Interval(nan, nan, nan, LEVEL, min(len(v) for v in samples.values()))
         means[name] = torch.cat([rows.mean(dim=0), _resampled_means(rows, seed + i, resamples)[:, 0]])
     found = statistic(means)
     return percentile_interval(float(found[0]), found[1:], LEVEL, min(len(v) for v in samples.values()))
@@ -185,7 +191,7 @@ def rank_agreement(a: Mapping[str, float], b: Mapping[str, float]) -> Agreement:
 
 
 def stacked(columns: Mapping[str, Tensor]) -> Tensor:
-    """The columns as float64 (n, columns) on the CPU, after checks."""
+    """The columns as float64 (n, columns) on the CPU, after checks; a column is without NaN, or NaN throughout."""
     if not columns:
         raise ValueError("a bootstrap needs at least one column of values")
     shapes = {name: tuple(c.shape) for name, c in columns.items()}
@@ -193,7 +199,7 @@ def stacked(columns: Mapping[str, Tensor]) -> Tensor:
         raise ValueError(f"columns must share one shape (n,), the same pairs in the same order; got {shapes}")
     rows = torch.stack([c.detach().cpu().double() for c in columns.values()], dim=1)
     for name, count in zip(columns, rows.isnan().sum(dim=0).tolist()):
-        if count:
+        if 0 < count < len(rows):
             raise ValueError(
                 f"'{name}' is NaN for {count} of {len(rows)} pairs; a mean over them has no value: "
                 f"drop those pairs from every column and report how many"

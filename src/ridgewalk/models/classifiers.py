@@ -70,6 +70,12 @@ def mixer(shape: Shape, classes: int, patch: int = 4, width: int = 64, depth: in
     return Classifier(body, width, classes)
 
 
+def unchanged(shape: Shape) -> Classifier:
+    """The identity, whose features are the values of a thing (c, h, w) themselves; its head is not trained."""
+    features = shape[0] * shape[1] * shape[2]
+    return Classifier(nn.Flatten(), features, 2).eval().requires_grad_(False)
+
+
 def pooling(shape: Shape, channels: Sequence[int] = (24, 48, 96), features: int = 128) -> nn.Module:
     """
     One logit from 3 x 3 convolutions with max pooling and a hidden layer, which sees where a part is; of rows of a table, a perceptron of 256 and 128 units.

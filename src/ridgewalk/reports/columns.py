@@ -1,8 +1,8 @@
 """
 The columns of every table of figures, defined once: heading, number format, which direction is better, and what the figure means.
 
-A table takes those that it shows by key, as ``{key: PATHS[key] for key in ("precision", "arrived")}``; where a heading or a format
-must differ in one table, it takes ``dataclasses.replace(PATHS["precision"], heading="precision of string")``.
+A table takes those that it shows by key, as ``{key: PATHS[key] for key in ("real", "arrived")}``; where a heading or a format
+must differ in one table, it takes ``dataclasses.replace(PATHS["real"], heading="real frames of string")``.
 """
 
 from collections.abc import Mapping
@@ -10,19 +10,25 @@ from collections.abc import Mapping
 from ridgewalk.reports.tables import Column
 
 PATHS: Mapping[str, Column] = {
-    "precision": Column(
-        "precision", ".3f", "higher", "share of interior frames within a k-NN ball of a real image; mean of both judges"
-    ),
-    "precision_A": Column("precision, A", ".3f", "higher", "precision by judge A alone"),
-    "precision_B": Column("precision, B", ".3f", "higher", "precision by judge B alone"),
+    "real": Column("real", ".3f", "higher", "share of interior frames that the judges take for real; mean of both"),
+    "real_A": Column("real, A", ".3f", "higher", "the same by judge A alone"),
+    "real_B": Column("real, B", ".3f", "higher", "the same by judge B alone"),
     "wholly_real": Column(
         "wholly real", ".3f", "higher", "share of paths with every interior frame real; mean of both judges"
     ),
     "wholly_real_A": Column("wholly real, A", ".3f", "higher", "the same by judge A alone"),
     "wholly_real_B": Column("wholly real, B", ".3f", "higher", "the same by judge B alone"),
     "realism": Column(
-        "realism", ".3f", "higher", "largest ratio of a ball's radius to the distance of its centre, mean over frames"
+        "realism",
+        ".3f",
+        "higher",
+        "share of real images that seem no more real to a judge, mean over frames; 0.5 for a typical real one",
     ),
+    "precision": Column(
+        "near", ".3f", "higher", "share of interior frames within a k-NN ball of a real image; mean of both judges"
+    ),
+    "precision_A": Column("near, A", ".3f", "higher", "the same by judge A alone"),
+    "precision_B": Column("near, B", ".3f", "higher", "the same by judge B alone"),
     "mean_confidence": Column("confidence", ".3f", "higher", "largest class probability, mean over interior frames"),
     "worst_confidence": Column("worst", ".3f", "higher", "largest class probability at the least certain frame"),
     "third_class": Column("third class", ".3f", "lower", "probability of neither end's class"),
@@ -39,7 +45,7 @@ PATHS: Mapping[str, Column] = {
 }
 """Of paths, as ``judging.comparison.measure`` measures them."""
 
-REAL = ("precision", "precision_A", "precision_B", "wholly_real", "wholly_real_A", "wholly_real_B", "realism")
+REAL = ("real", "real_A", "real_B", "wholly_real", "wholly_real_A", "wholly_real_B", "realism", "precision")
 CLASSES = ("mean_confidence", "worst_confidence", "third_class", "monotonicity")
 SHAPE = ("arrived", "end_error", "relative_length", "largest_step", "step_evenness")
 
@@ -64,7 +70,9 @@ FURTHER: Mapping[str, Column] = {
     ),
     "curve_energy": Column("curve energy", ".1f", "lower", "(k - 1) sum of squared steps, in squared pixel units"),
     "from_half": Column("|score - 1/2|", ".3f", None, "of the AAE's own discriminator, mean over interior frames"),
-    "value": Column("real and arrived", ".3f", "higher", "precision, counted 0 where a walk does not arrive"),
+    "value": Column(
+        "real and arrived", ".3f", "higher", "share of real frames, counted 0 where a walk does not arrive"
+    ),
     "once_seconds": Column("once, s", ".1f", None, "work done once for each run: training a network, building a graph"),
 }
 """Of paths, in some comparisons only."""
@@ -93,7 +101,7 @@ IMAGES: Mapping[str, Column] = {
     "density": Column("density", ".3f", None, "mean number of real 5-NN balls that a sample lies in, over 5"),
     "coverage": Column("coverage", ".3f", "higher", "share of real images with a sample in their 5-NN ball"),
     "classes_score": Column("score of classes", ".2f", "higher", "exp E KL(p(y|x) || p(y)) by the judge's own classes"),
-    "real": Column("samples real", ".1%", "higher", "share of the samples that the judges call real"),
+    "real": Column("real", ".3f", "higher", "share of the samples that the composite judge takes for real"),
 }
 """Of sampled images against real ones, as ``judging.samples.grade`` measures them."""
 
@@ -191,6 +199,7 @@ def gains(free: str) -> Mapping[str, Column]:
     """Of a method against the best free path, which is called ``free``, on the same pairs."""
     own, about = f"{free.upper()}'s", f"paired difference to {free.upper()}, the best free path"
     return {
-        "precision_gain": Column(f"precision - {own}", "+.3f", "higher", about),
+        "real_gain": Column(f"real - {own}", "+.3f", "higher", about),
         "wholly_real_gain": Column(f"wholly real - {own}", "+.3f", "higher", about),
+        "precision_gain": Column(f"near - {own}", "+.3f", "higher", about),
     }

@@ -10,17 +10,18 @@ HEADLINE = 5
 """Number of models, trained with different seeds, that a figure to quote needs."""
 
 BENCHMARK = (
-    "precision",
-    "precision_A",
-    "precision_B",
+    "real",
+    "real_A",
+    "real_B",
     "wholly_real",
     "wholly_real_A",
     "wholly_real_B",
+    "precision",
     "largest_step",
     "relative_length",
     "arrived",
     "end_error",
-    "precision_gain",
+    "real_gain",
     "wholly_real_gain",
     "seconds_per_path",
 )
@@ -47,8 +48,12 @@ def metrics_table(summary: Summary, keys: Sequence[str], lines: bool) -> Table:
 
 def gains_table(summary: Summary) -> Table:
     """Differences to the best free path on the same pairs."""
-    rows = {m: {f"{k}_gain": Cell.of(own[k]) for k in ("precision", "wholly_real")} for m, own in summary.gains.items()}
-    return Table(gains(summary.free), rows)
+    rows = {
+        m: {f"{k}_gain": Cell.of(own[k]) for k in ("real", "wholly_real") if k in own}
+        for m, own in summary.gains.items()
+    }
+    columns = {k: c for k, c in gains(summary.free).items() if any(k in row for row in rows.values())}
+    return Table(columns, rows)
 
 
 def cost_table(entries: Sequence[Entry]) -> Table:
@@ -78,20 +83,28 @@ def describe_intervals(summary: Summary) -> str:
 
 
 def realism_section(summary: Summary) -> Section:
-    """Precision and share of paths with every frame real of each method, against the best free path, and against smoothness."""
-    rows = {m: (r["precision"].value, r["precision"].low, r["precision"].high) for m, r in summary.rows.items()}
+    """Share of real frames and of wholly real paths of each method, and against smoothness; the table alone where a judge cannot tell."""
+    rows = {m: (r["real"].value, r["real"].low, r["real"].high) for m, r in summary.rows.items()}
     points = {}
     for m, r in summary.rows.items():
-        x, y = r["largest_step"], r["precision"]
+        x, y = r["largest_step"], r["real"]
         points[m] = (x.value, y.value, x.low, x.high, y.low, y.high)
+    title, table = "How real the frames are", metrics_table(summary, REAL, True)
+    if not summary.best:
+        return Section(
+            title,
+            "Not measured: a judge cannot tell on these data, as the next section shows. Whether frames are near real images in a classifier's features says "
+            "little of frames in which two things are laid over each other.",
+            [TableBlock(table, "Nearness")],
+        )
     return Section(
-        "How real the frames are",
-        "A frame is real to a judge when its features lie within a nearest-neighbour ball of a real held-out image. Two judges grade, "
-        "which share no data, architecture or seed, and neither of which guided a path. "
+        title,
+        "A frame is real to a judge that was trained to tell real images from composites of two real ones; the next section shows what it can tell. Two "
+        "judges grade, which share no data, architecture or seed, and neither of which guided a path. "
         f"{describe_intervals(summary)} The best of each column is set off.",
         [
             TableBlock(
-                metrics_table(summary, REAL, True),
+                table,
                 "Realism",
                 "Arrows say which direction is better; rows in italics are to compare with.",
             ),
@@ -105,14 +118,14 @@ def realism_section(summary: Summary) -> Section:
                 figures.png(
                     figures.intervals(
                         rows,
-                        "precision of the interior frames, mean of two judges",
-                        {n: v["precision"] for n, v in summary.lines.items()},
+                        "share of real interior frames, mean of two judges",
+                        {n: v["real"] for n, v in summary.lines.items()},
                     )
                 ),
-                "Precision of each method with its interval, and the precision of real images, reconstructions and the prior",
+                "Share of real frames of each method with its interval, and that of real images, reconstructions and the prior",
                 "Right is better. Reconstructions are the ceiling of what this decoder can do, decoded draws of the prior the floor. "
-                "Pixel averages of two images are real to no eye: what the judges say of them is their leniency.",
-                "Precision of each method",
+                "Pixel averages of two images are real to no eye.",
+                "Share of real frames of each method",
                 figures.READING["intervals"],
             ),
             Figure(
@@ -120,17 +133,17 @@ def realism_section(summary: Summary) -> Section:
                     figures.tradeoff(
                         points,
                         "largest step between frames / distance between the ends (left is smoother)",
-                        "precision (up is more real)",
+                        "share of real frames (up is more real)",
                     )
                 ),
-                "Precision of each method against its largest step",
+                "Share of real frames of each method against its largest step",
                 "Realism and smoothness trade off; the grey band joins the methods that none beats in both.",
                 "Realism against smoothness",
                 figures.READING["tradeoff"],
             ),
             Text(
-                f"{describe_agreement(summary)}\n\nA path that repeats one frame that looks real would have a high precision: read precision "
-                "together with the steps and the length below.",
+                f"{describe_agreement(summary)}\n\nA path that repeats one frame that looks real would be wholly real: read the share of real "
+                "frames together with the steps and the length below.",
                 aside=True,
             ),
         ],

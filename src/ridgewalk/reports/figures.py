@@ -67,8 +67,8 @@ READING: Mapping[str, str] = {
     "traces": "Read from a (left) to b (right): a line is the median over pairs, its band the middle half of them.",
     "score_histogram": "Each outline shows how one group of points scores; groups that the sensor separates have outlines that overlap little.",
     "score_scatter": "Each dot is one point: what the sensor says of it, and how real its decoding is. Red dots in the green band are called "
-    "ideal and are unreal; a sensor that agrees with the judge has its median highest there. Realism counts the smaller half of the judge's "
-    "balls, so a dot below 1 may be real by a larger one.",
+    "ideal and are unreal; a sensor that agrees with the judge has its median highest there. The judge takes for real what lies on or above "
+    "the dashed line.",
     "reliability": "On the diagonal a score means what it says; below it the sensor is too sure, and the bars count its points.",
     "tradeoff": "Each mark is one method with its interval; the arrow points to the better corner.",
     "intervals": "A mark is a mean, the line through it its interval; dashed lines are what to compare with.",

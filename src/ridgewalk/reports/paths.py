@@ -34,7 +34,9 @@ def strip_figure(
     return Figure(
         image,
         f"Frames of each method's path. {names}.",
-        f"{sum(int(m.sum()) for m in marks.values())} frames of {sum(map(len, marks.values()))} are real to neither judge.",
+        "The judges cannot tell on these data, so that no frame is marked."
+        if any(j.composite.power.reasons for j in judges)
+        else f"{sum(int(m.sum()) for m in marks.values())} frames of {sum(map(len, marks.values()))} are real to neither judge.",
         names,
         figures.READING["strips"],
         wide=True,
@@ -42,10 +44,10 @@ def strip_figure(
 
 
 def _unreal(frames: Tensor, judges: Sequence[Judge]) -> np.ndarray:
-    """Which frames (k, c, h, w) no judge calls real, the ends left out: bool (k,)."""
+    """Which frames (k, c, h, w) no judge takes for real, the ends left out: bool (k,); none where a judge cannot tell."""
     unreal = np.ones(len(frames), dtype=bool)
     for judge in judges:
-        unreal &= ~judge.real(judge.features(frames)).numpy()
+        unreal &= (judge.real(frames) == 0).numpy()
     unreal[0] = unreal[-1] = False
     return unreal
 

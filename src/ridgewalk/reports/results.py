@@ -19,7 +19,7 @@ def figures_table(figures: Mapping[str, Any], keys: Sequence[str]) -> Table:
 
     Args:
         figures: the content of the JSON file. Those written before SLERP was a baseline have differences to LERP alone, which then are the gains.
-        keys: keys of ``PATHS``, ``COST``, ``FURTHER`` and ``TRUTH``, and ``precision_gain`` and ``wholly_real_gain`` over the best free path. A column
+        keys: keys of ``PATHS``, ``COST``, ``FURTHER`` and ``TRUTH``, and of ``columns.gains``, over the best free path. A column
             that no row has is left out.
 
     Raises:

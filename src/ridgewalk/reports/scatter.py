@@ -19,7 +19,6 @@ _TICKS = (
     *(1e-9, 1e-6, 1e-4, 0.001, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5),
     *(0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999, 1 - 1e-4, 1 - 1e-6),
 )
-_LEVELS = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 
 
 def score_scatter(
@@ -34,7 +33,7 @@ def score_scatter(
 
     Args:
         logits: (n,) by group, finite; drawn on the scale of the logit, named by the score sigmoid(logit).
-        realism: (n,) by judge by group, at least 0, of the same points; 1 is the edge of a real image's ball.
+        realism: (n,) by judge by group, finite, of the same points: the judge's logit less its threshold.
         real: bool (n,) by judge by group: what the judge takes for real.
         xlabel: what a score near 1 means.
         ideal: lowest and highest score that the sensor calls ideal, in [0, 1].
@@ -62,19 +61,17 @@ def score_scatter(
     span = _range(np.concatenate(list(x.values())))
     for i, (judge, by_group) in enumerate(grades.items()):
         row = axes[i]
-        levels = _range(_log(np.concatenate(list(by_group.values()))))
+        levels = _range(np.concatenate(list(by_group.values())))
         for ax, (group, y) in zip(row, by_group.items()):
             plain(ax, "")
             _ideal(ax, ideal, span)
             ax.axhline(0, color=FAINT, linestyle="--", linewidth=1.1, zorder=1)
-            _dots(ax, x[group], _log(y), marks[judge][group], span, levels)
+            _dots(ax, x[group], y, marks[judge][group], span, levels)
             ax.set(xlim=span, ylim=levels)
             ax.tick_params(labelleft=ax is row[0], labelbottom=i == len(grades) - 1)
             if i == 0:
                 ax.set_title(group, fontsize=10.5, color=INK, loc="left", fontweight="bold", pad=6)
-        row[0].set_ylabel(f"realism, judge {judge}", fontsize=9.5, color=SOFT, labelpad=6)
-        shown = _apart([(float(np.log(v)), f"{v:g}") for v in _LEVELS], levels, 0.0, 0.1)
-        row[0].set_yticks([y for y, _ in shown], [label for _, label in shown])
+        row[0].set_ylabel(f"logit less threshold, judge {judge}", fontsize=9.5, color=SOFT, labelpad=6)
     ticks = _apart(
         [(_logit(p), _score(p)) for p in _TICKS], span, 0.05, 0.165
     )  # none at an edge, to clear the next panel's
@@ -138,11 +135,6 @@ def _range(values: Array) -> tuple[float, float]:
     low, high = np.quantile(finite, [_SPAN, 1 - _SPAN]) if len(finite) else (0.0, 0.0)
     margin = 0.04 * (high - low) if high > low else 0.5
     return float(low - margin), float(high + margin)
-
-
-def _log(realism: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.log(realism)
 
 
 def _logit(p: float) -> float:

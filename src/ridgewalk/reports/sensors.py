@@ -55,6 +55,8 @@ def misalignment_section(found: Sequence[Misalignment]) -> Section:
     title = "What the sensors call ideal, and what is real"
     if not found:
         return Section(title, f"Not measured: the role has {LEAST} images or fewer.")
+    if any(v.isnan().any() for by_group in found[0].graded.realism.values() for v in by_group.values()):
+        return Section(title, "Not measured: a judge cannot tell on these data.")
     groups = tuple(g for g in found[0].points if g != POOLED)
     points = ", ".join(f"{found[0].points[g]} {g}" for g in groups)
     return Section(

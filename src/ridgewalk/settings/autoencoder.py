@@ -199,16 +199,18 @@ class Pixel:
 
 @dataclass(frozen=True, config=TABLE)
 class Judges:
-    """The two classifiers that grade paths."""
+    """The two judges, each a network that tells real images from composites of real ones, and a classifier whose features are compared."""
 
+    steps: Count = 1500
+    """Training steps of the network that tells real images from composites."""
     epochs: Count = 8
-    """Passes over each one's images."""
+    """Passes of the classifier over its images."""
     batch: Batch = 128
-    """Images of a step."""
+    """Images of a step of the classifier."""
     rate: Positive = 1e-3
-    """Learning rate of Adam."""
+    """Learning rate of Adam, of the classifier."""
     neighbours: Count = 3
-    """k of the k-nearest-neighbour balls that realism is measured by."""
+    """k of the k-nearest-neighbour balls in the classifier's features."""
 
 
 @dataclass(frozen=True, config=TABLE)

@@ -1,6 +1,5 @@
 """The verb `benchmark`: the methods compared over several runs of one recipe with different seeds, pooled."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from ridgewalk import processes
 from ridgewalk.evaluation.ends import count_pairs
 from ridgewalk.evaluation.methods import Pooled, figures_of, pool_runs, refuse_mixed, refuse_role
 from ridgewalk.files import new_file, write_bytes
+from ridgewalk.records import json_bytes
 from ridgewalk.store.run import Run
 
 PAIRS = 200
@@ -71,5 +71,5 @@ def benchmark(runs: Sequence[Run], request: Request) -> Result | None:
         return None
     figures = figures_of(runs, pooled.summary, pooled.entries, pooled.measured[0].judges, pairs, role, seed)
     if request.out is not None:
-        write_bytes(request.out, json.dumps(figures, indent=1).encode())
+        write_bytes(request.out, json_bytes(figures))
     return Result(pooled, figures)

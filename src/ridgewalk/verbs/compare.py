@@ -5,7 +5,6 @@ Smoothness is the length of the path in decoded images over LERP's; time is that
 settings of their realism, and so does an interpolation network that has learned ridge paths and needs one pass for a path.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,13 @@ from ridgewalk import processes
 from ridgewalk.data import part
 from ridgewalk.data.images import to_floats
 from ridgewalk.evaluation.ends import count_pairs
-from ridgewalk.evaluation.judged import CEILING_IMAGES, prepare_judges
+from ridgewalk.evaluation.judged import (
+    CEILING_IMAGES,
+    describe_blindness,
+    describe_budget,
+    describe_power,
+    prepare_judges,
+)
 from ridgewalk.evaluation.methods import (
     Measured,
     Pooled,
@@ -36,6 +41,7 @@ from ridgewalk.judging.front import MIDDLE, Standing, middle_distance, standings
 from ridgewalk.models.interpolator import ExactInterpolator
 from ridgewalk.path import chunked
 from ridgewalk.progress import track
+from ridgewalk.records import json_bytes
 from ridgewalk.seeds import Stream, mixed_seed
 from ridgewalk.settings.training import Schedule
 from ridgewalk.store.run import Run
@@ -103,8 +109,8 @@ class Front:
     Attributes:
         runs: the runs.
         pooled: their paths, judged.
-        smooth: standing of each finder on the front of precision against length.
-        quick: standing of each finder on the front of precision against time.
+        smooth: standing of each finder on the front of realism against length; none where a judge cannot tell.
+        quick: standing of each finder on the front of realism against time.
         middles: Fréchet distance of middle frames to held-out images, divided by LERP's, for each run by finder and judge.
         answer: the result in sentences.
         figures: everything measured, for JSON.
@@ -166,7 +172,7 @@ def compare(runs: Sequence[Run], request: Request) -> Result | None:
     if front is None:
         return None
     figures = {**front.figures, "answer": list(front.answer)}
-    write_bytes(folder / "result.json", json.dumps(figures, indent=1).encode())
+    write_bytes(folder / "result.json", json_bytes(figures))
     return Result(folder, request, pairs, front, front.answer, {"report": str(folder / "report.html"), **figures})
 
 
@@ -209,8 +215,8 @@ def measure_front(runs: Sequence[Run], pairs: int, role: str, methods: Sequence[
     if pooled is None:
         return None
     entries = [_with_milliseconds(e) for e in pooled.entries]
-    smooth = standings(entries, "precision", "relative_length", seed, len(runs))
-    quick = standings(entries, "precision", "milliseconds", seed, len(runs))
+    smooth = standings(entries, "real", "relative_length", seed, len(runs))
+    quick = standings(entries, "real", "milliseconds", seed, len(runs))
     middles = [_middles(run, measured, role) for run, measured in zip(runs, pooled.measured)]
     figures: dict[str, Any] = {
         **figures_of(runs, pooled.summary, pooled.entries, pooled.measured[0].judges, pairs, role, seed),
@@ -218,7 +224,7 @@ def measure_front(runs: Sequence[Run], pairs: int, role: str, methods: Sequence[
         "middle_frechet": middles,
         "amortised": [{"search": a.searching, "training": a.training, "distance": a.distance} for a in learned],
     }
-    answer = _answer(pooled, smooth, quick)
+    answer = [*describe_budget(runs[0]), *_answer(pooled, smooth, quick)]
     return Front(runs, pooled, smooth, quick, middles, answer, figures)
 
 
@@ -254,7 +260,7 @@ def learn_paths(run: Run, energy: str) -> Learned:
 
 def _with_milliseconds(e: Entry) -> Entry:
     time = 1000 * e.stats.get("cpu_seconds_per_path", 0.0)
-    return Entry(e.method, {**e.columns, "milliseconds": torch.full_like(e.columns["precision"], time)}, e.stats)
+    return Entry(e.method, {**e.columns, "milliseconds": torch.full_like(e.columns["arrived"], time)}, e.stats)
 
 
 def _middles(run: Run, measured: Measured, role: str) -> dict[str, dict[str, float]]:
@@ -272,19 +278,22 @@ def _middles(run: Run, measured: Measured, role: str) -> dict[str, dict[str, flo
 
 
 def _answer(pooled: Pooled, smooth: Mapping[str, Standing], quick: Mapping[str, Standing]) -> list[str]:
-    s = pooled.summary
+    s, judges = pooled.summary, pooled.measured[0].judges
+    if blind := describe_blindness(judges):
+        return blind
 
     def row(m: str) -> str:
-        p = s.rows[m]["precision"]
+        p = s.rows[m]["real"]
         return f"{m} ({p.value:.3f} at {s.rows[m]['relative_length'].value:.2f})"
 
     on = sorted((m for m, v in smooth.items() if v.place == "on"), key=lambda m: s.rows[m]["relative_length"].value)
     off = [m for m, v in smooth.items() if v.place == "off"]
     fast = [m for m, v in quick.items() if v.place == "on"]
-    best = [] if s.best == s.free else [describe_gain(s.best, s.gains[s.best]["precision"], s.free)]
+    best = [] if s.best == s.free else [describe_gain(s.best, s.gains[s.best]["real"], s.free)]
     return [
         *best,
-        f"On the front of realism against length (precision at length over LERP's): {', '.join(row(m) for m in on)}.",
+        f"On the front of realism against length (share of real frames at length over LERP's): {', '.join(row(m) for m in on)}.",
         f"Off it beyond doubt: {', '.join(off) or 'none'}.",
         f"On the front of realism against time: {', '.join(fast)}.",
+        describe_power(judges),
     ]

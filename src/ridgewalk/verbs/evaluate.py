@@ -11,12 +11,19 @@ from torch import Tensor
 
 from ridgewalk.data import ImageData, Images, role_slice
 from ridgewalk.data.points import PointData
-from ridgewalk.evaluation.judged import judges_of
+from ridgewalk.evaluation.judged import (
+    describe_blindness,
+    describe_budget,
+    describe_power,
+    judges_of,
+    power_figures,
+)
 from ridgewalk.evaluation.likelihood import Bits, held_out_bits, refuse_undefined
 from ridgewalk.evaluation.sampling import KEPT, Draw, Drawn, draw, in_plane
 from ridgewalk.files import new_folder, new_free_folder
 from ridgewalk.judging import samples
 from ridgewalk.judging.inception import Inception, load_inception
+from ridgewalk.judging.judges import Judge
 from ridgewalk.judging.samples import GradedImages
 from ridgewalk.limits import lower
 from ridgewalk.metrics.layout import asymmetry, borders
@@ -69,6 +76,7 @@ class Measured:
         figures: everything measured, for JSON.
         groups: images (n, c, h, w) by group, real ones first; empty for points.
         graded: figures of each group by each judge; empty for points.
+        judges: the judges; none for points.
         layout: figures that need no judge by group of images; empty for points.
         values: figures by group of points; empty for images.
         fid: FID by group of images; empty without the published network.
@@ -82,6 +90,7 @@ class Measured:
     layout: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     fid: Mapping[str, float] = field(default_factory=dict)
+    judges: Sequence[Judge] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,19 +204,21 @@ def _images(run: Run, data: ImageData, how: Sampling, request: Request, network:
         "nfe": drawn.nfe,
         "seconds": drawn.seconds,
         "layout": finite,
+        "power": power_figures(judges),
         "groups": {
             name: {g.judge: {k: [v.value, v.low, v.high] for k, v in g.values.items()} for g in gs}
             for name, gs in graded.items()
         },
     }
-    told = [verdict]
+    real_shares = f"{own['real']:.0%} of the samples and {real['real']:.0%} of real held-out images are real to the judges. {describe_power(judges)}"
+    told = [*describe_budget(run), verdict, *(describe_blindness(judges) or [real_shares])]
     if network is not None:
         figures["fid"] = {"file": str(network.file), "sha256": network.sha256, "images": n, "groups": fid}
         told.append(
             f"FID by the network in {network.file}: {fid[drawn.source]:.2f}, real held-out images {fid[REAL]:.2f}, each of at most {n} images against as many "
             "real ones; published figures take 50,000, and fewer raise it."
         )
-    return Measured(drawn, told, figures, groups, graded, finite, fid=fid)
+    return Measured(drawn, told, figures, groups, graded, finite, fid=fid, judges=judges)
 
 
 def _fid(network: Inception, groups: Mapping[str, Tensor], reference: Images, n: int) -> dict[str, float]:

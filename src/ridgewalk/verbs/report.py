@@ -10,6 +10,7 @@ from torch import Tensor
 from ridgewalk import processes
 from ridgewalk.diagnosis.misalignment import Misalignment
 from ridgewalk.diagnosis.sensors import SensorDiagnosis
+from ridgewalk.evaluation.judged import describe_blindness, describe_budget, describe_power
 from ridgewalk.evaluation.methods import Measured, figures_of, measure_methods, with_shares
 from ridgewalk.evaluation.misalignment import describe_misalignment, measure_misalignment
 from ridgewalk.evaluation.reconstructions import measure_reconstructions, warn_of_reconstruction
@@ -97,8 +98,16 @@ def report(run: Run, request: Request) -> Result | None:
     diagnoses = diagnose_sensors(run, seed)
     misaligned = measure_misalignment(run, measured.judges, seed, role)
     reconstruction = measure_reconstructions(run)
-    verdict = [*verdict_of(summary, diagnoses, pairs), *describe_misalignment(misaligned)]
-    verdict[1:1] = warn_of_reconstruction(reconstruction)
+    told = describe_blindness(measured.judges) or [describe_power(measured.judges)]
+    first = verdict_of(summary, pairs, told)
+    verdict = [
+        *describe_budget(run),
+        first[0],
+        *warn_of_reconstruction(reconstruction),
+        *first[1:],
+        *(d.sentence for d in diagnoses),
+        *([] if describe_blindness(measured.judges) else describe_misalignment(misaligned)),
+    ]
     figures = {
         "report": str(page),
         **figures_of([run], summary, measured.entries, measured.judges, pairs, role, seed),
@@ -130,21 +139,24 @@ def report(run: Run, request: Request) -> Result | None:
     )
 
 
-def verdict_of(summary: Summary, diagnoses: Sequence[SensorDiagnosis], pairs: int) -> list[str]:
-    """Returns the comparison in a few sentences."""
-    return [
-        _best(summary, pairs),
-        _arrivals(summary),
-        describe_agreement(summary, most=4),
-        _leniency(summary),
-        *(d.sentence for d in diagnoses),
-    ]
+def verdict_of(summary: Summary, pairs: int, told: Sequence[str]) -> list[str]:
+    """
+    Returns the comparison in a few sentences.
+
+    Args:
+        summary: the comparison.
+        pairs: number of pairs.
+        told: what the judges can tell, or why they cannot, in sentences.
+    """
+    if not summary.best:
+        return [*told, _arrivals(summary)]
+    return [_best(summary, pairs), _arrivals(summary), describe_agreement(summary, most=4), *told]
 
 
 def _best(summary: Summary, pairs: int) -> str:
     best = summary.best
-    shares = {m: r["precision"].value for m, r in summary.rows.items()}
-    ceiling = f"reconstructions {summary.lines['reconstructions']['precision']:.1%}"
+    shares = {m: r["real"].value for m, r in summary.rows.items()}
+    ceiling = f"reconstructions {summary.lines['reconstructions']['real']:.1%}"
     known = ", ".join([*(f"{m.upper()} {shares[m]:.1%}" for m in FREE if m in shares), ceiling])
     if best in FREE:
         return (
@@ -153,18 +165,10 @@ def _best(summary: Summary, pairs: int) -> str:
         )
     return (
         f"Best: {best}. {shares[best]:.1%} of its interior frames are real by the mean of two judges ({known}). "
-        f"{describe_gain(best, summary.gains[best]['precision'], summary.free)}"
+        f"{describe_gain(best, summary.gains[best]['real'], summary.free)}"
     )
 
 
 def _arrivals(summary: Summary) -> str:
     lost = [f"{m} {1 - r['arrived'].value:.0%}" for m, r in summary.rows.items() if r["arrived"].value < 1]
     return f"Paths that did not arrive: {', '.join(lost)}." if lost else "Every path arrived."
-
-
-def _leniency(summary: Summary) -> str:
-    averages, real = summary.lines["pixel averages"]["precision"], summary.lines["real"]["precision"]
-    lenient = ": the judges are lenient here, so small differences in precision mean little."
-    return (
-        f"The judges call {averages:.0%} of the pixel averages of two images real, and {real:.0%} of real images"
-    ) + (lenient if averages > real / 2 else ".")

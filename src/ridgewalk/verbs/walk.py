@@ -1,6 +1,5 @@
 """The verb `walk`: the paths of one method compared with the free paths, between two named images or between drawn pairs."""
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +11,14 @@ from torch import Tensor
 from ridgewalk import processes
 from ridgewalk.evaluation import parts
 from ridgewalk.evaluation.ends import Ends, draw_ends, read_ends, refuse_resize, roles_of
-from ridgewalk.evaluation.judged import keeping, prepare_judges
+from ridgewalk.evaluation.judged import (
+    describe_blindness,
+    describe_budget,
+    describe_power,
+    keeping,
+    power_figures,
+    prepare_judges,
+)
 from ridgewalk.evaluation.methods import refuse_energy, refuse_role, with_shares
 from ridgewalk.evaluation.reconstructions import measure_reconstructions, warn_of_reconstruction
 from ridgewalk.evaluation.search import distances_to_end, search
@@ -24,6 +30,7 @@ from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics.reconstructions import Reconstruction
 from ridgewalk.metrics.statistics import paired_difference
 from ridgewalk.path import Path as Curve
+from ridgewalk.records import json_bytes
 from ridgewalk.registry import METHODS
 from ridgewalk.store.run import Run
 from ridgewalk.thresholds import FEWEST
@@ -182,11 +189,13 @@ def walk(run: Run, request: Request) -> Result | None:
     found["reconstruction"] = reconstruction and reconstruction.figures()
     found["search"] = dict(curve.stats)
     found["metrics"] = {n: float(v.mean()) for n, v in columns[method].items()}
+    found["power"] = power_figures(judges)
     found["free"] = {m: {n: float(v.mean()) for n, v in columns[m].items()} for m in free}
     record = {**settings, **found, "frames": frames[method].shape[1], "roles": roles_of(run, ends)}
-    write_bytes(folder / "stats.json", json.dumps(record, indent=1).encode())
+    write_bytes(folder / "stats.json", json_bytes(record))
     verdict = [
-        *_compare(request, columns, found["arrived"]),
+        *describe_budget(run),
+        *_compare(request, columns, found["arrived"], judges),
         *_caveats(len(ends), judges),
         *warn_of_reconstruction(reconstruction),
         *([f"The {keep} stays that of the first image: the path ends at a code that no image has."] if keep else []),
@@ -225,25 +234,28 @@ def _arrays(ends: Ends, curve: Curve, frames: Tensor, z_a: Tensor, z_b: Tensor) 
     return arrays | {"arrived": curve.arrived} | {f"trace_{n}": t for n, t in curve.traces.items()}
 
 
-def _compare(request: Request, columns: Mapping[str, Columns], arrived: int) -> list[str]:
+def _compare(request: Request, columns: Mapping[str, Columns], arrived: int, judges: Sequence[Judge]) -> list[str]:
     """Returns the shares of real frames in a sentence, and from ``FEWEST`` pairs on another about the gain over the best free path."""
-    method, real = request.method, {m: c["precision"] for m, c in columns.items()}
-    others = ", ".join(f"{m.upper()} {float(v.mean()):.0%}" for m, v in real.items() if m != method)
+    method, real = request.method, {m: c["real"] for m, c in columns.items()}
     pairs, free = len(real[method]), best_free(columns)
+    if blind := describe_blindness(judges):
+        return [*blind, f"{method}: {arrived} of {pairs} paths arrived."]
+    others = ", ".join(f"{m.upper()} {float(v.mean()):.0%}" for m, v in real.items() if m != method)
     shares = (
         f"{method}: {float(real[method].mean()):.0%} of the frames between the ends are real by the mean of two judges ({others}); "
         f"{arrived} of {pairs} paths arrived."
     )
-    if pairs < FEWEST or method == free:
-        return [shares]
-    return [shares, describe_gain(method, paired_difference(real[method], real[free], request.seed), free)]
+    gain = [describe_gain(method, paired_difference(real[method], real[free], request.seed), free)]
+    return [shares, *(gain if pairs >= FEWEST and method != free else []), describe_power(judges)]
 
 
 def _caveats(pairs: int, judges: Sequence[Judge]) -> list[str]:
-    """Returns a sentence that says why a share of real frames is no measurement: few pairs, or judges that know few real images."""
-    known = min(len(judge.reference) for judge in judges)
+    """Returns a sentence that says why a share of real frames is no measurement: few pairs, or judges that were calibrated on few real images."""
+    if describe_blindness(judges):
+        return []
+    known = min(len(judge.composite.calibration) for judge in judges)
     reasons = [f"it is of {pairs} pair{'s' * (pairs > 1)}"] if pairs < FEWEST else []
-    reasons += [f"the judges compare with {known} real images"] if known < FEWEST else []
+    reasons += [f"the judges were calibrated on {known} real images"] if known < FEWEST else []
     return [f"This share is an impression and no measurement: {' and '.join(reasons)}."] if reasons else []
 
 

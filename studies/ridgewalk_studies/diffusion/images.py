@@ -25,8 +25,7 @@ from ridgewalk.diffusion.operators import Downsample, LinearOperator, Mask
 from ridgewalk.evaluation.likelihood import held_out_bits
 from ridgewalk.evaluation.methods import pool_runs
 from ridgewalk.judging import samples
-from ridgewalk.judging.judges import NAMES, Judge
-from ridgewalk.judging.judges import judge as trained_judge
+from ridgewalk.judging.judges import Judge
 from ridgewalk.metrics import statistics
 from ridgewalk.reports import Cell, Column, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
@@ -83,7 +82,7 @@ def measure(e: Experiment) -> Findings:
         vae = e.run(seed, "vae")
     if not isinstance(pixels.dataset, ImageData):
         raise ValueError("this experiment needs images, such as a folder with MNIST's files")
-    judges = [_judge(e, pixels, name) for name in NAMES]
+    judges = e.judges(pixels)
     rows, seconds, images = _samples(e, pixels, vae, judges)
     graded = {name: samples.grade(x, judges, seed) for name, x in rows.items()}
     claims = _claims(graded)
@@ -136,12 +135,6 @@ def measure(e: Experiment) -> Findings:
         "overhead": overhead,
     }
     return Findings(answer, claims, sections, found)
-
-
-def _judge(e: Experiment, run: Run, name: str) -> Judge:
-    j = e.settings.judges
-    assert isinstance(run.data, ImageData)
-    return trained_judge(run.data, name, j)
 
 
 def _samples(
@@ -212,14 +205,14 @@ def _bits(run: Run, count: int) -> tuple[dict[str, float], TableBlock]:
 METHODS = ("lerp", "slerp", "string", "flow")
 
 PATH_COLUMNS: Mapping[str, Column] = {
-    k: PATHS[k] for k in ("precision", "wholly_real", "third_class", "relative_length", "step_evenness")
+    k: PATHS[k] for k in ("real", "wholly_real", "third_class", "relative_length", "step_evenness")
 }
 """Columns of a table of judged paths through noise."""
 
 
 def _paths(e: Experiment, vae: Run) -> tuple[dict[str, Any], Section]:
     pairs = min(e.settings.walks.pairs, 100)
-    pooled = pool_runs([vae], pairs, "test", METHODS, 0)
+    pooled = pool_runs([vae], pairs, "test", METHODS, 0, judges=[e.judges(vae)])
     assert pooled is not None
     rows = {m: {k: Cell.of(r.get(k)) for k in PATH_COLUMNS} for m, r in pooled.summary.rows.items()}
     frames = {m: pooled.measured[0].frames[m][0].numpy() for m in METHODS}

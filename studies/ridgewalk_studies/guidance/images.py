@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 from ridgewalk.data import part
-from ridgewalk.evaluation.judged import judges_of
 from ridgewalk.metrics.samples import frechet
 from ridgewalk.reports import Cell, Figure, Section, Table, TableBlock, figures
 from ridgewalk.reports import samples as pictures
@@ -67,7 +66,7 @@ def measure(e: Experiment) -> Findings:
     """Trains the models and guides, samples from them, and judges samples and claims."""
     seeds = e.settings.reproduce.seeds
     vaes = [e.run(seed, "vae") for seed in seeds]
-    judges = judges_of(vaes[0])
+    judges = e.judges(vaes[0])
     bench = Bench(judges, min(e.points, len(judges[0].reference)))
     controlled, seconds = _controls(e, vaes, bench)
     vae, base, guide = vaes[0], e.codes(vaes[0]), e.guide(e.with_codes(vaes[0]), "guide", seeds[0], beside=True)

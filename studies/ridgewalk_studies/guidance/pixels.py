@@ -134,7 +134,7 @@ def _inpaint(
         made = sampler(score, RowNoise(5, len(x), d.shape), project=Replacement(operator, y, sde))
         out = d.standardiser.to_data(made.x).clamp(0, 1)
         error = (out - truth).flatten(1).square().mean(1).sqrt()
-        real[name] = torch.stack([j.real(j.features(out)).double() for j in judges]).mean(0)
+        real[name] = torch.stack([j.real(out) for j in judges]).mean(0)
         share = statistics.bootstrap_mean(real[name], 0)
         found[name] = {"error": float(error.mean()), "real": [share.value, share.low, share.high]}
         cells[name] = {"error": Cell.of(statistics.bootstrap_mean(error.double(), 0)), "real": Cell.of(share)}
@@ -144,7 +144,7 @@ def _inpaint(
         "error": Column(
             "error", ".3f", "lower", "root mean square distance from the image that was hidden; many answers are right"
         ),
-        "real": Column("real", ".3f", "higher", "share that lies in a ball of a real image, mean of both judges"),
+        "real": Column("real", ".3f", "higher", "share that the judges take for real, mean of both"),
     }
     section = Section(
         "In-painting under guidance",

@@ -40,8 +40,8 @@ PATHS = Claim(
     "Guided, paths through noise are smoother and more real.",
     GUIDANCE,
     (
-        by_value("gap between the intervals of precision", "above", 0),
-        by_value("precision less the unguided", "above", 0),
+        by_value("gap between the intervals of the share of real frames", "above", 0),
+        by_value("share of real frames less the unguided", "above", 0),
         by_value("largest over mean step less the unguided", "at most", 0),
     ),
     "some",
@@ -118,10 +118,10 @@ def conditional(e: Experiment, vae: Run, bench: Bench) -> Part:
 
 def paths(e: Experiment, vae: Run) -> Part:
     pairs = min(e.settings.walks.pairs, 100)
-    pooled = pool_runs([vae], pairs, "test", METHODS, 0)
+    pooled = pool_runs([vae], pairs, "test", METHODS, 0, judges=[e.judges(vae)])
     assert pooled is not None
     rows = {m: {k: Cell.of(r.get(k)) for k in PATH_COLUMNS} for m, r in pooled.summary.rows.items()}
-    plain, better = pooled.summary.rows["flow"]["precision"], pooled.summary.rows["flow-guided"]["precision"]
+    plain, better = pooled.summary.rows["flow"]["real"], pooled.summary.rows["flow-guided"]["real"]
     smooth, smoother = pooled.summary.rows["flow"]["step_evenness"], pooled.summary.rows["flow-guided"]["step_evenness"]
     frames = {m: pooled.measured[0].frames[m][0].numpy() for m in METHODS}
     section = Section(
@@ -148,8 +148,8 @@ def paths(e: Experiment, vae: Run) -> Part:
             with_count(better.low - plain.high, plain.n),
             with_count(better.value - plain.value, plain.n),
             with_count(smoother.value - smooth.value, plain.n),
-            figure=f"precision {plain:.3f} becomes {better:.3f}, largest over mean step {smooth.value:.2f} becomes {smoother.value:.2f}; LERP "
-            f"{pooled.summary.rows['lerp']['precision']:.3f}",
+            figure=f"share of real frames {plain:.3f} becomes {better:.3f}, largest over mean step {smooth.value:.2f} becomes {smoother.value:.2f}; LERP "
+            f"{pooled.summary.rows['lerp']['real']:.3f}",
             how=f"{pairs} pairs of test images of two classes",
         ),
     ]

@@ -63,12 +63,12 @@ MEANS_REAL = Claim(
 MORE_REAL = Claim(
     "The learned paths are more real than straight lines",
     NETWORK,
-    (Criterion("precision less that of straight lines", "above", 0),),
+    (Criterion("share of real frames less that of straight lines", "above", 0),),
 )
 PAIRING = Claim(
     "Many times for each pair, and pairs from the whole pool, are needed to learn the path",
     NETWORK,
-    (by_value("precision less that with one time and fixed pairs, of one seed,", "above", inf, part=0),),
+    (by_value("share of real frames less that with one time and fixed pairs, of one seed,", "above", inf, part=0),),
 )
 IS_GEODESIC = Claim(
     "A path learned from re-projection approximates the geodesic",
@@ -78,7 +78,7 @@ IS_GEODESIC = Claim(
 TEACHING = Claim(
     "Searched paths are a better teacher than the energy itself",
     "",
-    (Criterion("precision of the distilled network less the other's", "above", 0),),
+    (Criterion("share of real frames of the distilled network less the other's", "above", 0),),
 )
 ONE_PASS = Claim(
     f"One pass replaces a search: at least {CHEAPER} times cheaper",
@@ -149,7 +149,7 @@ def of_training(found: Mapping[str, Trained], j: Judged, names: Mapping[float, s
             CURRICULUM,
             falling.end("variety"),
             figure=f"variety {falling.end('variety'):.2f}; re-projection error over LERP's {of(j.reprojection(FALLING))} against {of(j.reprojection(ONE))} "
-            f"at the constant one; precision {j.summary.rows[FALLING]['precision'].value:.3f} against {j.summary.rows[ONE]['precision'].value:.3f}",
+            f"at the constant one; share of real frames {j.summary.rows[FALLING]['real'].value:.3f} against {j.summary.rows[ONE]['real'].value:.3f}",
             how="from 10 times the kept one to a hundredth of it",
         ),
     ]
@@ -158,8 +158,8 @@ def of_training(found: Mapping[str, Trained], j: Judged, names: Mapping[float, s
 def of_paths(found: Mapping[str, Trained], j: Judged, points: Mapping[str, Interval]) -> list[Verdict]:
     """Judges the claims on projection, realism and pairing."""
     s = j.summary
-    best = s.differences[MANY]["precision"]
-    more = s.rows[MANY]["precision"].value - s.rows[ONE]["precision"].value
+    best = s.differences[MANY]["real"]
+    more = s.rows[MANY]["real"].value - s.rows[ONE]["real"].value
     # points of one line are not independent: the number of pairs settles a claim
     projected, ranked = (replace(points[k], n=min(points[k].n, best.n)) for k in ("second over first", "rank"))
     return [
@@ -177,13 +177,14 @@ def of_paths(found: Mapping[str, Trained], j: Judged, points: Mapping[str, Inter
         judge(
             MORE_REAL,
             best,
-            figure=f"precision less LERP's {signed(best)}, less that of {s.free.upper()}, the best free path, "
-            f"{signed(s.gains[MANY]['precision'])} (many times, fresh pairs)",
+            figure=f"share of real frames less LERP's {signed(best)}, less that of {s.free.upper()}, the best free path, "
+            f"{signed(s.gains[MANY]['real'])} (many times, fresh pairs)",
         ),
         judge(
             PAIRING,
             with_count(more, best.n),
-            figure="precision " + ", ".join(f"{n}: {s.rows[n]['precision'].value:.3f}" for n in found if "pairs" in n),
+            figure="share of real frames "
+            + ", ".join(f"{n}: {s.rows[n]['real'].value:.3f}" for n in found if "pairs" in n),
             how="four trainings at equal cost, one seed",
         ),
     ]
@@ -204,7 +205,7 @@ def of_geodesics(j: Judged) -> Verdict:
 def of_search(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, float]) -> list[Verdict]:
     """Judges the exact network on one energy: trained from the energy, trained from its paths, and in place of its search."""
     learned, taught = found[RATIO], found[DISTILLED]
-    columns = {n: j.entries[n].columns["precision"] for n in (RATIO, DISTILLED, "string")}
+    columns = {n: j.entries[n].columns["real"] for n in (RATIO, DISTILLED, "string")}
     gain = statistics.paired_difference(columns[DISTILLED], columns[RATIO], 0)
     short = statistics.paired_difference(columns[DISTILLED], columns["string"], 0)
     one, search = milliseconds[DISTILLED], milliseconds["string"]
@@ -212,7 +213,7 @@ def of_search(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str
         judge(
             TEACHING,
             gain,
-            figure=f"precision of the distilled less the other's {signed(gain)}; {taught.seconds:.0f} s ({taught.before:.0f} s of search) against "
+            figure=f"share of real frames of the distilled less the other's {signed(gain)}; {taught.seconds:.0f} s ({taught.before:.0f} s of search) against "
             f"{learned.seconds:.0f} s; less the string method's own {signed(short)}",
             how="the exact network and one energy, equally many steps",
         ),
@@ -231,8 +232,8 @@ def answer(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) 
     s, free, enough = j.summary, found[FREE].end("variety"), sufficient(found, names)
     # one path for all pairs may be real: only networks whose paths differ are compared
     alive = [n for n, t in found.items() if t.end("variety") > ALIVE] or list(found)
-    best = max(alive, key=lambda n: s.rows[n]["precision"].value)
-    d = s.gains[best]["precision"]
+    best = max(alive, key=lambda n: s.rows[n]["real"].value)
+    d = s.gains[best]["real"]
     kept = (
         f"the smallest attraction of those tried that keeps the pairs apart (variety above {ALIVE}) is {enough:g}"
         if enough is not None
@@ -240,6 +241,6 @@ def answer(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) 
     )
     return [
         f"Without attraction the network {'collapses' if free < COLLAPSED else 'does not collapse'} (variety {free:.3f} of straight lines'); {kept}.",
-        f"The most real paths that differ between pairs are those of '{best}': precision {s.rows[best]['precision']:.3f} against "
-        f"{s.rows[s.free]['precision']:.3f} of the best free path, {s.free.upper()} ({d:+.3f}).",
+        f"The most real paths that differ between pairs are those of '{best}': share of real frames {s.rows[best]['real']:.3f} against "
+        f"{s.rows[s.free]['real']:.3f} of the best free path, {s.free.upper()} ({d:+.3f}).",
     ]

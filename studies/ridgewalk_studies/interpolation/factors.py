@@ -106,5 +106,5 @@ def _ranks(j: Judged, judges: Sequence[Judge], points: int) -> dict[str, Interva
     error = (z - chunked(projection(j.run), z)).flatten(1).norm(dim=1).cpu()
     images = chunked(j.run.decode, z).cpu()
     residual = factors.residuals(images)
-    realism = torch.stack([judge.realism(judge.features(images)) for judge in judges]).mean(dim=0)
+    realism = torch.stack([judge.margin(images) for judge in judges]).mean(dim=0)
     return {"reprojection": bootstrap_spearman(error, residual, 0), "judges": bootstrap_spearman(realism, -residual, 0)}

@@ -101,7 +101,7 @@ def idempotence(j: Judged, judges: Sequence[Judge], points: int) -> dict[str, In
     twice = chunked(projection(j.run), once)
     first, second = ((a - b).flatten(1).norm(dim=1).cpu() for a, b in ((z, once), (once, twice)))
     images = chunked(j.run.decode, z).cpu()
-    realism = torch.stack([judge.realism(judge.features(images)) for judge in judges]).mean(dim=0)
+    realism = torch.stack([judge.margin(images) for judge in judges]).mean(dim=0)
     return {
         "rank": bootstrap_spearman(-first, realism, 0),
         "second over first": statistics.bootstrap_ratio(second, first, 0),

@@ -26,7 +26,7 @@ from ridgewalk_studies.sources import NETWORK
 GARBAGE = Claim(
     "Garbage in, garbage out: over a badly trained VAE the learned paths are less real",
     NETWORK,
-    (Criterion("precision lost on the same pairs", "above", 0),),
+    (Criterion("share of real frames lost on the same pairs", "above", 0),),
 )
 FLATTER = Claim(
     "The better the VAE, the flatter the re-projection loss",
@@ -54,9 +54,7 @@ def compare_models(good: Judged, bad_run: Run, i: Interpolation, known: Trained,
     models = {"well trained": (good, known), "badly trained": (bad, own)}
     slopes = {n: slope(j) for n, (j, _) in models.items()}
     flatter = statistics.bootstrap_ratio(slopes["well trained"], slopes["badly trained"], 0)
-    lost = statistics.paired_difference(
-        good.entries[MANY].columns["precision"], bad.entries[MANY].columns["precision"], 0
-    )
+    lost = statistics.paired_difference(good.entries[MANY].columns["real"], bad.entries[MANY].columns["real"], 0)
     claims = [_judge_garbage(good, bad, lost), _judge_flatness(flatter, known, own)]
     table = _table(models, slopes)
     pictures = [
@@ -76,8 +74,8 @@ def compare_models(good: Judged, bad_run: Run, i: Interpolation, known: Trained,
     )
     measured = {
         "rows": {m: plain({n: dict(j.summary.rows[n]) for n in (*FREE, MANY)}) for m, (j, _) in models.items()},
-        "reconstructions": {m: j.summary.lines["reconstructions"]["precision"] for m, (j, _) in models.items()},
-        "gain": {m: {"over": j.summary.free, "precision": plain(_gain(j))} for m, (j, _) in models.items()},
+        "reconstructions": {m: j.summary.lines["reconstructions"]["real"] for m, (j, _) in models.items()},
+        "gain": {m: {"over": j.summary.free, "real": plain(_gain(j))} for m, (j, _) in models.items()},
         "lost": plain(lost),
         "slope": {m: float(s.mean()) for m, s in slopes.items()},
         "flatter": plain(flatter),
@@ -87,8 +85,8 @@ def compare_models(good: Judged, bad_run: Run, i: Interpolation, known: Trained,
 
 
 def _gain(j: Judged) -> statistics.Interval:
-    """Returns the precision of the network less that of the best free path."""
-    return j.summary.gains[MANY]["precision"]
+    """Returns the share of real frames of the network less that of the best free path."""
+    return j.summary.gains[MANY]["real"]
 
 
 def first_gradient(t: Trained) -> float:
@@ -98,11 +96,13 @@ def first_gradient(t: Trained) -> float:
 
 def _judge_garbage(good: Judged, bad: Judged, lost: statistics.Interval) -> Verdict:
     range_ = "; ".join(
-        f"{m}: {j.summary.rows[MANY]['precision'].value:.3f} between its LERP's {j.summary.rows['lerp']['precision'].value:.3f} and its "
-        f"reconstructions' {j.summary.lines['reconstructions']['precision']:.3f}"
+        f"{m}: {j.summary.rows[MANY]['real'].value:.3f} between its LERP's {j.summary.rows['lerp']['real'].value:.3f} and its "
+        f"reconstructions' {j.summary.lines['reconstructions']['real']:.3f}"
         for m, j in (("well trained", good), ("badly trained", bad))
     )
-    return judge(GARBAGE, lost, figure=f"precision lost {signed(lost)} ({range_})", how="the same pairs of images")
+    return judge(
+        GARBAGE, lost, figure=f"share of real frames lost {signed(lost)} ({range_})", how="the same pairs of images"
+    )
 
 
 def _judge_flatness(flatter: statistics.Interval, known: Trained, own: Trained) -> Verdict:
@@ -117,10 +117,10 @@ def _judge_flatness(flatter: statistics.Interval, known: Trained, own: Trained) 
 
 def _table(models: Mapping[str, tuple[Judged, Trained]], slopes: Mapping[str, Any]) -> TableBlock:
     columns = {
-        "reconstructions": Column("reconstructions", ".3f", "higher", "precision of its reconstructions"),
-        "lerp": Column("LERP", ".3f", "higher", "precision of its straight lines"),
-        "slerp": Column("SLERP", ".3f", "higher", "precision of its great circles"),
-        "network": Column("network", ".3f", "higher", f"precision of '{MANY}'"),
+        "reconstructions": Column("reconstructions", ".3f", "higher", "share of real frames of its reconstructions"),
+        "lerp": Column("LERP", ".3f", "higher", "share of real frames of its straight lines"),
+        "slerp": Column("SLERP", ".3f", "higher", "share of real frames of its great circles"),
+        "network": Column("network", ".3f", "higher", f"share of real frames of '{MANY}'"),
         "gain": Column("network less free", "+.3f", "higher", "less the better of LERP and SLERP, on the same pairs"),
         "error": Column(
             "re-projection", ".3f", "lower", "mean |z - E(G(z))|^2 of the network's points over its LERP's"
@@ -130,9 +130,9 @@ def _table(models: Mapping[str, tuple[Judged, Trained]], slopes: Mapping[str, An
     }
     rows = {
         m: {
-            "reconstructions": Cell(j.summary.lines["reconstructions"]["precision"]),
-            **{free: Cell.of(j.summary.rows[free]["precision"]) for free in FREE},
-            "network": Cell.of(j.summary.rows[MANY]["precision"]),
+            "reconstructions": Cell(j.summary.lines["reconstructions"]["real"]),
+            **{free: Cell.of(j.summary.rows[free]["real"]) for free in FREE},
+            "network": Cell.of(j.summary.rows[MANY]["real"]),
             "gain": Cell.of(_gain(j)),
             "error": Cell.of(j.reprojection(MANY)),
             "slope": Cell.of(statistics.bootstrap_mean(slopes[m], 0)),

@@ -14,7 +14,7 @@ VARIETY = Column(
 ERROR = Column(
     "re-projection", ".3g", "lower", "mean |z - E(G(z))|^2 of its interior points over LERP's, held-out pairs"
 )
-PRECISION = Column("precision", ".3f", "higher", "share of interior frames real to the judges")
+PRECISION = Column("real", ".3f", "higher", "share of interior frames real to the judges")
 STEP = Column(
     "largest step", ".3f", "lower", "between frames over the ends' distance, the jump to its first frame included"
 )
@@ -26,7 +26,7 @@ def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, fl
     columns = {
         "variety": VARIETY,
         "error": ERROR,
-        "precision": PRECISION,
+        "real": PRECISION,
         "whole": Column("wholly real", ".3f", "higher", "share of paths with every interior frame real"),
         "step": STEP,
         "gap": GAP,
@@ -50,9 +50,9 @@ def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, fl
 
 
 def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -> Section:
-    """Returns the section on attractions from 0 up and falling: their variety and their precision."""
+    """Returns the section on attractions from 0 up and falling: their variety and their share of real frames."""
     labels = {n: f"{w:g}" for w, n in names.items()} | {FALLING: "falling"}
-    columns = {"variety": VARIETY, "error": ERROR, "precision": PRECISION, "step": STEP, "gap": GAP}
+    columns = {"variety": VARIETY, "error": ERROR, "real": PRECISION, "step": STEP, "gap": GAP}
     rows = {label: {**_judged_cells(j, n), **_training_cells(found[n], j, n)} for n, label in labels.items()}
     block = TableBlock(
         Table(columns, rows, caption="One time for each pair, fixed pairs; variety in training.", corner="lambda"),
@@ -60,7 +60,7 @@ def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -
     )
     points = {}
     for n, label in labels.items():
-        x, y = j.reprojection(n), j.summary.rows[n]["precision"]
+        x, y = j.reprojection(n), j.summary.rows[n]["real"]
         points[label] = (x.value, y.value, x.low, x.high, y.low, y.high)
     curves = {
         f"lambda {label}": (found[n].history.steps.numpy(), found[n].history.terms["variety"].numpy())
@@ -81,7 +81,10 @@ def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -
             Figure(
                 figures.png(
                     figures.tradeoff(
-                        points, "re-projection error over LERP's", "precision (up is more real)", "upper left"
+                        points,
+                        "re-projection error over LERP's",
+                        "share of real frames (up is more real)",
+                        "upper left",
                     )
                 ),
                 "Precision of each attraction against its re-projection error",
@@ -122,7 +125,7 @@ def collapse(found: Mapping[str, Trained]) -> Section:
 def distillation(found: Mapping[str, Trained], j: Judged) -> Section:
     """Returns the section on both trainings of the exact network on one energy, and on the search that one learns from."""
     columns = {
-        "precision": PRECISION,
+        "real": PRECISION,
         "step": STEP,
         "search": Column("search, s", ".0f", None, "seconds before the first step"),
         "training": Column("training, s", ".0f", None, "seconds of its steps"),
@@ -130,7 +133,7 @@ def distillation(found: Mapping[str, Trained], j: Judged) -> Section:
     }
     rows = {}
     for n in (*comparison.FREE, RATIO, DISTILLED, "string"):
-        rows[n] = {"precision": Cell.of(j.summary.rows[n]["precision"]), "step": _judged_cells(j, n)["step"]}
+        rows[n] = {"real": Cell.of(j.summary.rows[n]["real"]), "step": _judged_cells(j, n)["step"]}
         if n in found:
             t = found[n]
             rows[n] |= {
@@ -148,7 +151,7 @@ def distillation(found: Mapping[str, Trained], j: Judged) -> Section:
 def _judged_cells(j: Judged, name: str) -> dict[str, Cell]:
     row = j.summary.rows[name]
     return {
-        "precision": Cell.of(row["precision"]),
+        "real": Cell.of(row["real"]),
         "step": Cell.of(row.get("largest_step")),
         "error": Cell.of(j.reprojection(name)),
     }

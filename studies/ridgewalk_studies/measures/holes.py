@@ -1,7 +1,7 @@
 """
 Holes: the share of a model's prior that decodes to nothing real.
 
-    holes      share of prior draws z_p whose decoding G(z_p) lies in no k-NN ball of real images, by each judge and by their mean
+    holes      share of prior draws z_p whose decoding G(z_p) the judges take for unreal, by each judge and by their mean
     floor      the same share of reconstructions G(E(x)) of held-out images: what the decoder's own blur costs
     excess     holes - floor: what the prior adds
 
@@ -28,7 +28,7 @@ class Holes:
     The judges' results; every mapping is by judge, with the mean of judges under ``mean``.
 
     Attributes:
-        unreal: 1 for each draw that decodes to nothing real, otherwise 0, float64 (n,); under ``mean`` the share of judges.
+        unreal: 1 for each draw that decodes to nothing real, otherwise 0, float64 (n,), NaN where a judge cannot tell; under ``mean`` the share of judges.
         floor: The same for reconstructions, float64 (m,).
     """
 
@@ -80,5 +80,5 @@ def holes(draws: Tensor, codes: Tensor, decode: Callable[[Tensor], Tensor], judg
 
 
 def _unreal(real: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    found = {name: (~rows).double().cpu() for name, rows in real.items()}
+    found = {name: 1 - rows.cpu() for name, rows in real.items()}
     return {**found, MEAN: torch.stack(list(found.values())).mean(dim=0)}

@@ -37,7 +37,7 @@ from ridgewalk_studies.sensors.walks import (
 from ridgewalk_studies.sources import WALKS
 
 MARGIN = 0.05
-"""A smaller difference in precision counts as none."""
+"""A smaller difference in the share of real frames counts as none."""
 
 BELL = Claim(
     "The scores have the shape of a bell round 0.5: a live sensor",
@@ -76,8 +76,8 @@ ARRIVES = Claim(
     WALKS,
     (by_value("share of walks between outliers that arrived", "at least", 1, part=0.5),),
 )
-SAME_ARTEFACTS = Criterion("change of precision against LERP", "within", MARGIN, refuted=0)
-REAL_ENDS = Criterion("precision of the ends' reconstructions less that of typical ends'", "above", -MARGIN)
+SAME_ARTEFACTS = Criterion("change of the share of real frames against LERP", "within", MARGIN, refuted=0)
+REAL_ENDS = Criterion("share of real frames of the ends' reconstructions less that of typical ends'", "above", -MARGIN)
 MISALIGNED = Claim(
     "What D_z calls ideal is not what decodes to something real",
     WALKS,
@@ -113,9 +113,9 @@ def measure(e: Experiment) -> Findings:
         *affine.sections,
     ]
     answer = [_describe_kind(found, "high"), _describe_kind(found, "low")]
-    ratio = {k: found[k].over_lerp("sgw, bce-to-0", "precision") for k in ("high", "low")}
+    ratio = {k: found[k].over_lerp("sgw, bce-to-0", "real") for k in ("high", "low")}
     answer.append(
-        "With the energy of a density ratio (BCE to 0, which the authors ran) the same walk changes precision by "
+        "With the energy of a density ratio (BCE to 0, which the authors ran) the same walk changes the share of real frames by "
         + " and ".join(f"{i:+.3f} ({k} scores)" for k, i in ratio.items())
         + ": the direction towards encoded data matters, and not the score of 1/2."
         * (ratio["high"].low > 0 and ratio["low"].low > 0)
@@ -126,7 +126,7 @@ def measure(e: Experiment) -> Findings:
         "walks": figures_of(found),
         "differences_to_lerp": {
             k: {
-                walk: {m: [i.value, i.low, i.high] for m in ("from_half", "precision") for i in [w.over_lerp(walk, m)]}
+                walk: {m: [i.value, i.low, i.high] for m in ("from_half", "real") for i in [w.over_lerp(walk, m)]}
                 for walk in ENERGIES
             }
             for k, w in found.items()
@@ -140,12 +140,12 @@ def measure(e: Experiment) -> Findings:
 
 def _describe_kind(found: Mapping[str, Walked], kind: str) -> str:
     """Describes the walks between ends of one kind in a sentence."""
-    pull, real = found[kind].over_lerp("sgw", "from_half"), found[kind].over_lerp("sgw", "precision")
+    pull, real = found[kind].over_lerp("sgw", "from_half"), found[kind].over_lerp("sgw", "real")
     near = "nearer to" if pull.high < 0 else "further from" if pull.low > 0 else "no nearer to"
     fate = "more real" if real.low > 0 else "less real" if real.high < 0 else "no more real"
     return (
         f"Between {kind} scores SGW comes {near} D = 1/2 than LERP (|score - 1/2| {pull:+.3f}, frame by frame), and its frames are "
-        f"{fate} (precision {real:+.3f})."
+        f"{fate} (share of real frames {real:+.3f})."
     )
 
 
@@ -214,7 +214,7 @@ def _fidelity_claims(found: Mapping[str, Walked], misaligned: Sequence[Misalignm
     for kind in ("high", "outlier"):
         for walk, energy in ENERGIES.items():
             w = found[kind]
-            d = w.over_lerp(walk, "precision")
+            d = w.over_lerp(walk, "real")
             statement = (
                 f"From {kind} to {kind}, pulled back under {energy}, the walk decodes to the same artefacts as LERP"
             )
@@ -222,7 +222,7 @@ def _fidelity_claims(found: Mapping[str, Walked], misaligned: Sequence[Misalignm
                 judge(
                     Claim(statement, WALKS, (SAME_ARTEFACTS,)),
                     d,
-                    figure=f"precision {w.mean(walk, 'precision'):.3f} against LERP's {w.mean('lerp', 'precision'):.3f}: {d:+.3f}",
+                    figure=f"share of real frames {w.mean(walk, 'real'):.3f} against LERP's {w.mean('lerp', 'real'):.3f}: {d:+.3f}",
                     how="mean of two judges",
                 )
             )
@@ -237,7 +237,7 @@ def _fidelity_claims(found: Mapping[str, Walked], misaligned: Sequence[Misalignm
             judge(
                 Claim(statement, "", (REAL_ENDS,)),
                 gap,
-                figure=f"precision of the ends' reconstructions {float(own.mean()):.3f} against {float(typical.mean()):.3f} of typical ends: {gap:+.3f}",
+                figure=f"real share of the ends' reconstructions {float(own.mean()):.3f} against {float(typical.mean()):.3f} of typical ends: {gap:+.3f}",
                 how="a confound that the source leaves open",
             )
         )
@@ -276,13 +276,13 @@ def _affine(e: Experiment, judges: Sequence[Judge]) -> Part:
     runs = e.runs("affine")
     diagnoses = [matcher_of(run) for run in runs]
     w = walk_pairs(runs, judges, "outlier", e.points, 0)
-    d, pull, moved = w.over_lerp("sgw", "precision"), w.over_lerp("sgw", "from_half"), w.mean("sgw", "deviation")
+    d, pull, moved = w.over_lerp("sgw", "real"), w.over_lerp("sgw", "from_half"), w.mean("sgw", "deviation")
     alive = sum(x.verdict == "alive" for x in diagnoses) / len(diagnoses)
     claim = judge(
         AFFINE,
         alive,
         pull,
-        figure=f"{', '.join(x.verdict for x in diagnoses)}; pull {pull:+.3f}, deviation {moved:.3f}, precision {d:+.3f} against LERP",
+        figure=f"{', '.join(x.verdict for x in diagnoses)}; pull {pull:+.3f}, deviation {moved:.3f}, share of real frames {d:+.3f} against LERP",
         how="a weaker experiment than multilayer perceptrons: its level sets are parallel planes",
     )
     section = kind_section(runs[0], judges, "outlier", w)

@@ -35,23 +35,29 @@ AS_WRITTEN = ("sgw", "sgw:bce-to-half", "sgw:bce-to-0")
 """The walk as its authors wrote it."""
 
 MATTERS = 0.05
-"""A smaller gain in precision counts as none."""
+"""A smaller gain in the share of real frames counts as none."""
 
 DUAL = Claim(
     "The dual sensor answers the open question: listening to both makes a path reliable where the latent alone does not",
     WALKS,
-    (Criterion("precision of strings, dual less the latent alone,", "above", 0, refuted=MATTERS),),
+    (Criterion("share of real frames of strings, dual less the latent alone,", "above", 0, refuted=MATTERS),),
 )
 DUAL_WALK = Claim(
-    "A dual walk, all arriving, is more real than the best free path", "", (Criterion("gain in precision", "above", 0),)
+    "A dual walk, all arriving, is more real than the best free path",
+    "",
+    (Criterion("gain in the share of real frames", "above", 0),),
 )
 DUAL_STRING = Claim(
-    "A dual string is more real than the best free path", "", (Criterion("gain in precision", "above", 0),)
+    "A dual string is more real than the best free path",
+    "",
+    (Criterion("gain in the share of real frames", "above", 0),),
 )
 WHOLE = Claim("with more wholly real paths", "", (Criterion("gain in wholly real paths", "above", 0),))
 STEP = Claim("at a largest step of at most 0.16", "", (Criterion("largest step", "below", 0.16),))
 NO_GAIN = {
-    method: Claim(statement, "", (Criterion("precision of strings less LERP's", "below", MATTERS, refuted=0),))
+    method: Claim(
+        statement, "", (Criterion("share of real frames of strings less LERP's", "below", MATTERS, refuted=0),)
+    )
     for method, statement in (
         (
             "string:logit-squared",
@@ -68,20 +74,23 @@ METHODS = (*AS_WRITTEN, *(f"sgw-arriving:{s}" for s in SENSORS), *(f"string:{s}"
 def measure(e: Experiment) -> Findings:
     """Trains the missing pixel sensors, searches paths, and judges paths and claims."""
     runs = [_with_pixel_sensors(run, e.device) for run in track(e.runs(), "pixel sensors")]
-    pooled = pool_runs(runs, runs[0].recipe.walks.pairs, "test", METHODS, 0)
+    pooled = pool_runs(runs, runs[0].recipe.walks.pairs, "test", METHODS, 0, judges=[e.judges(run) for run in runs])
     if pooled is None:
         return Findings([], [], [])
     s, count = pooled.summary, len(pooled.measured[0].ends)
-    dual, latent, pixel = (s.gains[f"string:{n}"]["precision"] for n in ("dual", "soft-ratio", "pixel"))
+    dual, latent, pixel = (s.gains[f"string:{n}"]["real"] for n in ("dual", "soft-ratio", "pixel"))
     gain = _difference(pooled, "string:dual", "string:soft-ratio")
     walk_gain = _difference(pooled, "sgw-arriving:dual", "sgw-arriving:soft-ratio")
     adds = judge(
-        DUAL, gain, figure=f"precision of strings, dual minus latent alone: {gain:+.3f}", how="two judges, all seeds"
+        DUAL,
+        gain,
+        figure=f"share of real frames of strings, dual minus latent alone: {gain:+.3f}",
+        how="two judges, all seeds",
     )
     answer = [
-        f"Does the dual sensor make walks reliable? A string under it gains {dual:+.3f} in precision over the best free path, {s.free.upper()}, under "
-        f"the latent sensor alone {latent:+.3f}, under the pixel sensor alone {pixel:+.3f}.",
-        f"Against the latent sensor alone the dual one changes precision by {gain:+.3f} in strings and by "
+        f"Does the dual sensor make walks reliable? A string under it gains {dual:+.3f} in the share of real frames over the best free path, {s.free.upper()}, "
+        f"under the latent sensor alone {latent:+.3f}, under the pixel sensor alone {pixel:+.3f}.",
+        f"Against the latent sensor alone the dual one changes the share of real frames by {gain:+.3f} in strings and by "
         f"{walk_gain:+.3f} in arriving walks: "
         + (
             "the pixel sensor helps."
@@ -109,9 +118,9 @@ def measure(e: Experiment) -> Findings:
 
 def _claims(pooled: Pooled) -> list[Verdict]:
     s = pooled.summary
-    walk, string = (s.gains[m]["precision"] for m in ("sgw-arriving:dual", "string:dual"))
+    walk, string = (s.gains[m]["real"] for m in ("sgw-arriving:dual", "string:dual"))
     step, whole = s.rows["string:dual"]["largest_step"], s.gains["string:dual"]["wholly_real"]
-    gains = {method: s.differences[method]["precision"] for method in NO_GAIN}
+    gains = {method: s.differences[method]["real"] for method in NO_GAIN}
     return [
         *(
             judge(claim, gain, figure=f"{gain:+.3f} over {s.free.upper()}")
@@ -119,15 +128,15 @@ def _claims(pooled: Pooled) -> list[Verdict]:
         ),
         judge(STEP, step, figure=f"{step:.3f}"),
         *(
-            judge(claim, gains[method], figure=f"precision of strings minus LERP's {gains[method]:+.3f}")
+            judge(claim, gains[method], figure=f"share of real frames of strings minus LERP's {gains[method]:+.3f}")
             for method, claim in NO_GAIN.items()
         ),
     ]
 
 
 def _difference(pooled: Pooled, a: str, b: str) -> Interval:
-    """Returns the precision of one method minus another's on the same pairs, over pairs and models."""
-    columns = {entry.method: entry.columns["precision"] for entry in pooled.entries}
+    """Returns the share of real frames of one method minus another's on the same pairs, over pairs and models."""
+    columns = {entry.method: entry.columns["real"] for entry in pooled.entries}
     return crossed.estimate_difference(columns[a], columns[b], 0, len(pooled.measured))
 
 

@@ -8,7 +8,7 @@ discriminator's own score (``endpoints``):
     pull        |score - 1/2| of LERP's interior frames minus that of SGW's, on the same pairs: above 0 where SGW comes nearer to 1/2
     deviation   largest distance of a path's node from the straight line, over |z_b - z_a|
     correction  mean size of the correction over the drive, |c| / alpha
-    precision   share of interior frames that the judges take for real, SGW minus LERP
+    real        share of interior frames that the judges take for real, SGW minus LERP
 """
 
 from collections.abc import Mapping, Sequence
@@ -119,7 +119,7 @@ def _walk_one_run(run: Run, judges: Sequence[Judge], kind: str, count: int, seed
             found["correction"] = curve.traces["correction"].mean(dim=1).cpu().double() / alpha
         columns[w] = {m: v.cpu() for m, v in found.items()}
     made = torch.cat([run.decode(z_a), run.decode(z_b)]).cpu()
-    own = comparison.single_images(made, judges)["precision"].view(2, -1).mean(dim=0)
+    own = comparison.single_images(made, judges)["real"].view(2, -1).mean(dim=0)
     distances = distances_to_end(curves, z_b)
     corrections = {w: c.traces["correction"].cpu() / alpha for w, c in curves.items() if "correction" in c.traces}
     return Walked(ends, curves, frames, scores, distances, corrections, columns, own)
@@ -185,7 +185,7 @@ def kind_table(w: Walked) -> Table:
         "middle_score": Column("score, middle", ".3f", None, "mean over the middle third"),
         "deviation": DEVIATION,
         "correction": Column("correction / drive", ".3f", None, "mean size of the correction over the drive's"),
-        **{k: PATHS[k] for k in ("precision", "arrived")},
+        **{k: PATHS[k] for k in ("real", "arrived")},
     }
     rows = {}
     for walk, own in w.columns.items():

@@ -39,7 +39,7 @@ AVERAGE, CEILING = "pixel averages", "reconstructed truth"
 DISTANCE = "hausdorff"
 """The distance by which the truth orders methods."""
 
-SCORES = ("realism", "precision")
+SCORES = ("realism", "real", "precision")
 """What a judge says of a path, by which its order of methods is taken."""
 
 SHOWN = 3

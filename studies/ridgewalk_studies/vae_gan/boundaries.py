@@ -143,7 +143,7 @@ def _mean(found: Sequence[Interval]) -> Interval | None:
 
 
 def section(found: Mapping[str, Boundary], s: Summary) -> Section:
-    """Returns one table of all boundaries, and a picture of the precision of strings under each."""
+    """Returns one table of all boundaries, and a picture of the share of real frames of strings under each."""
     columns = {
         "bce": Column(
             "held-out BCE", ".3f", None, "of its own task; 0.693 is chance. Tasks differ, so that lower is not better"
@@ -167,7 +167,7 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
             "lower",
             "share of the points that it scores above 0.6 which the judges call unreal",
         ),
-        "precision": Column("string, precision", ".3f", "higher", "share of interior frames real to the judges"),
+        "real": Column("string, share of real frames", ".3f", "higher", "share of interior frames real to the judges"),
         "whole": Column("string, wholly real", ".3f", "higher", "share of paths with every interior frame real"),
         "step": Column("string, largest step", ".3f", "lower", "largest step between frames over the ends' distance"),
     }
@@ -178,7 +178,7 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
             "bce": Cell(sum(b.bce) / len(b.bce)),
             "auc": Cell(sum(b.auc) / len(b.auc)),
             "mixture": Cell(sum(b.mixture_auc) / len(b.mixture_auc)),
-            "precision": Cell.of(row["precision"]),
+            "real": Cell.of(row["real"]),
             "whole": Cell.of(row["wholly_real"]),
             "step": Cell.of(row["largest_step"]),
         }
@@ -188,17 +188,15 @@ def section(found: Mapping[str, Boundary], s: Summary) -> Section:
     for free in FREE:
         base = s.rows[free]
         rows[free.upper()] = {
-            "precision": Cell.of(base["precision"]),
+            "real": Cell.of(base["real"]),
             "whole": Cell.of(base["wholly_real"]),
             "step": Cell.of(base["largest_step"]),
         }
-    values = {
-        n: (s.rows[n]["precision"].value, s.rows[n]["precision"].low, s.rows[n]["precision"].high) for n in s.rows
-    }
+    values = {n: (s.rows[n]["real"].value, s.rows[n]["real"].low, s.rows[n]["real"].high) for n in s.rows}
     picture = Figure(
         figures.png(
             figures.intervals(
-                values, "precision of strings guided by each", {n: v["precision"] for n, v in s.lines.items()}
+                values, "share of real frames of strings guided by each", {n: v["real"] for n, v in s.lines.items()}
             )
         ),
         "Precision of strings under the detector of each boundary",
@@ -262,5 +260,5 @@ def figures_of(found: Mapping[str, Boundary], s: Summary) -> dict[str, object]:
         },
         "strings": {m: {n: [i.value, i.low, i.high] for n, i in row.items()} for m, row in s.rows.items()},
         "free": s.free,
-        "gains": {m: plain(row["precision"]) for m, row in s.gains.items()},
+        "gains": {m: plain(row["real"]) for m, row in s.gains.items()},
     }

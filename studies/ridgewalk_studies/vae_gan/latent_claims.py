@@ -2,7 +2,7 @@
 The smaller claims made of a latent discriminator and its space, each measured on a trained Gaussian autoencoder.
 
 D_z is trained after the model: draws of q(z|x), fresh in every step, against draws of the prior. All figures are of images of the role
-``test``, which neither model nor D_z saw; realism is the share of interior frames that lie in a judge's k-NN balls, mean of the judges.
+``test``, which neither model nor D_z saw; realism is the share of interior frames that a judge takes for real, mean of the judges.
 ``latent_space`` holds the data of the measurements, ``latent_sensor`` and ``latent_density`` the claims on D_z, ``latent_paths`` those
 on distances and paths.
 """

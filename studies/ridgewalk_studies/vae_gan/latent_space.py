@@ -95,11 +95,9 @@ class Space:
         return path, path.map(self.model.decode)
 
     def judged(self, frames: Tensor) -> dict[str, Tensor]:
-        """Returns the share of interior frames in a k-NN ball, by judge: float64 (b,) each."""
+        """Returns the share of interior frames that each judge takes for real: float64 (b,) each; NaN where it cannot tell."""
         inner = frames[:, 1:-1]
-        return {
-            j.name: j.real(j.features(inner.flatten(0, 1))).view(inner.shape[:2]).double().mean(1) for j in self.judges
-        }
+        return {j.name: j.real(inner.flatten(0, 1)).view(inner.shape[:2]).mean(1) for j in self.judges}
 
     def realism(self, frames: Tensor) -> Tensor:
         """Returns the mean over judges of ``judged``: (b,)."""

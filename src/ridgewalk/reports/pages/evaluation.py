@@ -12,6 +12,7 @@ from ridgewalk.reports import samples as pictures
 from ridgewalk.reports import write as write_page
 from ridgewalk.reports.columns import BITS, FID, GUIDES, IMAGES, LAYOUT, POINTS
 from ridgewalk.reports.pages.origin import budget_line
+from ridgewalk.reports.power import power_section
 from ridgewalk.store.guide import Guide
 from ridgewalk.verbs.evaluate import REAL, Measured, Result
 
@@ -31,7 +32,7 @@ def write(result: Result) -> Path | None:
         f"What {run.folder.name} generates",
         budget_line(run.origin, f"recipe {run.origin.recipe}"),
         result.verdict,
-        [Section("Samples", "", blocks)],
+        [Section("Samples", "", blocks), *([power_section(measured.judges)] if measured.judges else [])],
         {"sampling": vars(result.how)},
         "Are its samples real, and do they cover the data?",
         {

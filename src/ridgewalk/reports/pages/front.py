@@ -12,6 +12,7 @@ from ridgewalk.reports.columns import CLASSES, COST, FURTHER, PATHS, SHAPE
 from ridgewalk.reports.comparison import cost_table, gains_table, metrics_table, realism_section
 from ridgewalk.reports.pages.origin import source_name
 from ridgewalk.reports.paths import strip_figure
+from ridgewalk.reports.power import power_section
 from ridgewalk.verbs.compare import AMORTISED, Front, Result
 
 STRIPS = ("lerp", "slerp", "geodesic", "graph", "string", "ridge@4", "ridge@16", AMORTISED)
@@ -52,6 +53,7 @@ def sections(front: Front) -> list[Section]:
             strips,
         ),
         realism_section(front.pooled.summary),
+        power_section(m.judges),
         Section(
             "The cost of the search",
             "Measured on the threads of this run; decoding for display is not included.",
@@ -67,7 +69,7 @@ def _front(front: Front) -> Section:
     for e in front.pooled.entries:
         if e.method not in front.smooth:
             continue
-        p, length = s.rows[e.method]["precision"], s.rows[e.method]["relative_length"]
+        p, length = s.rows[e.method]["real"], s.rows[e.method]["relative_length"]
         points[e.method] = (length.value, p.value, length.low, length.high, p.low, p.high)
         time = math.log10(max(1e-3, 1000 * e.stats.get("cpu_seconds_per_path", 0.0)))
         times[e.method] = (time, p.value, math.nan, math.nan, p.low, p.high)
@@ -79,10 +81,10 @@ def _front(front: Front) -> Section:
         "only where another is better in both by intervals that exclude zero, on the same pairs. Methods some of whose walks did not arrive are "
         "left out.",
         [
-            _picture(points, by_length, "Realism against smoothness"),
-            _picture(times, by_time, "Realism against time"),
+            *([_picture(points, by_length, "Realism against smoothness")] if points else []),
+            *([_picture(times, by_time, "Realism against time")] if times else []),
             TableBlock(_table(front), "The finders"),
-            Text(f"Length: {_places(front.smooth)}\n\nTime: {_places(front.quick)}"),
+            *([Text(f"Length: {_places(front.smooth)}\n\nTime: {_places(front.quick)}")] if points else []),
             TableBlock(metrics_table(s, (*CLASSES, *SHAPE), False), "Classes and shape"),
         ],
     )
@@ -92,8 +94,8 @@ def _table(front: Front) -> Table:
     s = front.pooled.summary
     gained = gains_table(s)
     columns = {
-        "precision": PATHS["precision"],
-        "gain": gained.columns["precision_gain"],
+        "real": PATHS["real"],
+        "gain": gained.columns["real_gain"],
         "length": PATHS["relative_length"],
         "middle": FURTHER["middle"],
         "ms": COST["cpu_ms"],
@@ -102,14 +104,14 @@ def _table(front: Front) -> Table:
     for e in front.pooled.entries:
         row = s.rows[e.method]
         rows[e.method] = {
-            "precision": Cell.of(row["precision"]),
-            "gain": gained.rows.get(e.method, {}).get("precision_gain", Cell(None)),
+            "real": Cell.of(row["real"]),
+            "gain": gained.rows.get(e.method, {}).get("real_gain", Cell(None)),
             "length": Cell.of(row["relative_length"]),
             "middle": Cell(_mean(front.middles, e.method)),
             "ms": Cell(1000 * e.stats.get("cpu_seconds_per_path", 0.0)),
         }
     rows["reconstructions"] = {
-        "precision": Cell(s.lines["reconstructions"]["precision"]),
+        "real": Cell(s.lines["reconstructions"]["real"]),
         "middle": Cell(_mean(front.middles, "reconstructions")),
     }
     return Table(columns, rows, ("reconstructions",))
@@ -122,8 +124,8 @@ def _mean(middles: Sequence[Mapping[str, Mapping[str, float]]], name: str) -> fl
 
 def _picture(points: Mapping[str, Mark], xlabel: str, title: str) -> Figure:
     return Figure(
-        figures.png(figures.tradeoff(points, xlabel, "precision (up is more real)")),
-        f"{title}: precision of each finder.",
+        figures.png(figures.tradeoff(points, xlabel, "share of real frames (up is more real)")),
+        f"{title}: share of real frames of each finder.",
         "Lines are 95 % intervals over pairs, and over models where there are several.",
         title,
         figures.READING["tradeoff"],

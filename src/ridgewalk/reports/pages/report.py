@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from ridgewalk.evaluation.reconstructions import describe_reconstruction
 from ridgewalk.reports import Figure, Page, Section, TableBlock, figures
@@ -12,6 +13,7 @@ from ridgewalk.reports.columns import CLASSES, SHAPE
 from ridgewalk.reports.comparison import cost_table, metrics_table, realism_section
 from ridgewalk.reports.pages.origin import all_settings, budget_line, source_name
 from ridgewalk.reports.paths import strip_figure, trace_figures
+from ridgewalk.reports.power import power_section
 from ridgewalk.reports.sensors import misalignment_section, sensors_section
 from ridgewalk.store.run import Run
 from ridgewalk.training.log import describe_damage, read_log
@@ -28,6 +30,7 @@ def write(result: Result) -> Path | None:
     sections = [
         _frames(result),
         realism_section(result.summary),
+        power_section(measured.judges, _graded(result)),
         _classes(result),
         Section(
             "Shape and cost of the paths",
@@ -48,7 +51,8 @@ def write(result: Result) -> Path | None:
         _training(run),
     ]
     judges = {
-        f"judge {j.name}": f"accuracy {j.accuracy:.3f} on {len(j.reference)} reference images it never saw"
+        f"judge {j.name}": f"threshold from {len(j.composite.calibration)} real images; classifier's accuracy {j.accuracy:.3f} on {len(j.reference)} reference "
+        "images; neither saw them in training"
         for j in measured.judges
     }
     page = Page(
@@ -70,6 +74,16 @@ def _frames(result: Result) -> Section:
         f"The first {shown} of {pairs} pairs, {frames} frames each, not chosen. {_about(result)}",
         [strip_figure(result.run, m.ends, m.frames, i, m.judges) for i in range(shown)],
     )
+
+
+def _graded(result: Result) -> dict[str, Tensor]:
+    """Real images, half-and-half averages and the interior frames of every path, for rows sorted by the judges."""
+    m = result.measured
+    real = m.ends.x_a.cpu()
+    shown = {"real": real, "averages": (real + m.ends.x_b.cpu()) / 2}
+    return shown | {
+        name: f[:, 1:-1].flatten(0, 1) for name, f in m.frames.items() if name in ("lerp", "slerp", result.summary.best)
+    }
 
 
 def _about(result: Result) -> str:

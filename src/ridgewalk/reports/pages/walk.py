@@ -8,6 +8,7 @@ from ridgewalk.reports import write as write_page
 from ridgewalk.reports.columns import CLASSES, PATHS, REAL, SHAPE
 from ridgewalk.reports.pages.origin import all_settings, budget_line
 from ridgewalk.reports.paths import strip_figure, trace_figures
+from ridgewalk.reports.power import power_section
 from ridgewalk.verbs.walk import Result
 
 SHOWN = 8
@@ -40,6 +41,7 @@ def write(result: Result, gif: bool = False) -> Path | None:
             "Means over the pairs. Means of a few pairs give an impression only; `ridgewalk report` gives intervals.",
             [TableBlock(table)],
         ),
+        power_section(result.judges),
         Section("Energy and distance along the path", blocks=trace_figures(result.energies, result.distances)),
     ]
     settings = {k: v for k, v in result.settings.items() if v is not None}
