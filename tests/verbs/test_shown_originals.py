@@ -83,7 +83,7 @@ def test_walks_and_reports_show_the_images_beside_their_frames_and_warn(
 ) -> None:
     drawn: list[Any] = []
     strips = figures.strips
-    monkeypatch.setattr(figures, "strips", lambda *a, **k: (drawn.append(k["ends"]), strips(*a, **k))[1])
+    monkeypatch.setattr(figures, "strips", lambda *a, **k: (drawn.append(k.get("ends")), strips(*a, **k))[1])
     code, said, _ = call("walk", smoke, "--from", 3, "--to", 7, "--method", "lerp", "--out", tmp_path / "walk")
     assert code == 0
     assert "The reconstructions are too poor for a path to matter" in said
@@ -96,4 +96,4 @@ def test_walks_and_reports_show_the_images_beside_their_frames_and_warn(
     assert found["reconstruction"]["n"] == 256
     assert "The reconstructions are too poor for a path to matter" in out.read_text()
     assert "Reconstructions of 256 held-out images" in out.read_text()
-    assert len(drawn) == 5
+    assert len([ends for ends in drawn if ends is not None]) == 5

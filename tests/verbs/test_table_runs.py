@@ -60,10 +60,13 @@ def test_classes_of_a_table_by_a_recipes_own_settings_for_tables(recipe: str, er
     assert measure_clusters(told, labels, (told, labels)).majority < error  # 0.6 where all are of one class
 
 
-def test_rows_without_classes_have_no_judges(tmp_path: Path) -> None:
-    np.save(tmp_path / "plain.npy", np.random.default_rng(0).normal(size=(200, 5)))
-    with pytest.raises(ValueError, match=r"judges of rows of numbers need classes, .*'plain' has one class"):
-        judge(load(str(tmp_path / "plain.npy")), "A", Judges())
+def test_averages_of_a_normal_law_are_as_real_as_its_rows_and_the_judges_say_that_they_cannot_tell(
+    tmp_path: Path,
+) -> None:
+    """Averages of rows of one bell are rows that the bell could have given, if less spread: no judge can refuse most of them and take most real rows."""
+    np.save(tmp_path / "plain.npy", np.random.default_rng(0).normal(size=(4000, 2)))
+    found = judge(load(str(tmp_path / "plain.npy")), "A", Judges(steps=100))
+    assert any("half-and-half averages" in reason for reason in found.composite.power.reasons)
 
 
 def test_what_is_decoded_goes_back_to_the_tables_units(run: Run) -> None:

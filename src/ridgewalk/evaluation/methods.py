@@ -232,8 +232,10 @@ def refuse_role(role: str, pairs: int | None = None) -> None:
 
 
 def refuse_energy(run: Run, method: str, energy: str | None) -> None:
-    """Refuses unknown methods and energies before anything is made."""
+    """Refuses unknown methods and energies, and methods that need what the run has not, before anything is made."""
     building.refuse_energy(method, energy)
+    if not all(map(run.context.provides, building.parse_method(method)[0].needs)):
+        run.finder(method)  # says what is missing
     if energy is not None:
         run.energy(energy)
 

@@ -245,8 +245,10 @@ def _compare(request: Request, columns: Mapping[str, Columns], arrived: int, jud
         f"{method}: {float(real[method].mean()):.0%} of the frames between the ends are real by the mean of two judges ({others}); "
         f"{arrived} of {pairs} paths arrived."
     )
-    gain = [describe_gain(method, paired_difference(real[method], real[free], request.seed), free)]
-    return [shares, *(gain if pairs >= FEWEST and method != free else []), describe_power(judges)]
+    told = [describe_power(judges)]
+    if pairs < FEWEST or method == free:
+        return [shares, *told]
+    return [shares, describe_gain(method, paired_difference(real[method], real[free], request.seed), free), *told]
 
 
 def _caveats(pairs: int, judges: Sequence[Judge]) -> list[str]:
