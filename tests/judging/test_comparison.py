@@ -19,6 +19,7 @@ from ridgewalk.judging.comparison import (
     summarise,
 )
 from ridgewalk.judging.front import standings
+from ridgewalk.judging.judges import Grades
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path
 from ridgewalk.verbs.report import verdict_of
@@ -101,8 +102,9 @@ def judges(labelled: bool) -> Sequence[SimpleNamespace]:
             labelled=labelled,
             features=lambda x: x.flatten(1),
             near=lambda f: f[:, 0] > 0.5,
-            real=lambda x: (x.flatten(1)[:, 0] > 0.5).double(),
-            realism=lambda x: x.flatten(1)[:, 0].double(),
+            grades=lambda x: Grades(
+                (x.flatten(1)[:, 0] > 0.5).double(), x.flatten(1)[:, 0].double(), x.flatten(1)[:, 0].double() - 0.5
+            ),
             probabilities=lambda x: x.flatten(1)[:, :3].softmax(dim=1),
         )
         for name in "AB"

@@ -118,6 +118,7 @@ def test_real_images_are_more_real_than_noise(pair: list[Judge]) -> None:
         assert 0.35 < j.realism(test).mean() < 0.6  # a rank among real images
         assert j.realism(noise).max() < 0.1
         assert torch.equal(j.margin(test) >= 0, j.real(test) == 1)
+        assert torch.equal(j.composite.accepts(test), j.real(test) == 1)
 
 
 def test_a_judge_that_cannot_tell_gives_no_grades() -> None:

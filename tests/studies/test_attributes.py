@@ -117,7 +117,7 @@ def test_the_sharpness_of_a_ramp_is_its_slope() -> None:
 def test_what_reconstructions_lose() -> None:
     data = load("digits")
     images = part(data, "test").floats()[:40]
-    one = judge(data, "A", Judges(epochs=1, batch=32))
+    one = judge(data, "A", Judges(epochs=1, batch=32, steps=4))
     whole = attributes.reconstruction_columns(images, images, [one])
     assert all(v.abs().max() == 0 for name, v in whole.items() if name != "sharpness")
     assert whole["sharpness"].tolist() == pytest.approx([1] * 40)

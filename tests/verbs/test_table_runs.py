@@ -46,7 +46,7 @@ def test_a_walk_over_a_table_is_judged(run: Run) -> None:
 
 
 def test_a_judge_of_rows_knows_their_classes() -> None:
-    found = judge(load("breast-cancer"), "A", Judges(epochs=40, batch=16))
+    found = judge(load("breast-cancer"), "A", Judges(epochs=40, batch=16, steps=4))
     assert found.accuracy > 0.85  # two classes of which one has 63 %
     assert found.features(load("breast-cancer").test.floats()).shape == (82, 128)
 

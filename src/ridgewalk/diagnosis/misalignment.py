@@ -168,7 +168,8 @@ def grade(groups: Mapping[str, Tensor], decode: Callable[[Tensor], Tensor], judg
     for group, z in groups.items():
         images = chunked(decode, z).cpu()
         for j in judges:
-            realism[j.name][group], real[j.name][group] = j.margin(images), j.real(images)
+            grades = j.grades(images)
+            realism[j.name][group], real[j.name][group] = grades.margin, grades.real
     return GradedPoints(groups, realism, real)
 
 

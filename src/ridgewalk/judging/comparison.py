@@ -123,11 +123,12 @@ def measure(pairs: PairedPaths, judges: Sequence[Judge]) -> dict[str, Tensor]:
     inner = frames[:, 1:-1].flatten(0, 1)
     columns: dict[str, Tensor] = {}
     for judge in judges:
-        real = judge.real(inner).view(b, k - 2)
+        grades = judge.grades(inner)
+        real = grades.real.view(b, k - 2)
         found = {
             "real": paths.share_real(real),
             "wholly_real": paths.wholly_real(real),
-            "realism": judge.realism(inner).view(b, k - 2).mean(dim=1),
+            "realism": grades.realism.view(b, k - 2).mean(dim=1),
             "precision": paths.precision(judge.near(judge.features(inner)).view(b, k - 2)),
         }
         if judge.labelled and has_labels:
@@ -152,8 +153,9 @@ def single_images(images: Tensor, judges: Sequence[Judge]) -> dict[str, Tensor]:
     """Measures realism, precision and confidence of single images (n, c, h, w), one value (n,) each: for the ceiling and the floor."""
     columns: dict[str, Tensor] = {}
     for judge in judges:
-        columns[f"real_{judge.name}"] = judge.real(images)
-        columns[f"realism_{judge.name}"] = judge.realism(images)
+        grades = judge.grades(images)
+        columns[f"real_{judge.name}"] = grades.real
+        columns[f"realism_{judge.name}"] = grades.realism
         columns[f"precision_{judge.name}"] = judge.near(judge.features(images)).double()
         if judge.labelled:
             columns[f"mean_confidence_{judge.name}"] = judge.probabilities(images).amax(dim=1).double()

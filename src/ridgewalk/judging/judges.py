@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import nan
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,21 @@ _KINDS: dict[str, tuple[str, Callable[..., classifiers.Classifier], int, float]]
 """By name: the role of its training data, architecture, seed, and standard deviation of the pixel noise in its training."""
 
 NAMES: tuple[str, ...] = tuple(_KINDS)
+
+
+class Grades(NamedTuple):
+    """
+    What a composite judge says of frames, (n,) float64 each; NaN where it cannot tell on the data.
+
+    Attributes:
+        real: 1 for what it takes for real, and 0 for the rest.
+        realism: share of real held-out images that seem no more real.
+        margin: its logit less its threshold.
+    """
+
+    real: Tensor
+    realism: Tensor
+    margin: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,22 +137,26 @@ class Judge:
         features = self.reference.map(self.classifier.features, chunk=_BATCH)
         return features, neighbours.radii(features, self.k)
 
+    def grades(self, frames: Tensor) -> Grades:
+        """Everything that the composite judge says of frames (n, c, h, w), from one pass of its network."""
+        if self.composite.power.reasons:
+            unknown = torch.full((len(frames),), nan, dtype=torch.float64)
+            return Grades(unknown, unknown, unknown)
+        logits = self.composite.logits(frames)
+        margin = logits.double() - self.composite.threshold
+        return Grades((margin >= 0).double(), self.composite.realism(logits), margin)
+
     def real(self, frames: Tensor) -> Tensor:
         """1 for each frame that the composite judge takes for real and 0 for the others: (n, c, h, w) -> (n,) float64; NaN where it cannot tell."""
-        return self._graded(frames, self.composite.accepts)
+        return self.grades(frames).real
 
     def realism(self, frames: Tensor) -> Tensor:
         """Share of real held-out images that seem no more real to the composite judge: (n, c, h, w) -> (n,) in [0, 1]; NaN where it cannot tell."""
-        return self._graded(frames, lambda x: self.composite.realism(self.composite.logits(x)))
+        return self.grades(frames).realism
 
     def margin(self, frames: Tensor) -> Tensor:
         """The composite judge's logit less its threshold, at least 0 for what it takes for real: (n, c, h, w) -> (n,); NaN where it cannot tell."""
-        return self._graded(frames, lambda x: self.composite.logits(x) - self.composite.threshold)
-
-    def _graded(self, frames: Tensor, grade: Callable[[Tensor], Tensor]) -> Tensor:
-        if self.composite.power.reasons:
-            return torch.full((len(frames),), nan, dtype=torch.float64)
-        return grade(frames).double()
+        return self.grades(frames).margin
 
     def near(self, features: Tensor) -> Tensor:
         """Whether each row of features lies in a ball: (n, f) -> (n,) bool."""
