@@ -5,8 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from ridgewalk.data import Images, load, part
-from ridgewalk.judging.discernment import NETWORKS, CompositeJudge, calibrate, new_network, train_network
+from ridgewalk.judging.discernment import NETWORKS, CompositeJudge
+from ridgewalk.judging.judges import judge
 from ridgewalk.judging.power import CONTROL_AT_MOST, measure_power
+from ridgewalk.settings.autoencoder import Judges
 
 
 def blobs(n: int = 200) -> Tensor:
@@ -67,10 +69,7 @@ def test_the_threshold_rejects_a_tenth_of_the_calibration_and_realism_is_a_rank(
 
 
 def trained(name: str, steps: int) -> CompositeJudge:
-    data = load("digits")
-    images, network = part(data, f"judge_{name.lower()}"), new_network(name, data.shape, 0)
-    train_network(name, network, images.pixels, steps, 0)
-    return calibrate(name, network, data, images.digests())
+    return judge(load("digits"), name, Judges(epochs=1, steps=steps)).composite
 
 
 @pytest.fixture(scope="module")

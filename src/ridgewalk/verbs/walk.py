@@ -146,10 +146,10 @@ def walk(run: Run, request: Request) -> Result | None:
     """
     method, keep = request.method, request.keep
     run = with_shares(run, request.shares, [request.energy])
-    refuse_energy(run, method, request.energy)
-    refuse_role(request.role, request.pairs)
     if keep is not None:
         parts.refuse_keep(run, keep, method)
+    refuse_energy(run, method, request.energy)
+    refuse_role(request.role, request.pairs)
     if request.pairs is not None:
         ends = draw_ends(run, request.pairs, request.seed, request.role, request.same_class)
     else:
