@@ -19,7 +19,9 @@ class Sighted(CompositeJudge):
         return Power(self.name, 100, 100, 0.9, 0.9, {}, {}, {}, {})
 
 
-class _Formula(nn.Module):
+class Formula(nn.Module):
+    """A network from a formula (n, ...) -> (n,), with one output."""
+
     def __init__(self, formula: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.formula = formula
@@ -30,4 +32,4 @@ class _Formula(nn.Module):
 
 def sighted(logit: Callable[[Tensor], Tensor], threshold: float, held_out: Images, name: str = "A") -> CompositeJudge:
     """A judge of a logit (n, c, h, w) -> (n,) that takes for real what is at least at the threshold."""
-    return Sighted(name, _Formula(logit), torch.full((100,), threshold), held_out)
+    return Sighted(name, Formula(logit), torch.full((100,), threshold), held_out)

@@ -15,7 +15,7 @@ from ridgewalk.judging.judges import Judge
 from ridgewalk.models.classifiers import Classifier
 from ridgewalk.models.discriminators import Discriminator
 from ridgewalk.reports.sensors import misalignment_section
-from sighted import sighted
+from sighted import Formula, sighted
 
 N = 200
 
@@ -25,17 +25,6 @@ class Black(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x[:, :1, 0, 0]
-
-
-class Formula(nn.Module):
-    """A discriminator's body from a formula."""
-
-    def __init__(self, formula: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.formula = formula
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.formula(z)[:, None]
 
 
 def judge_of_darkness(name: str = "A") -> Judge:

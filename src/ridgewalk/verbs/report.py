@@ -98,15 +98,15 @@ def report(run: Run, request: Request) -> Result | None:
     diagnoses = diagnose_sensors(run, seed)
     misaligned = measure_misalignment(run, measured.judges, seed, role)
     reconstruction = measure_reconstructions(run)
-    told = describe_blindness(measured.judges) or [describe_power(measured.judges)]
-    first = verdict_of(summary, pairs, told)
+    blind = describe_blindness(measured.judges)
+    first = verdict_of(summary, pairs, blind or [describe_power(measured.judges)])
     verdict = [
         *describe_budget(run),
         first[0],
         *warn_of_reconstruction(reconstruction),
         *first[1:],
         *(d.sentence for d in diagnoses),
-        *([] if describe_blindness(measured.judges) else describe_misalignment(misaligned)),
+        *([] if blind else describe_misalignment(misaligned)),
     ]
     figures = {
         "report": str(page),

@@ -14,7 +14,7 @@ VARIETY = Column(
 ERROR = Column(
     "re-projection", ".3g", "lower", "mean |z - E(G(z))|^2 of its interior points over LERP's, held-out pairs"
 )
-PRECISION = Column("real", ".3f", "higher", "share of interior frames real to the judges")
+REAL = Column("real", ".3f", "higher", "share of interior frames real to the judges")
 STEP = Column(
     "largest step", ".3f", "lower", "between frames over the ends' distance, the jump to its first frame included"
 )
@@ -26,7 +26,7 @@ def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, fl
     columns = {
         "variety": VARIETY,
         "error": ERROR,
-        "real": PRECISION,
+        "real": REAL,
         "whole": Column("wholly real", ".3f", "higher", "share of paths with every interior frame real"),
         "step": STEP,
         "gap": GAP,
@@ -52,7 +52,7 @@ def table(found: Mapping[str, Trained], j: Judged, milliseconds: Mapping[str, fl
 def sweep(found: Mapping[str, Trained], j: Judged, names: Mapping[float, str]) -> Section:
     """Returns the section on attractions from 0 up and falling: their variety and their share of real frames."""
     labels = {n: f"{w:g}" for w, n in names.items()} | {FALLING: "falling"}
-    columns = {"variety": VARIETY, "error": ERROR, "real": PRECISION, "step": STEP, "gap": GAP}
+    columns = {"variety": VARIETY, "error": ERROR, "real": REAL, "step": STEP, "gap": GAP}
     rows = {label: {**_judged_cells(j, n), **_training_cells(found[n], j, n)} for n, label in labels.items()}
     block = TableBlock(
         Table(columns, rows, caption="One time for each pair, fixed pairs; variety in training.", corner="lambda"),
@@ -125,7 +125,7 @@ def collapse(found: Mapping[str, Trained]) -> Section:
 def distillation(found: Mapping[str, Trained], j: Judged) -> Section:
     """Returns the section on both trainings of the exact network on one energy, and on the search that one learns from."""
     columns = {
-        "real": PRECISION,
+        "real": REAL,
         "step": STEP,
         "search": Column("search, s", ".0f", None, "seconds before the first step"),
         "training": Column("training, s", ".0f", None, "seconds of its steps"),
