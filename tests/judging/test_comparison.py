@@ -22,6 +22,7 @@ from ridgewalk.judging.front import standings
 from ridgewalk.judging.judges import Grades
 from ridgewalk.metrics.statistics import Interval
 from ridgewalk.path import Path
+from ridgewalk.reports.comparison import gains_table, metrics_table
 from ridgewalk.verbs.report import verdict_of
 
 N = 60
@@ -159,3 +160,6 @@ def test_where_a_judge_cannot_tell_no_method_is_the_best_and_no_gain_is_settled(
     assert "not settled, because the judges cannot tell" in describe_gain("string", s.gains["string"]["real"], s.free)
     assert verdict_of(s, N, ["They cannot tell."]) == ["They cannot tell.", "Every path arrived."]
     assert standings(blind, "real", "relative_length", 0) == {}
+    table = metrics_table(s, ("real", "real_A", "wholly_real"), True)
+    assert list(table.columns) == ["real_A", "wholly_real"]  # what was measured for no method has no column
+    assert "nan" not in metrics_table(s, ("real_A",), True).to_csv() + gains_table(s).to_csv()

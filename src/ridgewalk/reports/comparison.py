@@ -1,6 +1,7 @@
 """A comparison of methods on a page: its tables, and the section on realism."""
 
 from collections.abc import Sequence
+from math import isnan
 
 from ridgewalk.judging.comparison import Entry, Summary, describe_agreement
 from ridgewalk.reports import Cell, Figure, Section, Table, TableBlock, Text, figures
@@ -34,10 +35,10 @@ def metrics_table(summary: Summary, keys: Sequence[str], lines: bool) -> Table:
 
     Args:
         summary: summary of the methods.
-        keys: keys of the metrics; a metric that no method has is left out.
+        keys: keys of the metrics; one that was measured for no method is left out.
         lines: whether rows of real images, ceiling and floor follow.
     """
-    present = [k for k in keys if any(k in r for r in summary.rows.values())]
+    present = [k for k in keys if any(k in r and not isnan(r[k].value) for r in summary.rows.values())]
     rows: dict[str, dict[str, Cell]] = {
         m: {k: Cell.of(r[k]) for k in present if k in r} for m, r in summary.rows.items()
     }

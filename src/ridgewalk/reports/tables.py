@@ -34,8 +34,10 @@ class Cell:
 
     @classmethod
     def of(cls, interval: "Interval | None") -> "Cell":
-        """The cell of a figure with its interval; of None, one that was not measured."""
-        return cls(None) if interval is None else cls(interval.value, interval.low, interval.high)
+        """The cell of a figure with its interval; of None and of NaN, one that was not measured."""
+        if interval is None or isnan(interval.value):
+            return cls(None)
+        return cls(interval.value, interval.low, interval.high)
 
     @property
     def measured(self) -> bool:
