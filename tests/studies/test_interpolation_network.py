@@ -108,7 +108,7 @@ def test_shapes_are_measured_in_factors_without_a_change_of_the_command(
 ) -> None:
     # the first of the same images: drawing and judging all of them takes most of a minute
     monkeypatch.setattr("ridgewalk.data.sources.dataset", lambda size: shapes.dataset(2400, 400, size=size))
-    changes = (*QUICK, "judges.epochs=1", "reproduce.points=40")
+    changes = (*QUICK, "judges.epochs=1", "judges.steps=4", "reproduce.points=40")
     folder = tmp_path / "shapes"
     reproduce("interpolation-network", source="shapes", budget="smoke", changes=changes, out=folder, device="cpu")
     found = json.loads((folder / "result.json").read_text())

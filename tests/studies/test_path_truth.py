@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import ridgewalk
-from ridgewalk.data import file_rows, load, part
+from ridgewalk.data import file_rows, load, part, shapes
 from ridgewalk.data.shapes import SIZES
 from ridgewalk.metrics import truth
 from ridgewalk_studies.measures.shapes import measure
@@ -136,7 +136,11 @@ def test_a_judge_that_orders_methods_as_the_truth_does_has_tau_1() -> None:
 def test_the_study_runs_from_training_to_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = spectra(tmp_path)
     monkeypatch.setattr(sequences, "fermentation_file", lambda: file)
-    result = reproduce("path-truth", source="digits", budget="smoke", out=tmp_path / "out", device="cpu")
+    # the first of the same images: drawing and judging all of them takes most of a minute
+    monkeypatch.setattr("ridgewalk.data.sources.dataset", lambda size: shapes.dataset(2400, 400, size=size))
+    result = reproduce(
+        "path-truth", source="digits", budget="smoke", changes=["judges.steps=4"], out=tmp_path / "out", device="cpu"
+    )
     found = json.loads((tmp_path / "out" / "result.json").read_text())
     for world in ("rotated", "shapes", "spectra"):
         rows = found[world]["rows"]
