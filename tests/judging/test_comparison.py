@@ -106,7 +106,7 @@ def judges(labelled: bool) -> Sequence[SimpleNamespace]:
             grades=lambda x: Grades(
                 (x.flatten(1)[:, 0] > 0.5).double(), x.flatten(1)[:, 0].double(), x.flatten(1)[:, 0].double() - 0.5
             ),
-            probabilities=lambda x: x.flatten(1)[:, :3].softmax(dim=1),
+            classify=lambda x: x[..., :3].softmax(dim=-1),
         )
         for name in "AB"
     ]

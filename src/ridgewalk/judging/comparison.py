@@ -124,15 +124,16 @@ def measure(pairs: PairedPaths, judges: Sequence[Judge]) -> dict[str, Tensor]:
     columns: dict[str, Tensor] = {}
     for judge in judges:
         grades = judge.grades(inner)
+        features = judge.features(frames.flatten(0, 1)).view(b, k, -1)
         real = grades.real.view(b, k - 2)
         found = {
             "real": paths.share_real(real),
             "wholly_real": paths.wholly_real(real),
             "realism": grades.realism.view(b, k - 2).mean(dim=1),
-            "precision": paths.precision(judge.near(judge.features(inner)).view(b, k - 2)),
+            "precision": paths.precision(judge.near(features[:, 1:-1].flatten(0, 1)).view(b, k - 2)),
         }
         if judge.labelled and has_labels:
-            p = judge.probabilities(frames.flatten(0, 1)).view(b, k, -1)
+            p = judge.classify(features)
             found |= {
                 "mean_confidence": paths.mean_confidence(p),
                 "worst_confidence": paths.worst_confidence(p),
@@ -156,9 +157,10 @@ def single_images(images: Tensor, judges: Sequence[Judge]) -> dict[str, Tensor]:
         grades = judge.grades(images)
         columns[f"real_{judge.name}"] = grades.real
         columns[f"realism_{judge.name}"] = grades.realism
-        columns[f"precision_{judge.name}"] = judge.near(judge.features(images)).double()
+        features = judge.features(images)
+        columns[f"precision_{judge.name}"] = judge.near(features).double()
         if judge.labelled:
-            columns[f"mean_confidence_{judge.name}"] = judge.probabilities(images).amax(dim=1).double()
+            columns[f"mean_confidence_{judge.name}"] = judge.classify(features).amax(dim=1).double()
     _add_means(columns, ("real", "realism", "precision", "mean_confidence"), judges)
     return columns
 

@@ -129,7 +129,11 @@ class Judge:
 
     def probabilities(self, frames: Tensor) -> Tensor:
         """Probabilities of classes: (n, c, h, w) -> (n, classes)."""
-        return chunked(self.classifier, frames, chunk=_BATCH).softmax(dim=1)
+        return self.classify(self.features(frames))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Probabilities of classes from the classifier's features: (..., f) -> (..., classes)."""
+        return self.classifier.head(features).softmax(dim=-1)
 
     @cached_property
     def balls(self) -> tuple[Tensor, Tensor]:

@@ -14,10 +14,10 @@ from math import nan
 from typing import Any
 
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from ridgewalk.judging import composites
+from ridgewalk.metrics.calibration import auc
 from ridgewalk.training.noise import Noise
 
 REAL_AT_LEAST = 0.75
@@ -141,7 +141,7 @@ def measure_power(
     def take(x: Tensor) -> Taken:
         found = logits(x)
         truth = torch.cat([torch.ones(len(own)), torch.zeros(len(found))])
-        return Taken(float((found >= threshold).float().mean()), float(roc_auc_score(truth, torch.cat([own, found]))))
+        return Taken(float((found >= threshold).float().mean()), auc(torch.cat([own, found]), truth))
 
     other = real.roll(1, dims=0)
     trained, unseen = composites.kinds(real.shape[1:])

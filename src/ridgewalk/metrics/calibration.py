@@ -34,15 +34,12 @@ def auc(logits: Tensor, labels: Tensor) -> float:
     """
     P(l+ > l-) + 1/2 P(l+ = l-), the area under the ROC curve: 0.5 at chance.
 
-    It is computed from ranks, as the sigmoids of large logits would tie, and in float32, to about 1e-6.
+    It is the mean over points of label 1 of the share of points of label 0 below them, whose variance ``auc_interval`` needs.
 
     Source: Hanley and McNeil (1982), The meaning and use of the area under a ROC curve.
     """
-    from torchmetrics.functional.classification import binary_auroc
-
     logits, y = _checked(logits, labels)
-    distinct, ranks = logits.unique(return_inverse=True)
-    return float(binary_auroc(ranks.to(logits.dtype) / len(distinct), y))
+    return float(_share_below(logits[y == 1], logits[y == 0]).mean())
 
 
 def auc_interval(logits: Tensor, labels: Tensor, level: float = LEVEL) -> Interval:
