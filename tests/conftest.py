@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch as it is imported
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -59,6 +60,25 @@ def smoke(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         if not (original / "manifest.json").is_file():
             train.start(TrainRequest("digits", Source("digits"), original, budget="smoke", changes=SMOKE, device="cpu"))
     return shutil.copytree(original, tmp_path_factory.mktemp("runs") / "smoke")
+
+
+@pytest.fixture(autouse=True)
+def figures_are_sketched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Figures of reports are files of a quarter of the pixels, without a layout that looks for room, which takes a quarter of the whole suite's time; the
+    tests of ``reports`` and of the README draw them as users see them.
+    """
+    if {"reports", "test_readme_commands.py"} & set(request.path.relative_to(Path(__file__).parent).parts):
+        return
+    import matplotlib.figure
+
+    save = matplotlib.figure.Figure.savefig
+
+    def sketch(figure: matplotlib.figure.Figure, *words: Any, **options: Any) -> None:
+        figure.set_layout_engine("none")
+        save(figure, *words, **options | {"dpi": 48})
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", sketch)
 
 
 @pytest.fixture
