@@ -22,6 +22,9 @@ SMOKE = ("judges.epochs=2", "judges.steps=400", "detector.epochs=3", "walks.iter
 # The folders whose test files take longest. They are handed to the workers first, so that no worker ends with a long file.
 SLOW = ("studies", "verbs", "test_cli.py", "adapters", "test_estimators.py", "diagnosis", "judging")
 
+# The tests whose figures are drawn as users see them.
+DRAWN = {"reports", "test_readme_commands.py", "test_map_project.py"}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the tests of the slow folders first; the order within a folder stays."""
@@ -66,9 +69,9 @@ def smoke(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def figures_are_sketched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Figures of reports are files of a quarter of the pixels, without a layout that looks for room, which takes a quarter of the whole suite's time; the
-    tests of ``reports`` and of the README draw them as users see them.
+    tests of ``DRAWN`` draw them as users see them.
     """
-    if {"reports", "test_readme_commands.py"} & set(request.path.relative_to(Path(__file__).parent).parts):
+    if DRAWN & set(request.path.relative_to(Path(__file__).parent).parts):
         return
     import matplotlib.figure
 
