@@ -251,7 +251,7 @@ METHODS: Table[Method] = Table("method", [
            "ridgewalk.finders.flow:build_flow", needs=("diffusion",), arrives=_RETURNS, keeps=False, colour="#3B0A1A", marker="h"),
     Method("flow-guided", "flow, by the score that a discriminator corrects",
            "ridgewalk.finders.flow:build_guided_flow", needs=("diffusion", "guide"), arrives=_RETURNS, keeps=False, colour="#E8788A", marker="h"),
-    Method("ridge", "the least of image curve energy and R times an energy: R = 0 is the geodesic, 4 the default, more is more real and longer",
+    Method("ridge", "the least of image curve energy and R times an energy: R = 0 is the geodesic, 8 the default, more is more real and longer",
            f"{_RIDGES}build_ridge", energy="soft-ratio", needs=("decoder", "references"), realism=True,
            unguided="the geodesic", reads=("realism",), colour="#8B2EFF", marker="P"),
     Method("ridge-quick", "ridge with fewer nodes and iterations",

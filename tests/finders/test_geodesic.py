@@ -150,7 +150,7 @@ def test_an_end_whose_energy_is_not_finite_leaves_the_search_as_it_is() -> None:
     z_a, z_b = rows((-1.0, 0.2)), rows((1.0, 0.2))
     u = lambda z: 1 / z[:, 1].clamp_min(1e-3)  # noqa: E731
     broken = lambda z: u(z).masked_fill((z == z_a).all(dim=1), torch.inf)  # noqa: E731
-    found, expected = (RidgePath(f, lambda z: z)(z_a, z_b) for f in (broken, u))
+    found, expected = (RidgePath(f, lambda z: z, 4.0)(z_a, z_b) for f in (broken, u))
     torch.testing.assert_close(found.nodes, expected.nodes, rtol=0, atol=0.05)
     assert float(found.nodes[0, 8, 1]) > 0.4
 

@@ -156,7 +156,7 @@ class RidgePath:
 
     energy: Energy
     decode: Decode
-    realism: float = 4.0
+    realism: float = 8.0
     nodes: int = 17
     coarse: tuple[int, ...] = (9, 17)
     iterations: int = 12

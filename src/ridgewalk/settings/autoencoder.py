@@ -249,7 +249,7 @@ class Walks:
     """Neighbours of a code in the graph."""
     dual_shares: tuple[NotNegative, NotNegative] = (0.5, 0.5)
     """Shares of the latent and of the pixel force in the energy "dual", in units of the latent force."""
-    realism: NotNegative = 4.0
+    realism: NotNegative = 8.0
     """Weight of the energy against the length of a ridge path."""
 
     def __post_init__(self) -> None:
