@@ -68,6 +68,7 @@ def install() -> None:
         "pip",
         "install",
         "--quiet",
+        "--compile-bytecode",  # PYTHONDONTWRITEBYTECODE, which containers set, would compile torch at the start of every process: 7 s
         *options,
         *constraints,
         "-e",

@@ -20,7 +20,17 @@ from filelock import FileLock
 SMOKE = ("judges.epochs=2", "judges.steps=400", "detector.epochs=3", "walks.iterations=10")
 
 # The folders whose test files take longest. They are handed to the workers first, so that no worker ends with a long file.
-SLOW = ("studies", "verbs", "test_cli.py", "adapters", "test_estimators.py", "diagnosis", "judging")
+SLOW = (
+    "studies",
+    "verbs",
+    "test_cli.py",
+    "test_fuzz.py",
+    "test_command_line_survival.py",
+    "adapters",
+    "test_estimators.py",
+    "diagnosis",
+    "judging",
+)
 
 # The tests whose figures are drawn as users see them.
 DRAWN = {"reports", "test_readme_commands.py", "test_map_project.py"}
