@@ -41,7 +41,12 @@ def install() -> None:
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         sys.exit(f"ridgewalk needs Python 3.11 to 3.13; this is {sys.version.split()[0]}")
     backend = os.environ.get("RIDGEWALK_TORCH", "")
-    wanted = [ROOT / "pyproject.toml", ROOT / "studies" / "pyproject.toml", ROOT / "constraints" / "dev.txt"]
+    wanted = [
+        Path(__file__),
+        ROOT / "pyproject.toml",
+        ROOT / "studies" / "pyproject.toml",
+        ROOT / "constraints" / "dev.txt",
+    ]
     digest = hashlib.sha256(
         b"".join(p.read_bytes() for p in wanted) + f"{ROOT} {backend} {sys.version}".encode()
     ).hexdigest()
