@@ -96,3 +96,14 @@ def test_softening_blurs_half_of_the_images_and_keeps_their_mean() -> None:
         assert soft.flatten(1).std(dim=1).max() <= x.flatten(1).std(dim=1).max() + 1e-5
         changed.append(((soft - x).flatten(1).abs().amax(dim=1) > 1e-6).float().mean())
     assert 0.2 < torch.stack(changed).mean() < 0.7
+
+
+def test_a_blurred_point_is_gaussian() -> None:
+    x = torch.zeros(1, 2, 15, 15)
+    x[0, 1, 7, 7] = 1
+    found = composites.blur(x, 1.2)
+    assert found[0, 0].abs().max() == 0
+    row = torch.exp(-(torch.arange(-3.0, 4.0) ** 2) / (2 * 1.2**2))
+    torch.testing.assert_close(found[0, 1, 7, 4:11] / found[0, 1, 7, 7], row)
+    torch.testing.assert_close(found[0, 1, 4:11, 7] / found[0, 1, 7, 7], row)
+    torch.testing.assert_close(found.sum(), torch.tensor(1.0))

@@ -1,5 +1,7 @@
 """A judge that cannot tell is refused, and one that can is not."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -36,6 +38,16 @@ def test_a_perfect_judge_has_power_one() -> None:
     assert power.controls["half-and-half averages"].auc > 0.95
     assert power.controls["grey"].share == power.controls["noise"].share == 0
     assert power.strengths[0.5].share <= power.strengths[0.05].share
+
+
+def test_a_judge_of_sharpness_accepts_no_blurred_image_of_any_size_and_rows_are_not_blurred() -> None:
+    assert measure_power("A", sharpness, 0.0, blobs(), 100).softened == 0
+    corner = lambda x: x.diff(dim=3).abs().amax((1, 2, 3)) - 0.99  # noqa: E731
+    small = (torch.rand(50, 1, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    found = measure_power("A", corner, 0.0, small, 100)
+    assert (found.real, found.softened) == (1, 0)
+    rows = torch.rand(50, 1, 1, 6, generator=torch.Generator().manual_seed(0))
+    assert math.isnan(measure_power("A", lambda x: x.flatten(1)[:, 0], 0.0, rows, 100).softened)
 
 
 @pytest.mark.parametrize(

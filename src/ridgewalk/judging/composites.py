@@ -272,18 +272,22 @@ def soften(x: Tensor, noise: Noise) -> Tensor:
 
     Decoded images are softer than real ones. Both sides of a composite judge's training are softened, so that softness says nothing.
     """
-    n, c, h, w = x.shape
-    width = float(noise.uniform(1)) * min(h, w) / 16
+    width = float(noise.uniform(1)) * min(x.shape[-2:]) / 16
     if width < 0.2:
         return x
+    share = (2 * noise.uniform(len(x), 1, 1, 1) - 1).clamp_min(0)
+    return torch.lerp(x, blur(x, width), share.expand_as(x))
+
+
+def blur(x: Tensor, width: float) -> Tensor:
+    """The images x (n, c, h, w) under a Gaussian blur of the standard deviation ``width``, in pixels."""
+    n, c, h, w = x.shape
     reach = max(1, min(round(2.5 * width), min(h, w) - 1))
     places = torch.arange(-reach, reach + 1, device=x.device)
     kernel = torch.exp(-(places**2) / (2 * width**2))
     kernel = (kernel / kernel.sum()).to(x.dtype)
     rows = F.pad(x.reshape(n * c, 1, h, w), (reach,) * 4, mode="replicate")
-    soft = F.conv2d(F.conv2d(rows, kernel[None, None, None]), kernel[None, None, :, None]).view_as(x)
-    share = (2 * noise.uniform(n, 1, 1, 1) - 1).clamp_min(0)
-    return torch.lerp(x, soft, share.expand_as(x))
+    return F.conv2d(F.conv2d(rows, kernel[None, None, None]), kernel[None, None, :, None]).view_as(x)
 
 
 def _each(noise: Noise, x: Tensor, low: float, high: float) -> Tensor:

@@ -56,7 +56,7 @@ class Power:
         n: number of held-out real things that it was tried on, and that composites were made of.
         calibration: number of other real things that its threshold was chosen on.
         real: share of the held-out real things that it accepts.
-        softened: the same of blurred real things, which should be about as high.
+        softened: the same of real images under a blur of ``blur_width``, which should be about as high; NaN for rows of numbers.
         controls: by control, such as ``half-and-half average`` and ``grey``.
         trained: by kind of composite that it was trained on.
         unseen: by kind of composite that it was not trained on.
@@ -121,6 +121,11 @@ def controls(x: Tensor) -> dict[str, Tensor]:
     return made | {"noise": noise.uniform(*x.shape)}
 
 
+def blur_width(x: Tensor) -> float:
+    """The standard deviation of the blur that judges are tried on, in pixels: a thirty-second of the smaller side of x (n, c, h, w), at least 0.5."""
+    return max(min(x.shape[-2:]) / 32, 0.5)
+
+
 def measure_power(
     name: str, logits: Callable[[Tensor], Tensor], threshold: float, real: Tensor, calibration: int
 ) -> Power:
@@ -150,7 +155,7 @@ def measure_power(
         len(real),
         calibration,
         float((own >= threshold).float().mean()),
-        take(composites.soften(real, Noise(_SEED, 1))).share,
+        nan if 1 in real.shape[-2:] else take(composites.blur(real, blur_width(real))).share,
         {n: take(x) for n, x in controls(real).items()},
         {n: take(kind(real, other, Noise(_SEED, 2))) for n, kind in trained.items()},
         {n: take(kind(real, other, Noise(_SEED, 3))) for n, kind in unseen.items()},

@@ -1,6 +1,7 @@
 """The judges on a page: what they take for real of composites of each kind, and frames sorted by what they say."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 
 import torch
 from torch import Tensor
@@ -45,7 +46,8 @@ def power_table(powers: Sequence[Power]) -> Table:
             f"AUC, {p.judge}", ".3f", None, "of the judge's logit between held-out real things and these"
         )
         rows.setdefault("real, held out", {})[share] = Cell(p.real)
-        rows.setdefault("real, blurred", {})[share] = Cell(p.softened)
+        if not isnan(p.softened):
+            rows.setdefault("real, blurred", {})[share] = Cell(p.softened)
         for name, taken in _named(p).items():
             rows.setdefault(name, {}).update({share: Cell(taken.share), auc: Cell(taken.auc)})
     return Table(columns, rows)
