@@ -73,7 +73,7 @@ def install() -> None:
         "pip",
         "install",
         "--quiet",
-        "--compile-bytecode",  # PYTHONDONTWRITEBYTECODE, which containers set, would compile torch at the start of every process: 7 s
+        "--compile-bytecode",  # where PYTHONDONTWRITEBYTECODE is set, every process would compile torch anew, which takes 7 s
         *options,
         *constraints,
         "-e",

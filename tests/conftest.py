@@ -76,10 +76,10 @@ def smoke(shared_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(autouse=True)
-def figures_are_sketched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def draw_small_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Figures of reports are files of a quarter of the pixels, without a layout that looks for room, which takes a quarter of the whole suite's time; the
-    tests of ``DRAWN`` draw them as users see them.
+    Figures have 48 dots to the inch in place of 192, and no layout that moves their parts apart: drawn as users see them, they take a quarter of the time of
+    the tests of commands. The tests of ``DRAWN`` draw them as users see them.
     """
     if DRAWN & set(request.path.relative_to(Path(__file__).parent).parts):
         return
@@ -87,11 +87,11 @@ def figures_are_sketched(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 
     save = matplotlib.figure.Figure.savefig
 
-    def sketch(figure: matplotlib.figure.Figure, *words: Any, **options: Any) -> None:
+    def save_small(figure: matplotlib.figure.Figure, *words: Any, **options: Any) -> None:
         figure.set_layout_engine("none")
         save(figure, *words, **options | {"dpi": 48})
 
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", sketch)
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", save_small)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ class Sighted(CompositeJudge):
     @property
     def power(self) -> Power:  # type: ignore[override]
         """Nothing is wrong with it."""
-        return Power(self.name, 100, 100, 0.9, 0.9, {}, {}, {}, {})
+        return Power(self.name, 100, 100, 0.9, 0.9, 0.9, {}, {}, {}, {})
 
 
 class Formula(nn.Module):

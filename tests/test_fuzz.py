@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the suite forks processes and needs Linux")
 
 
-@pytest.mark.parametrize(("kinds", "count"), [(["data"], 50), (["runs", "recipes", "commands"], 5)])
+@pytest.mark.parametrize(("kinds", "count"), [(["data"], 50), (["runs", "recipes", "commands"], 9)])
 def test_a_part_of_the_suite_finds_no_fault(kinds: list[str], count: int) -> None:
     command = [sys.executable, "-m", "fuzz", *kinds, "--count", str(count), "--seed", "11", "--jobs", "1"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}

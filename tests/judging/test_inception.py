@@ -28,12 +28,12 @@ def test_fid_is_the_distance_of_the_features_of_two_sets(tmp_path: Path) -> None
         torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(s)) ** p for s, p in ((1, 1), (2, 3))
     )
     a, b = network.features(real), network.features(other)
-    centred = [(x - x.mean(0)).double() / (len(x) - 1) ** 0.5 for x in (a, b)]
+    centred = [(x.double() - x.double().mean(0)) / (len(x) - 1) ** 0.5 for x in (a, b)]
     means = (a.double().mean(0) - b.double().mean(0)).square().sum()
     mixed = torch.linalg.svdvals(centred[0] @ centred[1].T).sum()  # tr (C_a C_b)^1/2 of covariances X^T X of rank 39
     expected = means + sum(x.square().sum() for x in centred) - 2 * mixed
-    assert network.fid(b, a) == pytest.approx(float(expected), rel=1e-4)
-    assert expected > means
+    assert network.fid(b, a) == pytest.approx(float(expected), rel=1e-6)
+    assert network.fid(a, a) == pytest.approx(0, abs=1e-5 * float(centred[0].square().sum()))
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """A judge that cannot tell is refused, and one that can is not."""
 
 import math
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from ridgewalk.data import Images, load, part
+from ridgewalk.evaluation.judged import describe_power
 from ridgewalk.judging.discernment import NETWORKS, CompositeJudge
 from ridgewalk.judging.judges import judge
 from ridgewalk.judging.power import CONTROL_AT_MOST, measure_power
@@ -48,6 +51,16 @@ def test_a_judge_of_sharpness_accepts_no_blurred_image_of_any_size_and_rows_are_
     assert (found.real, found.softened) == (1, 0)
     rows = torch.rand(50, 1, 1, 6, generator=torch.Generator().manual_seed(0))
     assert math.isnan(measure_power("A", lambda x: x.flatten(1)[:, 0], 0.0, rows, 100).softened)
+
+
+def test_where_blur_is_unreal_to_the_judges_it_is_said() -> None:
+    def said(logits: Callable[[Tensor], Tensor]) -> str:
+        power = measure_power("A", logits, 0.0, blobs(), 100)
+        judge = SimpleNamespace(composite=SimpleNamespace(power=power), reference=torch.zeros(1, 1, 12, 12))
+        return describe_power([judge, judge])  # type: ignore[list-item]
+
+    assert "They take 0% of real images under a blur of 0.5 pixels for real" in said(sharpness)
+    assert "blur" not in said(lambda x: 20 - (x.sum((1, 2, 3)) - 16).abs())  # a blur keeps the area
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,6 @@ def probe_auc(positive: Tensor, negative: Tensor, seed: int, points: int = PROBE
 
     Source: Lopez-Paz and Oquab (2017), Revisiting classifier two-sample tests.
     """
-    from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -113,7 +112,8 @@ def probe_auc(positive: Tensor, negative: Tensor, seed: int, points: int = PROBE
     labels = np.repeat([1, 0], n)
     folds = StratifiedKFold(5, shuffle=True, random_state=mixed_seed(seed, Stream.PROBE_FOLDS) % 2**32)
     probe = make_pipeline(StandardScaler(), SVC(C=1.0))
-    return float(roc_auc_score(labels, cross_val_predict(probe, rows, labels, cv=folds, method="decision_function")))
+    found = cross_val_predict(probe, rows, labels, cv=folds, method="decision_function")
+    return calibration.auc(torch.as_tensor(found), torch.as_tensor(labels))
 
 
 def distances(positive: Tensor, negative: Tensor, seed: int) -> dict[str, float]:

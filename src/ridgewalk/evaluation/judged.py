@@ -21,6 +21,9 @@ from ridgewalk.store.run import Run
 BLIND = "No share of real frames is given: the judges cannot tell on these data"
 """Beginning of the sentence where a judge cannot tell."""
 
+BLUR_COSTS = 0.1
+"""Share of the real images that a blur must take from them before the judges are said to see it."""
+
 CEILING_IMAGES = 1000
 """Number of test images whose reconstructions make the ceiling, and of draws of the prior that make the floor."""
 
@@ -61,16 +64,22 @@ def describe_blindness(judges: Sequence[Judge]) -> list[str]:
 
 
 def describe_power(judges: Sequence[Judge]) -> str:
-    """Returns a sentence about what the judges take for real: held-out real things, averages, and composites that they were not trained on."""
+    """Returns what the judges take for real: held-out real things, averages, composites of unseen kinds; and a warning where blur is unreal to them."""
     powers = [j.composite.power for j in judges]
     if any(not p.controls for p in powers):
         return "There are too few images to measure what the judges can tell."
     n = len(powers)
     average = sum(p.controls[AVERAGES].share for p in powers) / n
     unseen, real = sum(p.unseen_mean for p in powers) / n, sum(p.real for p in powers) / n
+    soft = sum(p.softened for p in powers) / n
+    blurred = (
+        f" They take {soft:.0%} of real images under a blur of {powers[0].blur:.2g} pixels for real: a frame may be unreal to them because it is blurred."
+        if real - soft > BLUR_COSTS  # not so for rows, whose share is NaN
+        else ""
+    )
     return (
         f"The judges take {real:.0%} of held-out real {_things(judges)} for real, {average:.0%} of half-and-half averages of two of them, and {unseen:.0%} "
-        "of composites of kinds that they were not trained on."
+        f"of composites of kinds that they were not trained on.{blurred}"
     )
 
 

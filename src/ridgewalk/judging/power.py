@@ -10,7 +10,7 @@ AUC is that of the judge's logit between held-out real things and composites; it
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from typing import Any
 
 import torch
@@ -56,7 +56,8 @@ class Power:
         n: number of held-out real things that it was tried on, and that composites were made of.
         calibration: number of other real things that its threshold was chosen on.
         real: share of the held-out real things that it accepts.
-        softened: the same of real images under a blur of ``blur_width``, which should be about as high; NaN for rows of numbers.
+        blur: standard deviation in pixels of the blur that it was tried on; NaN for rows of numbers, which are not blurred.
+        softened: share of the held-out real images under this blur that it accepts, which should be about as high as ``real``.
         controls: by control, such as ``half-and-half average`` and ``grey``.
         trained: by kind of composite that it was trained on.
         unseen: by kind of composite that it was not trained on.
@@ -67,6 +68,7 @@ class Power:
     n: int
     calibration: int
     real: float
+    blur: float
     softened: float
     controls: Mapping[str, Taken]
     trained: Mapping[str, Taken]
@@ -97,6 +99,7 @@ class Power:
             "tried_on": self.n,
             "calibrated_on": self.calibration,
             "real": self.real,
+            "blur": self.blur,
             "softened": self.softened,
             "unseen_mean": self.unseen_mean,
             **{
@@ -122,8 +125,8 @@ def controls(x: Tensor) -> dict[str, Tensor]:
 
 
 def blur_width(x: Tensor) -> float:
-    """The standard deviation of the blur that judges are tried on, in pixels: a thirty-second of the smaller side of x (n, c, h, w), at least 0.5."""
-    return max(min(x.shape[-2:]) / 32, 0.5)
+    """The blur that judges of x (n, c, h, w) are tried on, in pixels: a thirty-second of the smaller side, at least 0.5; NaN for rows of numbers."""
+    return nan if 1 in x.shape[-2:] else max(min(x.shape[-2:]) / 32, 0.5)
 
 
 def measure_power(
@@ -140,7 +143,7 @@ def measure_power(
         calibration: number of real things that the threshold was chosen on.
     """
     if min(len(real), calibration) < FEWEST:
-        return Power(name, len(real), calibration, nan, nan, {}, {}, {}, {})
+        return Power(name, len(real), calibration, nan, nan, nan, {}, {}, {}, {})
     own = logits(real)
 
     def take(x: Tensor) -> Taken:
@@ -148,14 +151,15 @@ def measure_power(
         truth = torch.cat([torch.ones(len(own)), torch.zeros(len(found))])
         return Taken(float((found >= threshold).float().mean()), auc(torch.cat([own, found]), truth))
 
-    other = real.roll(1, dims=0)
+    other, width = real.roll(1, dims=0), blur_width(real)
     trained, unseen = composites.kinds(real.shape[1:])
     return Power(
         name,
         len(real),
         calibration,
         float((own >= threshold).float().mean()),
-        nan if 1 in real.shape[-2:] else take(composites.blur(real, blur_width(real))).share,
+        width,
+        nan if isnan(width) else take(composites.blur(real, width)).share,
         {n: take(x) for n, x in controls(real).items()},
         {n: take(kind(real, other, Noise(_SEED, 2))) for n, kind in trained.items()},
         {n: take(kind(real, other, Noise(_SEED, 3))) for n, kind in unseen.items()},

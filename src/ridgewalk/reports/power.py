@@ -47,7 +47,7 @@ def power_table(powers: Sequence[Power]) -> Table:
         )
         rows.setdefault("real, held out", {})[share] = Cell(p.real)
         if not isnan(p.softened):
-            rows.setdefault("real, blurred", {})[share] = Cell(p.softened)
+            rows.setdefault(f"real, under a blur of {p.blur:.2g} pixels", {})[share] = Cell(p.softened)
         for name, taken in _named(p).items():
             rows.setdefault(name, {}).update({share: Cell(taken.share), auc: Cell(taken.auc)})
     return Table(columns, rows)
