@@ -101,7 +101,11 @@ def test_a_cache_that_cannot_be_written_is_a_note(tmp_path: Path, monkeypatch: p
 def test_images_without_classes_have_judges_of_mirrorings(monkeypatch: pytest.MonkeyPatch) -> None:
     found = judge(digits(names=False), "A", Judges(epochs=12, batch=64, steps=4))
     assert not found.labelled
-    assert found.probabilities(torch.rand(3, 1, 8, 8)).shape == (3, 4)
+    frames = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    p = found.probabilities(frames)
+    assert p.shape == (3, 4)
+    torch.testing.assert_close(p, found.classifier(frames).softmax(dim=1))
+    torch.testing.assert_close(found.classify(found.features(frames)[None])[0], p)
     assert found.accuracy > 0.5  # chance is 0.25
     assert len(found.seen) == len(part(digits(), "judge_a"))
 
