@@ -89,7 +89,7 @@ def test_a_judge_that_cannot_tell_leaves_everything_undefined() -> None:
     blind = replace(judge, composite=CompositeJudge("A", judge.composite.network, torch.zeros(5), judge.reference))
     found = compare("it", sensor(lambda z: z[:, 0], "prior"), grade(groups(), decode, [blind]), 0)
     assert "— of these are unreal to the judges" in found.sentence
-    assert "rank correlation with realism undefined" in found.sentence
+    assert "undefined with closeness to 1/2, undefined with its density ratio" in found.sentence
     assert json.loads(json.dumps(found.figures(), allow_nan=False)) == found.figures()
     assert misalignment_section([found]).blocks == ()
 
@@ -197,8 +197,8 @@ def test_ties_share_their_rank() -> None:
 
 def test_a_constant_sensor_has_no_rank_correlation_and_reports_it(graded: GradedPoints) -> None:
     found = compare("it", sensor(lambda z: 0 * z[:, 0], "prior"), graded, 0)
-    assert "rank correlation with realism undefined for closeness to 1/2" in found.sentence
-    assert "it calls 600 of 600 points ideal (score within 0.1 of 1/2); 83% [" in found.sentence
+    assert "undefined with closeness to 1/2" in found.sentence
+    assert "it gives 600 of 600 points a score within 0.1 of 1/2, which is said to be ideal: 83% [" in found.sentence
     figures = found.figures()
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 

@@ -42,7 +42,7 @@ def test_the_first_rule_that_holds_decides(
         assert found == verdict
         assert sentence.startswith(f"{subject.name} is ")
         assert verdict in sentence
-        assert f"fresh probe AUC {probe:.2f}" in sentence
+        assert f"a newly trained classifier {probe:.0%}" in sentence
 
 
 def test_a_score_that_is_flat_far_away_as_well_is_dead_although_the_sides_are_alike() -> None:
@@ -64,7 +64,7 @@ def test_training_again_is_advised_only_where_a_probe_sees_a_difference(probe: f
     verdict, sentence = judge(SENSOR, replace(NORMAL, auc=0.40), probe)
     assert verdict == "dead"
     assert ("train it again, or" in sentence) == advised
-    assert ("a fresh probe cannot either" in sentence) != advised
+    assert ("a newly trained classifier cannot either" in sentence) != advised
 
 
 @pytest.mark.parametrize(("points", "undecided"), [(49, True), (50, False), (None, False)])

@@ -87,15 +87,40 @@ def test_composing_gives_one_composite_each_of_every_kind() -> None:
     assert (flat < 1e-6).sum() >= 2  # the constants are among them
 
 
-def test_softening_blurs_half_of_the_images_and_keeps_their_mean() -> None:
-    x = pictures(200, (1, 16, 16))
-    changed = []
-    for step in range(12):
-        soft = composites.soften(x, Noise(0, step))
-        assert (soft.mean((1, 2, 3)) - x.mean((1, 2, 3))).abs().max() < 0.05
-        assert soft.flatten(1).std(dim=1).max() <= x.flatten(1).std(dim=1).max() + 1e-5
-        changed.append(((soft - x).flatten(1).abs().amax(dim=1) > 1e-6).float().mean())
-    assert 0.2 < torch.stack(changed).mean() < 0.7
+def test_softening_blurs_three_quarters_of_the_images_each_by_its_own_width() -> None:
+    point = torch.zeros(4000, 1, 32, 32)
+    point[:, 0, 16, 16] = 1
+    soft = composites.soften(point, Noise(0, 0))
+    torch.testing.assert_close(soft.sum((1, 2, 3)), torch.ones(4000))
+    spread = (
+        ((torch.arange(32) - 16.0) ** 2 * soft.sum(dim=(1, 2))).sum(dim=1).sqrt()
+    )  # standard deviation of each blurred point
+    assert (soft == point).all(dim=(1, 2, 3)).float().mean() == pytest.approx(
+        0.25, abs=0.08
+    )  # the narrowest widths change no pixel
+    blurred = spread[spread > 0.6]
+    assert blurred.max() == pytest.approx(2, abs=0.05)  # a sixteenth of the side
+    assert blurred.mean() == pytest.approx(1.3, abs=0.05)  # the middle of [0.6, 2]
+
+
+def test_images_of_less_than_sixteen_pixels_are_not_softened() -> None:
+    for shape in ((1, 8, 8), (3, 15, 40), (1, 1, 30)):
+        x = pictures(shape=shape)
+        assert torch.equal(composites.soften(x, Noise(0, 0)), x)
+
+
+def test_what_is_washed_out_has_nothing_smaller_than_a_third_of_its_side() -> None:
+    x = pictures(40, (3, 24, 24))
+    made = composites.washed_out(x, x, Noise(0, 0))
+    torch.testing.assert_close(made.mean((2, 3)), x.mean((2, 3)), atol=0.02, rtol=0)
+    assert made.diff(dim=3).abs().max() < 0.1
+    assert 0.001 < made.flatten(2).std(dim=2).mean() < x.flatten(2).std(dim=2).mean()
+
+
+def test_half_of_the_constants_are_grey() -> None:
+    colours = composites.constant(pictures(1000), pictures(1000), Noise(0, 0))[:, :, 0, 0]
+    assert (colours == colours[:, :1]).all(dim=1).float().mean() == pytest.approx(0.5, abs=0.06)
+    assert 0.2 < (colours == 0).float().mean() < 0.3
 
 
 def test_a_blurred_point_is_gaussian() -> None:
@@ -107,3 +132,13 @@ def test_a_blurred_point_is_gaussian() -> None:
     torch.testing.assert_close(found[0, 1, 7, 4:11] / found[0, 1, 7, 7], row)
     torch.testing.assert_close(found[0, 1, 4:11, 7] / found[0, 1, 7, 7], row)
     torch.testing.assert_close(found.sum(), torch.tensor(1.0))
+
+
+def test_each_image_is_blurred_by_its_own_width() -> None:
+    x = pictures(3, (2, 12, 14))
+    found = composites.blur(x, torch.tensor([0.0, 0.7, 1.5]))
+    assert torch.equal(found[0], x[0])
+    for i, width in ((1, 0.7), (2, 1.5)):
+        torch.testing.assert_close(
+            found[i, :, 4:-4, 4:-4], composites.blur(x[i : i + 1], width)[0, :, 4:-4, 4:-4], atol=5e-4, rtol=0
+        )

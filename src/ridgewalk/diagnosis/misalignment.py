@@ -273,21 +273,21 @@ def _sentence(
 ) -> str:
     first, n = readings[0], points[POOLED]
     rule = (
-        f"score within {band:g} of 1/2"
+        f"a score within {band:g} of 1/2"
         if first.name == "undecided"
-        else f"more than {0.5 + band:g} sure of the data's side"
+        else f"a score of more than {0.5 + band:g} for the data's side"
     )
     share = first.unreal[POOLED][MEAN]
-    base = f"{_percent(unreal[POOLED][MEAN])} of all points and {_percent(unreal[BASELINE][MEAN])} of reconstructions"
+    base = f"all points {_percent(unreal[POOLED][MEAN])}, of reconstructions {_percent(unreal[BASELINE][MEAN])}"
     text = (
-        f"{name} calls {first.ideal[POOLED]} of {n} points ideal ({rule}), too few to say how many are unreal"
+        f"{name} gives {first.ideal[POOLED]} of {n} points {rule}, which is said to be ideal: too few to say how many are unreal"
         if share is None
-        else f"{name} calls {first.ideal[POOLED]} of {n} points ideal ({rule}); {_percent(share)} of these are unreal to the judges, "
-        f"against {base}"
+        else f"{name} gives {first.ideal[POOLED]} of {n} points {rule}, which is said to be ideal: {_percent(share)} of these are unreal to the judges, "
+        f"of {base}"
     )
     quality = {"undecided": "closeness to 1/2", "ratio": "its density ratio"}
-    rho = [f"{_number(r.correlation[POOLED][MEAN])} for {quality[r.name]}" for r in readings]
-    return f"{text}; rank correlation with realism {', '.join(rho)}."
+    rho = [f"{_number(r.correlation[POOLED][MEAN])} with {quality[r.name]}" for r in readings]
+    return f"{text}. Rank correlations of how real points are to the judges: {', '.join(rho)}."
 
 
 def _percent(interval: Interval | None) -> str:

@@ -66,13 +66,13 @@ def judge(
         The verdict, and a sentence with the figures and, where something is wrong, with advice.
     """
     facts = (
-        f"held-out BCE {logits.bce:.3f} against {CHANCE:.3f} at chance, AUC {logits.auc:.2f}, logit spread {logits.spread:.2f}, "
-        f"fresh probe AUC {probe:.2f}"
+        f"of held-out pairs of one of each, it orders {logits.auc:.0%} rightly and a newly trained classifier {probe:.0%}, where chance is 50%; "
+        f"its cross-entropy is {logits.bce:.3f}, where chance is {CHANCE:.3f}, and its logits spread by {logits.spread:.2f}"
     )
     verdict, why = _decide(subject, logits, probe, far)
     advice = _ADVICE[subject.opponent].get(verdict, "")
     if verdict == "dead" and not subject.opponent and probe <= PROBE_ALIKE:
-        advice = "; walks guided by it are no better than LERP, and where a probe sees no difference, training it again promises none"
+        advice = "; walks guided by it are no better than LERP, and where a newly trained classifier sees no difference, training it again promises none"
     state = "at equilibrium" if verdict == "equilibrium" else verdict
     if points is not None and points < FEWEST:
         return (
@@ -87,16 +87,16 @@ def _decide(subject: Subject, logits: LogitFigures, probe: float, far: float | N
     sides = f"{subject.positive} from {subject.negative}"
     flat, at_chance = logits.spread < FLAT_SPREAD, abs(logits.auc - 0.5) < AUC_MARGIN
     if flat and probe > PROBE_ALIKE:
-        return "dead", f"its score is the same everywhere, while a fresh probe separates {sides}"
+        return "dead", f"its score is the same everywhere, while a newly trained classifier separates {sides}"
     if flat and far is not None and abs(far) < FLAT_SPREAD:
         return "dead", "its score is the same everywhere, even at points far from both sides"
     if at_chance and probe <= PROBE_ALIKE:
-        return "equilibrium", f"a fresh probe cannot separate {sides} either"
+        return "equilibrium", f"a newly trained classifier cannot separate {sides} either"
     if (at_chance and probe > PROBE_APART) if subject.opponent else logits.auc < 0.5 + AUC_MARGIN:
         reached = (
-            f"while a fresh probe reaches an AUC of {probe:.2f}"
+            "while a newly trained classifier does"
             if probe > PROBE_ALIKE
-            else "and a fresh probe cannot either"
+            else "and a newly trained classifier cannot either"
         )
         return "dead", f"its score does not separate {sides}, {reached}"
     if not subject.opponent and logits.bce > CHANCE:
@@ -109,7 +109,7 @@ def _decide(subject: Subject, logits: LogitFigures, probe: float, far: float | N
     if logits.auc < 0.5 - AUC_MARGIN:
         return "alive", "at present it takes one side for the other, which its opponent has learned to bring about"
     if subject.opponent and probe - logits.auc > PROBE_LEAD:
-        return "alive", f"a fresh probe separates {sides} better, so it lags behind its opponent"
+        return "alive", f"a newly trained classifier separates {sides} better, so it lags behind its opponent"
     return "alive", f"it separates {sides}"
 
 

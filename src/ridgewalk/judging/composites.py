@@ -4,7 +4,8 @@ Composites: things that are certainly not real, made from real ones without a mo
 A composite judge is trained to tell real things from composites of two of them, and tested on kinds that it was not trained on as well. Every kind is a
 function of two batches x, y (n, ...) in [0, 1] and of the draws of a ``Noise``, and returns n composites in [0, 1].
 
-    of images, trained on             average, union, intersection, sum, contrast-restored average, product, cut, smooth mixture, erasure, constant, noise
+    of images, trained on             average, union, intersection, sum, contrast-restored average, product, cut, smooth mixture, erasure, washed out, constant,
+                                      noise
     of images, kept for the test      warp, pasted part, strokes, noise patch, shuffled patches
     of rows, trained on               convex combination, mixed columns, noise, constant row
     of rows, kept for the test        permuted columns, extrapolation, scaled row
@@ -73,10 +74,7 @@ def cut(x: Tensor, y: Tensor, noise: Noise) -> Tensor:
 
 def smooth_mixture(x: Tensor, y: Tensor, noise: Noise) -> Tensor:
     """M x + (1 - m) y with a smooth random mask m of four by four values."""
-    n, _, h, w = x.shape
-    coarse = (4 * noise.uniform(n, 1, 4, 4) - 1.5).clamp(0, 1)
-    mask = F.interpolate(coarse, (h, w), mode="bilinear", align_corners=False)
-    return y + mask * (x - y)
+    return y + _smooth_mask(x, noise) * (x - y)
 
 
 def erasure(x: Tensor, _y: Tensor, noise: Noise) -> Tensor:
@@ -93,17 +91,26 @@ def erasure(x: Tensor, _y: Tensor, noise: Noise) -> Tensor:
     return x + away * (filling - x)
 
 
+def washed_out(x: Tensor, _y: Tensor, noise: Noise) -> Tensor:
+    """X without what is smaller than a third of its side: the means of three by three parts, and a smooth surface through them."""
+    means = F.adaptive_avg_pool2d(x, 3)
+    smooth = F.interpolate(means, x.shape[-2:], mode="bilinear", align_corners=False)
+    return means.mean((2, 3), keepdim=True) + _each(noise, x, 0.3, 1.0) * (smooth - means.mean((2, 3), keepdim=True))
+
+
 def constant(x: Tensor, _y: Tensor, noise: Noise) -> Tensor:
-    """One random colour everywhere; black, or white, once in four times."""
+    """One random colour everywhere, in half of the images a grey; each value is 0, or 1, once in four times."""
     colour = (2 * noise.uniform(len(x), x.shape[1], *(1,) * (x.dim() - 2)) - 0.5).clamp(0, 1)
+    colour = torch.where(_each(noise, x, 0, 1) < 0.5, colour[:, :1], colour)
     return colour.expand_as(x).contiguous()
 
 
 def white_noise(x: Tensor, _y: Tensor, noise: Noise) -> Tensor:
-    """Independent uniform values, or x in Gaussian noise of a standard deviation of U[0.15, 0.5]."""
-    own = noise.uniform(*x.shape)
-    drowned = (x + _each(noise, x, 0.15, 0.5) * noise.normal(*x.shape)).clamp(0, 1)
-    return torch.where(_each(noise, x, 0, 1) < 0.3, own, drowned)
+    """X in Gaussian noise of a standard deviation of U[0.15, 0.5], or independent uniform values in its place; in half of the images under a smooth mask."""
+    drowned = x + _each(noise, x, 0.15, 0.5) * noise.normal(*x.shape)
+    made = torch.where(_each(noise, x, 0, 1) < 0.3, noise.uniform(*x.shape), drowned)
+    where = torch.where(_each(noise, x, 0, 1) < 0.5, _smooth_mask(x, noise), 1.0)
+    return torch.lerp(x, made, where.expand_as(x)).clamp(0, 1)
 
 
 def warp(x: Tensor, _y: Tensor, noise: Noise) -> Tensor:
@@ -206,6 +213,7 @@ TRAINED: Mapping[str, Kind] = {
     "cut": cut,
     "smooth mixture": smooth_mixture,
     "erasure": erasure,
+    "washed out": washed_out,
     "constant": constant,
     "noise": white_noise,
 }
@@ -216,8 +224,8 @@ SHARES: Mapping[str, float] = {
     "sum": 2,
     "contrast-restored average": 2,
     "cut": 2,
+    "washed out": 0.5,
     "constant": 0.5,
-    "noise": 0.5,
     "combination": 2,
 }
 """Relative shares of kinds in the training of judges; 1 where a kind is not named."""
@@ -268,26 +276,29 @@ def compose(x: Tensor, noise: Noise) -> Tensor:
 
 def soften(x: Tensor, noise: Noise) -> Tensor:
     """
-    Half of the images x (n, c, h, w) blended with a Gaussian blur of a random width of up to a sixteenth of the side.
+    Three quarters of the images x (n, c, h, w) under a Gaussian blur, each of its own width w ~ U[0, side / 16] in pixels.
 
-    Decoded images are softer than real ones. Both sides of a composite judge's training are softened, so that softness says nothing.
+    Decoded images are softer than real ones. Both sides of a composite judge's training are softened, so that softness says nothing. Images whose smaller
+    side is below 16 pixels stay as they are: there the blur would be narrower than a pixel, and a pixel is as small as what they show.
     """
-    width = float(noise.uniform(1)) * min(x.shape[-2:]) / 16
-    if width < 0.2:
+    widest = min(x.shape[-2:]) / 16
+    if widest < 1:
         return x
-    share = (2 * noise.uniform(len(x), 1, 1, 1) - 1).clamp_min(0)
-    return torch.lerp(x, blur(x, width), share.expand_as(x))
+    widths = widest * ((4 * noise.uniform(len(x)) - 1) / 3).clamp_min(0)
+    return blur(x, widths.to(x.device))
 
 
-def blur(x: Tensor, width: float) -> Tensor:
-    """The images x (n, c, h, w) under a Gaussian blur of the standard deviation ``width``, in pixels."""
+def blur(x: Tensor, width: float | Tensor) -> Tensor:
+    """The images x (n, c, h, w) under Gaussian blurs of the standard deviation ``width`` in pixels: one for all, or (n,), where 0 leaves an image as it is."""
     n, c, h, w = x.shape
-    reach = max(1, min(round(2.5 * width), min(h, w) - 1))
+    widths = torch.as_tensor(width, dtype=x.dtype, device=x.device).expand(n)
+    reach = max(1, min(round(2.5 * float(widths.max())), min(h, w) - 1))
     places = torch.arange(-reach, reach + 1, device=x.device)
-    kernel = torch.exp(-(places**2) / (2 * width**2))
-    kernel = (kernel / kernel.sum()).to(x.dtype)
-    rows = F.pad(x.reshape(n * c, 1, h, w), (reach,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(rows, kernel[None, None, None]), kernel[None, None, :, None]).view_as(x)
+    kernel = torch.exp(-(places**2) / (2 * widths[:, None].clamp_min(1e-3) ** 2))
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(c, dim=0)
+    rows = F.pad(x.reshape(1, n * c, h, w), (reach,) * 4, mode="replicate")
+    rows = F.conv2d(rows, kernel[:, None, None, :], groups=n * c)
+    return F.conv2d(rows, kernel[:, None, :, None], groups=n * c).view_as(x)
 
 
 def _each(noise: Noise, x: Tensor, low: float, high: float) -> Tensor:
@@ -300,6 +311,12 @@ def _places(x: Tensor) -> tuple[Tensor, Tensor]:
     h, w = x.shape[-2:]
     yy, xx = torch.meshgrid(torch.linspace(-1, 1, h), torch.linspace(-1, 1, w), indexing="ij")
     return yy.to(x.device), xx.to(x.device)
+
+
+def _smooth_mask(x: Tensor, noise: Noise) -> Tensor:
+    """Masks (n, 1, h, w) in [0, 1]: a smooth surface through four by four random values, of which three in four are 0 or 1."""
+    coarse = (4 * noise.uniform(len(x), 1, 4, 4) - 1.5).clamp(0, 1)
+    return F.interpolate(coarse, x.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _half_plane(x: Tensor, noise: Noise) -> Tensor:

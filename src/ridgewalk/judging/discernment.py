@@ -2,10 +2,12 @@
 Composite judges: networks that tell real things from composites of real ones, without labels and without having seen what a decoder makes.
 
     loss       1/2 [softplus(-f(soft(x))) + softplus(f(soft(c)))]    x real, c composites of real ones (``composites``)
-    accepts    f(x) >= t, where t is the 10 % quantile of f on held-out real things
-    realism    share of the held-out real things whose f is not above that of x, in [0, 1]
+    accepts    f(x) >= t, where t is the 10 % quantile of f on held-out real things, softened as in the training
+    realism    share of these things whose f is not above that of x, in [0, 1]
 
-Both sides of the training are softened alike, so that softness, which decoded images have and real ones have not, says nothing.
+Both sides of the training are softened alike, so that softness, which decoded images have and real ones have not, says nothing. A blurred image tells less of
+what it shows than a sharp one, and its logit is nearer to 0: with a threshold chosen on sharp images, judge A of MNIST took 0.90 of real validation images
+for real and 0.82 of them under a blur of 0.9 pixels; with this one 0.95 and 0.92, and 0.016 of their averages in place of 0.010.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 from ridgewalk.data import ImageData, Images, part
 from ridgewalk.data.images import to_floats
 from ridgewalk.judging import composites, power
+from ridgewalk.judging.composites import soften
 from ridgewalk.models import classifiers
 from ridgewalk.path import chunked
 from ridgewalk.settings.training import Schedule
@@ -40,7 +43,11 @@ PASSES = 200
 """Most passes over the things that a judge is trained on: on a few hundred images more of them learn these by heart (digits, 257 images: after 750 passes
 judge B took 77 % of half-and-half averages for real)."""
 
+BATCH = 64
+"""Most real things of a training step; as many composites are told from them. Half of 128 at 1.7 times the steps gave more power in less time."""
+
 _BATCH = 250
+_SEED = 89
 
 NETWORKS: Mapping[str, Callable[[classifiers.Shape], nn.Module]] = {"A": classifiers.pooling, "B": classifiers.residual}
 """The architecture of each judge, by name."""
@@ -69,9 +76,7 @@ class Discernment(OneOptimiser):
         """The cross-entropy in nats; chance is ln 2."""
         x = batch[0]
         sources = to_floats(self.pool[noise.integers(len(self.pool), len(x)).to(self.pool.device)]).to(x.device)
-        both = torch.cat([x, composites.compose(sources, noise)])
-        if 1 not in x.shape[-2:]:
-            both = composites.soften(both, noise)
+        both = soften(torch.cat([x, composites.compose(sources, noise)]), noise)
         logits = self.network(both)
         bce = losses.classify(logits[: len(x)], logits[len(x) :])
         return bce, {"judge": bce}
@@ -85,7 +90,7 @@ class CompositeJudge:
     Attributes:
         name: ``A`` or ``B``.
         network: the network, in evaluation mode.
-        calibration: (m,) sorted logits of the real things that the threshold is chosen on.
+        calibration: (m,) sorted logits of the real things that the threshold is chosen on, softened (``composites.soften``).
         held_out: further real things, which the judge's power is measured on.
     """
 
@@ -134,15 +139,17 @@ def train_network(name: str, network: nn.Module, pixels: Tensor, steps: int, see
         name: name of the judge.
         network: the network.
         pixels: real things (n, c, h, w), uint8 or float, that are told from composites of them.
-        steps: number of training steps, of at most 128 things each; whole passes are made, at least one and at most ``PASSES``.
+        steps: number of training steps, of at most ``BATCH`` real things each; whole passes are made, at least one and at most ``PASSES``.
         seed: seed of the order and of the composites.
         device: device of the training.
     """
-    batch = min(128, len(pixels))
+    batch = min(BATCH, len(pixels))
     epochs = min(PASSES, max(1, round(steps / (len(pixels) // batch))))
     schedule = Schedule(epochs=epochs, batch=batch, rate=1e-3, decay="cosine", seed=seed, clip=1.0)
     fitting = Fitting(device, label=f"judge {name}", shared=False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions of few channels are faster by a quarter
     fit(Discernment(network, pixels), [pixels], schedule, fitting)
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as it comes from the cache
 
 
 def calibrate(name: str, network: nn.Module, data: ImageData, seen: Tensor) -> CompositeJudge:
@@ -160,7 +167,7 @@ def calibrate(name: str, network: nn.Module, data: ImageData, seen: Tensor) -> C
     half = len(reference) // 2 if sum(map(len, chosen)) < CALIBRATION else 0
     chosen.append(reference.floats(torch.arange(half)))
     network.eval().requires_grad_(False)
-    logits = chunked(network, torch.cat(chosen), chunk=_BATCH)[:, 0]
+    logits = chunked(network, soften(torch.cat(chosen), Noise(_SEED, 0)), chunk=_BATCH)[:, 0]
     return CompositeJudge(name, network, logits.sort().values, reference.take(torch.arange(half, len(reference))))
 
 

@@ -42,7 +42,7 @@ from ridgewalk.settings.training import Schedule
 from ridgewalk.training.loop import Fitting, fit
 from ridgewalk.training.objectives import Classification
 
-_VERSION = 1
+_VERSION = 2
 _BATCH = 500
 _KINDS: dict[str, tuple[str, Callable[..., classifiers.Classifier], int, float]] = {
     "A": ("judge_a", classifiers.convolutional, 101, 0.0),

@@ -94,10 +94,11 @@ def pooling(shape: Shape, channels: Sequence[int] = (24, 48, 96), features: int 
         )
     layers: list[nn.Module] = []
     for fan_in, fan_out in zip([c, *channels[:-1]], channels):
-        layers += [nn.Conv2d(fan_in, fan_out, 3, padding=1), nn.ReLU()]
+        layers.append(nn.Conv2d(fan_in, fan_out, 3, padding=1))
         if min(h, w) > 3:
-            layers.append(nn.MaxPool2d(2))
+            layers.append(nn.MaxPool2d(2))  # the maximum of rectified values is the rectified maximum, of fewer of them
             h, w = h // 2, w // 2
+        layers.append(nn.ReLU())
     flat = channels[-1] * h * w
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, features), nn.ReLU(), nn.Linear(features, 1))
 

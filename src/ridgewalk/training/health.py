@@ -97,7 +97,7 @@ def _states(means: Mapping[str, float]) -> dict[str, tuple[str, str]]:
             found[name] = (
                 "at chance",
                 f"is at chance: cross-entropy {bce:.4f} (chance is {CHANCE:.4f}), logit spread {spread:.3f}; "
-                "it is dead or at equilibrium; a fresh probe distinguishes these (ridgewalk sensors)",
+                "it is dead or at equilibrium; a newly trained classifier distinguishes these (ridgewalk sensors)",
             )
     if means.get("diversity", 1.0) < LEAST_VARIATION:
         found["decoder"] = (
