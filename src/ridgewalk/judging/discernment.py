@@ -147,9 +147,7 @@ def train_network(name: str, network: nn.Module, pixels: Tensor, steps: int, see
     epochs = min(PASSES, max(1, round(steps / (len(pixels) // batch))))
     schedule = Schedule(epochs=epochs, batch=batch, rate=1e-3, decay="cosine", seed=seed, clip=1.0)
     fitting = Fitting(device, label=f"judge {name}", shared=False)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # convolutions of few channels are faster by a quarter
     fit(Discernment(network, pixels), [pixels], schedule, fitting)
-    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as it comes from the cache
 
 
 def calibrate(name: str, network: nn.Module, data: ImageData, seen: Tensor) -> CompositeJudge:

@@ -250,8 +250,9 @@ def _filled(
         _, record = artifact.read(folder / "judges", dict)
         artifact.fill(folder / "judges", record, networks)
     except ValueError:  # not trained yet, or the cached file is damaged: train, and replace it
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # trains convolutions of few channels faster
         train()
-        network.cpu()
+        network.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as it comes from the cache
         _keep(artifact, folder, networks, training)
     network.eval().requires_grad_(False)
 

@@ -47,7 +47,7 @@ def convolutional(shape: Shape, classes: int, channels: Sequence[int] = (32, 64)
     c, h, w = shape
     layers: list[nn.Module] = []
     for fan_in, fan_out in zip([c, *channels[:-1]], channels):
-        layers += [nn.Conv2d(fan_in, fan_out, 3, padding=1), nn.ReLU(), nn.MaxPool2d((min(h, 2), min(w, 2)))]
+        layers += [nn.Conv2d(fan_in, fan_out, 3, padding=1), nn.MaxPool2d((min(h, 2), min(w, 2))), nn.ReLU()]
     pooled_h, pooled_w = (1 if side == 1 else side >> len(channels) for side in (h, w))
     flat = channels[-1] * pooled_h * pooled_w
     if flat == 0:

@@ -27,16 +27,17 @@ def strip_figure(
     """
     names = ends_name(run, ends, pair)
     rows = {m: f[pair] for m, f in frames.items()}
-    marks = {m: _unreal(f, judges) for m, f in rows.items()}
+    told = not any(j.composite.power.reasons for j in judges)
+    marks = {m: _unreal(f, judges) for m, f in rows.items()} if told else {}
     own = ends.x_a[pair].cpu().numpy(), ends.x_b[pair].cpu().numpy() if second else None
     drawn = {m: f.numpy() for m, f in rows.items()}
-    image = figures.png(figures.strips(drawn, marks, mark_label="real to neither judge", ends=own))
+    image = figures.png(figures.strips(drawn, marks or None, mark_label="real to neither judge", ends=own))
     return Figure(
         image,
         f"Frames of each method's path. {names}.",
-        "The judges cannot tell on these data, so that no frame is marked."
-        if any(j.composite.power.reasons for j in judges)
-        else f"{sum(int(m.sum()) for m in marks.values())} frames of {sum(map(len, marks.values()))} are real to neither judge.",
+        f"{sum(int(m.sum()) for m in marks.values())} frames of {sum(map(len, marks.values()))} are real to neither judge."
+        if told
+        else "The judges cannot tell on these data, so that no frame is marked.",
         names,
         figures.READING["strips"],
         wide=True,

@@ -201,7 +201,7 @@ class Pixel:
 class Judges:
     """The two judges, each a network that tells real images from composites of real ones, and a classifier whose features are compared."""
 
-    steps: Count = 2000
+    steps: Count = 1600
     """Training steps of the network that tells real images from composites."""
     epochs: Count = 8
     """Passes of the classifier over its images."""
