@@ -48,7 +48,7 @@ JUDGED = (
     "third_class",
     "monotonicity",
 )
-"""Metrics that depend on the judge: the column NAME is the judges' mean, and NAME_A is that of judge A."""
+"""Metrics that depend on the judge, all in [0, 1]: the column NAME is the judges' mean, and NAME_A is that of judge A."""
 
 FREE = ("lerp", "slerp")
 """The free paths, which every comparison measures."""
@@ -218,7 +218,10 @@ def summarise(entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int,
     defined = {
         m: {n: v for n, v in own.items() if not v.isnan().any() or bool(v.isnan().all())} for m, own in by_name.items()
     }
-    rows = {m: {n: crossed.estimate_mean(v, seed, models) for n, v in own.items()} for m, own in defined.items()}
+    rows = {
+        m: {n: crossed.estimate_mean(v, seed, models, _is_share(n)) for n, v in own.items()}
+        for m, own in defined.items()
+    }
 
     def over(base: str) -> dict[str, dict[str, Interval]]:
         return {
@@ -245,6 +248,11 @@ def summarise(entries: Sequence[Entry], lines: Mapping[str, Columns], seed: int,
     return Summary(
         rows, differences, free, differences if free == "lerp" else over(free), means, agreement, best, models
     )
+
+
+def _is_share(column: str) -> bool:
+    """Whether the values of a column lie in [0, 1]."""
+    return column == "arrived" or column.startswith(JUDGED)
 
 
 def best_free(columns: Mapping[str, Columns]) -> str:

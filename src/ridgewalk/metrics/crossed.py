@@ -20,6 +20,7 @@ values of t-table; Searle, Casella and McCulloch (1992), Variance components, ch
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -64,9 +65,14 @@ def estimate(
     return Interval(middle, middle - half, middle + half, level, pairs, models)
 
 
-def estimate_mean(values: Tensor, seed: int, models: int = 1) -> Interval:
-    """The mean of values (S P,) with its interval; the arguments are those of ``estimate``."""
-    return estimate(lambda mean: mean["values"], {"values": values}, seed, models)
+def estimate_mean(values: Tensor, seed: int, models: int = 1, share: bool = False) -> Interval:
+    """
+    The mean of values (S P,) with its interval; ``seed`` and ``models`` are those of ``estimate``.
+
+    Where values are shares, which lie in [0, 1], the interval is cut off there: that of Student's law knows no bounds.
+    """
+    found = estimate(lambda mean: mean["values"], {"values": values}, seed, models)
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0)) if share else found
 
 
 def estimate_difference(a: Tensor, b: Tensor, seed: int, models: int = 1) -> Interval:
