@@ -117,12 +117,17 @@ UNREAD = ("model", "prior", "labels", "matcher", "critic", "training", "detector
 
 
 def _refuse_unread(settings: Recipe, changes: Sequence[str]) -> None:
-    """Refuses changed settings that a diffusion of data never reads."""
-    for table in UNREAD if not has_autoencoder(settings) else ():
+    """Refuses changed settings of tables that the training never reads: those of a recipe may stay, those that a user names mean something."""
+    if has_autoencoder(settings):
+        family = family_of(settings)
+        what = f"the objective '{family.name}'"
+        tables = {t: f"{what} trains no {t}" for t in ("matcher", "critic") if t not in family.adversary_tables}
+    else:
+        tables = dict.fromkeys(UNREAD, "its network and its training are set in the table diffusion")
+        what = "a diffusion of data"
+    for table, why in tables.items():
         if keys := sorted(recipes.changed_keys(changes, table)):
-            raise ValueError(
-                f"a diffusion of data never reads {table}.{keys[0]}; leave it out: its network and its training are set in the table diffusion"
-            )
+            raise ValueError(f"{what} never reads {table}.{keys[0]}; leave it out: {why}")
 
 
 def _checked(settings: Recipe, data: ImageData, r: TrainRequest) -> Recipe:

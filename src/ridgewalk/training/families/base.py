@@ -89,6 +89,9 @@ class AutoencoderFamily(Family, ABC):
     posteriors: ClassVar[tuple[str, ...]] = ("deterministic", "gaussian", "universal")
     """Values of ``model.posterior`` that the objective can be trained with."""
 
+    adversary_tables: ClassVar[tuple[str, ...]] = ()
+    """Tables of the discriminators that are trained against the autoencoder: ``matcher``, ``critic``, both or none."""
+
     @abstractmethod
     def objective(self, recipe: Recipe, networks: Networks) -> Objective:
         """What the training loop minimises."""

@@ -26,7 +26,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic.dataclasses import dataclass
@@ -210,6 +210,8 @@ class MatchingFamily(AutoencoderFamily):
     """Standard deviation of Gaussian noise on codes, or on styles, in training."""
     together: bool = False
     """Whether the matcher's loss is added to the reconstruction and minimised by the same optimiser."""
+
+    adversary_tables: ClassVar = ("matcher",)
 
     def unread(self, recipe: Recipe) -> list[str]:
         """The settings of the critic, and those of other priors than the recipe's."""

@@ -180,6 +180,7 @@ class VAEGANObjective(AutoencoderFamily):
 
     ignored: ClassVar = frozenset({"sigma"})
     posteriors: ClassVar = ("gaussian",)
+    adversary_tables: ClassVar = ("matcher", "critic")
 
     def discriminators(self, recipe: Recipe, shape: Shape) -> dict[str, Discriminator]:
         """The critic of images, and with ``latent`` the discriminator of codes."""
