@@ -1,9 +1,11 @@
 """Judges grade images that they never saw, and are trained once."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from ridgewalk.data import ImageData, Images, arrange, load, part
 from ridgewalk.evaluation.judged import describe_blindness, judges_of
@@ -185,3 +187,56 @@ def test_few_images_still_make_judges() -> None:
         assert found.near(found.features(torch.rand(5, 1, 8, 8))).shape == (5,)
         assert found.real(torch.rand(5, 1, 8, 8)).isnan().all()
         assert "each needs 20" in describe_blindness([found])[0]
+
+
+class Ink(nn.Module):
+    """The mean of each half of an image, under a dropout that would change it in training mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.drop(torch.stack([x[..., :4].mean((1, 2, 3)), x[..., 4:].mean((1, 2, 3))], dim=1))
+
+
+def test_neighbours_can_be_looked_for_in_features_of_ones_own(pair: list[Judge]) -> None:
+    module = Ink().train()
+    frames = part(digits(), "test").floats()[:30]
+    expected = torch.stack([frames[..., :4].mean((1, 2, 3)), frames[..., 4:].mean((1, 2, 3))], dim=1)
+    for own in (pair[0].with_features(module, "ink"), pair[0].with_features(lambda x: module.eval()(x))):
+        torch.testing.assert_close(own.features(frames), expected)
+        reference = own.reference.floats()
+        centres = torch.stack([reference[..., :4].mean((1, 2, 3)), reference[..., 4:].mean((1, 2, 3))], dim=1)
+        away = torch.cdist(centres.double(), centres.double())
+        radii = away.sort(dim=1).values[:, own.k]
+        inside = (torch.cdist(expected.double(), centres.double()) <= radii).any(dim=1)
+        assert torch.equal(own.near(own.features(frames)), inside)
+        assert not own.labelled
+        assert torch.equal(own.margin(frames), pair[0].margin(frames))  # real or not is the composite judge's
+    assert own.source == "the given features"
+
+
+def test_a_module_of_ones_own_is_not_changed(pair: list[Judge]) -> None:
+    module = Ink().train()
+    assert pair[0].with_features(module, "ink").source == "the features of ink"
+    assert module.training
+    assert module.drop.training
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (lambda x: x, r"the features of F of 2 images are \(2, 1, 8, 8\); expected a map of images \(n, 1, 8, 8\)"),
+        (lambda x: x.flatten(1)[:1], r"of 2 images are \(1, 64\)"),
+        (lambda x: [x], "of 2 images are list"),
+        (lambda x: x.flatten(1) / 0, "are not finite"),
+        (lambda x: x.flatten(1).long(), "are not finite"),
+        (nn.Linear(3, 4), r"cannot be computed \(mat1 and mat2"),
+    ],
+)
+def test_features_of_another_shape_are_refused(
+    features: Callable[[Tensor], Tensor], message: str, pair: list[Judge]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        pair[0].with_features(features, "F")

@@ -57,7 +57,10 @@ def test_options_of_a_diffusion_are_refused_for_samples_of_a_prior(verb: str, op
             ["train", "diffusion-2d", "--data", "ring", "--set", "training.epochs=3"],
             "a diffusion of data never reads training.epochs; leave it out",
         ),
-        (["train", "ae", "--data", "digits", "--set", "matcher.hidden=[3]"], "never reads matcher.hidden; leave it out"),
+        (
+            ["train", "ae", "--data", "digits", "--set", "matcher.hidden=[3]"],
+            "never reads matcher.hidden; leave it out",
+        ),
         (["train", "vae", "--data", "digits", "--set", "critic.r1=1"], "the objective 'vae' trains no critic"),
         (["train", "digits", "--data", "digits", "--set", "critic.r1=1"], "the objective 'aae' never reads critic.r1"),
         (["project", "RUN"], "with 8 columns; the array in FILE is 5 x 3"),

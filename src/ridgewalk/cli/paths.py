@@ -137,6 +137,13 @@ def report(
         ),
     ] = None,
     seed: Seed = 0,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            help="Look for neighbours in the features of the network in a TorchScript file, whose code is run, in place of the judges' classifiers.",
+            show_default=False,
+        ),
+    ] = None,
     data: Moved = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -149,7 +156,7 @@ def report(
     from ridgewalk.verbs.report import Request, report
 
     with bars():
-        request = Request(pairs, role, listed(methods, "--methods"), parsed_shares(shares), out, seed)
+        request = Request(pairs, role, listed(methods, "--methods"), parsed_shares(shares), out, seed, features)
         opened = load(run, device, data=data)
         names = request.methods or available_methods(opened.context)
         result = report(with_changes(opened, change or (), names, {"dual_shares": shares}), request)

@@ -14,6 +14,7 @@ from ridgewalk.files import write_arrays
 from ridgewalk.judging.comparison import single_images
 from ridgewalk.judging.judges import NAMES, Judge, judge
 from ridgewalk.judging.power import AVERAGES
+from ridgewalk.judging.torchscript import read_torchscript
 from ridgewalk.path import chunked
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
@@ -24,6 +25,8 @@ BLIND = "No share of real frames is given: the judges cannot tell on these data"
 BLUR_COSTS = 0.1
 """Share of the real images that a blur must take from them before the judges are said to see it."""
 
+FEATURES = "--features takes a network as TorchScript, which maps images (n, c, h, w) in [0, 1] to features (n, f)"
+
 CEILING_IMAGES = 1000
 """Number of test images whose reconstructions make the ceiling, and of draws of the prior that make the floor."""
 
@@ -33,22 +36,25 @@ def judges_of(run: Run) -> list[Judge]:
     return [judge(run.data, name, run.recipe.judges) for name in NAMES]
 
 
-def prepare_judges(run: Run, without: Tensor | None = None) -> list[Judge]:
+def prepare_judges(run: Run, without: Tensor | None = None, features: Path | None = None) -> list[Judge]:
     """
     Makes both judges before what they will judge is searched, so that their refusal comes before the search is paid for.
 
     Args:
         run: the run.
         without: digests of images that are left out of their references, such as the ends of paths.
+        features: TorchScript file of a network that maps images to features, in which both judges then look for neighbours.
 
     Returns:
         The judges, with the balls of their references and their measured power; on the processes of a torchrun but the first none, after process 0
         has made them.
     """
     made: list[Judge] = []
+    own = None if features is None else read_torchscript(features, FEATURES)[0]
 
     def make() -> None:
         for each in judges_of(run):
+            each = each if own is None else each.with_features(own, str(features))
             made.append(each if without is None else each.without(without))
             _ = made[-1].balls, made[-1].composite.power
 

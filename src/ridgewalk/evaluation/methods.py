@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,6 +55,7 @@ def measure_methods(
     seed: int,
     finders: Mapping[str, PathFinder] | None = None,
     judges: Sequence[Judge] | None = None,
+    features: Path | None = None,
 ) -> Measured | None:
     """
     Searches the paths of every method, and the free paths, between the same pairs, and judges them.
@@ -66,6 +68,7 @@ def measure_methods(
         seed: seed of the pairs and of the prior's draws.
         finders: further finders by name, measured last.
         judges: judges of the run's data; by default they are made, before the search.
+        features: TorchScript file of a network, in whose features judges that are made look for neighbours.
 
     Returns:
         The measurement; None on all processes of a torchrun but the first.
@@ -75,7 +78,7 @@ def measure_methods(
     refuse_comparison(run, count, role, wanted, seed)
     wanted = list(dict.fromkeys([*FREE, *wanted]))
     ends = draw_ends(run, count, seed, role)
-    judges = prepare_judges(run) if judges is None else judges
+    judges = prepare_judges(run, features=features) if judges is None else judges
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     curves = {
         name: search(run, method, z_a, z_b, energy)
@@ -186,7 +189,7 @@ def figures_of(
         "free": summary.free,
         "gains": {m: {n: [i.value, i.low, i.high] for n, i in row.items()} for m, row in summary.gains.items()},
         "lines": {line: dict(v) for line, v in summary.lines.items()},
-        "judges": {j.name: {"accuracy": j.accuracy, "labelled": j.labelled} for j in judges},
+        "judges": {j.name: {"accuracy": j.accuracy, "labelled": j.labelled, "features": j.source} for j in judges},
         "power": power_figures(judges),
         "agreement": {"tau": None if isnan(tau) else tau, "different": swapped},
         "search": {e.method: dict(e.stats) for e in entries},

@@ -5,15 +5,11 @@ The published Inception network, from a file that the user names: the only featu
 
 The file is TorchScript, such as inception-2015-12-05.pt of Karras et al. (2020), Training generative adversarial networks with limited data: the network of
 2015-12-05 with its own resizing, called as network(images, return_features=True) with bytes (n, 3, h, w). It holds the architecture beside the weights.
-Packages that build this network around a file of weights import torchvision, which ridgewalk does without. PyTorch interprets the code in such a file without
-Python and unpickles nothing else; still it is code, so that no file is read but the one that is named.
+Packages that build this network around a file of weights import torchvision, which ridgewalk does without.
 
 Source: Heusel et al. (2017), GANs trained by a two time-scale update rule converge to a local Nash equilibrium, equation 6.
 """
 
-import hashlib
-import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ridgewalk.judging.torchscript import last_line, read_torchscript
 from ridgewalk.metrics.samples import frechet
 from ridgewalk.progress import track
 
@@ -29,6 +26,8 @@ FEATURES = 2048
 
 BATCH = 64
 """Number of images that are evaluated at once."""
+
+_WANTED = "the published Inception network as TorchScript, such as inception-2015-12-05.pt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +72,7 @@ class Inception:
                 found = self.network(pixels.to(self.device), return_features=True)
         except Exception as error:  # whatever the code in the file does
             raise ValueError(
-                f"the network in {self.file} cannot be evaluated ({_line(error)}): --inception takes {wanted}"
+                f"the network in {self.file} cannot be evaluated ({last_line(error)}): --inception takes {wanted}"
             ) from error
         if not isinstance(found, Tensor) or tuple(found.shape) != (len(pixels), FEATURES):
             shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
@@ -94,30 +93,7 @@ def load_inception(file: Path, device: torch.device | str = "cpu") -> Inception:
     Raises:
         ValueError: where there is no such file, or it is no TorchScript, or another network.
     """
-    if not file.is_file():
-        raise ValueError(
-            f"there is no file {file}: --inception takes the published Inception network as TorchScript, such as inception-2015-12-05.pt"
-        )
-    with file.open("rb") as content:
-        checksum = hashlib.file_digest(content, "sha256").hexdigest()
-    try:
-        with zipfile.ZipFile(file) as archive:  # PyTorch does not compare the checksums that the archive holds
-            if damaged := archive.testzip():
-                raise ValueError(f"its part {damaged} is damaged")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that TorchScript is deprecated, which concerns those who write such files
-            network = torch.jit.load(str(file), map_location=device).eval()
-    except Exception as error:  # RuntimeError mostly; of a damaged archive others too
-        raise ValueError(
-            f"{file} cannot be read as TorchScript ({_line(error)}): --inception takes the published Inception network with its code, such as "
-            "inception-2015-12-05.pt; files of weights alone are not read"
-        ) from error
+    network, checksum = read_torchscript(file, f"--inception takes {_WANTED}", device)
     found = Inception(network, file, checksum, torch.device(device))
     found._evaluate(torch.arange(2 * 3 * 32 * 32, dtype=torch.int64).remainder(256).to(torch.uint8).view(2, 3, 32, 32))
     return found
-
-
-def _line(error: Exception) -> str:
-    """The first sentence of the last line of an error: TorchScript ends its traceback with the reason."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1].split(". ")[0] if lines else type(error).__name__)[:200]

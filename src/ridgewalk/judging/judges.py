@@ -14,6 +14,7 @@ Judges differ, so figures are given for each of them and for their mean. Classif
 three mirrorings; rows of numbers without classes are compared as they are.
 """
 
+import copy
 import hashlib
 import json
 import warnings
@@ -31,6 +32,7 @@ from ridgewalk.cache import cache_folder
 from ridgewalk.data import ImageData, Images, needed_images, part
 from ridgewalk.data.images import to_floats
 from ridgewalk.judging.discernment import CompositeJudge, calibrate, new_network, train_network
+from ridgewalk.judging.torchscript import last_line
 from ridgewalk.limits import lower
 from ridgewalk.metrics import neighbours
 from ridgewalk.models import classifiers
@@ -82,6 +84,7 @@ class Judge:
         accuracy: share of the reference images that it classifies correctly; NaN where it was trained on nothing.
         composite: tells real images from composites of real ones.
         k: number of neighbours that sets the radius of a ball.
+        source: where the features come from.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Judge:
     accuracy: float
     composite: CompositeJudge
     k: int = 3
+    source: str = "its classifier"
 
     def __post_init__(self) -> None:
         self.refuse_seen(self.reference)
@@ -122,6 +126,37 @@ class Judge:
                 f"(judges.neighbours = {self.k}); there are {len(kept)}: choose images of the role test, or take a larger data set"
             )
         return replace(self, reference=self.reference.take(kept))
+
+    def with_features(self, features: Callable[[Tensor], Tensor], name: str = "") -> "Judge":
+        """
+        The same composite judge, which looks for neighbours in other features, such as those of a pretrained network.
+
+        Args:
+            features: maps images (n, c, h, w) in [0, 1] to (n, f), floats. A module is copied, and the copy used in evaluation mode.
+            name: where they come from, for errors.
+
+        Returns:
+            A judge without classes: its confidence has no meaning.
+
+        Raises:
+            ValueError: where the features cannot be computed, are not (n, f), or are not finite.
+        """
+        where = f"the features of {name}" if name else "the given features"
+        wanted = f"expected a map of images (n, {', '.join(map(str, self.reference.shape))}) in [0, 1] to floats (n, f)"
+        own = _OwnFeatures(features)
+        sample = self.reference.floats(torch.arange(2))
+        try:
+            with torch.no_grad():
+                found = own(sample)
+        except Exception as error:  # whatever the user's code does
+            raise ValueError(f"{where} cannot be computed ({last_line(error)}); {wanted}") from error
+        if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != 2:
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise ValueError(f"{where} of 2 images are {shape}; {wanted}")
+        if not found.is_floating_point() or not bool(found.isfinite().all()):
+            raise ValueError(f"{where} are not finite; {wanted}")
+        classifier = classifiers.Classifier(own, found.shape[1], 2).eval().requires_grad_(False)
+        return replace(self, classifier=classifier, labelled=False, accuracy=nan, source=where)
 
     def features(self, frames: Tensor) -> Tensor:
         """Features of frames: (n, c, h, w) in [0, 1] -> (n, f)."""
@@ -169,6 +204,15 @@ class Judge:
     def nearness(self, features: Tensor) -> Tensor:
         """max_r radius_r / |phi - phi_r| over the half of the references with the smaller balls: (n, f) -> (n,); see ``metrics.neighbours``."""
         return neighbours.realism(features, *self.balls)
+
+
+class _OwnFeatures(nn.Module):
+    def __init__(self, features: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.map = copy.deepcopy(features).eval() if isinstance(features, nn.Module) else features
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.map(x)
 
 
 def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> Judge:

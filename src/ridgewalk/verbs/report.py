@@ -35,6 +35,7 @@ class Request:
         shares: weights of the latent and the pixel force of the energy "dual" in place of the recipe's.
         out: file of the page; by default RUN/report.html, or the next free name.
         seed: seed of the pairs, of the draws of the prior, of the bootstrap and of the diagnosis.
+        features: TorchScript file of a network, in whose features frames are near the data or not; by default those of the judges' classifiers.
     """
 
     pairs: int | None = None
@@ -43,6 +44,7 @@ class Request:
     shares: tuple[float, float] | None = None
     out: Path | None = None
     seed: int = 0
+    features: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,7 @@ def report(run: Run, request: Request) -> Result | None:
     named = [split_energy(m) for m in request.methods or ()]
     run = with_shares(run, request.shares, [energy for _, energy in named])
     page = processes.first(lambda: new_file(request.out) if request.out else new_free_file(run.folder / "report.html"))
-    measured = measure_methods(run, request.pairs, role, request.methods, seed)
+    measured = measure_methods(run, request.pairs, role, request.methods, seed, features=request.features)
     if measured is None:
         return None
     pairs = len(measured.ends)
@@ -105,6 +107,11 @@ def report(run: Run, request: Request) -> Result | None:
         first[0],
         *warn_of_reconstruction(reconstruction),
         *first[1:],
+        *(
+            [f"Whether frames are near real images is measured in {measured.judges[0].source}."]
+            if request.features
+            else []
+        ),
         *(d.sentence for d in diagnoses),
         *([] if blind else describe_misalignment(misaligned)),
     ]
