@@ -76,7 +76,9 @@ def _tables(powers: Sequence[Power]) -> list[Block]:
     n = min(p.n for p in known)
     return [
         TableBlock(
-            power_table(known), f"Shares taken for real, of {n} of each", "Of composites and controls, lower is better."
+            power_table(known),
+            "Taken for real",
+            f"Shares of {n} of each kind. Of composites and controls, lower is better.",
         )
     ]
 
