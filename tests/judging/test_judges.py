@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from ridgewalk.data import ImageData, Images, arrange, load, part
 from ridgewalk.evaluation.judged import describe_blindness, judges_of
 from ridgewalk.judging import discernment, judges
 from ridgewalk.judging.judges import NAMES, Judge, judge
+from ridgewalk.judging.power import Power
 from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.store.run import load as load_run
 
@@ -90,6 +92,36 @@ def test_a_damaged_cache_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyP
         file.write_bytes(damaged)
         assert judge(digits(), "B", settings).accuracy == first.accuracy
         assert file.read_bytes() == whole
+
+
+def test_the_power_is_measured_once_and_again_where_its_file_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIDGEWALK_CACHE", str(tmp_path))
+    measured = []
+    measure = discernment.power.measure_power
+
+    def count(*given: Any) -> Power:
+        measured.append(given)
+        return measure(*given)
+
+    monkeypatch.setattr(discernment.power, "measure_power", count)
+    settings = Judges(epochs=1, batch=32, steps=4)
+    first = judge(digits(), "B", settings).composite.power
+    assert judge(digits(), "B", settings).composite.power == first
+    assert len(measured) == 1
+    (file,) = (tmp_path / "judges").glob("*.power.json")
+    text = file.read_text()
+    share = f'"real": {first.real}'
+    assert share in text
+    for damaged in (text[:200], text.replace(share, '"real": 1.0'), text.replace('"digest"', '"sha256"'), "[]"):
+        file.write_text(damaged)
+        assert judge(digits(), "B", settings).composite.power == first
+        assert file.read_text() == text
+    assert len(measured) == 5
+    other = judge(digits(), "B", Judges(epochs=1, batch=32, steps=8)).composite.power  # its weights are others
+    assert other != first
+    assert len(measured) == 6
 
 
 def test_a_cache_that_cannot_be_written_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ what it shows than a sharp one, and its logit is nearer to 0: with a threshold c
 for real and 0.82 of them under a blur of 0.9 pixels; with this one 0.95 and 0.92, and 0.016 of their averages in place of 0.010.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,8 +23,11 @@ from ridgewalk.data import ImageData, Images, part
 from ridgewalk.data.images import to_floats
 from ridgewalk.judging import composites, power
 from ridgewalk.judging.composites import soften
+from ridgewalk.judging.kept import keep_power
+from ridgewalk.judging.power import Power
 from ridgewalk.models import classifiers
 from ridgewalk.path import chunked
+from ridgewalk.records import digest_of
 from ridgewalk.settings.training import Schedule
 from ridgewalk.training import losses
 from ridgewalk.training.loop import Fitting, fit
@@ -92,12 +96,14 @@ class CompositeJudge:
         network: the network, in evaluation mode.
         calibration: (m,) sorted logits of the real things that the threshold is chosen on, softened (``composites.soften``).
         held_out: further real things, which the judge's power is measured on.
+        keep: whether its power is kept in the cache, for which its weights must tell it from every other judge.
     """
 
     name: str
     network: nn.Module
     calibration: Tensor
     held_out: Images = field(repr=False)
+    keep: bool = False
 
     @property
     def threshold(self) -> float:
@@ -118,10 +124,20 @@ class CompositeJudge:
         return place.double() / len(self.calibration)
 
     @cached_property
-    def power(self) -> power.Power:
+    def power(self) -> Power:
         """What the judge accepts of held-out real things, of composites of them and of controls."""
+        return keep_power(self._key(), self._measure) if self.keep else self._measure()
+
+    def _measure(self) -> Power:
         real = self.held_out.floats(torch.arange(min(MOST, len(self.held_out))))
         return power.measure_power(self.name, self.logits, self.threshold, real, len(self.calibration))
+
+    def _key(self) -> str:
+        own = hashlib.sha256()
+        for name, value in self.network.state_dict().items():
+            own.update(f"{name} {tuple(value.shape)}".encode() + value.cpu().contiguous().numpy().tobytes())
+        parts = [power.VERSION, MOST, self.name, own.hexdigest(), self.threshold, self.held_out.fingerprint()]
+        return digest_of([*parts, len(self.calibration)])[:24]
 
 
 def new_network(name: str, shape: classifiers.Shape, seed: int) -> nn.Module:
@@ -166,7 +182,8 @@ def calibrate(name: str, network: nn.Module, data: ImageData, seen: Tensor) -> C
     chosen.append(reference.floats(torch.arange(half)))
     network.eval().requires_grad_(False)
     logits = chunked(network, soften(torch.cat(chosen), Noise(_SEED, 0)), chunk=_BATCH)[:, 0]
-    return CompositeJudge(name, network, logits.sort().values, reference.take(torch.arange(half, len(reference))))
+    held_out = reference.take(torch.arange(half, len(reference)))
+    return CompositeJudge(name, network, logits.sort().values, held_out, keep=True)
 
 
 def _unseen(images: Images, seen: Tensor) -> Images:

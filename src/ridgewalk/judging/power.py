@@ -37,6 +37,9 @@ AVERAGES = "half-and-half averages"
 
 _SEED = 97
 
+VERSION = 1
+"""Changes with what is measured, so that figures that were kept are measured again (``kept``)."""
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -74,6 +77,13 @@ class Power:
     trained: Mapping[str, Taken]
     unseen: Mapping[str, Taken]
     strengths: Mapping[float, Taken]
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> "Power":
+        """The power of the JSON values of ``dataclasses.asdict``; KeyError, TypeError or ValueError for others."""
+        groups = {g: {n: Taken(**t) for n, t in record[g].items()} for g in ("controls", "trained", "unseen")}
+        strengths = {float(s): Taken(**t) for s, t in record["strengths"].items()}
+        return cls(**{**record, **groups, "strengths": strengths})
 
     @property
     def unseen_mean(self) -> float:
