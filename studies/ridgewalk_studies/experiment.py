@@ -74,6 +74,7 @@ class Experiment:
                 seed=seed,
                 changes=[*self.changes, *own],
                 device=self.device,
+                refuse_unread=False,
             )
         )
 
@@ -109,6 +110,7 @@ class Experiment:
                 seed=seed,
                 changes=[*self.changes, *own, *changes],
                 device=self.device,
+                refuse_unread=False,
             )
         )
 

@@ -59,10 +59,16 @@ def test_options_of_a_diffusion_are_refused_for_samples_of_a_prior(verb: str, op
         ),
         (
             ["train", "ae", "--data", "digits", "--set", "matcher.hidden=[3]"],
-            "never reads matcher.hidden; leave it out",
+            "has no use for matcher.hidden; leave it out",
         ),
-        (["train", "vae", "--data", "digits", "--set", "critic.r1=1"], "the objective 'vae' trains no critic"),
-        (["train", "digits", "--data", "digits", "--set", "critic.r1=1"], "the objective 'aae' never reads critic.r1"),
+        (
+            ["train", "vae", "--data", "digits", "--set", "critic.r1=1"],
+            "the objective 'vae' has no use for critic.r1; leave it out: it trains no critic",
+        ),
+        (
+            ["train", "digits", "--data", "digits", "--set", "critic.r1=1"],
+            "the objective 'aae' has no use for critic.r1",
+        ),
         (["project", "RUN"], "with 8 columns; the array in FILE is 5 x 3"),
     ],
 )

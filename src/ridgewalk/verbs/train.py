@@ -59,6 +59,7 @@ class TrainRequest:
         device: auto, cpu, cuda or mps.
         precision: no, bf16 or fp16.
         tensorboard: whether to log to TensorBoard as well.
+        refuse_unread: whether changes that the objective never reads are refused; those of an experiment are for all its variants.
         accepted: called when all checks have passed and the folder is claimed, before the training, with the sizes of the roles in a sentence.
     """
 
@@ -71,6 +72,7 @@ class TrainRequest:
     device: str = "auto"
     precision: str = "no"
     tensorboard: bool = False
+    refuse_unread: bool = True
     accepted: Callable[[str], None] = lambda roles: None
 
 
@@ -87,7 +89,8 @@ def start(request: TrainRequest) -> Run:
         lambda: refuse_used(folder, f"choose another --out, or resume with `ridgewalk train --resume {folder}`")
     )
     data: Data
-    _refuse_unread(settings, r.changes)
+    if r.refuse_unread:
+        _refuse_unread(settings, r.changes)
     if not has_autoencoder(settings):
         data = r.source.images_or_points()
         settings = _fitted(settings, data, r.changes)
@@ -120,14 +123,17 @@ def _refuse_unread(settings: Recipe, changes: Sequence[str]) -> None:
     """Refuses changed settings of tables that the training never reads: those of a recipe may stay, those that a user names mean something."""
     if has_autoencoder(settings):
         family = family_of(settings)
-        what = f"the objective '{family.name}'"
-        tables = {t: f"{what} trains no {t}" for t in ("matcher", "critic") if t not in family.adversary_tables}
-    else:
-        tables = dict.fromkeys(UNREAD, "its network and its training are set in the table diffusion")
-        what = "a diffusion of data"
-    for table, why in tables.items():
+        for table in (t for t in ("matcher", "critic") if t not in family.adversary_tables):
+            if keys := sorted(recipes.changed_keys(changes, table)):
+                raise ValueError(
+                    f"the objective '{family.name}' has no use for {table}.{keys[0]}; leave it out: it trains no {table}"
+                )
+        return
+    for table in UNREAD:
         if keys := sorted(recipes.changed_keys(changes, table)):
-            raise ValueError(f"{what} never reads {table}.{keys[0]}; leave it out: {why}")
+            raise ValueError(
+                f"a diffusion of data never reads {table}.{keys[0]}; leave it out: its network and its training are set in the table diffusion"
+            )
 
 
 def _checked(settings: Recipe, data: ImageData, r: TrainRequest) -> Recipe:
