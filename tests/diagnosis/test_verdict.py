@@ -42,7 +42,7 @@ def test_the_first_rule_that_holds_decides(
         assert found == verdict
         assert sentence.startswith(f"{subject.name} is ")
         assert verdict in sentence
-        assert f"a newly trained classifier {probe:.0%}" in sentence
+        assert f"a classifier newly trained on these points {probe:.0%}" in sentence
 
 
 def test_a_score_that_is_flat_far_away_as_well_is_dead_although_the_sides_are_alike() -> None:

@@ -50,7 +50,7 @@ def test_each_state_has_its_verdict(verdict: str, shift: float, f: Callable[[Ten
     found = diagnose(7, "discriminator", Scores(f), p, q)
     assert found.verdict == verdict
     assert found.sentence.startswith("step 7: discriminator ")
-    assert "a newly trained classifier" in found.sentence
+    assert "a classifier newly trained on these points" in found.sentence
 
 
 def test_the_figures_are_those_of_their_definitions() -> None:

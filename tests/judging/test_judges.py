@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from ridgewalk.data import ImageData, Images, arrange, load, part
 from ridgewalk.evaluation.judged import describe_blindness, judges_of
-from ridgewalk.judging import discernment, judges
+from ridgewalk.judging import composites, discernment, judges
 from ridgewalk.judging.judges import NAMES, Judge, judge
 from ridgewalk.judging.power import Power
 from ridgewalk.settings.autoencoder import Judges
 from ridgewalk.store.run import load as load_run
+from ridgewalk.training.noise import Noise
 
 
 def digits(names: bool = True) -> ImageData:
@@ -263,7 +264,7 @@ def test_a_module_of_ones_own_is_not_changed(pair: list[Judge]) -> None:
         (lambda x: x.flatten(1)[:1], r"of 2 images are \(1, 64\)"),
         (lambda x: [x], "of 2 images are list"),
         (lambda x: x.flatten(1) / 0, "are not finite"),
-        (lambda x: x.flatten(1).long(), "are not finite"),
+        (lambda x: x.flatten(1).long(), r"are torch.int64"),
         (nn.Linear(3, 4), r"cannot be computed \(mat1 and mat2"),
     ],
 )
@@ -272,3 +273,26 @@ def test_features_of_another_shape_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         pair[0].with_features(features, "F")
+
+
+class Contrast(nn.Module):
+    """The largest difference of neighbouring pixels, which a blur lowers: (n, c, h, w) -> (n, 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.diff(dim=3).abs().amax(dim=(1, 2, 3))[:, None]
+
+
+def test_the_threshold_takes_nine_of_ten_softened_images() -> None:
+    """With a threshold chosen on sharp images, whose contrast is 1, no softened image would be taken for real."""
+    edges = torch.zeros(4000, 1, 4, 32, dtype=torch.uint8).repeat(1, 1, 8, 1)
+    edges[..., 16:] = 255
+    edges[:, 0, 0, 0] = torch.arange(4000) % 250  # so that no two of them are copies
+    edges[:, 0, 1, 0] = torch.arange(4000) // 250
+    images = Images(edges, torch.zeros(4000, dtype=torch.int64), ("all",))
+    data = ImageData("edges", images.take(torch.arange(2000)), images.take(torch.arange(2000, 4000)))
+    found = discernment.calibrate("A", Contrast(), data, torch.zeros(1, dtype=torch.int64))
+    sharp = Contrast()(part(data, "reference").floats())
+    soft = Contrast()(composites.soften(part(data, "reference").floats(), Noise(3, 0)))[:, 0]
+    assert float(sharp.min()) > 0.99
+    assert float((soft >= found.threshold).float().mean()) == pytest.approx(0.9, abs=0.08)  # of a few hundred
+    assert found.threshold < 0.3  # an edge under a blur of nearly two pixels

@@ -99,9 +99,7 @@ def test_what_the_intervals_extend_over_is_said() -> None:
 
 
 def test_the_interval_of_a_share_stays_between_zero_and_one() -> None:
-    values = torch.tensor(
-        [0.0] * 9 + [1.0] + [0.0] * 10
-    )  # two models: Student's law with one degree of freedom is wide
+    values = torch.tensor([0.0] * 9 + [1.0] + [0.0] * 10)  # of two models: one degree of freedom is wide
     free, cut = estimate_mean(values, 0, 2), estimate_mean(values, 0, 2, share=True)
     assert free.low < 0 < free.high < 1
     assert (cut.low, cut.value, cut.high) == (0.0, free.value, free.high)

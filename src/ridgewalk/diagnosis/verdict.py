@@ -66,8 +66,9 @@ def judge(
         The verdict, and a sentence with the figures and, where something is wrong, with advice.
     """
     facts = (
-        f"of held-out pairs of one of each, it orders {logits.auc:.0%} rightly and a newly trained classifier {probe:.0%}, where chance is 50%; "
-        f"its cross-entropy is {logits.bce:.3f}, where chance is {CHANCE:.3f}, and its logits spread by {logits.spread:.2f}"
+        f"of pairs of held-out points, one of each, it puts {logits.auc:.0%} in the right order and a classifier newly trained on these points {probe:.0%}, "
+        f"where chance is 50%; its cross-entropy is {logits.bce:.3f}, where chance is {CHANCE:.3f}, "
+        f"and the standard deviation of its logits {logits.spread:.2f}"
     )
     verdict, why = _decide(subject, logits, probe, far)
     advice = _ADVICE[subject.opponent].get(verdict, "")

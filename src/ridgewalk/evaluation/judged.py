@@ -12,9 +12,9 @@ from ridgewalk import processes
 from ridgewalk.data import part
 from ridgewalk.files import write_arrays
 from ridgewalk.judging.comparison import single_images
+from ridgewalk.judging.features import read_features
 from ridgewalk.judging.judges import NAMES, Judge, judge
 from ridgewalk.judging.power import AVERAGES
-from ridgewalk.judging.torchscript import read_torchscript
 from ridgewalk.path import chunked
 from ridgewalk.store.priors import prior_draws
 from ridgewalk.store.run import Run
@@ -24,8 +24,6 @@ BLIND = "No share of real frames is given: the judges cannot tell on these data"
 
 BLUR_COSTS = 0.1
 """Share of the real images that a blur must take from them before the judges are said to see it."""
-
-FEATURES = "--features takes a network as TorchScript, which maps images (n, c, h, w) in [0, 1] to features (n, f)"
 
 CEILING_IMAGES = 1000
 """Number of test images whose reconstructions make the ceiling, and of draws of the prior that make the floor."""
@@ -50,7 +48,10 @@ def prepare_judges(run: Run, without: Tensor | None = None, features: Path | Non
         has made them.
     """
     made: list[Judge] = []
-    own = None if features is None else read_torchscript(features, FEATURES)[0]
+    own = None
+    if features is not None:  # another network is refused before judges are trained
+        images = part(run.data, "reference")
+        own = read_features(features, images.floats(torch.arange(min(2, len(images)))))
 
     def make() -> None:
         for each in judges_of(run):

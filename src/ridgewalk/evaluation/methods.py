@@ -1,9 +1,9 @@
 """Methods compared on the same pairs of images: in one run, and pooled over several runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from math import isnan
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,8 +54,7 @@ def measure_methods(
     methods: Sequence[str] | None,
     seed: int,
     finders: Mapping[str, PathFinder] | None = None,
-    judges: Sequence[Judge] | None = None,
-    features: Path | None = None,
+    make_judges: Callable[[Run], Sequence[Judge]] = prepare_judges,
 ) -> Measured | None:
     """
     Searches the paths of every method, and the free paths, between the same pairs, and judges them.
@@ -67,8 +66,7 @@ def measure_methods(
         methods: names of methods, alone or with an energy as ``string:dual``; by default all that the run has what they need for.
         seed: seed of the pairs and of the prior's draws.
         finders: further finders by name, measured last.
-        judges: judges of the run's data; by default they are made, before the search.
-        features: TorchScript file of a network, in whose features judges that are made look for neighbours.
+        make_judges: returns the judges of the run's data; it is called before the search.
 
     Returns:
         The measurement; None on all processes of a torchrun but the first.
@@ -78,7 +76,7 @@ def measure_methods(
     refuse_comparison(run, count, role, wanted, seed)
     wanted = list(dict.fromkeys([*FREE, *wanted]))
     ends = draw_ends(run, count, seed, role)
-    judges = prepare_judges(run, features=features) if judges is None else judges
+    judges = make_judges(run)
     z_a, z_b = run.encode(ends.x_a), run.encode(ends.x_b)
     curves = {
         name: search(run, method, z_a, z_b, energy)
@@ -145,7 +143,7 @@ def pool_runs(
         refuse_comparison(run, pairs, role, methods or (), seed)
     judges = judges or [prepare_judges(run) for run in runs]
     every = [
-        measure_methods(run, pairs, role, methods, seed, more, made)
+        measure_methods(run, pairs, role, methods, seed, more, partial(_given, made))
         for run, more, made in zip(runs, own, judges, strict=True)
     ]
     measured = [m for m in every if m is not None]
@@ -161,6 +159,10 @@ def pool_runs(
         for line in measured[0].lines
     }
     return Pooled(summarise(entries, lines, seed, len(measured)), entries, measured)
+
+
+def _given(judges: Sequence[Judge], _run: Run) -> Sequence[Judge]:
+    return judges
 
 
 def figures_of(

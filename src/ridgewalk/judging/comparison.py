@@ -293,5 +293,5 @@ def describe_agreement(summary: Summary, most: int | None = None) -> str:
     if isnan(tau):
         return "The judges' orders of the methods cannot be compared, because to one of them all methods are equal, or because it cannot tell."
     pairs = ", ".join(f"{a} and {b}" for a, b in swapped[:most])
-    end = f"; they order these pairs differently: {pairs}." if swapped else " and agree on every pair."
+    end = f"; they order these pairs differently: {pairs}." if swapped else "; they agree on every pair."
     return f"The two judges order the methods with Kendall's tau {tau:.2f}, where 1 is the same order and 0 unrelated ones{end}"

@@ -10,7 +10,6 @@ what it shows than a sharp one, and its logit is nearer to 0: with a threshold c
 for real and 0.82 of them under a blur of 0.9 pixels; with this one 0.95 and 0.92, and 0.016 of their averages in place of 0.010.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +25,7 @@ from ridgewalk.judging.composites import soften
 from ridgewalk.judging.kept import keep_power
 from ridgewalk.judging.power import Power
 from ridgewalk.models import classifiers
+from ridgewalk.models.weights import digest_network
 from ridgewalk.path import chunked
 from ridgewalk.records import digest_of
 from ridgewalk.settings.training import Schedule
@@ -133,11 +133,8 @@ class CompositeJudge:
         return power.measure_power(self.name, self.logits, self.threshold, real, len(self.calibration))
 
     def _key(self) -> str:
-        own = hashlib.sha256()
-        for name, value in self.network.state_dict().items():
-            own.update(f"{name} {tuple(value.shape)}".encode() + value.cpu().contiguous().numpy().tobytes())
-        parts = [power.VERSION, MOST, self.name, own.hexdigest(), self.threshold, self.held_out.fingerprint()]
-        return digest_of([*parts, len(self.calibration)])[:24]
+        own = [self.name, digest_network(self.network), self.threshold, len(self.calibration)]
+        return digest_of([power.VERSION, MOST, *own, self.held_out.fingerprint()])[:24]
 
 
 def new_network(name: str, shape: classifiers.Shape, seed: int) -> nn.Module:

@@ -14,7 +14,6 @@ Judges differ, so figures are given for each of them and for their mean. Classif
 three mirrorings; rows of numbers without classes are compared as they are.
 """
 
-import copy
 import hashlib
 import json
 import warnings
@@ -32,7 +31,7 @@ from ridgewalk.cache import cache_folder
 from ridgewalk.data import ImageData, Images, needed_images, part
 from ridgewalk.data.images import to_floats
 from ridgewalk.judging.discernment import CompositeJudge, calibrate, new_network, train_network
-from ridgewalk.judging.torchscript import last_line
+from ridgewalk.judging.features import describe_source, wrap_features
 from ridgewalk.limits import lower
 from ridgewalk.metrics import neighbours
 from ridgewalk.models import classifiers
@@ -133,30 +132,16 @@ class Judge:
 
         Args:
             features: maps images (n, c, h, w) in [0, 1] to (n, f), floats. A module is copied, and the copy used in evaluation mode.
-            name: where they come from, for errors.
+            name: where they come from, for errors and reports.
 
         Returns:
             A judge without classes: its confidence has no meaning.
 
         Raises:
-            ValueError: where the features cannot be computed, are not (n, f), or are not finite.
+            ValueError: as ``features.wrap_features``.
         """
-        where = f"the features of {name}" if name else "the given features"
-        wanted = f"expected a map of images (n, {', '.join(map(str, self.reference.shape))}) in [0, 1] to floats (n, f)"
-        own = _OwnFeatures(features)
-        sample = self.reference.floats(torch.arange(2))
-        try:
-            with torch.no_grad():
-                found = own(sample)
-        except Exception as error:  # whatever the user's code does
-            raise ValueError(f"{where} cannot be computed ({last_line(error)}); {wanted}") from error
-        if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != 2:
-            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise ValueError(f"{where} of 2 images are {shape}; {wanted}")
-        if not found.is_floating_point() or not bool(found.isfinite().all()):
-            raise ValueError(f"{where} are not finite; {wanted}")
-        classifier = classifiers.Classifier(own, found.shape[1], 2).eval().requires_grad_(False)
-        return replace(self, classifier=classifier, labelled=False, accuracy=nan, source=where)
+        classifier = wrap_features(features, self.reference.floats(torch.arange(2)), name)
+        return replace(self, classifier=classifier, labelled=False, accuracy=nan, source=describe_source(name))
 
     def features(self, frames: Tensor) -> Tensor:
         """Features of frames: (n, c, h, w) in [0, 1] -> (n, f)."""
@@ -204,15 +189,6 @@ class Judge:
     def nearness(self, features: Tensor) -> Tensor:
         """max_r radius_r / |phi - phi_r| over the half of the references with the smaller balls: (n, f) -> (n,); see ``metrics.neighbours``."""
         return neighbours.realism(features, *self.balls)
-
-
-class _OwnFeatures(nn.Module):
-    def __init__(self, features: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.map = copy.deepcopy(features).eval() if isinstance(features, nn.Module) else features
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.map(x)
 
 
 def judge(data: ImageData, name: str, settings: Judges, device: str = "cpu") -> Judge:

@@ -22,6 +22,11 @@ def save_networks(path: Path, networks: Mapping[str, nn.Module]) -> str:
     return write_bytes(path, save(_flat(networks)))
 
 
+def digest_network(network: nn.Module) -> str:
+    """SHA-256, in hexadecimal, of names, shapes and values of the state of a network."""
+    return hashlib.sha256(save(_flat({"network": network}))).hexdigest()
+
+
 def load_networks(
     path: Path,
     networks: Mapping[str, nn.Module],

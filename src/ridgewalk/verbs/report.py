@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from ridgewalk import processes
 from ridgewalk.diagnosis.misalignment import Misalignment
 from ridgewalk.diagnosis.sensors import SensorDiagnosis
-from ridgewalk.evaluation.judged import describe_blindness, describe_budget, describe_power
+from ridgewalk.evaluation.judged import describe_blindness, describe_budget, describe_power, prepare_judges
 from ridgewalk.evaluation.methods import Measured, figures_of, measure_methods, with_shares
 from ridgewalk.evaluation.misalignment import describe_misalignment, measure_misalignment
 from ridgewalk.evaluation.reconstructions import measure_reconstructions, warn_of_reconstruction
@@ -92,7 +93,8 @@ def report(run: Run, request: Request) -> Result | None:
     named = [split_energy(m) for m in request.methods or ()]
     run = with_shares(run, request.shares, [energy for _, energy in named])
     page = processes.first(lambda: new_file(request.out) if request.out else new_free_file(run.folder / "report.html"))
-    measured = measure_methods(run, request.pairs, role, request.methods, seed, features=request.features)
+    make_judges = partial(prepare_judges, features=request.features)
+    measured = measure_methods(run, request.pairs, role, request.methods, seed, make_judges=make_judges)
     if measured is None:
         return None
     pairs = len(measured.ends)
