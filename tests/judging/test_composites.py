@@ -115,6 +115,13 @@ def test_what_is_washed_out_has_nothing_smaller_than_a_third_of_its_side() -> No
     assert 0.001 < made.flatten(2).std(dim=2).mean() < x.flatten(2).std(dim=2).mean()
 
 
+def test_noise_covers_half_of_the_images_whole_and_a_part_of_the_others() -> None:
+    x = torch.full((400, 1, 24, 24), 0.5)
+    touched = (composites.white_noise(x, x, Noise(0, 0)) != x).float().mean(dim=(1, 2, 3))
+    part = (touched < 0.999).float().mean()
+    assert 0.25 < part < 0.55  # half of the images, without those whose mask is nowhere 0
+
+
 def test_half_of_the_constants_are_grey() -> None:
     colours = composites.constant(pictures(1000), pictures(1000), Noise(0, 0))[:, :, 0, 0]
     assert (colours == colours[:, :1]).all(dim=1).float().mean() == pytest.approx(0.5, abs=0.06)

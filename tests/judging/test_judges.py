@@ -296,3 +296,17 @@ def test_the_threshold_takes_nine_of_ten_softened_images() -> None:
     assert float(sharp.min()) > 0.99
     assert float((soft >= found.threshold).float().mean()) == pytest.approx(0.9, abs=0.08)  # of a few hundred
     assert found.threshold < 0.3  # an edge under a blur of nearly two pixels
+
+
+def test_judges_that_differ_in_weights_alone_keep_their_own_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RIDGEWALK_CACHE", str(tmp_path))
+    held_out = part(digits(), "reference")
+    found = []
+    for sign in (1.0, -1.0):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(64, 1, bias=False))
+        nn.init.constant_(network[1].weight, sign)
+        found.append(discernment.CompositeJudge("A", network, torch.zeros(50), held_out, keep=True).power)
+    assert [p.controls["white"].share for p in found] == [1, 0]
+    assert [p.calibration for p in found] == [50, 50]
