@@ -189,6 +189,17 @@ def test_frozen_leaves_the_network_as_it_was() -> None:
     assert torch.equal(copy[0].weight, before)
 
 
+@pytest.mark.filterwarnings("ignore")  # that TorchScript is deprecated
+def test_torchscript_is_frozen_as_well() -> None:
+    network = torch.jit.trace(nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 1)), torch.zeros(1, 2)).train()
+    x = points(5, 2).float()
+    copy = freeze(network)
+    assert not copy.training
+    assert not any(p.requires_grad for p in copy.parameters())
+    assert all(p.requires_grad for p in network.parameters())
+    assert torch.equal(copy(x), network(x))
+
+
 def test_a_frozen_discriminator_keeps_its_class_and_gives_gradients_to_z_alone() -> None:
     discriminator = freeze(latent_discriminator(3, "encoded", (8,)).double())
     assert discriminator.positive == "encoded"

@@ -250,6 +250,19 @@ def test_neighbours_can_be_looked_for_in_features_of_ones_own(pair: list[Judge])
     assert own.source == "the given features"
 
 
+def test_features_that_work_in_place_leave_frames_as_they_are(pair: list[Judge]) -> None:
+    own = pair[0].with_features(lambda x: x.sub_(0.5).flatten(1))
+    frames = part(digits(), "test").floats()[:5]
+    before = frames.clone()
+    torch.testing.assert_close(own.features(frames), before.flatten(1) - 0.5)
+    assert torch.equal(frames, before)
+
+
+def test_features_of_half_precision_are_compared_in_single(pair: list[Judge]) -> None:
+    own = pair[0].with_features(lambda x: x.flatten(1).half())
+    assert own.features(part(digits(), "test").floats()[:5]).dtype == torch.float32
+
+
 def test_a_module_of_ones_own_is_not_changed(pair: list[Judge]) -> None:
     module = Ink().train()
     assert pair[0].with_features(module, "ink").source == "the features of ink"

@@ -21,8 +21,12 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def freeze(network: Network) -> Network:
-    """Returns a copy of the network in eval mode whose parameters require no gradient."""
-    return copy.deepcopy(network).eval().requires_grad_(False)
+    """Returns a copy of the network, which may be TorchScript, in eval mode; its parameters require no gradient."""
+    with torch.no_grad():  # otherwise the parameters of a copy of TorchScript are computed from those of the network
+        copied = copy.deepcopy(network).eval()
+    for parameter in copied.parameters():
+        parameter.requires_grad_(False)  # nn.Module.requires_grad_ is refused by TorchScript
+    return copied
 
 
 @dataclass(frozen=True, eq=False)

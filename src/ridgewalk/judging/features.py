@@ -4,13 +4,14 @@ Features of the user's own, such as those of a pretrained network, in which judg
 They are a module, or any other map, in Python; on the command line a TorchScript file (``torchscript``).
 """
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from ridgewalk.callables import evaluate_copy
+from ridgewalk.energies.combine import freeze
 from ridgewalk.judging.torchscript import last_line, read_torchscript
 from ridgewalk.models.classifiers import Classifier
 
@@ -21,10 +22,10 @@ WANTED = "--features takes a network as TorchScript, which maps images (n, c, h,
 class _Features(nn.Module):
     def __init__(self, features: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.map = copy.deepcopy(features).eval() if isinstance(features, nn.Module) else features
+        self.map = freeze(features) if isinstance(features, nn.Module) else features
 
     def forward(self, x: Tensor) -> Tensor:
-        found = self.map(x)
+        found = evaluate_copy(self.map, x, "features")
         return found.float() if isinstance(found, Tensor) and found.dtype in (torch.float16, torch.bfloat16) else found
 
 
